@@ -1,0 +1,1 @@
+//! Watch a network organise itself while it trains.
