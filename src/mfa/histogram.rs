@@ -27,6 +27,16 @@ pub enum Values<'a> {
 }
 
 impl Values<'_> {
+    /// The values from the `start`-th on; none of them when there are fewer.
+    pub fn from(self, start: usize) -> Self {
+        match self {
+            Self::F32(v) => Self::F32(v.get(start..).unwrap_or_default()),
+            Self::F64(v) => Self::F64(v.get(start..).unwrap_or_default()),
+            Self::F16(v) => Self::F16(v.get(start..).unwrap_or_default()),
+            Self::Bf16(v) => Self::Bf16(v.get(start..).unwrap_or_default()),
+        }
+    }
+
     /// Number of values.
     pub fn len(&self) -> usize {
         match self {
