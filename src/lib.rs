@@ -1,1 +1,3 @@
 //! Watch a network organise itself while it trains.
+
+pub mod network;
