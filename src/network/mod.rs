@@ -2,7 +2,7 @@
 //!
 //! A [`Network`] says which neurons there are and which tensor holds the weights between which
 //! two layers; it holds no weights. It is read off the names and shapes of the parameters
-//! ([`Network::infer`]).
+//! ([`Network::infer`]) or put together by hand ([`Network::builder`]).
 //!
 //! | architecture | recognised by | neuron layers |
 //! |---|---|---|
@@ -10,6 +10,7 @@
 //! | [`Architecture::Transformer`] | `q_proj`, `k_proj`, `v_proj`, `o_proj`, `gate_proj` (may be absent), `up_proj`, `down_proj`; `wq`, `wk`, `wv`, `wo`, `w1`, `w3`, `w2`; `q`, `k`, `v`, `o`, `gate`, `up`, `down`; `fc1`, `fc2` | as above, and `key_value` where keys and values are narrower than queries |
 //! | [`Architecture::Mlp`] | matrices that chain in the natural order of their names | `layer.0`, `layer.1`, .. |
 //! | [`Architecture::Generic`] | anything else, with a warning | `{parameter}.in` and `{parameter}.out` for each tensor |
+//! | [`Architecture::Custom`] | [`Network::builder`] | yours |
 //!
 //! The order in which the parameters come does not matter: they are sorted by the natural order
 //! of their names first (`layers.2` before `layers.10`).
@@ -31,6 +32,7 @@
 
 mod architecture;
 mod blocks;
+mod builder;
 mod error;
 mod generic;
 mod gpt_neox;
@@ -49,6 +51,7 @@ mod transformer;
 mod tests;
 
 pub use architecture::Architecture;
+pub use builder::NetworkBuilder;
 pub use error::NetworkError;
 pub use layers::{Connection, NeuronLayer, Orientation, Role};
 pub use nin::Network;

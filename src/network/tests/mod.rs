@@ -2,6 +2,7 @@
 
 use super::{Architecture, Network, NetworkError, Parameter, Selection};
 
+mod building;
 mod chains;
 mod misfits;
 mod patterns;
