@@ -15,8 +15,11 @@
 //! The order in which the parameters come does not matter: they are sorted by the natural order
 //! of their names first (`layers.2` before `layers.10`).
 //!
+//! A [`Draw`] names the neurons of the sampled networks (SNIN), drawn with a seed or given as a
+//! file.
+//!
 //! ```
-//! use neuromfa::network::{Architecture, Network, Parameter, Selection};
+//! use neuromfa::network::{Architecture, Draw, Network, Parameter, Selection};
 //!
 //! let parameters = [
 //!     Parameter::new("0.weight", [30, 20]),
@@ -27,12 +30,16 @@
 //! assert_eq!(network.architecture(), Architecture::Mlp);
 //! assert_eq!(network.layers()[1].name, "layer.1");
 //! assert_eq!(network.left_out()[0].name, "0.bias");
+//!
+//! let draw = Draw::random(&network, 16, 10, 0)?;
+//! assert_eq!(draw.resolve(&network)?[9][0].len(), 16);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod architecture;
 mod blocks;
 mod builder;
+mod draw;
 mod error;
 mod generic;
 mod gpt_neox;
@@ -52,6 +59,7 @@ mod tests;
 
 pub use architecture::Architecture;
 pub use builder::NetworkBuilder;
+pub use draw::{Draw, DrawError, Sample};
 pub use error::NetworkError;
 pub use layers::{Connection, NeuronLayer, Orientation, Role};
 pub use nin::Network;

@@ -4,6 +4,7 @@ use super::{Architecture, Network, NetworkError, Parameter, Selection};
 
 mod building;
 mod chains;
+mod draws;
 mod misfits;
 mod patterns;
 mod transformers;
