@@ -3,7 +3,11 @@
 
 pub mod analysis;
 pub mod mfa;
+pub mod monitor;
 pub mod network;
 pub mod record;
 pub mod source;
 pub mod stop;
+
+pub use monitor::Schedule;
+pub use stop::{Mode, Observation, RuleState, Stop, StopRule, Value};

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::files::{BASELINE, EMERGENCE, METRICS, NODES, RUN, SPECTRA, SUMMARY, holds_run, read_json};
+use super::files::{
+    BASELINE, EMERGENCE, METRICS, NODES, RUN, SPECTRA, SUMMARY, holds_run, read_json,
+};
 use super::row::COLUMNS;
 use super::table::{Contents, Table};
 use super::{RecordError, Recorder, RunConfig};
@@ -130,9 +132,8 @@ fn complete_before(
 ) -> u64 {
     let mut complete = metrics.last_step().unwrap_or(0).saturating_add(1);
     let alpha0 = emergence.column(COLUMNS[0]);
-    let has_spectrum = |row: &super::table::StoredRow| {
-        alpha0.is_some_and(|column| !row.cells[column].is_empty())
-    };
+    let has_spectrum =
+        |row: &super::table::StoredRow| alpha0.is_some_and(|column| !row.cells[column].is_empty());
     let mut stored = spectra.rows.iter().peekable();
     for row in &emergence.rows {
         let mut found = 0;
