@@ -46,21 +46,24 @@ impl Recorder {
         Ok(Self { folder, _lock: lock, metrics: None, emergence: None, spectra: None })
     }
 
-    /// Begins a run: writes run.json, nodes.json and baseline.json.
+    /// Begins a run: writes run.json, nodes.json and baseline.json. With `replace` a run that the
+    /// folder holds is removed first.
     ///
     /// # Errors
-    /// [`RecordError::Exists`] when the folder holds a run; or the system refuses.
+    /// [`RecordError::Exists`] when the folder holds a run that is not to be replaced; or the
+    /// system refuses.
     pub fn create(
         folder: &Path,
         config: &RunConfig,
         draw: &Draw,
         baseline: &Baseline,
+        replace: bool,
     ) -> Result<Self, RecordError> {
         let recorder = Self::lock(folder)?;
-        if holds_run(folder) {
+        if holds_run(folder) && !replace {
             return Err(RecordError::Exists { path: folder.to_owned() });
         }
-        // A run that died before its run.json left nothing to keep.
+        // Also what is left of a run that died before its run.json: there is nothing to keep.
         remove_run(folder)?;
         write_json(&folder.join(NODES), draw)?;
         write_json(&folder.join(BASELINE), baseline)?;
@@ -175,7 +178,7 @@ fn table<'t>(
 ///
 /// # Errors
 /// [`RecordError::Write`] when the system refuses.
-pub fn remove_run(folder: &Path) -> Result<(), RecordError> {
+pub(super) fn remove_run(folder: &Path) -> Result<(), RecordError> {
     // run.json first: without it the folder holds no run, whatever happens next.
     for name in [RUN, SUMMARY, STATE, SPECTRA, EMERGENCE, METRICS, BASELINE, NODES] {
         let path = folder.join(name);

@@ -34,8 +34,8 @@ pub struct Recorded {
 pub struct RecordedRow {
     /// The step.
     pub step: u64,
-    /// Whether its numbers are there.
-    pub non_finite: bool,
+    /// Its status; degenerate when the cell holds no status that this version knows.
+    pub status: Status,
     values: Vec<(String, f64)>,
 }
 
@@ -99,7 +99,7 @@ pub fn resume(
     }
     if emergence.rows.is_empty() {
         drop(recorder);
-        super::remove_run(folder)?;
+        super::recorder::remove_run(folder)?;
         return none();
     }
     let open = |contents: &Contents, path| match contents.columns.is_empty() {
@@ -154,7 +154,7 @@ fn recorded_rows(emergence: &Contents) -> Vec<RecordedRow> {
     let status = emergence.column("status");
     let row = |row: &super::table::StoredRow| RecordedRow {
         step: row.step,
-        non_finite: status.is_some_and(|k| row.cells[k] == Status::NonFinite.as_str()),
+        status: status.map_or(Status::Degenerate, |k| Status::read(&row.cells[k])),
         values: emergence
             .columns
             .iter()
