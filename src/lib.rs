@@ -8,6 +8,8 @@ pub mod monitor;
 pub mod network;
 mod pipeline;
 pub mod record;
+mod replay;
+pub mod report;
 pub mod source;
 pub mod stop;
 
@@ -15,6 +17,7 @@ pub use error::Error;
 pub use monitor::{BackPressure, Monitor, MonitorBuilder, OnFailure, Schedule, Verdict};
 pub use network::Architecture;
 pub use record::{Row, Summary};
+pub use replay::Replay;
 pub use stop::{Mode, Observation, RuleState, Stop, StopRule, Value};
 
 #[cfg(feature = "tch")]
