@@ -1,0 +1,35 @@
+//! The mathematics of NeuroMFA: slices in, numbers out.
+//!
+//! The way through this module, for one network:
+//!
+//! 1. [`Parameters`] are checked into a [`Method`] (ranges, steps, q grid);
+//! 2. weights become distances d = f(w) ([`Transfer`]), distances become radii, and a
+//!    [`Histogram`] counts, for every source neuron, its edges at each radius;
+//! 3. [`BoxMasses`] keeps the neurons with enough edges: N_i(r) = 1 + #{j : radius_ij ≤ r};
+//! 4. the estimators turn them into a spectrum: [`Published`] as the paper's numbers were made,
+//!    [`Stable`] on a fixed radius grid with analytic derivatives;
+//! 5. [`degree_of_emergence`] compares two of them.
+//!
+//! Nothing here knows a file, a clock or libtorch. Parallel loops run in the rayon pool of the
+//! caller; results are the same bits on any number of threads.
+
+mod emergence;
+mod histogram;
+mod mass;
+mod parameters;
+mod partition;
+mod radius;
+mod regression;
+mod spectrum;
+mod stable;
+mod transfer;
+
+pub use emergence::{Fractal, NoEmergence, degree_of_emergence};
+pub use histogram::{EdgeLayout, EdgeMatrix, Histogram, Values, count_edges, count_sampled_edges};
+pub use mass::{BoxMasses, Degenerate};
+pub use parameters::{Method, ParameterError, Parameters};
+pub use radius::RadiusTable;
+pub use regression::Line;
+pub use spectrum::{Published, Spectrum};
+pub use stable::{Stable, StableSpectrum};
+pub use transfer::Transfer;

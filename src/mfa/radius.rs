@@ -1,0 +1,175 @@
+//! From an f32 weight to its radius without a division.
+//!
+//! The slot of a weight is a step function of the bits of |w|. The table finds the float at
+//! which each step lies by bisection on the plain f64 code ([`Method::slot_of_weight`]), and cuts
+//! the bit patterns into buckets so small that each holds one step at most. A look-up is then a
+//! shift, one table entry and one compare, and agrees with the f64 code on every f32. Subnormal
+//! weights, whose neighbours differ by whole octaves, take the f64 code itself.
+
+use super::parameters::Method;
+
+/// Bits of +∞; at and above it lie the infinities and NaN (sign cleared).
+const INFINITE: u32 = 0x7f80_0000;
+const ONE: u32 = 0x3f80_0000;
+const SMALLEST_NORMAL: u32 = 0x0080_0000;
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    threshold: u32, // patterns at or above it have `above`
+    below: u16,
+    above: u16,
+}
+
+/// Slots of f32 weights by table.
+#[derive(Clone, Debug)]
+pub struct RadiusTable {
+    method: Method,
+    shift: u32,
+    base: i32, // bucket 0 holds the patterns with (bits >> shift) ≤ base
+    buckets: Vec<Bucket>,
+}
+
+impl RadiusTable {
+    /// Builds the table of a method: a few thousand entries for the published range.
+    pub fn new(method: &Method) -> Self {
+        let slot = |bits: u32| {
+            let weight = f32::from_bits(bits);
+            if weight.is_finite() { method.slot_of_weight(f64::from(weight)) as u16 } else { 0 }
+        };
+        // Every transfer function is monotone on each side of |w| = 1.
+        let mut steps = Vec::new();
+        find_steps(method, SMALLEST_NORMAL, ONE, &mut steps);
+        find_steps(method, ONE, INFINITE - 1, &mut steps);
+        if slot(INFINITE - 1) != 0 {
+            steps.push(INFINITE);
+        }
+        let shift = (0..=23)
+            .rev()
+            .find(|shift| steps.windows(2).all(|s| s[0] >> shift != s[1] >> shift))
+            .unwrap_or(0);
+        let base = steps.first().map_or(0, |first| (first >> shift) as i32 - 1);
+        let last = steps.last().map_or(0, |last| (last >> shift) as i32 + 1);
+        let mut buckets: Vec<Bucket> = Vec::with_capacity((last - base + 1) as usize);
+        let mut next = steps.iter().copied().peekable();
+        let mut current = slot(SMALLEST_NORMAL);
+        for key in base..=last {
+            let bucket = match next.next_if(|step| (step >> shift) as i32 == key) {
+                Some(threshold) => Bucket { threshold, below: current, above: slot(threshold) },
+                None => Bucket { threshold: u32::MAX, below: current, above: current },
+            };
+            current = bucket.above;
+            buckets.push(bucket);
+        }
+        Self { method: method.clone(), shift, base, buckets }
+    }
+
+    /// The method whose radii these are.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The slot of a weight given by the bits of |w| (sign cleared); 0 for infinities and NaN.
+    #[inline]
+    pub(super) fn slot_of_bits(&self, bits: u32) -> usize {
+        if bits < SMALLEST_NORMAL {
+            return self.method.slot_of_weight(f64::from(f32::from_bits(bits)));
+        }
+        let key = (bits >> self.shift) as i32 - self.base;
+        let bucket = self.buckets[(key.max(0) as usize).min(self.buckets.len() - 1)];
+        usize::from(if bits >= bucket.threshold { bucket.above } else { bucket.below })
+    }
+}
+
+/// A key that is monotone in the distance, so that bisection misses no step: slots, with the two
+/// ends of the range told apart.
+fn ordered_slot(method: &Method, bits: u32) -> usize {
+    let parameters = method.parameters();
+    let distance = parameters.transfer.distance(f64::from(f32::from_bits(bits)));
+    if distance > parameters.max_distance {
+        method.slots()
+    } else {
+        method.slot_of_distance(distance)
+    }
+}
+
+/// Appends, in ascending order, each pattern in (low, high] whose slot differs from that of the
+/// pattern before it.
+fn find_steps(method: &Method, low: u32, high: u32, steps: &mut Vec<u32>) {
+    if ordered_slot(method, low) == ordered_slot(method, high) {
+        return;
+    }
+    if high - low == 1 {
+        steps.push(high);
+        return;
+    }
+    let middle = low + (high - low) / 2;
+    find_steps(method, low, middle, steps);
+    find_steps(method, middle, high, steps);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mfa::{Parameters, Transfer};
+
+    fn methods() -> Vec<Method> {
+        let base = Parameters::default;
+        [
+            base(),
+            Parameters { transfer: Transfer::Coth, ..base() },
+            Parameters { transfer: Transfer::Log, radius_step: 0.01, ..base() },
+            Parameters { radius_step: 0.1, max_distance: 200.0, min_distance: 0.05, ..base() },
+        ]
+        .map(|p| p.check().unwrap())
+        .to_vec()
+    }
+
+    fn assert_agrees(table: &RadiusTable, bits: u32) {
+        let weight = f32::from_bits(bits);
+        let plain = table.method().slot_of_weight(f64::from(weight));
+        assert_eq!(table.slot_of_bits(bits), plain, "{weight:e} ({bits:#x})");
+    }
+
+    #[test]
+    fn agrees_with_the_f64_code_around_every_step_and_on_a_comb() {
+        for method in methods() {
+            let table = RadiusTable::new(&method);
+            for bucket in &table.buckets {
+                let t = bucket.threshold;
+                if t < INFINITE {
+                    for bits in t.saturating_sub(2)..=(t + 2).min(INFINITE - 1) {
+                        assert_agrees(&table, bits);
+                    }
+                }
+            }
+            for bits in (0..INFINITE).step_by(10_007) {
+                assert_agrees(&table, bits);
+            }
+        }
+    }
+
+    #[test]
+    fn infinities_and_nan_are_left_out() {
+        for method in methods() {
+            let table = RadiusTable::new(&method);
+            for bits in [INFINITE, INFINITE + 1, 0x7fff_ffff] {
+                assert_eq!(table.slot_of_bits(bits), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_smallest_kept_weight_is_known() {
+        let table = RadiusTable::new(&Method::default());
+        assert_eq!(table.slot_of_bits(0x3bda_740e), 150);
+        assert_eq!(table.slot_of_bits(0x3bda_740d), 0);
+    }
+
+    #[test]
+    #[ignore = "all 2³¹ patterns: 10 s with optimisation"]
+    fn agrees_with_the_f64_code_on_every_pattern() {
+        use rayon::prelude::*;
+        let table = RadiusTable::new(&Method::default());
+        (0..INFINITE).into_par_iter().for_each(|bits| assert_agrees(&table, bits));
+    }
+}

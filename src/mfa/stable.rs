@@ -1,0 +1,100 @@
+//! The stable estimator: a fixed radius grid and analytic derivatives.
+//!
+//! With c_j the least-squares weights over the grid (slope = Σ_j c_j y_j):
+//!
+//! ```text
+//! alpha(q) = dtau/dq = Σ_j c_j · [ Σ_i p_ij^q ln p_ij / Σ_i p_ij^q ]
+//! alpha(0) = Σ_j c_j · mean_i ln p_ij
+//! ```
+//!
+//! In theory f peaks at q = 0, so alpha0 = alpha(0); width = alpha(q_min) - alpha(q_max). The grid
+//! is all possible radii of the method, so one outlier weight adds no radius, and no argmax can
+//! jump.
+
+use super::emergence::Fractal;
+use super::mass::{BoxMasses, Degenerate};
+use super::parameters::Method;
+use super::partition::{PowerTable, power_sums};
+use super::regression::Predictor;
+
+/// alpha(q) of the stable estimator over the method's q grid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StableSpectrum {
+    /// alpha0 = alpha(0) and width = alpha(q_min) - alpha(q_max).
+    pub fractal: Fractal,
+    /// alpha(q), one for each q.
+    pub alpha: Vec<f64>,
+}
+
+/// The stable estimator. Keeps its table of powers between calls.
+#[derive(Clone, Debug)]
+pub struct Stable {
+    table: PowerTable,
+    zero: usize, // index of q = 0
+    predictor: Option<Predictor>,
+    slots: Vec<usize>,
+}
+
+impl Stable {
+    /// alpha0 and width only, from q_min, 0 and q_max: all that emergence needs.
+    pub fn new(method: &Method) -> Self {
+        let q = method.q();
+        Self::over(method, &[q[0], 0.0, q[q.len() - 1]])
+    }
+
+    /// alpha(q) over the whole q grid.
+    pub fn whole_spectrum(method: &Method) -> Self {
+        Self::over(method, method.q())
+    }
+
+    fn over(method: &Method, q: &[f64]) -> Self {
+        let slots: Vec<usize> = (1..method.slots()).collect();
+        let largest = method.radius(method.radii());
+        let x: Vec<f64> = slots.iter().map(|&s| (method.radius(s) / largest).ln()).collect();
+        Self {
+            table: PowerTable::new(q, true),
+            zero: q.partition_point(|q| *q < 0.0),
+            predictor: Predictor::new(&x),
+            slots,
+        }
+    }
+
+    /// Makes ready for masses up to `largest_mass` (largest number of edges of a neuron, plus 1),
+    /// which [`Self::estimate`] asks for.
+    pub fn reach(&mut self, largest_mass: u32) {
+        self.table.reach(largest_mass);
+    }
+
+    /// alpha(q) of a network, at the q of this estimator.
+    ///
+    /// # Errors
+    /// [`Degenerate`] when the grid has one radius only, the mass is the same at all radii, or a
+    /// value is not finite.
+    ///
+    /// # Panics
+    /// When a mass is above what [`Self::reach`] prepared.
+    pub fn estimate(&self, masses: &BoxMasses<'_>) -> Result<StableSpectrum, Degenerate> {
+        let radius = masses.method().radius(1);
+        let predictor = self.predictor.as_ref().ok_or(Degenerate::OneRadius { radius })?;
+        if masses.occupied_slots() == [1] {
+            return Err(Degenerate::Constant);
+        }
+        let sums = power_sums(masses, &self.table, &self.slots);
+        let columns = self.table.len();
+        let mut mean_log = vec![0.0; self.slots.len()];
+        let alpha: Vec<f64> = (0..columns)
+            .map(|k| {
+                for (j, mean_log) in mean_log.iter_mut().enumerate() {
+                    let sums = sums.at(j);
+                    *mean_log = sums[columns + k] / sums[k];
+                }
+                predictor.fit(&mean_log).slope
+            })
+            .collect();
+        if !alpha.iter().all(|a| a.is_finite()) {
+            return Err(Degenerate::NotFinite);
+        }
+        let width = alpha[0] - alpha[alpha.len() - 1];
+        Ok(StableSpectrum { fractal: Fractal { alpha0: alpha[self.zero], width }, alpha })
+    }
+}

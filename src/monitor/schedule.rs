@@ -1,0 +1,166 @@
+//! Which training steps are analysed.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Which training steps are analysed; step 0, the baseline, always is.
+///
+/// ```
+/// use neuromfa::Schedule;
+///
+/// let published = Schedule::powers_then_every(512, 1000);
+/// let first: Vec<u64> = (0..=2000).filter(|&step| published.is_due(step)).collect();
+/// assert_eq!(first, [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 2000]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Powers of two are due up to here; 0 for none.
+    powers_until: u64,
+    /// Above `powers_until`, multiples of this are due; at least 1.
+    every: u64,
+}
+
+/// A schedule that cannot be followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScheduleError {
+    /// The distance between analysed steps is 0.
+    #[error(
+        "schedule: cannot analyse every 0 steps; the distance must be 1 or more \
+         (1 analyses every training step, 1000 every thousandth)"
+    )]
+    EveryZero,
+}
+
+impl Schedule {
+    /// Steps 0, n, 2n, ...
+    pub fn every(n: u64) -> Self {
+        Self::powers_then_every(0, n)
+    }
+
+    /// Steps 0, 1, 2, 4, ... up to the largest power of two ≤ `until`, then every multiple of `n`
+    /// above `until`. The published schedule is `powers_then_every(512, 1000)`.
+    pub fn powers_then_every(until: u64, n: u64) -> Self {
+        Self {
+            powers_until: until,
+            every: n,
+        }
+    }
+
+    /// Whether `step` is analysed.
+    pub fn is_due(&self, step: u64) -> bool {
+        if step <= self.powers_until {
+            step == 0 || step.is_power_of_two()
+        } else {
+            step.is_multiple_of(self.every)
+        }
+    }
+
+    /// The first analysed step after `step`; `None` where it would exceed `u64::MAX`.
+    pub fn next_after(&self, step: u64) -> Option<u64> {
+        let power = step.checked_add(1)?.checked_next_power_of_two();
+        power.filter(|&p| p <= self.powers_until).or_else(|| {
+            let multiples = step.max(self.powers_until).checked_div(self.every)?;
+            multiples.checked_add(1)?.checked_mul(self.every)
+        })
+    }
+
+    /// Refuses a schedule that is never due after step 0.
+    pub fn check(&self) -> Result<(), ScheduleError> {
+        match self.every {
+            0 => Err(ScheduleError::EveryZero),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(exponent) = self.powers_until.checked_ilog2() {
+            write!(f, "powers of two up to step {}, then ", 1_u64 << exponent)?;
+        }
+        match self.every {
+            1 => write!(f, "every step"),
+            n => write!(f, "every {n} steps"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+
+    use super::*;
+
+    fn due_up_to(schedule: Schedule, last: u64) -> Vec<u64> {
+        (0..=last).filter(|&step| schedule.is_due(step)).collect()
+    }
+
+    #[test]
+    fn every_n_starts_at_zero() {
+        assert_eq!(due_up_to(Schedule::every(3), 10), [0, 3, 6, 9]);
+        assert_eq!(due_up_to(Schedule::every(1), 3), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn powers_stop_at_until_and_multiples_start_above_it() {
+        let due = |until, n, last| due_up_to(Schedule::powers_then_every(until, n), last);
+        assert_eq!(due(8, 5, 20), [0, 1, 2, 4, 8, 10, 15, 20]);
+        assert_eq!(due(11, 4, 16), [0, 1, 2, 4, 8, 12, 16]);
+        assert_eq!(due(1, 3, 6), [0, 1, 3, 6]);
+        assert_eq!(due(10, 10, 30), [0, 1, 2, 4, 8, 20, 30]);
+    }
+
+    #[test]
+    fn the_end_of_u64_is_reached_without_overflow() {
+        let top = 1 << 63;
+        assert_eq!(Schedule::every(1).next_after(u64::MAX - 1), Some(u64::MAX));
+        assert_eq!(Schedule::every(1).next_after(u64::MAX), None);
+        assert_eq!(Schedule::every(2).next_after(u64::MAX - 1), None);
+        assert_eq!(Schedule::every(u64::MAX).next_after(0), Some(u64::MAX));
+        let powers = Schedule::powers_then_every(u64::MAX, 1);
+        assert_eq!(powers.next_after(top - 1), Some(top));
+        assert_eq!(powers.next_after(top), None);
+    }
+
+    #[test]
+    fn zero_is_refused_and_harmless() {
+        let schedule = Schedule::every(0);
+        let message = schedule.check().unwrap_err().to_string();
+        assert!(message.contains("every 0 steps") && message.contains("1 or more"));
+        assert_eq!(due_up_to(schedule, 10), [0]);
+        assert_eq!(schedule.next_after(0), None);
+        assert_eq!(Schedule::every(1).check(), Ok(()));
+    }
+
+    #[test]
+    fn reads_as_a_sentence_and_survives_json() {
+        let published = Schedule::powers_then_every(600, 1000);
+        assert_eq!(
+            published.to_string(),
+            "powers of two up to step 512, then every 1000 steps"
+        );
+        assert_eq!(Schedule::every(100).to_string(), "every 100 steps");
+        assert_eq!(Schedule::every(1).to_string(), "every step");
+        let json = serde_json::to_string(&published).unwrap();
+        assert_eq!(json, r#"{"powers_until":600,"every":1000}"#);
+        assert_eq!(serde_json::from_str::<Schedule>(&json).unwrap(), published);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            rng_seed: RngSeed::Fixed(10),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn next_after_is_the_first_due_step(until in 0_u64..70, n in 1_u64..40, step in 0_u64..200) {
+            let schedule = Schedule::powers_then_every(until, n);
+            let first = (step + 1..).find(|&later| schedule.is_due(later));
+            prop_assert_eq!(schedule.next_after(step), first);
+        }
+    }
+}

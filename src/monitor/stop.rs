@@ -1,0 +1,284 @@
+//! When training should stop: a rule on any logged or computed quantity.
+//!
+//! One [`QuantityRule`] has the parameters and the meaning that are known from Lightning's
+//! `EarlyStopping`. At an analysed step with value x, where b is the best value so far (+∞ in
+//! mode min, −∞ in mode max, before the first) and ≻ is "better than", strictly, in the mode:
+//!
+//! 1. `check_finite` and x is not finite: stop;
+//! 2. x ≻ `stopping_threshold`: stop, the aim is reached;
+//! 3. `divergence_threshold` ≻ x: stop, the run is lost;
+//! 4. x − `min_delta` ≻ b in mode max, x + `min_delta` ≻ b in mode min: b becomes x, the count of
+//!    waited steps becomes 0;
+//! 5. otherwise one more step was waited: stop if there are now `patience` or more.
+//!
+//! The first case that holds decides; cases 1 to 3 leave b and the count alone. With
+//! `check_finite(false)` a NaN is better than nothing, so it falls through to case 5.
+//!
+//! **Rows that are not judged.** Steps before `start_from_step` do not exist for the rule. Where
+//! the quantity is absent (a metric that is logged now and then, a dropped row) the step is not
+//! counted and the last verdict stands. A quantity that has no value *because* weights or inputs
+//! were not finite counts as not finite under `check_finite`, as absent without it.
+//!
+//! **Combinations.** Every quantity of a rule is judged anew at each row, so that a patience rule
+//! whose quantity improves again takes its verdict back, and so does a threshold that is left
+//! again. `a.and(b)` says stop at the first row at which the standing verdicts of both sides say
+//! so; `a.or(b)` when either does. The verdict of the rule as a whole is final: from then on the
+//! state does not change, and holds the numbers that led to it.
+
+mod check;
+mod number;
+mod reason;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use check::StopRuleError;
+use number::plain;
+pub use state::{Best, Observation, QuantityState, RuleState, Stop, Value};
+
+/// Whether a quantity is better when it is lower or when it is higher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Lower is better.
+    #[default]
+    Min,
+    /// Higher is better.
+    Max,
+}
+
+impl Mode {
+    /// Strict; false where either is NaN.
+    fn better(self, a: f64, b: f64) -> bool {
+        match self {
+            Self::Min => a < b,
+            Self::Max => a > b,
+        }
+    }
+
+    fn worst(self) -> f64 {
+        match self {
+            Self::Min => f64::INFINITY,
+            Self::Max => f64::NEG_INFINITY,
+        }
+    }
+
+    /// `value` made worse by `delta`.
+    fn handicapped(self, value: f64, delta: f64) -> f64 {
+        match self {
+            Self::Min => value + delta,
+            Self::Max => value - delta,
+        }
+    }
+}
+
+/// When training should stop. Made by [`StopRule::on`], joined with `and` and `or`.
+///
+/// ```
+/// use neuromfa::StopRule;
+///
+/// let settled = StopRule::on("E").max().patience(5).min_delta(0.001);
+/// let learned = StopRule::on("loss").stopping_threshold(0.2).patience(1000);
+/// assert_eq!(
+///     settled.and(learned).to_string(),
+///     "(E (max) not improved by more than 0.001 in 5 analysed steps, or not finite) and \
+///      (loss (min) not improved in 1000 analysed steps, or below 0.2, or not finite)",
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StopRule {
+    /// One quantity decides.
+    On(QuantityRule),
+    /// Both sides must say stop.
+    And(Box<StopRule>, Box<StopRule>),
+    /// Either side is enough.
+    Or(Box<StopRule>, Box<StopRule>),
+}
+
+/// A stop rule on one quantity.
+///
+/// | parameter              | default | meaning                                        | range        |
+/// |------------------------|---------|------------------------------------------------|--------------|
+/// | `min`, `max`           | `min`   | which direction is better                      |              |
+/// | `patience`             | 3       | analysed steps without improvement before stop | ≥ 1          |
+/// | `min_delta`            | 0       | an improvement must exceed this                | ≥ 0, finite  |
+/// | `check_finite`         | true    | stop where the quantity is NaN or infinite     |              |
+/// | `stopping_threshold`   | none    | stop once better than this                     | finite       |
+/// | `divergence_threshold` | none    | stop once worse than this                      | finite, worse than `stopping_threshold` |
+/// | `start_from_step`      | 0       | first training step that the rule looks at     |              |
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuantityRule {
+    monitor: String,
+    mode: Mode,
+    patience: u64,
+    min_delta: f64,
+    check_finite: bool,
+    stopping_threshold: Option<f64>,
+    divergence_threshold: Option<f64>,
+    start_from_step: u64,
+}
+
+impl StopRule {
+    /// A rule on the computed or logged quantity `monitor`, with the defaults of [`QuantityRule`].
+    pub fn on(monitor: impl Into<String>) -> QuantityRule {
+        QuantityRule {
+            monitor: monitor.into(),
+            mode: Mode::default(),
+            patience: 3,
+            min_delta: 0.0,
+            check_finite: true,
+            stopping_threshold: None,
+            divergence_threshold: None,
+            start_from_step: 0,
+        }
+    }
+
+    /// Stop when this rule and `other` both say so.
+    pub fn and(self, other: impl Into<StopRule>) -> StopRule {
+        StopRule::And(Box::new(self), Box::new(other.into()))
+    }
+
+    /// Stop when this rule or `other` says so.
+    pub fn or(self, other: impl Into<StopRule>) -> StopRule {
+        StopRule::Or(Box::new(self), Box::new(other.into()))
+    }
+
+    /// The names of the quantities, each once, in the order in which the rule names them.
+    pub fn quantities(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for rule in self.leaves() {
+            if !names.contains(&rule.monitor.as_str()) {
+                names.push(rule.monitor.as_str());
+            }
+        }
+        names
+    }
+
+    /// The rules on single quantities, from left to right.
+    fn leaves(&self) -> Vec<&QuantityRule> {
+        match self {
+            Self::On(rule) => vec![rule],
+            Self::And(a, b) | Self::Or(a, b) => [a.leaves(), b.leaves()].concat(),
+        }
+    }
+}
+
+impl QuantityRule {
+    /// Lower is better (the default).
+    pub fn min(self) -> Self {
+        self.mode(Mode::Min)
+    }
+
+    /// Higher is better.
+    pub fn max(self) -> Self {
+        self.mode(Mode::Max)
+    }
+
+    /// Which direction is better.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Stop after this many analysed steps without improvement.
+    pub fn patience(mut self, analysed_steps: u64) -> Self {
+        self.patience = analysed_steps;
+        self
+    }
+
+    /// Only a change of more than this is an improvement.
+    pub fn min_delta(mut self, delta: f64) -> Self {
+        self.min_delta = delta;
+        self
+    }
+
+    /// Whether to stop where the quantity is NaN or infinite.
+    pub fn check_finite(mut self, check: bool) -> Self {
+        self.check_finite = check;
+        self
+    }
+
+    /// Stop at once where the quantity is better than this.
+    pub fn stopping_threshold(mut self, threshold: f64) -> Self {
+        self.stopping_threshold = Some(threshold);
+        self
+    }
+
+    /// Stop at once where the quantity is worse than this.
+    pub fn divergence_threshold(mut self, threshold: f64) -> Self {
+        self.divergence_threshold = Some(threshold);
+        self
+    }
+
+    /// Look at no training step before this one.
+    pub fn start_from_step(mut self, step: u64) -> Self {
+        self.start_from_step = step;
+        self
+    }
+
+    /// Stop when this rule and `other` both say so.
+    pub fn and(self, other: impl Into<StopRule>) -> StopRule {
+        StopRule::from(self).and(other)
+    }
+
+    /// Stop when this rule or `other` says so.
+    pub fn or(self, other: impl Into<StopRule>) -> StopRule {
+        StopRule::from(self).or(other)
+    }
+}
+
+impl From<QuantityRule> for StopRule {
+    fn from(rule: QuantityRule) -> Self {
+        Self::On(rule)
+    }
+}
+
+impl fmt::Display for StopRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::On(rule) => rule.fmt(f),
+            Self::And(a, b) => write!(f, "({a}) and ({b})"),
+            Self::Or(a, b) => write!(f, "({a}) or ({b})"),
+        }
+    }
+}
+
+impl fmt::Display for QuantityRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mode, better, worse) = match self.mode {
+            Mode::Min => ("min", "below", "above"),
+            Mode::Max => ("max", "above", "below"),
+        };
+        write!(f, "{} ({mode}) not improved", self.monitor)?;
+        if self.min_delta != 0.0 {
+            write!(f, " by more than {}", plain(self.min_delta))?;
+        }
+        write!(f, " in {}", analysed_steps(self.patience))?;
+        if let Some(threshold) = self.stopping_threshold {
+            write!(f, ", or {better} {}", plain(threshold))?;
+        }
+        if let Some(threshold) = self.divergence_threshold {
+            write!(f, ", or {worse} {}", plain(threshold))?;
+        }
+        if self.check_finite {
+            f.write_str(", or not finite")?;
+        }
+        if self.start_from_step > 0 {
+            write!(f, ", from step {} on", self.start_from_step)?;
+        }
+        Ok(())
+    }
+}
+
+fn analysed_steps(count: u64) -> String {
+    match count {
+        1 => "1 analysed step".to_owned(),
+        n => format!("{n} analysed steps"),
+    }
+}

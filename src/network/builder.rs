@@ -1,0 +1,307 @@
+//! Networks put together by hand.
+
+use std::collections::HashSet;
+
+use super::select::in_natural_order;
+use super::{
+    Architecture, Connection, LeftOut, Network, NetworkError, NeuronLayer, Orientation, Parameter,
+    Role,
+};
+
+/// Puts a [`Network`] together by hand; everything is checked by [`NetworkBuilder::build`].
+///
+/// | call | default | changes | meaning |
+/// |---|---|---|---|
+/// | [`layer`](Self::layer) | | | adds a layer of so many neurons, at least 1 |
+/// | [`draw`](Self::draw) | 1 | the last layer | a sample of n neurons takes `draw`·n of it; at least 1 |
+/// | [`role`](Self::role) | `Linear` | the last layer | what the edges that leave it do; `Output` where none leave |
+/// | [`block`](Self::block) | none | the last layer | the block it belongs to |
+/// | [`connect`](Self::connect) | | | joins two layers by a tensor |
+/// | [`copies`](Self::copies) | 1 | the last connection | outputs per target neuron; at least 1 |
+/// | [`orientation`](Self::orientation) | `OutIn` | the last connection | the tensor's layout |
+///
+/// ```
+/// use neuromfa::network::{Network, Orientation, Parameter};
+///
+/// let parameters = [
+///     Parameter::new("c_attn.weight", [8, 24]),
+///     Parameter::new("c_attn.bias", [24]),
+/// ];
+/// let network = Network::builder()
+///     .layer("residual", 8)
+///     .layer("attention", 8)
+///     .connect("c_attn.weight", "residual", "attention")
+///     .copies(3)
+///     .orientation(Orientation::InOut)
+///     .build(&parameters)?;
+/// assert_eq!(network.connections()[0].outputs, 24);
+/// # Ok::<(), neuromfa::network::NetworkError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until build is called"]
+pub struct NetworkBuilder {
+    layers: Vec<NeuronLayer>,
+    joins: Vec<Join>,
+    misplaced: Option<NetworkError>,
+}
+
+#[derive(Clone, Debug)]
+struct Join {
+    parameter: String,
+    source: String,
+    target: String,
+    orientation: Orientation,
+    copies: usize,
+}
+
+impl Network {
+    /// Starts a network put together by hand.
+    pub fn builder() -> NetworkBuilder {
+        NetworkBuilder::default()
+    }
+}
+
+impl NetworkBuilder {
+    /// Adds a layer of neurons.
+    pub fn layer(mut self, name: impl Into<String>, width: usize) -> Self {
+        self.layers.push(NeuronLayer {
+            name: name.into(),
+            width,
+            draw: 1,
+            role: Role::Linear,
+            block: None,
+        });
+        self
+    }
+
+    /// Lets a sample of n neurons take `draw`·n of the last layer.
+    pub fn draw(self, draw: usize) -> Self {
+        self.last_layer(|| format!("draw({draw})"), |layer| layer.draw = draw)
+    }
+
+    /// Says what the edges that leave the last layer do.
+    pub fn role(self, role: Role) -> Self {
+        self.last_layer(|| format!("role({role})"), |layer| layer.role = role)
+    }
+
+    /// Puts the last layer in a block.
+    pub fn block(self, block: usize) -> Self {
+        self.last_layer(
+            || format!("block({block})"),
+            |layer| layer.block = Some(block),
+        )
+    }
+
+    /// Joins two layers, source then target, by a tensor.
+    pub fn connect(
+        mut self,
+        parameter: impl Into<String>,
+        source: impl Into<String>,
+        target: impl Into<String>,
+    ) -> Self {
+        self.joins.push(Join {
+            parameter: parameter.into(),
+            source: source.into(),
+            target: target.into(),
+            orientation: Orientation::OutIn,
+            copies: 1,
+        });
+        self
+    }
+
+    /// Gives every target neuron of the last connection so many of its outputs.
+    pub fn copies(self, copies: usize) -> Self {
+        self.last_join(|| format!("copies({copies})"), |join| join.copies = copies)
+    }
+
+    /// Says how the tensor of the last connection lies in memory.
+    pub fn orientation(self, orientation: Orientation) -> Self {
+        self.last_join(
+            || format!("orientation({orientation:?})"),
+            |join| join.orientation = orientation,
+        )
+    }
+
+    /// Checks the layers and connections against the parameters.
+    ///
+    /// Parameters that no connection names are left out.
+    ///
+    /// # Errors
+    ///
+    /// Layers: a name twice, a width or draw of 0, a layer that nothing joins. Connections: a layer
+    /// or parameter that does not exist, a parameter twice, a layer joined to itself, a shape other
+    /// than layers and copies ask for. No connection at all.
+    pub fn build(self, parameters: &[Parameter]) -> Result<Network, NetworkError> {
+        if let Some(error) = self.misplaced {
+            return Err(error);
+        }
+        let sorted = in_natural_order(parameters)?;
+        let mut layers = self.layers;
+        check_layers(&layers)?;
+
+        let mut connections = Vec::with_capacity(self.joins.len());
+        let mut joined = HashSet::new();
+        for join in &self.joins {
+            let parameter = sorted
+                .iter()
+                .find(|p| p.name == join.parameter)
+                .ok_or_else(|| join.unknown_parameter(&sorted))?;
+            if !joined.insert(&join.parameter) {
+                return Err(NetworkError::DuplicateConnection {
+                    parameter: join.parameter.clone(),
+                });
+            }
+            connections.push(join.resolve(parameter, &layers)?);
+        }
+        if connections.is_empty() {
+            return Err(NetworkError::NoConnections);
+        }
+
+        for (index, layer) in layers.iter_mut().enumerate() {
+            if connections.iter().all(|c| c.source != index) {
+                layer.role = Role::Output;
+                if connections.iter().all(|c| c.target != index) {
+                    return Err(NetworkError::IdleLayer {
+                        layer: layer.name.clone(),
+                    });
+                }
+            }
+        }
+        let left_out = sorted
+            .iter()
+            .filter(|p| !joined.contains(&p.name))
+            .map(|p| LeftOut::new(p, "not among the connections given"))
+            .collect();
+        let network = Network {
+            architecture: Architecture::Custom,
+            layers,
+            connections,
+            left_out,
+            warnings: Vec::new(),
+        };
+        debug_assert_eq!(network.contradiction(), None);
+        Ok(network)
+    }
+
+    fn last_layer(
+        mut self,
+        call: impl FnOnce() -> String,
+        change: impl FnOnce(&mut NeuronLayer),
+    ) -> Self {
+        match self.layers.last_mut() {
+            Some(layer) => change(layer),
+            None => self.misplace(call(), "layer(..)"),
+        }
+        self
+    }
+
+    fn last_join(mut self, call: impl FnOnce() -> String, change: impl FnOnce(&mut Join)) -> Self {
+        match self.joins.last_mut() {
+            Some(join) => change(join),
+            None => self.misplace(call(), "connect(..)"),
+        }
+        self
+    }
+
+    fn misplace(&mut self, call: String, wants: &'static str) {
+        self.misplaced
+            .get_or_insert(NetworkError::Misplaced { call, wants });
+    }
+}
+
+fn check_layers(layers: &[NeuronLayer]) -> Result<(), NetworkError> {
+    let mut names = HashSet::new();
+    for layer in layers {
+        let name = || layer.name.clone();
+        if !names.insert(&layer.name) {
+            return Err(NetworkError::DuplicateLayer { layer: name() });
+        }
+        for (what, value) in [("width", layer.width), ("draw", layer.draw)] {
+            if value == 0 {
+                let layer = name();
+                return Err(NetworkError::ZeroInLayer { layer, what });
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Join {
+    fn resolve(
+        &self,
+        parameter: &Parameter,
+        layers: &[NeuronLayer],
+    ) -> Result<Connection, NetworkError> {
+        let index = |name: &String| {
+            let found = layers.iter().position(|layer| layer.name == *name);
+            found.ok_or_else(|| NetworkError::UnknownLayer {
+                parameter: self.parameter.clone(),
+                layer: name.clone(),
+                known: layers.iter().map(|layer| layer.name.clone()).collect(),
+            })
+        };
+        let (source, target) = (index(&self.source)?, index(&self.target)?);
+        if source == target {
+            return Err(NetworkError::SelfConnection {
+                parameter: self.parameter.clone(),
+                layer: self.source.clone(),
+            });
+        }
+        let (inputs, width) = (layers[source].width, layers[target].width);
+        let read = self.orientation.read(&parameter.shape);
+        match (read, width.checked_mul(self.copies)) {
+            (Some((rows, columns, taps)), Some(outputs))
+                if rows == outputs && columns == inputs && outputs > 0 && taps > 0 =>
+            {
+                Ok(Connection {
+                    parameter: self.parameter.clone(),
+                    source,
+                    target,
+                    orientation: self.orientation,
+                    copies: self.copies,
+                    taps,
+                    inputs,
+                    outputs,
+                })
+            }
+            _ => Err(self.misshapen(parameter, inputs, width)),
+        }
+    }
+
+    fn misshapen(&self, parameter: &Parameter, inputs: usize, width: usize) -> NetworkError {
+        let Self {
+            source,
+            target,
+            copies,
+            ..
+        } = self;
+        let outputs = match copies {
+            1 => width.to_string(),
+            _ => format!("{copies}·{width}"),
+        };
+        let expected = match self.orientation {
+            Orientation::OutIn => format!("[{outputs}, {inputs}, taps..]"),
+            Orientation::InOut => format!("[{inputs}, {outputs}]"),
+        };
+        NetworkError::ConnectionShape {
+            parameter: self.parameter.clone(),
+            shape: parameter.shape.clone(),
+            expected: format!(
+                "{expected}, since it leads from `{source}` (width {inputs}) to `{target}` (width \
+                 {width}) with copies {copies}, which must be at least 1"
+            ),
+        }
+    }
+
+    fn unknown_parameter(&self, sorted: &[&Parameter]) -> NetworkError {
+        let near = |p: &&&Parameter| {
+            p.name.contains(&self.parameter) || self.parameter.contains(p.name.as_str())
+        };
+        NetworkError::UnknownParameter {
+            parameter: self.parameter.clone(),
+            source_layer: self.source.clone(),
+            target: self.target.clone(),
+            nearest: sorted.iter().find(near).map(|p| p.name.clone()),
+        }
+    }
+}

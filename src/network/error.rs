@@ -1,0 +1,209 @@
+//! What can be wrong with a network.
+
+use thiserror::Error;
+
+use super::Architecture;
+
+/// Why a network could not be read off its parameters or put together.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// A name that is no [`Architecture`].
+    #[error(
+        "no architecture is called `{name}`; there are mlp, gpt-neox, transformer, generic and \
+         custom"
+    )]
+    UnknownArchitecture {
+        /// The name given.
+        name: String,
+    },
+
+    /// [`Architecture::Custom`] asked of inference.
+    #[error(
+        "a custom network cannot be inferred: put it together with Network::builder(), or name \
+         another architecture"
+    )]
+    CustomByName,
+
+    /// Two parameters share a name.
+    #[error("two parameters are called `{name}`: give each its own name")]
+    DuplicateParameter {
+        /// The shared name.
+        name: String,
+    },
+
+    /// A shape whose number of weights overflows.
+    #[error(
+        "`{name}` has shape {shape:?}, more weights than memory can hold: its source is damaged"
+    )]
+    TooLarge {
+        /// The parameter.
+        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+
+    /// A pattern that matches no parameter.
+    #[error(
+        "the {list} pattern `{pattern}` matches none of the {count} parameters: it must match a \
+         whole name, and `*` stands for any run of characters"
+    )]
+    PatternMatchesNothing {
+        /// `include` or `exclude`.
+        list: &'static str,
+        /// The pattern.
+        pattern: String,
+        /// How many parameters there are.
+        count: usize,
+    },
+
+    /// An include pattern that matches no tensor with edges.
+    #[error(
+        "the include pattern `{pattern}` matches only `{name}` {shape:?} and its like: a tensor \
+         of fewer than two dimensions, or without weights, joins no neurons"
+    )]
+    NothingToInclude {
+        /// The pattern.
+        pattern: String,
+        /// The first parameter it matches.
+        name: String,
+        /// That parameter's shape.
+        shape: Vec<usize>,
+    },
+
+    /// No tensor is left to analyse.
+    #[error(
+        "none of the {count} parameters is left to analyse: biases, normalisation, embeddings and \
+         the output head are left out by default; put matrices in with an include pattern, or \
+         relax the exclude patterns"
+    )]
+    NoMatrices {
+        /// How many parameters there are.
+        count: usize,
+    },
+
+    /// An architecture asked for by name that the parameters do not have.
+    #[error(
+        "the parameters do not form a network of architecture {architecture}: {why}; let the \
+         architecture be inferred, name another one, or put the network together with \
+         Network::builder()"
+    )]
+    DoesNotFit {
+        /// The architecture asked for.
+        architecture: Architecture,
+        /// What is missing or does not fit, with names and shapes.
+        why: String,
+    },
+
+    /// A builder without a connection.
+    #[error(
+        "no neuron layers are connected: add connect(parameter, source, target) for each tensor"
+    )]
+    NoConnections,
+
+    /// Two layers of a builder share a name.
+    #[error("two neuron layers are called `{layer}`: give each its own name")]
+    DuplicateLayer {
+        /// The shared name.
+        layer: String,
+    },
+
+    /// A layer without neurons, or of which none are drawn.
+    #[error("neuron layer `{layer}` has {what} 0: it must be at least 1")]
+    ZeroInLayer {
+        /// The layer.
+        layer: String,
+        /// `width` or `draw`.
+        what: &'static str,
+    },
+
+    /// A layer that no tensor joins to another.
+    #[error("nothing leaves or reaches neuron layer `{layer}`: connect it or remove it")]
+    IdleLayer {
+        /// The layer.
+        layer: String,
+    },
+
+    /// A connection to or from a layer that does not exist.
+    #[error("`{parameter}` is joined to neuron layer `{layer}`, which is not among {known:?}")]
+    UnknownLayer {
+        /// The connection's parameter.
+        parameter: String,
+        /// The layer's name.
+        layer: String,
+        /// The layers there are.
+        known: Vec<String>,
+    },
+
+    /// A connection whose tensor does not exist.
+    #[error(
+        "the connection from `{source_layer}` to `{target}` names parameter `{parameter}`, which \
+         does not exist{}",
+        suggestion(.nearest.as_deref())
+    )]
+    UnknownParameter {
+        /// The name given.
+        parameter: String,
+        /// The connection's source layer.
+        source_layer: String,
+        /// The connection's target layer.
+        target: String,
+        /// An existing parameter whose name contains the given one or is contained in it.
+        nearest: Option<String>,
+    },
+
+    /// One tensor in two connections.
+    #[error("`{parameter}` is connected twice: a tensor joins one pair of neuron layers")]
+    DuplicateConnection {
+        /// The parameter.
+        parameter: String,
+    },
+
+    /// A connection from a layer to itself.
+    #[error(
+        "`{parameter}` joins neuron layer `{layer}` to itself: edges lead to another layer, so add \
+         a second layer of the same width for what it feeds"
+    )]
+    SelfConnection {
+        /// The parameter.
+        parameter: String,
+        /// The layer.
+        layer: String,
+    },
+
+    /// A tensor whose shape does not match the layers it joins.
+    #[error(
+        "`{parameter}` has shape {shape:?}, but between its neuron layers must stand {expected}"
+    )]
+    ConnectionShape {
+        /// The parameter.
+        parameter: String,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The shape asked for, with the layers and widths it follows from.
+        expected: String,
+    },
+
+    /// A builder call without the layer or connection it would change.
+    #[error("{call} comes before any {wants}: call it after the {wants} it changes")]
+    Misplaced {
+        /// The call, with its argument.
+        call: String,
+        /// `layer(..)` or `connect(..)`.
+        wants: &'static str,
+    },
+
+    /// A stored network that contradicts itself.
+    #[error("the stored network is damaged: {why}")]
+    Damaged {
+        /// The contradiction.
+        why: String,
+    },
+}
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map_or_else(
+        || ": use the full name, as the model lists it".into(),
+        |name| format!("; did you mean `{name}`?"),
+    )
+}

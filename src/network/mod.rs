@@ -1,0 +1,67 @@
+//! The neuron interaction network (NIN): layers of neurons and the weight tensors that join them.
+//!
+//! A [`Network`] says which neurons there are and which tensor holds the weights between which
+//! two layers; it holds no weights. It is read off the names and shapes of the parameters
+//! ([`Network::infer`]) or put together by hand ([`Network::builder`]).
+//!
+//! | architecture | recognised by | neuron layers |
+//! |---|---|---|
+//! | [`Architecture::GptNeox`] | `[prefix.]layers.{i}.attention.query_key_value.weight`, `.attention.dense`, `.mlp.dense_h_to_4h`, `.mlp.dense_4h_to_h` | per block `residual`, `attention`, `middle`, `mlp`; at the end one more `residual` |
+//! | [`Architecture::Transformer`] | `q_proj`, `k_proj`, `v_proj`, `o_proj`, `gate_proj` (may be absent), `up_proj`, `down_proj`; `wq`, `wk`, `wv`, `wo`, `w1`, `w3`, `w2`; `q`, `k`, `v`, `o`, `gate`, `up`, `down`; `fc1`, `fc2` | as above, and `key_value` where keys and values are narrower than queries |
+//! | [`Architecture::Mlp`] | matrices that chain in the natural order of their names | `layer.0`, `layer.1`, .. |
+//! | [`Architecture::Generic`] | anything else, with a warning | `{parameter}.in` and `{parameter}.out` for each tensor |
+//! | [`Architecture::Custom`] | [`Network::builder`] | yours |
+//!
+//! The order in which the parameters come does not matter: they are sorted by the natural order
+//! of their names first (`layers.2` before `layers.10`).
+//!
+//! A [`Draw`] names the neurons of the sampled networks (SNIN), drawn with a seed or given as a
+//! file.
+//!
+//! ```
+//! use neuromfa::network::{Architecture, Draw, Network, Parameter, Selection};
+//!
+//! let parameters = [
+//!     Parameter::new("0.weight", [30, 20]),
+//!     Parameter::new("0.bias", [30]),
+//!     Parameter::new("2.weight", [10, 30]),
+//! ];
+//! let network = Network::infer(&parameters, &Selection::default())?;
+//! assert_eq!(network.architecture(), Architecture::Mlp);
+//! assert_eq!(network.layers()[1].name, "layer.1");
+//! assert_eq!(network.left_out()[0].name, "0.bias");
+//!
+//! let draw = Draw::random(&network, 16, 10, 0)?;
+//! assert_eq!(draw.resolve(&network)?[9][0].len(), 16);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod architecture;
+mod blocks;
+mod builder;
+mod draw;
+mod error;
+mod generic;
+mod gpt_neox;
+mod infer;
+mod layers;
+mod mlp;
+mod natural;
+mod nin;
+mod parameter;
+mod plan;
+mod select;
+mod stack;
+mod transformer;
+
+#[cfg(test)]
+mod tests;
+
+pub use architecture::Architecture;
+pub use builder::NetworkBuilder;
+pub use draw::{Draw, DrawError, Sample};
+pub use error::NetworkError;
+pub use layers::{Connection, NeuronLayer, Orientation, Role};
+pub use nin::Network;
+pub use parameter::{LeftOut, Parameter};
+pub use select::Selection;

@@ -1,0 +1,128 @@
+//! The network itself.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Architecture, Connection, LeftOut, NetworkError, NeuronLayer};
+
+/// A neuron interaction network: layers of neurons, and the tensors that hold the weights of the
+/// edges between them.
+///
+/// For every connection `inputs` is the width of its source layer and `outputs` is `copies` times
+/// the width of its target layer; a stored network that breaks this is refused when it is read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
+pub struct Network {
+    pub(super) architecture: Architecture,
+    pub(super) layers: Vec<NeuronLayer>,
+    pub(super) connections: Vec<Connection>,
+    pub(super) left_out: Vec<LeftOut>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Network {
+    /// How the parameters were read.
+    #[must_use]
+    pub const fn architecture(&self) -> Architecture {
+        self.architecture
+    }
+
+    /// The neuron layers, sources before their targets where the architecture is known.
+    #[must_use]
+    pub fn layers(&self) -> &[NeuronLayer] {
+        &self.layers
+    }
+
+    /// The tensors that join the layers, by source layer where the architecture is known.
+    #[must_use]
+    pub fn connections(&self) -> &[Connection] {
+        &self.connections
+    }
+
+    /// The parameters that are no part of the network, in natural order of their names.
+    #[must_use]
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    /// What a user should know about how the parameters were read, each a sentence or more.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The index of the layer of this name.
+    #[must_use]
+    pub fn layer_index(&self, name: &str) -> Option<usize> {
+        self.layers.iter().position(|layer| layer.name == name)
+    }
+
+    /// The connections that leave a layer: together one neighbourhood per neuron.
+    pub fn leaving(&self, layer: usize) -> impl Iterator<Item = &Connection> {
+        self.connections.iter().filter(move |c| c.source == layer)
+    }
+
+    /// Says what contradicts the invariants of the types.
+    pub(super) fn contradiction(&self) -> Option<String> {
+        let mut names = HashSet::new();
+        for layer in &self.layers {
+            let name = &layer.name;
+            if !names.insert(name) {
+                return Some(format!("two layers are called `{name}`"));
+            }
+            if layer.width == 0 || layer.draw == 0 {
+                return Some(format!("layer `{name}` has width or draw 0"));
+            }
+        }
+        let mut parameters = HashSet::new();
+        self.connections.iter().find_map(|connection| {
+            let parameter = &connection.parameter;
+            if !parameters.insert(parameter) {
+                return Some(format!("`{parameter}` is connected twice"));
+            }
+            let fits = self.layers.get(connection.source).map(|s| s.width)
+                == Some(connection.inputs)
+                && self.layers.get(connection.target).is_some_and(|t| {
+                    t.width.checked_mul(connection.copies) == Some(connection.outputs)
+                })
+                && connection.source != connection.target
+                && connection.copies > 0
+                && connection.taps > 0
+                && connection
+                    .outputs
+                    .checked_mul(connection.inputs)
+                    .and_then(|n| n.checked_mul(connection.taps))
+                    .is_some();
+            (!fits)
+                .then(|| format!("`{parameter}` does not fit the layers it joins: {connection:?}"))
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Unchecked {
+    architecture: Architecture,
+    layers: Vec<NeuronLayer>,
+    connections: Vec<Connection>,
+    left_out: Vec<LeftOut>,
+    warnings: Vec<String>,
+}
+
+impl TryFrom<Unchecked> for Network {
+    type Error = NetworkError;
+
+    fn try_from(stored: Unchecked) -> Result<Self, NetworkError> {
+        let network = Self {
+            architecture: stored.architecture,
+            layers: stored.layers,
+            connections: stored.connections,
+            left_out: stored.left_out,
+            warnings: stored.warnings,
+        };
+        match network.contradiction() {
+            Some(why) => Err(NetworkError::Damaged { why }),
+            None => Ok(network),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A network under construction, as the architectures write it down.
+
+use super::select::Matrix;
+use super::{Connection, NeuronLayer, Orientation, Role};
+
+/// What an architecture makes of the matrices, or why they do not fit it: names and shapes.
+pub(super) type Fit<T> = Result<T, String>;
+
+/// Layers and connections, excluded matrices still in place.
+#[derive(Debug, Default)]
+pub(super) struct Plan<'a> {
+    pub layers: Vec<NeuronLayer>,
+    pub connections: Vec<Connection>,
+    /// Matrices without a place in the architecture.
+    pub unplaced: Vec<Matrix<'a>>,
+}
+
+impl<'a> Plan<'a> {
+    /// Adds a layer of which n neurons are drawn, and returns its index.
+    pub fn layer(
+        &mut self,
+        name: impl Into<String>,
+        width: usize,
+        role: Role,
+        block: Option<usize>,
+    ) -> usize {
+        self.layers.push(NeuronLayer {
+            name: name.into(),
+            width,
+            draw: 1,
+            role,
+            block,
+        });
+        self.layers.len() - 1
+    }
+
+    /// Joins two layers by a matrix read as `[outputs, inputs, taps..]`.
+    pub fn join(&mut self, matrix: &Matrix<'a>, source: usize, target: usize, copies: usize) {
+        self.connections.push(Connection {
+            parameter: matrix.name().into(),
+            source,
+            target,
+            orientation: Orientation::OutIn,
+            copies,
+            taps: matrix.shape()[2..].iter().product(),
+            inputs: matrix.inputs(),
+            outputs: matrix.outputs(),
+        });
+    }
+
+    /// Makes a matrix a bipartite network of its own.
+    pub fn alone(&mut self, matrix: &Matrix<'a>) {
+        let name = matrix.name();
+        let source = self.layer(format!("{name}.in"), matrix.inputs(), Role::Linear, None);
+        let target = self.layer(format!("{name}.out"), matrix.outputs(), Role::Output, None);
+        self.join(matrix, source, target, 1);
+    }
+
+    /// Whether any of these matrices has a place, or will get one by its include pattern.
+    pub fn uses(&self, matrices: &[Matrix]) -> bool {
+        matrices
+            .iter()
+            .any(|m| m.included || self.connections.iter().any(|c| c.parameter == m.name()))
+    }
+
+    /// Takes out connections, and the layers that then nothing leaves or reaches.
+    pub fn retain(&mut self, keep: impl Fn(&Connection) -> bool) {
+        self.connections.retain(keep);
+        let connections = &self.connections;
+        let leaves = |layer| connections.iter().any(|c| c.source == layer);
+        let joined = |layer| leaves(layer) || connections.iter().any(|c| c.target == layer);
+        let mut places = Vec::with_capacity(self.layers.len());
+        let mut layers = Vec::with_capacity(self.layers.len());
+        for (index, mut layer) in std::mem::take(&mut self.layers).into_iter().enumerate() {
+            places.push(layers.len());
+            if !leaves(index) {
+                layer.role = Role::Output;
+            }
+            if joined(index) {
+                layers.push(layer);
+            }
+        }
+        self.layers = layers;
+        for connection in &mut self.connections {
+            connection.source = places[connection.source];
+            connection.target = places[connection.target];
+        }
+    }
+}
+
+/// Checks that a matrix has exactly this shape, which follows from another one's.
+pub(super) fn expect_shape(
+    matrix: &Matrix,
+    outputs: usize,
+    inputs: usize,
+    from: &Matrix,
+) -> Fit<()> {
+    if matrix.shape() == [outputs, inputs] {
+        return Ok(());
+    }
+    Err(format!(
+        "`{}` has shape {:?}, but must have {:?} beside `{}` {:?}",
+        matrix.name(),
+        matrix.shape(),
+        [outputs, inputs],
+        from.name(),
+        from.shape(),
+    ))
+}
+
+/// Checks that a tensor has two dimensions.
+pub(super) fn expect_matrix(matrix: &Matrix) -> Fit<()> {
+    if matrix.shape().len() == 2 {
+        return Ok(());
+    }
+    Err(format!(
+        "`{}` has shape {:?}, but must have two dimensions",
+        matrix.name(),
+        matrix.shape(),
+    ))
+}

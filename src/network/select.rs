@@ -1,0 +1,322 @@
+//! Which parameters take part: what is left out by default, and the user's patterns.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Architecture, LeftOut, NetworkError, Parameter, natural};
+
+/// Which parameters to analyse, and as what.
+///
+/// | field | default | meaning |
+/// |---|---|---|
+/// | `include` | none | patterns of matrices to put in although they are left out by default |
+/// | `exclude` | none | patterns of parameters to take out; wins over `include` |
+/// | `architecture` | inferred | how to read the names |
+///
+/// A **pattern** must match a whole name; `*` stands for any run of characters, dots and the empty
+/// run included, and every other character for itself: `*.mlp.*`, `model.layers.0.*`. A pattern
+/// that matches no parameter is an error.
+///
+/// Left out by default are tensors of fewer than two dimensions (biases, normalisation), learned
+/// tokens `[1, 1, n]`, embeddings and the output head of a language model, and in a transformer
+/// every tensor that is not one of the block's weight matrices. An included tensor stands in its
+/// architecture's place if there is one, and else is a bipartite network of its own,
+/// `{parameter}.in` to `{parameter}.out`, read as `[out, in, taps..]` like every other (so the rows
+/// of an embedding table are targets). Excluding a matrix leaves the layers it joined in place as
+/// long as another matrix joins them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Selection {
+    /// Patterns of matrices to put in.
+    pub include: Vec<String>,
+    /// Patterns of parameters to take out.
+    pub exclude: Vec<String>,
+    /// The architecture, if not to be inferred.
+    pub architecture: Option<Architecture>,
+}
+
+/// A tensor of two or more dimensions that may take part.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Matrix<'a> {
+    pub parameter: &'a Parameter,
+    /// Left out by default, in because of an include pattern.
+    pub put_back: bool,
+    /// An include pattern matches.
+    pub included: bool,
+    /// The exclude pattern that matches: the matrix marks its place, then goes.
+    pub excluded: Option<&'a str>,
+}
+
+impl<'a> Matrix<'a> {
+    pub fn name(&self) -> &'a str {
+        &self.parameter.name
+    }
+
+    /// Two dimensions or more, none of them 0.
+    pub fn shape(&self) -> &'a [usize] {
+        &self.parameter.shape
+    }
+
+    pub fn outputs(&self) -> usize {
+        self.parameter.shape[0]
+    }
+
+    pub fn inputs(&self) -> usize {
+        self.parameter.shape[1]
+    }
+}
+
+/// The parameters divided, both parts in natural order.
+pub(super) struct Selected<'a> {
+    pub matrices: Vec<Matrix<'a>>,
+    pub left_out: Vec<LeftOut>,
+}
+
+/// The parameters in natural order of their names.
+///
+/// # Errors
+///
+/// A name twice; a shape with more weights than a `usize` counts.
+pub(super) fn in_natural_order(parameters: &[Parameter]) -> Result<Vec<&Parameter>, NetworkError> {
+    let mut sorted: Vec<&Parameter> = parameters.iter().collect();
+    sorted.sort_by(|a, b| natural::compare(&a.name, &b.name));
+    if let Some(pair) = sorted.windows(2).find(|pair| pair[0].name == pair[1].name) {
+        return Err(NetworkError::DuplicateParameter {
+            name: pair[0].name.clone(),
+        });
+    }
+    let overflows = |p: &&&Parameter| {
+        let mut dimensions = p.shape.iter().filter(|&&n| n > 0);
+        dimensions
+            .try_fold(1_usize, |n, &m| n.checked_mul(m))
+            .is_none()
+    };
+    match sorted.iter().find(overflows) {
+        Some(p) => Err(NetworkError::TooLarge {
+            name: p.name.clone(),
+            shape: p.shape.clone(),
+        }),
+        None => Ok(sorted),
+    }
+}
+
+/// Divides parameters in natural order.
+pub(super) fn select<'a>(
+    sorted: &[&'a Parameter],
+    selection: &'a Selection,
+) -> Result<Selected<'a>, NetworkError> {
+    check_patterns(sorted, selection)?;
+    let embeddings: Vec<&[usize]> = sorted
+        .iter()
+        .filter(|p| joins_neurons(p) && is_embedding(&p.name))
+        .map(|p| p.shape.as_slice())
+        .collect();
+    let mut selected = Selected {
+        matrices: Vec::new(),
+        left_out: Vec::new(),
+    };
+    for parameter in sorted {
+        let name = &parameter.name;
+        let excluded = first_match(&selection.exclude, name);
+        let included = first_match(&selection.include, name).is_some();
+        let shape = parameter.shape.as_slice();
+        let is_head = || is_last_layer(name) && embeddings.contains(&shape);
+        let why = without_edges(parameter)
+            .or_else(|| left_out_by_name(name))
+            .or_else(|| matches!(shape, [1, 1, _, ..]).then_some("a token: it joins one pair"))
+            .or_else(|| is_head().then_some("output head, of the shape of the embedding"));
+        match why {
+            Some(why) if !(included && joins_neurons(parameter)) => {
+                selected.left_out.push(LeftOut::new(parameter, why));
+            }
+            _ => selected.matrices.push(Matrix {
+                parameter,
+                put_back: why.is_some(),
+                included,
+                excluded,
+            }),
+        }
+    }
+    Ok(selected)
+}
+
+fn check_patterns(sorted: &[&Parameter], selection: &Selection) -> Result<(), NetworkError> {
+    let lists = [
+        ("include", &selection.include),
+        ("exclude", &selection.exclude),
+    ];
+    for (list, patterns) in lists {
+        for pattern in patterns {
+            let mut hits = sorted.iter().filter(|p| matches(pattern, &p.name));
+            let Some(first) = hits.next() else {
+                return Err(NetworkError::PatternMatchesNothing {
+                    list,
+                    pattern: pattern.clone(),
+                    count: sorted.len(),
+                });
+            };
+            if list == "include" && !joins_neurons(first) && !hits.any(|p| joins_neurons(p)) {
+                return Err(NetworkError::NothingToInclude {
+                    pattern: pattern.clone(),
+                    name: first.name.clone(),
+                    shape: first.shape.clone(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn first_match<'a>(patterns: &'a [String], name: &str) -> Option<&'a str> {
+    let hit = patterns.iter().find(|pattern| matches(pattern, name));
+    hit.map(String::as_str)
+}
+
+/// Whether a pattern matches a whole name, `*` standing for any run of characters.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((head, tail)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(mut rest) = name.strip_prefix(head) else {
+        return false;
+    };
+    let mut pieces: Vec<&str> = tail.split('*').collect();
+    let last = pieces.pop().unwrap_or_default();
+    // Leftmost places leave the most for the pieces that follow.
+    for piece in pieces {
+        match rest.split_once(piece) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+fn joins_neurons(parameter: &Parameter) -> bool {
+    parameter.shape.len() >= 2 && !parameter.shape.contains(&0)
+}
+
+fn without_edges(parameter: &Parameter) -> Option<&'static str> {
+    let name = &parameter.name;
+    if parameter.shape.contains(&0) {
+        Some("holds no weights")
+    } else if parameter.shape.len() >= 2 {
+        None
+    } else if is_bias(name) {
+        Some("bias: it joins no neurons")
+    } else if is_norm(name) {
+        Some("normalisation: it joins no neurons")
+    } else {
+        Some("fewer than two dimensions: it joins no neurons")
+    }
+}
+
+fn left_out_by_name(name: &str) -> Option<&'static str> {
+    if is_bias(name) {
+        Some("bias")
+    } else if is_norm(name) {
+        Some("normalisation")
+    } else if matches!(
+        module(name),
+        "lm_head" | "embed_out" | "output_head" | "out_head"
+    ) {
+        Some("output head")
+    } else if is_embedding(name) {
+        Some("embedding")
+    } else {
+        None
+    }
+}
+
+/// Whether the module's name is one that output heads have, and last layers of other networks too.
+pub(super) fn is_last_layer(name: &str) -> bool {
+    matches!(
+        module(name),
+        "output" | "head" | "classifier" | "score" | "decoder" | "logits" | "unembed"
+    )
+}
+
+fn is_bias(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    last.split('_').any(|word| word == "bias")
+}
+
+fn is_norm(name: &str) -> bool {
+    module(name).split('_').any(|word| {
+        let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        word.ends_with("norm") || matches!(word, "ln" | "bn")
+    })
+}
+
+/// Looks at the module and the one around it (`embeddings.word_embeddings`, `patch_embed.proj`),
+/// no further: a whole model may stand under a name such as `embedder`.
+fn is_embedding(name: &str) -> bool {
+    let path = name.strip_suffix(".weight").unwrap_or(name);
+    path.rsplit('.').take(2).any(|segment| {
+        let segment = segment.to_ascii_lowercase();
+        segment
+            .split('_')
+            .any(|word| word.starts_with("embed") || matches!(word, "emb" | "wte" | "wpe"))
+    })
+}
+
+/// The segment before `.weight`, or the last one.
+fn module(name: &str) -> &str {
+    let path = name.strip_suffix(".weight").unwrap_or(name);
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_match_runs_and_all_else_itself() {
+        for (pattern, name, expected) in [
+            ("a.b", "a.b", true),
+            ("a.b", "a.bc", false),
+            ("a.b", "aXb", false),
+            ("*", "", true),
+            ("a*", "a", true),
+            ("*.mlp.*", "layers.0.mlp.up.weight", true),
+            ("*.mlp.*", "mlp.up.weight", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("ab*ba", "aba", false),
+            ("ab*ba", "abba", true),
+            ("*aab", "aaab", true),
+            ("*aab*b", "aaab", false),
+            ("a**b", "ab", true),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} on {name}");
+        }
+    }
+
+    #[test]
+    fn names_tell_what_is_left_out() {
+        for (name, expected) in [
+            ("gpt_neox.embed_in.weight", Some("embedding")),
+            ("embed_out.weight", Some("output head")),
+            ("transformer.wte.weight", Some("embedding")),
+            ("transformer.wpe", Some("embedding")),
+            ("model.embed_tokens.weight", Some("embedding")),
+            ("tok_embeddings.weight", Some("embedding")),
+            ("bert.embeddings.word_embeddings.weight", Some("embedding")),
+            (
+                "bert.embeddings.position_embeddings.weight",
+                Some("embedding"),
+            ),
+            ("lm_head.weight", Some("output head")),
+            ("gpt_neox.layers.0.attention.bias", Some("bias")),
+            ("model.norm.weight", Some("normalisation")),
+            ("h.0.ln_1.weight", Some("normalisation")),
+            ("block.norm1.linear.weight", None),
+            ("embedder.layers.0.attention.q_proj.weight", None),
+            ("bert.encoder.layer.0.attention.output.dense.weight", None),
+            ("output.weight", None),
+            ("0.weight", None),
+            ("member.weight", None),
+        ] {
+            assert_eq!(left_out_by_name(name), expected, "{name}");
+        }
+    }
+}

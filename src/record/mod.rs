@@ -1,0 +1,119 @@
+//! The run directory: what a run leaves behind, in files that any tool reads.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `run.json` | resolved configuration, the network found, versions |
+//! | `nodes.json` | the drawn neurons ([`crate::network::Draw`]) |
+//! | `baseline.json` | what step 0 measured ([`crate::analysis::Baseline`]) |
+//! | `metrics.csv` | step, wall_time, then whatever the loop logs: one row for each call |
+//! | `emergence.csv` | one row for each analysed step ([`COLUMNS`]) |
+//! | `spectra.csv` | step, q, tau, r2, alpha, f and their deviations over the samples |
+//! | `state.json` | where the stop rule stands |
+//! | `summary.json` | at the end: best and last E, stop reason, cost of monitoring |
+//!
+//! An absent value is an empty field. Numbers read back to the same f64. Rows are appended whole,
+//! with one write; JSON files are replaced whole, by renaming.
+//!
+//! # After a crash
+//!
+//! A step is recorded in the order metrics, spectra, emergence. Say a run that analyses every 10th
+//! step dies while it writes step 30:
+//!
+//! ```text
+//! metrics.csv    ..  29  30        complete
+//! spectra.csv    ..  20  30 (12 of 61 rows, the last one cut in the middle)
+//! emergence.csv  ..  20
+//! ```
+//!
+//! On opening, half lines go first; then step 30, which has no row in emergence.csv, is cut from
+//! the other two. All files end with step 29, and the run goes on with step 30. A resume at an
+//! earlier step (an older checkpoint, say) drops the rows from that step on in the same way.
+
+mod config;
+mod files;
+mod recorder;
+mod resume;
+mod row;
+mod summary;
+mod table;
+
+pub use config::{RunConfig, Sampling};
+pub use files::{BASELINE, EMERGENCE, METRICS, NODES, RUN, SPECTRA, STATE, SUMMARY, holds_run};
+pub use recorder::{Recorder, remove_run};
+pub use resume::{Recorded, resume};
+pub use row::{COLUMNS, Row, computed_quantities, number};
+pub use summary::{Best, Cost, StopRecord, Summary};
+pub use table::{Cells, read_table};
+
+use std::path::PathBuf;
+
+/// A run directory that cannot be written, read or gone on with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The operating system's refusal, with the file.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// A file that cannot be read.
+    #[error("cannot read {}: {why}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// The folder holds a run already.
+    #[error(
+        "{} already holds a run: name another folder, or go on with that run (resume), \
+         or replace it (overwrite)", path.display()
+    )]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Nothing to resume from.
+    #[error(
+        "{} holds no run that could go on at step {step}: its baseline is not there. Start a new \
+         run, with the step-0 weights as its baseline file if you have them", path.display()
+    )]
+    NothingToResume {
+        /// The folder.
+        path: PathBuf,
+        /// The step asked for.
+        step: u64,
+    },
+    /// Another process writes to the folder.
+    #[error("another process is writing to the run in {}", path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The run was recorded with another model or configuration.
+    #[error(
+        "the run in {} does not match at {key}: it has {recorded}, this program has {current}. \
+         Start a new run, or go on with the same model and configuration", path.display()
+    )]
+    Mismatch {
+        /// The folder.
+        path: PathBuf,
+        /// Where in run.json the two differ.
+        key: String,
+        /// The recorded value.
+        recorded: String,
+        /// The value of this program.
+        current: String,
+    },
+    /// A name that cannot be a column.
+    #[error("{name:?} cannot be logged: {why}")]
+    Name {
+        /// The name.
+        name: String,
+        /// The reason.
+        why: &'static str,
+    },
+}

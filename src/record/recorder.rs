@@ -1,0 +1,178 @@
+//! Writing a run directory.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::files::{
+    BASELINE, EMERGENCE, LOCK, METRICS, NODES, RUN, SPECTRA, STATE, SUMMARY, holds_run, write_error,
+    write_json,
+};
+use super::row::{COLUMNS, Row, SPECTRUM_COLUMNS, number, time};
+use super::table::Table;
+use super::{RecordError, RunConfig, Summary};
+use crate::analysis::Baseline;
+use crate::network::Draw;
+
+/// The files of a run that is being written. The folder is locked while it lives.
+#[derive(Debug)]
+pub struct Recorder {
+    folder: PathBuf,
+    _lock: File,
+    pub(super) metrics: Option<Table>,
+    pub(super) emergence: Option<Table>,
+    pub(super) spectra: Option<Table>,
+}
+
+impl Recorder {
+    /// Makes the folder where it does not exist, and locks it for this process.
+    ///
+    /// # Errors
+    /// [`RecordError`] when another process writes to it, or the system refuses.
+    pub(super) fn lock(folder: &Path) -> Result<Self, RecordError> {
+        std::fs::create_dir_all(folder).map_err(write_error(folder))?;
+        let path = folder.join(LOCK);
+        let lock = File::create(&path).map_err(write_error(&path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(RecordError::Locked { path: folder.to_owned() });
+            }
+            // A file system without locks: the check is for slips, and the run matters more.
+            Err(TryLockError::Error(_)) => {}
+        }
+        let folder = folder.to_owned();
+        Ok(Self { folder, _lock: lock, metrics: None, emergence: None, spectra: None })
+    }
+
+    /// Begins a run: writes run.json, nodes.json and baseline.json.
+    ///
+    /// # Errors
+    /// [`RecordError::Exists`] when the folder holds a run; or the system refuses.
+    pub fn create(
+        folder: &Path,
+        config: &RunConfig,
+        draw: &Draw,
+        baseline: &Baseline,
+    ) -> Result<Self, RecordError> {
+        let recorder = Self::lock(folder)?;
+        if holds_run(folder) {
+            return Err(RecordError::Exists { path: folder.to_owned() });
+        }
+        // A run that died before its run.json left nothing to keep.
+        remove_run(folder)?;
+        write_json(&folder.join(NODES), draw)?;
+        write_json(&folder.join(BASELINE), baseline)?;
+        write_json(&folder.join(RUN), config)?;
+        Ok(recorder)
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Appends a row to metrics.csv. A name that is new becomes a new column.
+    ///
+    /// # Errors
+    /// [`RecordError::Write`] when the system refuses.
+    pub fn log_metrics(
+        &mut self,
+        step: u64,
+        wall_time: f64,
+        scalars: &[(String, f64)],
+    ) -> Result<(), RecordError> {
+        let names = scalars.iter().map(|(name, _)| name.as_str());
+        let path = self.folder.join(METRICS);
+        let table = table(&mut self.metrics, &path, &["step", "wall_time"], &[], names)?;
+        let cell = |name: &String| match name.as_str() {
+            "step" => step.to_string(),
+            "wall_time" => time(wall_time),
+            name => scalars.iter().find(|(n, _)| n == name).map(|(_, v)| number(*v)).unwrap_or_default(),
+        };
+        let cells = table.columns().iter().map(cell).collect();
+        table.append(&[cells])
+    }
+
+    /// Appends an analysed step: its spectrum to spectra.csv, then its row to emergence.csv.
+    ///
+    /// # Errors
+    /// [`RecordError::Write`] when the system refuses.
+    pub fn log_row(&mut self, row: &Row) -> Result<(), RecordError> {
+        let path = self.folder.join(SPECTRA);
+        let spectra = table(&mut self.spectra, &path, &SPECTRUM_COLUMNS, &[], std::iter::empty())?;
+        spectra.append(&row.spectrum_cells())?;
+        let names = row.scalars.iter().map(|(name, _)| name.as_str());
+        let path = self.folder.join(EMERGENCE);
+        let emergence = table(&mut self.emergence, &path, &["step", "wall_time"], &COLUMNS, names)?;
+        let cells = row.cells(emergence.columns());
+        emergence.append(&[cells])
+    }
+
+    /// Replaces state.json.
+    ///
+    /// # Errors
+    /// [`RecordError::Write`] when the system refuses.
+    pub fn write_state(&self, state: &impl Serialize) -> Result<(), RecordError> {
+        write_json(&self.folder.join(STATE), state)
+    }
+
+    /// Replaces summary.json.
+    ///
+    /// # Errors
+    /// [`RecordError::Write`] when the system refuses.
+    pub fn write_summary(&self, summary: &Summary) -> Result<(), RecordError> {
+        write_json(&self.folder.join(SUMMARY), summary)
+    }
+
+    /// Waits until all rows are on the disk.
+    ///
+    /// # Errors
+    /// [`RecordError::Write`] when the system refuses.
+    pub fn sync(&self) -> Result<(), RecordError> {
+        [&self.metrics, &self.spectra, &self.emergence].into_iter().flatten().try_for_each(Table::sync)
+    }
+}
+
+/// The table of a file, made where it is not there, with a column for each name between the
+/// `head` columns and the `tail` columns.
+fn table<'t, 'n>(
+    table: &'t mut Option<Table>,
+    path: &Path,
+    head: &[&str],
+    tail: &[&str],
+    names: impl Iterator<Item = &'n str>,
+) -> Result<&'t mut Table, RecordError> {
+    let table = match table {
+        Some(table) => {
+            for name in names {
+                if !table.columns().iter().any(|column| column == name) {
+                    table.insert_column(table.columns().len() - tail.len(), name)?;
+                }
+            }
+            table
+        }
+        None => {
+            let columns = head.iter().copied().chain(names).chain(tail.iter().copied());
+            table.insert(Table::create(path, columns.map(str::to_owned).collect())?)
+        }
+    };
+    Ok(table)
+}
+
+/// Removes the files of a run; other files of the folder stay.
+///
+/// # Errors
+/// [`RecordError::Write`] when the system refuses.
+pub fn remove_run(folder: &Path) -> Result<(), RecordError> {
+    // run.json first: without it the folder holds no run, whatever happens next.
+    for name in [RUN, SUMMARY, STATE, SPECTRA, EMERGENCE, METRICS, BASELINE, NODES] {
+        let path = folder.join(name);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(write_error(&path)(e)),
+            _ => {}
+        }
+    }
+    Ok(())
+}

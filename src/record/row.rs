@@ -1,0 +1,157 @@
+//! One analysed step, and its columns in emergence.csv.
+
+use crate::analysis::{Emergence, SpectrumPoint, Status};
+
+/// The columns of emergence.csv after step, wall_time and the loop's own. Those of the null
+/// controls (`E_shuffled`, `E_stable_shuffled`, `E_excess`, `E_excess_se`, `E_norm_matched`) are
+/// empty.
+pub const COLUMNS: [&str; 20] = [
+    "alpha0",
+    "width",
+    "E",
+    "E_se",
+    "alpha0_std",
+    "width_std",
+    "r2",
+    "E_shuffled",
+    "alpha0_stable",
+    "width_stable",
+    "E_stable",
+    "E_stable_shuffled",
+    "E_excess",
+    "E_excess_se",
+    "E_norm_matched",
+    "neurons",
+    "radii",
+    "snapshot_ms",
+    "analysis_ms",
+    "status",
+];
+
+pub(super) const SPECTRUM_COLUMNS: [&str; 10] =
+    ["step", "q", "tau", "r2", "alpha", "f", "tau_std", "r2_std", "alpha_std", "f_std"];
+
+/// One analysed step, as it stands in emergence.csv and spectra.csv.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Row {
+    /// The step.
+    pub step: u64,
+    /// Seconds since 1970 when the row was taken.
+    pub wall_time: f64,
+    /// What the loop logged at that step, in its order.
+    pub scalars: Vec<(String, f64)>,
+    /// What was computed.
+    pub emergence: Emergence,
+    /// Milliseconds that training waited for the snapshot; none for a dropped step.
+    pub snapshot_ms: Option<f64>,
+    /// Milliseconds that the side thread took; none for a dropped step.
+    pub analysis_ms: Option<f64>,
+}
+
+/// The quantities that are computed at each analysed step: what a stop rule can watch besides
+/// what the loop logs.
+pub fn computed_quantities() -> Vec<&'static str> {
+    let row = Emergence::absent(Status::Ok, "");
+    COLUMNS.into_iter().filter(|name| quantity(&row, name).is_some()).collect()
+}
+
+/// The value of a column of the published or stable estimator; `None` for another name.
+fn quantity(row: &Emergence, name: &str) -> Option<Option<f64>> {
+    Some(match name {
+        "alpha0" => row.alpha0,
+        "width" => row.width,
+        "E" => row.e,
+        "E_se" => row.e_se,
+        "alpha0_std" => row.alpha0_std,
+        "width_std" => row.width_std,
+        "r2" => row.r2,
+        "alpha0_stable" => row.alpha0_stable,
+        "width_stable" => row.width_stable,
+        "E_stable" => row.e_stable,
+        "neurons" => row.neurons,
+        "radii" => row.radii,
+        _ => return None,
+    })
+}
+
+impl Row {
+    /// A row of this step; its wall time is in seconds since 1970.
+    pub fn new(step: u64, wall_time: f64, scalars: Vec<(String, f64)>, emergence: Emergence) -> Self {
+        Self { step, wall_time, scalars, emergence, snapshot_ms: None, analysis_ms: None }
+    }
+
+    /// The value of a computed or logged quantity, by its column's name.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        match quantity(&self.emergence, name) {
+            Some(value) => value,
+            None => self.scalars.iter().find(|(n, _)| n == name).map(|(_, value)| *value),
+        }
+    }
+
+    /// The cells in the order of the table's columns.
+    pub(super) fn cells(&self, columns: &[String]) -> Vec<String> {
+        let cell = |name: &String| match name.as_str() {
+            "step" => self.step.to_string(),
+            "wall_time" => time(self.wall_time),
+            "snapshot_ms" => optional(self.snapshot_ms.map(to_microseconds)),
+            "analysis_ms" => optional(self.analysis_ms.map(to_microseconds)),
+            "status" => self.emergence.status.to_string(),
+            name => optional(self.value(name)),
+        };
+        columns.iter().map(cell).collect()
+    }
+
+    /// The spectrum's rows in spectra.csv.
+    pub(super) fn spectrum_cells(&self) -> Vec<Vec<String>> {
+        let cells = |p: &SpectrumPoint| {
+            let mut cells = vec![self.step.to_string(), number(p.q), number(p.tau)];
+            let rest = [p.r2, p.alpha, p.f, p.tau_std, p.r2_std, p.alpha_std, p.f_std];
+            cells.extend(rest.map(optional));
+            cells
+        };
+        self.emergence.spectrum.iter().map(cells).collect()
+    }
+}
+
+fn optional(value: Option<f64>) -> String {
+    value.map(number).unwrap_or_default()
+}
+
+pub(super) fn time(seconds: f64) -> String {
+    format!("{seconds:.3}")
+}
+
+fn to_microseconds(milliseconds: f64) -> f64 {
+    (milliseconds * 1000.0).round() / 1000.0
+}
+
+/// The shortest text that reads back to the same f64; very large and small numbers with an
+/// exponent.
+pub fn number(value: f64) -> String {
+    let plain = value == 0.0 || !value.is_finite() || (1e-5..1e16).contains(&value.abs());
+    if plain { value.to_string() } else { format!("{value:e}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(1), ..ProptestConfig::default() })]
+        #[test]
+        fn numbers_read_back_to_the_same_bits(bits in any::<u64>()) {
+            let value = f64::from_bits(bits);
+            let back: f64 = number(value).parse().unwrap();
+            prop_assert!(back.to_bits() == bits || value.is_nan() && back.is_nan());
+        }
+    }
+
+    #[test]
+    fn controls_are_columns_but_not_yet_quantities() {
+        let computed = computed_quantities();
+        assert!(computed.contains(&"E_stable") && !computed.contains(&"E_excess"));
+        assert!(!computed.contains(&"snapshot_ms") && !computed.contains(&"status"));
+    }
+}

@@ -1,0 +1,112 @@
+//! summary.json: what a run came to.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The value of a quantity at a step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// The step.
+    pub step: u64,
+    /// The value.
+    pub value: f64,
+}
+
+/// What monitoring cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Seconds from the start of the monitor (of this process, after a resume) to its end.
+    pub run_seconds: f64,
+    /// Seconds that training waited in the hook.
+    pub hook_seconds: f64,
+    /// Seconds of work on the side thread.
+    pub side_thread_seconds: f64,
+    /// Steps analysed in this process.
+    pub analysed: u64,
+}
+
+impl Cost {
+    /// The share of the run that training spent waiting for the monitor, 0 to 1; none for a run
+    /// that took no time.
+    pub fn hook_share(&self) -> Option<f64> {
+        (self.run_seconds > 0.0).then(|| self.hook_seconds / self.run_seconds)
+    }
+}
+
+/// Why and when a stop rule ended the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StopRecord {
+    /// In words, with the numbers.
+    pub reason: String,
+    /// The analysed step on which the verdict rests.
+    pub measured_step: u64,
+    /// The step at which training was told; none when the run ended before.
+    pub stopped_step: Option<u64>,
+}
+
+/// The end of a run. `Display` gives the closing lines.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Summary {
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// The last step that the loop reported.
+    pub last_step: Option<u64>,
+    /// Rows in emergence.csv.
+    pub rows: u64,
+    /// Rows that were dropped because the side thread was busy.
+    pub dropped: u64,
+    /// Rows whose status is neither ok nor dropped.
+    pub without_value: u64,
+    /// Highest E, published estimator.
+    pub best_e: Option<Best>,
+    /// Last E, published estimator.
+    pub last_e: Option<Best>,
+    /// Highest E, stable estimator.
+    pub best_e_stable: Option<Best>,
+    /// Last E, stable estimator.
+    pub last_e_stable: Option<Best>,
+    /// Why the run was stopped; none when no rule stopped it.
+    pub stop: Option<StopRecord>,
+    /// What monitoring cost.
+    pub cost: Cost,
+    /// `cost.hook_seconds / cost.run_seconds`.
+    pub hook_share: Option<f64>,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ends = |f: &mut fmt::Formatter<'_>, name, last: Option<Best>, best: Option<Best>| {
+            match (last, best) {
+                (Some(last), Some(best)) => writeln!(
+                    f,
+                    "{name:<9}{:.5} at step {}, highest {:.5} at step {}",
+                    last.value, last.step, best.value, best.step
+                ),
+                _ => writeln!(f, "{name:<9}no value"),
+            }
+        };
+        ends(f, "E", self.last_e, self.best_e)?;
+        ends(f, "E_stable", self.last_e_stable, self.best_e_stable)?;
+        if let Some(stop) = &self.stop {
+            let seen = stop.stopped_step.map_or("at the end".to_owned(), |s| format!("at step {s}"));
+            writeln!(f, "stopped  {seen}: {} (measured at step {})", stop.reason, stop.measured_step)?;
+        }
+        if self.dropped + self.without_value > 0 {
+            let (dropped, without) = (self.dropped, self.without_value);
+            writeln!(f, "rows     {dropped} dropped, {without} without values (see the column status)")?;
+        }
+        let Cost { run_seconds, hook_seconds, side_thread_seconds, analysed } = self.cost;
+        write!(
+            f,
+            "cost     training waited {hook_seconds:.3} s of {run_seconds:.1} s for {analysed} analyses"
+        )?;
+        if let Some(share) = self.cost.hook_share() {
+            write!(f, " ({:.2} %)", 100.0 * share)?;
+        }
+        writeln!(f, "; the side thread worked {side_thread_seconds:.3} s")?;
+        write!(f, "files    {}", self.folder.display())
+    }
+}

@@ -1,0 +1,159 @@
+//! A CSV file that only grows, by whole rows.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::RecordError;
+use super::files::{read_error, replace, write_error};
+
+/// A row's fields as text.
+pub type Cells = Vec<String>;
+
+/// A CSV file whose first column is the step, ascending.
+#[derive(Debug)]
+pub(super) struct Table {
+    path: PathBuf,
+    file: File,
+    columns: Vec<String>,
+}
+
+/// What a table held when it was opened.
+pub(super) struct Contents {
+    pub(super) columns: Vec<String>,
+    pub(super) rows: Vec<StoredRow>,
+    end: u64, // where the last whole row ends
+}
+
+pub(super) struct StoredRow {
+    pub(super) step: u64,
+    pub(super) cells: Cells,
+    start: u64,
+}
+
+impl Table {
+    /// A new file with a header; replaces an old one.
+    pub(super) fn create(path: &Path, columns: Vec<String>) -> Result<Self, RecordError> {
+        let fail = write_error(path);
+        let mut file = File::create(path).map_err(&fail)?;
+        file.write_all(&lines(&[&columns])).map_err(&fail)?;
+        Ok(Self { path: path.to_owned(), file: appender(path)?, columns })
+    }
+
+    /// Opens an existing file for appending and cuts it to what `contents` kept of it.
+    pub(super) fn open(path: &Path, contents: &Contents) -> Result<Self, RecordError> {
+        let file = appender(path)?;
+        file.set_len(contents.end).map_err(write_error(path))?;
+        Ok(Self { path: path.to_owned(), file, columns: contents.columns.clone() })
+    }
+
+    pub(super) fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Appends rows with one write.
+    pub(super) fn append(&mut self, rows: &[Cells]) -> Result<(), RecordError> {
+        let rows: Vec<&Cells> = rows.iter().collect();
+        self.file.write_all(&lines(&rows)).map_err(write_error(&self.path))
+    }
+
+    /// Adds a column before the `at`-th; the rows so far have no value there. The file is replaced
+    /// whole.
+    pub(super) fn insert_column(&mut self, at: usize, name: &str) -> Result<(), RecordError> {
+        let contents = Contents::read(&self.path)?;
+        self.columns.insert(at, name.to_owned());
+        let mut all = vec![self.columns.clone()];
+        all.extend(contents.rows.into_iter().map(|mut row| {
+            row.cells.insert(at, String::new());
+            row.cells
+        }));
+        replace(&self.path, &lines(&all.iter().collect::<Vec<_>>()))?;
+        self.file = appender(&self.path)?;
+        Ok(())
+    }
+
+    pub(super) fn sync(&self) -> Result<(), RecordError> {
+        match self.file.sync_data() {
+            // What is no file on a disk (a pipe, /dev/full) has nothing to wait for.
+            Err(e) if e.kind() != std::io::ErrorKind::InvalidInput => {
+                Err(write_error(&self.path)(e))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn appender(path: &Path) -> Result<File, RecordError> {
+    OpenOptions::new().append(true).open(path).map_err(write_error(path))
+}
+
+fn lines(rows: &[&Cells]) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row.iter()).expect("rows of one length are written to memory");
+    }
+    writer.into_inner().expect("memory takes all")
+}
+
+impl Contents {
+    /// What an absent file holds.
+    pub(super) fn none() -> Self {
+        Self { columns: Vec::new(), rows: Vec::new(), end: 0 }
+    }
+
+    /// Reads the whole rows of a file; what follows the first row that is cut short or is no row
+    /// (a file system's zeros after a crash, say) is not kept. Without a whole header there are
+    /// no columns.
+    pub(super) fn read(path: &Path) -> Result<Self, RecordError> {
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|mut file| file.read_to_end(&mut bytes))
+            .map_err(|e| read_error(path, e))?;
+        let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |last| last + 1);
+        let mut reader =
+            csv::ReaderBuilder::new().has_headers(false).from_reader(&bytes[..whole]);
+        let mut contents = Self::none();
+        let mut record = csv::StringRecord::new();
+        loop {
+            let start = reader.position().byte();
+            if !matches!(reader.read_record(&mut record), Ok(true)) {
+                break;
+            }
+            let cells: Cells = record.iter().map(str::to_owned).collect();
+            if contents.columns.is_empty() {
+                contents.columns = cells;
+            } else {
+                let Some(step) = cells.first().and_then(|step| step.parse().ok()) else { break };
+                contents.rows.push(StoredRow { step, cells, start });
+            }
+            contents.end = reader.position().byte();
+        }
+        Ok(contents)
+    }
+
+    /// Keeps the rows before `step`.
+    pub(super) fn keep_before(&mut self, step: u64) {
+        let kept = self.rows.iter().position(|row| row.step >= step);
+        if let Some(first) = kept {
+            self.end = self.rows[first].start;
+            self.rows.truncate(first);
+        }
+    }
+
+    pub(super) fn last_step(&self) -> Option<u64> {
+        self.rows.last().map(|row| row.step)
+    }
+
+    pub(super) fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column == name)
+    }
+}
+
+/// The header and the whole rows of one of a run's CSV files; also of a run in progress.
+///
+/// # Errors
+/// [`RecordError::Read`] when the file cannot be read.
+pub fn read_table(path: &Path) -> Result<(Vec<String>, Vec<Cells>), RecordError> {
+    let contents = Contents::read(path)?;
+    Ok((contents.columns, contents.rows.into_iter().map(|row| row.cells).collect()))
+}

@@ -1,0 +1,134 @@
+//! The live weights of a tch model.
+
+use std::collections::BTreeMap;
+
+use half::{bf16, f16};
+use tch::{Device, Kind, Tensor as Torch, nn::VarStore};
+
+use super::{Block, OwnedValues, Source, SourceError, Tensor};
+use crate::mfa::Values;
+use crate::network::Parameter;
+
+/// The variables of a [`VarStore`], as they are at each call.
+///
+/// Weights in the computer's own memory are read where they lie; weights on another device are
+/// copied, or only the drawn ones where that moves less. Variables that are added to the store
+/// later are not seen.
+#[derive(Debug)]
+pub struct VarStoreWeights {
+    variables: BTreeMap<String, Torch>, // shallow clones: they share storage with the model
+}
+
+impl VarStoreWeights {
+    /// Takes shallow clones of the store's variables.
+    pub fn new(store: &VarStore) -> Self {
+        Self { variables: store.variables().into_iter().collect() }
+    }
+
+    fn variable(&self, name: &str) -> Result<&Torch, SourceError> {
+        self.variables.get(name).ok_or_else(|| SourceError::Missing {
+            name: name.to_owned(),
+            place: "the VarStore".to_owned(),
+        })
+    }
+}
+
+fn shape(tensor: &Torch) -> Vec<usize> {
+    tensor.size().into_iter().map(|n| n as usize).collect()
+}
+
+const fn is_weight(kind: Kind) -> bool {
+    matches!(kind, Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16)
+}
+
+impl Source for VarStoreWeights {
+    fn parameters(&self) -> Vec<Parameter> {
+        let weights = self.variables.iter().filter(|(_, t)| is_weight(t.kind()));
+        weights.map(|(name, t)| Parameter::new(name, shape(t))).collect()
+    }
+
+    fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {
+        let variable = self.variable(name)?;
+        if variable.device() == Device::Cpu && variable.is_contiguous() {
+            return view(variable, name).map(Tensor::Lent);
+        }
+        let host = || variable.detach().f_to_device(Device::Cpu)?.f_contiguous();
+        own(&host().map_err(|e| framework(name, e))?, name)
+    }
+
+    fn gather(&self, name: &str, blocks: &[Block<'_>]) -> Result<Option<Tensor<'_>>, SourceError> {
+        let variable = self.variable(name)?;
+        let (size, shape) = (variable.numel(), shape(variable));
+        let [_, _, ..] = shape[..] else { return Ok(None) };
+        let taps: usize = shape[2..].iter().product();
+        let wanted: usize = blocks.iter().map(|b| b.rows.len() * b.columns.len() * taps).sum();
+        if variable.device() == Device::Cpu || wanted >= size {
+            return Ok(None);
+        }
+        gather_on_device(variable, blocks)
+            .map_err(|e| framework(name, e))
+            .and_then(|gathered| own(&gathered, name))
+            .map(Some)
+    }
+}
+
+fn framework(name: &str, error: tch::TchError) -> SourceError {
+    SourceError::Framework { name: name.to_owned(), why: error.to_string() }
+}
+
+/// The blocks, flattened and joined on the tensor's own device, in the computer's memory.
+fn gather_on_device(variable: &Torch, blocks: &[Block<'_>]) -> Result<Torch, tch::TchError> {
+    let device = variable.device();
+    let variable = variable.detach();
+    let index = |indices: &[usize]| {
+        let indices: Vec<i64> = indices.iter().map(|&i| i as i64).collect();
+        Torch::from_slice(&indices).f_to_device(device)
+    };
+    let mut parts = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        let rows = variable.f_index_select(0, &index(block.rows)?)?;
+        parts.push(rows.f_index_select(1, &index(block.columns)?)?.f_reshape([-1])?);
+    }
+    Torch::f_cat(&parts, 0)?.f_to_device(Device::Cpu)
+}
+
+/// The values of a contiguous tensor in the computer's memory.
+fn view<'a>(tensor: &'a Torch, name: &str) -> Result<Values<'a>, SourceError> {
+    let (data, n) = (tensor.data_ptr(), tensor.numel());
+    // A tensor without elements may have no storage to point to.
+    let empty = n == 0;
+    // SAFETY: `tensor` is contiguous, in the computer's memory and of the type matched on, so its
+    // storage holds n values of that type from `data` on; it is aligned by libtorch's allocator.
+    // The storage lives as long as the shallow clone that is borrowed here. tch writes to it in
+    // place only from calls of the training thread, and that thread is inside the hook for as
+    // long as the borrow lives: a `Tensor` lent by a `Source` is not kept beyond the hook call.
+    unsafe {
+        Ok(match tensor.kind() {
+            Kind::Float if empty => Values::F32(&[]),
+            Kind::Double if empty => Values::F64(&[]),
+            Kind::Half if empty => Values::F16(&[]),
+            Kind::BFloat16 if empty => Values::Bf16(&[]),
+            Kind::Float => Values::F32(std::slice::from_raw_parts(data.cast::<f32>(), n)),
+            Kind::Double => Values::F64(std::slice::from_raw_parts(data.cast::<f64>(), n)),
+            Kind::Half => Values::F16(std::slice::from_raw_parts(data.cast::<f16>(), n)),
+            Kind::BFloat16 => Values::Bf16(std::slice::from_raw_parts(data.cast::<bf16>(), n)),
+            other => {
+                return Err(SourceError::Type {
+                    name: name.to_owned(),
+                    place: "the VarStore".to_owned(),
+                    dtype: format!("{other:?}"),
+                });
+            }
+        })
+    }
+}
+
+/// A copy of a tensor's values that outlives it.
+fn own(tensor: &Torch, name: &str) -> Result<Tensor<'static>, SourceError> {
+    Ok(Tensor::Owned(match view(tensor, name)? {
+        Values::F32(v) => OwnedValues::from(v.to_vec()),
+        Values::F64(v) => OwnedValues::from(v.to_vec()),
+        Values::F16(v) => OwnedValues::from(v.to_vec()),
+        Values::Bf16(v) => OwnedValues::from(v.to_vec()),
+    }))
+}
