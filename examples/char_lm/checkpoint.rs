@@ -17,6 +17,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tch::nn::VarStore;
 
+use crate::model::Config;
+use crate::options::Options;
+use crate::text::Text;
+
 /// `trainer_state.json`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct TrainerState {
@@ -45,6 +49,18 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
+    pub fn new(options: &Options, config: &Config, text: &Text) -> Result<Self> {
+        let tokens = text.vocabulary.iter().map(char::to_string).zip((0..).map(Value::from));
+        let mut arguments = serde_json::to_value(options)?;
+        arguments["characters"] = text.len().into();
+        Ok(Self {
+            folder: options.run_directory().join("checkpoints"),
+            config: config.hugging_face(),
+            vocabulary: tokens.collect(),
+            arguments,
+        })
+    }
+
     pub fn save(&self, weights: &VarStore, state: &TrainerState) -> Result<()> {
         let name = format!("checkpoint-{}", state.global_step);
         let partial = self.folder.join(format!(".{name}.partial"));
@@ -114,7 +130,7 @@ fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Config, GptNeoX};
+    use crate::model::GptNeoX;
     use serde_json::json;
     use tch::Device;
 

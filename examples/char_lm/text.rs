@@ -9,11 +9,14 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::Tensor;
 
+use crate::options::Options;
+
 const BYTES_OF_SOURCES: usize = 4_000_000;
-const HELD_OUT: f64 = 0.05;
-/// Stands for every character rarer than one in `COMMON`.
-const UNKNOWN: char = char::REPLACEMENT_CHARACTER;
+/// One character in so many, the last ones, is held out.
+const HELD_OUT: usize = 20;
+/// A character rarer than one in so many becomes `UNKNOWN`.
 const COMMON: usize = 100_000;
+const UNKNOWN: char = char::REPLACEMENT_CHARACTER;
 
 /// A text as token numbers, its last 5 % held out.
 #[derive(Debug)]
@@ -27,19 +30,15 @@ pub struct Text {
 
 impl Text {
     /// Reads `file`, or without one the Rust sources in Cargo's registry folder.
-    pub fn read(file: Option<&Path>) -> Result<Self> {
+    pub fn read(file: Option<&Path>, context: usize) -> Result<Self> {
         let (origin, text) = match file {
-            Some(file) => {
-                let bytes =
-                    fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-                (file.display().to_string(), String::from_utf8_lossy(&bytes).into_owned())
-            }
+            Some(file) => (file.display().to_string(), read_lossy(file)?),
             None => registry_sources()?,
         };
-        Ok(Self::new(origin, &text))
+        Self::new(origin, &text, context)
     }
 
-    fn new(origin: String, text: &str) -> Self {
+    fn new(origin: String, text: &str, context: usize) -> Result<Self> {
         let mut counts = HashMap::new();
         for character in text.chars() {
             *counts.entry(character).or_insert(0) += 1;
@@ -51,10 +50,16 @@ impl Text {
         vocabulary.sort_unstable();
 
         let token: HashMap<char, i64> = vocabulary.iter().copied().zip(0..).collect();
-        let mut training: Vec<i64> =
-            text.chars().map(|c| *token.get(&c).unwrap_or(&token[&UNKNOWN])).collect();
-        let held_out = training.split_off(total - (total as f64 * HELD_OUT) as usize);
-        Self { origin, vocabulary, training, held_out }
+        let known = |c: char| *token.get(&c).unwrap_or(&token[&UNKNOWN]);
+        let mut training: Vec<i64> = text.chars().map(known).collect();
+        let held_out = training.split_off(total - total / HELD_OUT);
+        ensure!(
+            held_out.len() > context,
+            "{origin} has {total} characters; a context of {context} needs at least {}: \
+             name a longer text with --text FILE, or a smaller --context",
+            HELD_OUT * (context + 1),
+        );
+        Ok(Self { origin, vocabulary, training, held_out })
     }
 
     /// Characters in all.
@@ -62,53 +67,45 @@ impl Text {
         self.training.len() + self.held_out.len()
     }
 
-    /// Whether both parts hold at least one window.
-    pub fn check(&self, context: usize) -> Result<()> {
-        ensure!(
-            self.held_out.len() > context && self.training.len() > context,
-            "{} has {} characters, of which {} are held out; a context of {context} needs at least {}: \
-             name a longer text with --text FILE, or a smaller --context",
-            self.origin,
-            self.len(),
-            self.held_out.len(),
-            (context as f64 / HELD_OUT).ceil() as usize + 20,
-        );
-        Ok(())
-    }
-
     /// Inputs and targets of one step, a function of `(seed, step)` alone: a resumed run sees
     /// the batches that it would have seen.
-    pub fn batch(&self, seed: u64, step: u64, batch: usize, context: usize) -> (Tensor, Tensor) {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    pub fn batch(&self, options: &Options, step: u64) -> (Tensor, Tensor) {
+        let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
         rng.set_stream(step);
-        let starts = (0..batch).map(|_| rng.random_range(0..self.training.len() - context));
-        windows(&self.training, starts, context)
+        let room = self.training.len() - options.context as usize;
+        let starts = (0..options.batch).map(|_| rng.random_range(0..room));
+        windows(&self.training, starts, options)
     }
 
     /// Batches spread evenly over the held-out part.
     pub fn held_out(
         &self,
-        batches: usize,
-        batch: usize,
-        context: usize,
+        options: &Options,
+        batches: i64,
     ) -> impl Iterator<Item = (Tensor, Tensor)> {
-        let room = self.held_out.len() - context;
-        let start = move |i: usize| i * room / (batches * batch);
-        (0..batches)
-            .map(move |b| windows(&self.held_out, (b * batch..(b + 1) * batch).map(start), context))
+        let room = self.held_out.len() - options.context as usize;
+        let start = move |window| (window as usize * room) / (batches * options.batch) as usize;
+        let batch = move |i| (i * options.batch..(i + 1) * options.batch).map(start);
+        (0..batches).map(move |i| windows(&self.held_out, batch(i), options))
     }
 }
 
-/// Windows of `context` tokens, and the same windows one token on.
+/// The windows of tokens that begin at `starts`, and the same windows one token on.
 fn windows(
     tokens: &[i64],
     starts: impl Iterator<Item = usize>,
-    context: usize,
+    options: &Options,
 ) -> (Tensor, Tensor) {
+    let length = options.context as usize;
     let drawn: Vec<i64> =
-        starts.flat_map(|start| &tokens[start..=start + context]).copied().collect();
-    let windows = Tensor::from_slice(&drawn).view([-1, context as i64 + 1]);
-    (windows.narrow(1, 0, context as i64), windows.narrow(1, 1, context as i64))
+        starts.flat_map(|start| &tokens[start..=start + length]).copied().collect();
+    let windows = Tensor::from_slice(&drawn).view([-1, options.context + 1]).to(options.device);
+    (windows.narrow(1, 0, options.context), windows.narrow(1, 1, options.context))
+}
+
+fn read_lossy(file: &Path) -> Result<String> {
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The sources of the crates that Cargo has unpacked, in the order of their paths.
@@ -120,7 +117,8 @@ fn registry_sources() -> Result<(String, String)> {
         .with_context(|| format!("neither CARGO_HOME nor a home folder is set: {way_out}"))?;
     let folder = cargo.join("registry").join("src");
     let mut text = String::new();
-    append_sources(&folder, &mut text).with_context(|| format!("no Rust sources from Cargo: {way_out}"))?;
+    append_sources(&folder, &mut text)
+        .with_context(|| format!("no Rust sources from Cargo: {way_out}"))?;
     ensure!(!text.is_empty(), "{} holds no Rust sources: {way_out}", folder.display());
     Ok((folder.display().to_string(), text))
 }
@@ -137,7 +135,7 @@ fn append_sources(folder: &Path, text: &mut String) -> Result<()> {
         if path.is_dir() {
             append_sources(&path, text)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            text.push_str(&String::from_utf8_lossy(&fs::read(path)?));
+            text.push_str(&read_lossy(&path)?);
         }
     }
     Ok(())
@@ -145,30 +143,40 @@ fn append_sources(folder: &Path, text: &mut String) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    fn options(seed: &str) -> Options {
+        Options::parse_from(["char_lm", "--context", "16", "--batch", "4", "--seed", seed])
+    }
 
     #[test]
     fn a_batch_depends_on_seed_and_step_alone() {
-        let text = Text::new("test".into(), &"fn main() { loop {} }\n".repeat(100));
-        let (inputs, targets) = text.batch(7, 42, 4, 16);
-        let _between = text.batch(7, 41, 4, 16);
-        assert!(inputs.equal(&text.batch(7, 42, 4, 16).0));
-        assert!(!inputs.equal(&text.batch(7, 43, 4, 16).0));
-        assert!(!inputs.equal(&text.batch(8, 42, 4, 16).0));
+        let text = Text::new("test".into(), &"fn main() { loop {} }\n".repeat(100), 16).unwrap();
+        let (inputs, targets) = text.batch(&options("7"), 42);
+        let _between = text.batch(&options("7"), 41);
+        assert!(inputs.equal(&text.batch(&options("7"), 42).0));
+        assert!(!inputs.equal(&text.batch(&options("7"), 43).0));
+        assert!(!inputs.equal(&text.batch(&options("8"), 42).0));
         assert!(inputs.narrow(1, 1, 15).equal(&targets.narrow(1, 0, 15)));
     }
 
     #[test]
     fn a_rare_character_becomes_the_unknown_one() {
-        let text = Text::new("test".into(), &format!("{}\u{3b1}", "ab".repeat(150_000)));
+        let text = Text::new("test".into(), &format!("{}α", "ab".repeat(150_000)), 16).unwrap();
         assert_eq!(text.vocabulary, ['a', 'b', UNKNOWN]);
         assert_eq!(text.held_out.last(), Some(&2));
+        assert_eq!((text.training.len(), text.held_out.len()), (285_001, 15_000));
     }
 
     #[test]
-    fn a_text_too_short_is_refused_with_the_way_out() {
-        let text = Text::new("short.txt".into(), &"ab".repeat(50));
-        let error = text.check(64).expect_err("5 characters held out hold no window of 64");
-        assert!(error.to_string().contains("--text FILE"), "{error}");
+    fn the_least_length_is_the_one_that_the_refusal_names() {
+        let of_length = |n: usize| Text::new("short.txt".into(), &"a".repeat(n), 16);
+        let error = of_length(339).unwrap_err().to_string();
+        assert!(error.contains("at least 340") && error.contains("--text FILE"), "{error}");
+        let text = of_length(340).unwrap();
+        let (inputs, _) = text.held_out(&options("0"), 3).last().unwrap();
+        assert_eq!(inputs.size(), [4, 16]);
     }
 }
