@@ -58,6 +58,12 @@ impl Status {
         }
     }
 
+    /// The status of this name; degenerate for a name that is none.
+    pub fn read(name: &str) -> Self {
+        let all = [Self::Ok, Self::NonFinite, Self::NoNeurons, Self::Dropped];
+        all.into_iter().find(|s| s.as_str() == name).unwrap_or(Self::Degenerate)
+    }
+
     fn of(fault: &Fault) -> Self {
         match fault {
             Fault::NonFinite { .. } => Self::NonFinite,

@@ -85,7 +85,12 @@ impl Estimators {
         Measurement { published, stable }
     }
 
-    fn published(&self, plan: &Plan, histogram: &Histogram, place: &str) -> Result<Spectrum, Fault> {
+    fn published(
+        &self,
+        plan: &Plan,
+        histogram: &Histogram,
+        place: &str,
+    ) -> Result<Spectrum, Fault> {
         BoxMasses::new(plan.method(), histogram)
             .and_then(|masses| self.published.estimate(&masses))
             .map_err(|why| fault(place, why))

@@ -70,7 +70,7 @@ impl Plan {
         draw: &Draw,
         stable: bool,
     ) -> Result<Self, DrawError> {
-        let samples = draw.resolve(network)?;
+        let samples = if draw.is_whole() { Vec::new() } else { draw.resolve(network)? };
         let mut whole_neurons = 0;
         let mut sample_neurons = vec![0; samples.len()];
         let mut sources = Vec::new();
@@ -80,7 +80,7 @@ impl Plan {
             if tensors.is_empty() {
                 continue;
             }
-            let mut take = |from: &mut usize, n: usize| {
+            let take = |from: &mut usize, n: usize| {
                 *from += n;
                 *from - n..*from
             };

@@ -120,7 +120,8 @@ impl Plan {
             let rows = split_rows(whole, layers.iter().map(|layer| layer.whole.clone()));
             let counted = jobs.par_iter().zip(rows).map(|((layer, tensors), rows)| {
                 let all = layer.tensors.iter().zip(*tensors);
-                let matrices: Vec<_> = all.map(|(t, read)| matrix(t, read)).collect::<Result<_, _>>()?;
+                let matrices: Vec<_> =
+                    all.map(|(t, read)| matrix(t, read)).collect::<Result<_, _>>()?;
                 Ok(count_edges(&self.table, &matrices, rows))
             });
             not_finite = Some(counted.sum::<Result<u64, SourceError>>()?);
@@ -158,7 +159,9 @@ impl Plan {
                         Orientation::OutIn => {
                             EdgeLayout::out_in(targets.len(), drawn.neurons.len(), taps)
                         }
-                        Orientation::InOut => EdgeLayout::in_out(drawn.neurons.len(), targets.len()),
+                        Orientation::InOut => {
+                            EdgeLayout::in_out(drawn.neurons.len(), targets.len())
+                        }
                     };
                     let block = EdgeMatrix::new(values.values().from(start), layout);
                     let block = block.ok_or_else(|| changed(tensor, values))?;

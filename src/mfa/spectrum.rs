@@ -6,15 +6,23 @@
 //! - alpha_k = (tau_{k+1} - tau_k) / (q_{k+1} - q_k), f_k = q_k alpha_k - tau_k;
 //! - alpha0 = alpha at the first maximum of f, width = max alpha - min alpha.
 //!
+//! The maximum is always shared: the differences on both sides of q = 0 start or end in
+//! tau(0) = 0, so both have f = 0 exactly, and rounding errors of 10⁻¹⁷ would choose between
+//! two alphas that differ by about one percent. Values of f within 10⁻¹² of the maximum therefore
+//! count as equal, and the first of them is taken: alpha0 = -tau(-0.1) / 0.1 for a concave tau.
+//!
 //! Source: Xiao et al., arXiv 2402.09099, with the conventions of its published program. R may
-//! change from step to step (one new outlier weight adds a radius) and the flat top of f lets its
-//! argmax jump: [`super::Stable`] is free of both.
+//! change from step to step, since one new outlier weight adds a radius: [`super::Stable`] has a
+//! fixed grid.
 
 use super::emergence::Fractal;
 use super::mass::{BoxMasses, Degenerate};
 use super::parameters::Method;
 use super::partition::{PowerTable, power_sums};
 use super::regression::{Line, Predictor};
+
+/// Values of f that differ by less than this are equal up to rounding.
+const F_TOLERANCE: f64 = 1e-12;
 
 /// A multifractal spectrum over the method's q grid.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +95,8 @@ impl Published {
         if !alpha.iter().chain(&f).all(|v| v.is_finite()) {
             return Err(Degenerate::NotFinite);
         }
-        let top = (1..f.len()).fold(0, |top, k| if f[k] > f[top] { k } else { top });
+        let highest = f.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let top = f.iter().position(|f| *f >= highest - F_TOLERANCE).unwrap_or(0);
         let max = alpha.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let min = alpha.iter().copied().fold(f64::INFINITY, f64::min);
         Ok(Spectrum {

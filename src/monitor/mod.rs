@@ -1,10 +1,19 @@
 //! The hook of a training loop.
+//!
+//! [`Monitor::builder`] configures, `attach` measures the baseline and starts the side thread,
+//! [`Monitor::step`] is called once after each update: on the schedule's steps it takes a snapshot
+//! of the weights (counts, not weights) and hands it over; on the others it only hands over what
+//! the loop logs. Everything else happens on the side thread. Nothing of the monitor outlives
+//! [`Monitor::finish`], or its drop.
+//!
+//! A failure (a full disk, a panic on the side thread) never reaches into training: the next call
+//! returns it as an error, or, with [`OnFailure::KeepTraining`], is silent once it is logged.
 
+mod builder;
+mod hook;
 mod schedule;
-mod stop;
+mod worker;
 
+pub use builder::{BackPressure, MonitorBuilder, OnFailure};
+pub use hook::{Monitor, Verdict};
 pub use schedule::{Schedule, ScheduleError};
-pub use stop::{
-    Best, Mode, Observation, QuantityRule, QuantityState, RuleState, Stop, StopRule, StopRuleError,
-    Value,
-};

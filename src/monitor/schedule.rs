@@ -42,10 +42,7 @@ impl Schedule {
     /// Steps 0, 1, 2, 4, ... up to the largest power of two ≤ `until`, then every multiple of `n`
     /// above `until`. The published schedule is `powers_then_every(512, 1000)`.
     pub fn powers_then_every(until: u64, n: u64) -> Self {
-        Self {
-            powers_until: until,
-            every: n,
-        }
+        Self { powers_until: until, every: n }
     }
 
     /// Whether `step` is analysed.
@@ -138,10 +135,7 @@ mod tests {
     #[test]
     fn reads_as_a_sentence_and_survives_json() {
         let published = Schedule::powers_then_every(600, 1000);
-        assert_eq!(
-            published.to_string(),
-            "powers of two up to step 512, then every 1000 steps"
-        );
+        assert_eq!(published.to_string(), "powers of two up to step 512, then every 1000 steps");
         assert_eq!(Schedule::every(100).to_string(), "every 100 steps");
         assert_eq!(Schedule::every(1).to_string(), "every step");
         let json = serde_json::to_string(&published).unwrap();

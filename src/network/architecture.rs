@@ -27,13 +27,8 @@ pub enum Architecture {
 
 impl Architecture {
     /// Every architecture, in the order in which errors list them.
-    pub const ALL: [Self; 5] = [
-        Self::Mlp,
-        Self::GptNeox,
-        Self::Transformer,
-        Self::Generic,
-        Self::Custom,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Mlp, Self::GptNeox, Self::Transformer, Self::Generic, Self::Custom];
 
     /// The name that [`FromStr`] reads back and that run.json carries.
     #[must_use]

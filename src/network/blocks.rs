@@ -54,9 +54,7 @@ pub(super) fn gather<'a, const P: usize>(
         block.found[kind].push(*matrix);
     }
     stacks.retain(|_, stack| {
-        stack
-            .values()
-            .any(|b| marks(std::array::from_fn(|kind| !b.found[kind].is_empty())))
+        stack.values().any(|b| marks(std::array::from_fn(|kind| !b.found[kind].is_empty())))
     });
     let mut stacks = stacks.into_values();
     let Some(stack) = stacks.next() else {
@@ -73,10 +71,7 @@ pub(super) fn gather<'a, const P: usize>(
         ));
     }
     if let Some(pair) = blocks.windows(2).find(|b| b[1].number - b[0].number > 1) {
-        return Err(format!(
-            "no block stands between `{}` and `{}`",
-            pair[0].stem, pair[1].stem
-        ));
+        return Err(format!("no block stands between `{}` and `{}`", pair[0].stem, pair[1].stem));
     }
     if let Some([a, b, ..]) = blocks
         .iter()
@@ -136,9 +131,7 @@ impl<'a, const P: usize> Block<'a, P> {
 
     fn first(&self) -> Matrix<'a> {
         let mut found = self.found.iter().flatten();
-        *found
-            .next()
-            .expect("a block is entered with its first matrix")
+        *found.next().expect("a block is entered with its first matrix")
     }
 }
 

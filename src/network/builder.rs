@@ -86,10 +86,7 @@ impl NetworkBuilder {
 
     /// Puts the last layer in a block.
     pub fn block(self, block: usize) -> Self {
-        self.last_layer(
-            || format!("block({block})"),
-            |layer| layer.block = Some(block),
-        )
+        self.last_layer(|| format!("block({block})"), |layer| layer.block = Some(block))
     }
 
     /// Joins two layers, source then target, by a tensor.
@@ -161,9 +158,7 @@ impl NetworkBuilder {
             if connections.iter().all(|c| c.source != index) {
                 layer.role = Role::Output;
                 if connections.iter().all(|c| c.target != index) {
-                    return Err(NetworkError::IdleLayer {
-                        layer: layer.name.clone(),
-                    });
+                    return Err(NetworkError::IdleLayer { layer: layer.name.clone() });
                 }
             }
         }
@@ -204,8 +199,7 @@ impl NetworkBuilder {
     }
 
     fn misplace(&mut self, call: String, wants: &'static str) {
-        self.misplaced
-            .get_or_insert(NetworkError::Misplaced { call, wants });
+        self.misplaced.get_or_insert(NetworkError::Misplaced { call, wants });
     }
 }
 
@@ -269,12 +263,7 @@ impl Join {
     }
 
     fn misshapen(&self, parameter: &Parameter, inputs: usize, width: usize) -> NetworkError {
-        let Self {
-            source,
-            target,
-            copies,
-            ..
-        } = self;
+        let Self { source, target, copies, .. } = self;
         let outputs = match copies {
             1 => width.to_string(),
             _ => format!("{copies}·{width}"),

@@ -112,9 +112,7 @@ impl Draw {
     /// The whole network instead of samples.
     #[must_use]
     pub const fn whole() -> Self {
-        Self {
-            samples: Vec::new(),
-        }
+        Self { samples: Vec::new() }
     }
 
     /// Draws `neurons` neurons of every layer (`draw` times as many where the layer says so)
@@ -148,9 +146,7 @@ impl Draw {
             });
             Sample(layers.collect())
         };
-        Ok(Self {
-            samples: (0..samples).map(sample).collect(),
-        })
+        Ok(Self { samples: (0..samples).map(sample).collect() })
     }
 
     /// Whether this is the whole network.
@@ -177,9 +173,7 @@ impl Draw {
             return Ok(vec![layers.map(|l| (0..l.width).collect()).collect()]);
         }
         let numbered = self.samples.iter().enumerate();
-        numbered
-            .map(|(number, sample)| sample.resolve(number, network))
-            .collect()
+        numbered.map(|(number, sample)| sample.resolve(number, network)).collect()
     }
 }
 
@@ -205,26 +199,14 @@ impl Sample {
             let mut seen = HashSet::with_capacity(drawn.len());
             for &neuron in drawn {
                 if neuron >= width {
-                    return Err(DrawError::OutOfRange {
-                        sample,
-                        layer: layer(),
-                        neuron,
-                        width,
-                    });
+                    return Err(DrawError::OutOfRange { sample, layer: layer(), neuron, width });
                 }
                 if !seen.insert(neuron) {
-                    return Err(DrawError::RepeatedNeuron {
-                        sample,
-                        layer: layer(),
-                        neuron,
-                    });
+                    return Err(DrawError::RepeatedNeuron { sample, layer: layer(), neuron });
                 }
             }
             if resolved[index].replace(drawn.clone()).is_some() {
-                return Err(DrawError::RepeatedLayer {
-                    sample,
-                    layer: layer(),
-                });
+                return Err(DrawError::RepeatedLayer { sample, layer: layer() });
             }
         }
         let layers = resolved.into_iter().zip(network.layers());

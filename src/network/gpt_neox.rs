@@ -12,12 +12,8 @@ use super::select::Matrix;
 use super::stack::Stack;
 
 /// What a name holds after the block's stem.
-const KINDS: [&str; 4] = [
-    "attention.query_key_value",
-    "attention.dense",
-    "mlp.dense_h_to_4h",
-    "mlp.dense_4h_to_h",
-];
+const KINDS: [&str; 4] =
+    ["attention.query_key_value", "attention.dense", "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"];
 
 /// Lays out the blocks; none without a fused query-key-value matrix.
 pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {

@@ -22,13 +22,8 @@ impl Network {
     /// the parameters do not have; nothing left to analyse.
     pub fn infer(parameters: &[Parameter], selection: &Selection) -> Result<Self, NetworkError> {
         let sorted = select::in_natural_order(parameters)?;
-        let Selected {
-            matrices,
-            mut left_out,
-        } = select::select(&sorted, selection)?;
-        let nothing = || NetworkError::NoMatrices {
-            count: parameters.len(),
-        };
+        let Selected { matrices, mut left_out } = select::select(&sorted, selection)?;
+        let nothing = || NetworkError::NoMatrices { count: parameters.len() };
         let remains = |m: &&Matrix| m.excluded.is_none();
         let kept: Vec<Matrix> = matrices.iter().filter(remains).copied().collect();
         if kept.is_empty() {

@@ -16,15 +16,8 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
 /// Says which name speaks against a chain however well the widths fit: attention with equal widths
 /// and recurrent cells would chain too.
 pub(super) fn doubt(matrices: &[Matrix]) -> Option<String> {
-    const SIGNS: [&str; 7] = [
-        "attn",
-        "attention",
-        "qkv",
-        "query",
-        "weight_ih",
-        "weight_hh",
-        "lora",
-    ];
+    const SIGNS: [&str; 7] =
+        ["attn", "attention", "qkv", "query", "weight_ih", "weight_hh", "lora"];
     let sign = |m: &&Matrix| {
         let name = m.name().to_ascii_lowercase();
         SIGNS.iter().any(|sign| name.contains(sign))
@@ -44,10 +37,7 @@ fn chain<'a>(matrices: &[Matrix<'a>], links: impl Fn(&Matrix) -> bool) -> Fit<Pl
         return Err("no matrix is left to chain".into());
     };
     expect_matrix(first)?;
-    let mut plan = Plan {
-        unplaced,
-        ..Plan::default()
-    };
+    let mut plan = Plan { unplaced, ..Plan::default() };
     let mut source = plan.layer("layer.0", first.inputs(), Role::Linear, None);
     let mut previous = first;
     for (index, matrix) in chained.iter().enumerate() {

@@ -14,10 +14,7 @@ pub struct Parameter {
 impl Parameter {
     /// A parameter of this name and shape.
     pub fn new(name: impl Into<String>, shape: impl Into<Vec<usize>>) -> Self {
-        Self {
-            name: name.into(),
-            shape: shape.into(),
-        }
+        Self { name: name.into(), shape: shape.into() }
     }
 }
 
@@ -34,10 +31,6 @@ pub struct LeftOut {
 
 impl LeftOut {
     pub(super) fn new(parameter: &Parameter, why: impl Into<String>) -> Self {
-        Self {
-            name: parameter.name.clone(),
-            shape: parameter.shape.clone(),
-            why: why.into(),
-        }
+        Self { name: parameter.name.clone(), shape: parameter.shape.clone(), why: why.into() }
     }
 }

@@ -24,13 +24,7 @@ impl<'a> Plan<'a> {
         role: Role,
         block: Option<usize>,
     ) -> usize {
-        self.layers.push(NeuronLayer {
-            name: name.into(),
-            width,
-            draw: 1,
-            role,
-            block,
-        });
+        self.layers.push(NeuronLayer { name: name.into(), width, draw: 1, role, block });
         self.layers.len() - 1
     }
 
@@ -113,9 +107,7 @@ pub(super) fn expect_matrix(matrix: &Matrix) -> Fit<()> {
     if matrix.shape().len() == 2 {
         return Ok(());
     }
-    Err(format!(
-        "`{}` has shape {:?}, but must have two dimensions",
-        matrix.name(),
-        matrix.shape(),
-    ))
+    Err(
+        format!("`{}` has shape {:?}, but must have two dimensions", matrix.name(), matrix.shape(),),
+    )
 }

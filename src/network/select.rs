@@ -80,21 +80,14 @@ pub(super) fn in_natural_order(parameters: &[Parameter]) -> Result<Vec<&Paramete
     let mut sorted: Vec<&Parameter> = parameters.iter().collect();
     sorted.sort_by(|a, b| natural::compare(&a.name, &b.name));
     if let Some(pair) = sorted.windows(2).find(|pair| pair[0].name == pair[1].name) {
-        return Err(NetworkError::DuplicateParameter {
-            name: pair[0].name.clone(),
-        });
+        return Err(NetworkError::DuplicateParameter { name: pair[0].name.clone() });
     }
     let overflows = |p: &&&Parameter| {
         let mut dimensions = p.shape.iter().filter(|&&n| n > 0);
-        dimensions
-            .try_fold(1_usize, |n, &m| n.checked_mul(m))
-            .is_none()
+        dimensions.try_fold(1_usize, |n, &m| n.checked_mul(m)).is_none()
     };
     match sorted.iter().find(overflows) {
-        Some(p) => Err(NetworkError::TooLarge {
-            name: p.name.clone(),
-            shape: p.shape.clone(),
-        }),
+        Some(p) => Err(NetworkError::TooLarge { name: p.name.clone(), shape: p.shape.clone() }),
         None => Ok(sorted),
     }
 }
@@ -110,10 +103,7 @@ pub(super) fn select<'a>(
         .filter(|p| joins_neurons(p) && is_embedding(&p.name))
         .map(|p| p.shape.as_slice())
         .collect();
-    let mut selected = Selected {
-        matrices: Vec::new(),
-        left_out: Vec::new(),
-    };
+    let mut selected = Selected { matrices: Vec::new(), left_out: Vec::new() };
     for parameter in sorted {
         let name = &parameter.name;
         let excluded = first_match(&selection.exclude, name);
@@ -140,10 +130,7 @@ pub(super) fn select<'a>(
 }
 
 fn check_patterns(sorted: &[&Parameter], selection: &Selection) -> Result<(), NetworkError> {
-    let lists = [
-        ("include", &selection.include),
-        ("exclude", &selection.exclude),
-    ];
+    let lists = [("include", &selection.include), ("exclude", &selection.exclude)];
     for (list, patterns) in lists {
         for pattern in patterns {
             let mut hits = sorted.iter().filter(|p| matches(pattern, &p.name));
@@ -215,10 +202,7 @@ fn left_out_by_name(name: &str) -> Option<&'static str> {
         Some("bias")
     } else if is_norm(name) {
         Some("normalisation")
-    } else if matches!(
-        module(name),
-        "lm_head" | "embed_out" | "output_head" | "out_head"
-    ) {
+    } else if matches!(module(name), "lm_head" | "embed_out" | "output_head" | "out_head") {
         Some("output head")
     } else if is_embedding(name) {
         Some("embedding")
@@ -301,10 +285,7 @@ mod tests {
             ("model.embed_tokens.weight", Some("embedding")),
             ("tok_embeddings.weight", Some("embedding")),
             ("bert.embeddings.word_embeddings.weight", Some("embedding")),
-            (
-                "bert.embeddings.position_embeddings.weight",
-                Some("embedding"),
-            ),
+            ("bert.embeddings.position_embeddings.weight", Some("embedding")),
             ("lm_head.weight", Some("output head")),
             ("gpt_neox.layers.0.attention.bias", Some("bias")),
             ("model.norm.weight", Some("normalisation")),

@@ -16,11 +16,7 @@ pub(super) struct Stack<'a> {
 impl<'a> Stack<'a> {
     /// An empty stack around a residual stream of this width.
     pub fn new(width: usize) -> Self {
-        Self {
-            plan: Plan::default(),
-            width,
-            last: None,
-        }
+        Self { plan: Plan::default(), width, last: None }
     }
 
     /// Adds a block's residual layer, reached by the block before.

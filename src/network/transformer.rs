@@ -101,19 +101,12 @@ fn hidden<'a>(blocks: &Blocks<'a, 7>, block: usize) -> Fit<Vec<Matrix<'a>>> {
     if !only_w1 {
         kinds.push(UP);
     }
-    kinds
-        .into_iter()
-        .map(|kind| require(blocks, block, kind))
-        .collect()
+    kinds.into_iter().map(|kind| require(blocks, block, kind)).collect()
 }
 
 fn require<'a>(blocks: &Blocks<'a, 7>, block: usize, kind: usize) -> Fit<Matrix<'a>> {
     let (label, names) = KINDS[kind];
-    blocks.require(
-        &blocks.blocks[block],
-        kind,
-        &format!("{label} ({})", names.join(", ")),
-    )
+    blocks.require(&blocks.blocks[block], kind, &format!("{label} ({})", names.join(", ")))
 }
 
 /// Divides a name into the block's stem and the kind of matrix.
@@ -123,12 +116,5 @@ fn place(name: &str) -> Option<(&str, usize)> {
     let kind = KINDS.iter().position(|(_, names)| names.contains(&last))?;
     let modules = if kind <= OUT { ATTENTION } else { MLP };
     let (stem, module) = around.rsplit_once('.').unwrap_or(("", around));
-    Some((
-        if modules.contains(&module) {
-            stem
-        } else {
-            around
-        },
-        kind,
-    ))
+    Some((if modules.contains(&module) { stem } else { around }, kind))
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::files::{
-    BASELINE, EMERGENCE, LOCK, METRICS, NODES, RUN, SPECTRA, STATE, SUMMARY, holds_run, write_error,
-    write_json,
+    BASELINE, EMERGENCE, LOCK, METRICS, NODES, RUN, SPECTRA, STATE, SUMMARY, holds_run,
+    write_error, write_json,
 };
 use super::row::{COLUMNS, Row, SPECTRUM_COLUMNS, number, time};
 use super::table::Table;
@@ -46,21 +46,24 @@ impl Recorder {
         Ok(Self { folder, _lock: lock, metrics: None, emergence: None, spectra: None })
     }
 
-    /// Begins a run: writes run.json, nodes.json and baseline.json.
+    /// Begins a run: writes run.json, nodes.json and baseline.json. With `replace` a run that the
+    /// folder holds is removed first.
     ///
     /// # Errors
-    /// [`RecordError::Exists`] when the folder holds a run; or the system refuses.
+    /// [`RecordError::Exists`] when the folder holds a run that is not to be replaced; or the
+    /// system refuses.
     pub fn create(
         folder: &Path,
         config: &RunConfig,
         draw: &Draw,
         baseline: &Baseline,
+        replace: bool,
     ) -> Result<Self, RecordError> {
         let recorder = Self::lock(folder)?;
-        if holds_run(folder) {
+        if holds_run(folder) && !replace {
             return Err(RecordError::Exists { path: folder.to_owned() });
         }
-        // A run that died before its run.json left nothing to keep.
+        // Also what is left of a run that died before its run.json: there is nothing to keep.
         remove_run(folder)?;
         write_json(&folder.join(NODES), draw)?;
         write_json(&folder.join(BASELINE), baseline)?;
@@ -83,13 +86,15 @@ impl Recorder {
         wall_time: f64,
         scalars: &[(String, f64)],
     ) -> Result<(), RecordError> {
-        let names = scalars.iter().map(|(name, _)| name.as_str());
+        let names = names_of(scalars);
         let path = self.folder.join(METRICS);
-        let table = table(&mut self.metrics, &path, &["step", "wall_time"], &[], names)?;
+        let table = table(&mut self.metrics, &path, &["step", "wall_time"], &[], &names)?;
         let cell = |name: &String| match name.as_str() {
             "step" => step.to_string(),
             "wall_time" => time(wall_time),
-            name => scalars.iter().find(|(n, _)| n == name).map(|(_, v)| number(*v)).unwrap_or_default(),
+            name => {
+                scalars.iter().find(|(n, _)| n == name).map(|(_, v)| number(*v)).unwrap_or_default()
+            }
         };
         let cells = table.columns().iter().map(cell).collect();
         table.append(&[cells])
@@ -101,11 +106,12 @@ impl Recorder {
     /// [`RecordError::Write`] when the system refuses.
     pub fn log_row(&mut self, row: &Row) -> Result<(), RecordError> {
         let path = self.folder.join(SPECTRA);
-        let spectra = table(&mut self.spectra, &path, &SPECTRUM_COLUMNS, &[], std::iter::empty())?;
+        let spectra = table(&mut self.spectra, &path, &SPECTRUM_COLUMNS, &[], &[])?;
         spectra.append(&row.spectrum_cells())?;
-        let names = row.scalars.iter().map(|(name, _)| name.as_str());
+        let names = names_of(&row.scalars);
         let path = self.folder.join(EMERGENCE);
-        let emergence = table(&mut self.emergence, &path, &["step", "wall_time"], &COLUMNS, names)?;
+        let emergence =
+            table(&mut self.emergence, &path, &["step", "wall_time"], &COLUMNS, &names)?;
         let cells = row.cells(emergence.columns());
         emergence.append(&[cells])
     }
@@ -131,31 +137,38 @@ impl Recorder {
     /// # Errors
     /// [`RecordError::Write`] when the system refuses.
     pub fn sync(&self) -> Result<(), RecordError> {
-        [&self.metrics, &self.spectra, &self.emergence].into_iter().flatten().try_for_each(Table::sync)
+        [&self.metrics, &self.spectra, &self.emergence]
+            .into_iter()
+            .flatten()
+            .try_for_each(Table::sync)
     }
+}
+
+fn names_of(scalars: &[(String, f64)]) -> Vec<&str> {
+    scalars.iter().map(|(name, _)| name.as_str()).collect()
 }
 
 /// The table of a file, made where it is not there, with a column for each name between the
 /// `head` columns and the `tail` columns.
-fn table<'t, 'n>(
+fn table<'t>(
     table: &'t mut Option<Table>,
     path: &Path,
     head: &[&str],
     tail: &[&str],
-    names: impl Iterator<Item = &'n str>,
+    names: &[&str],
 ) -> Result<&'t mut Table, RecordError> {
     let table = match table {
         Some(table) => {
             for name in names {
-                if !table.columns().iter().any(|column| column == name) {
+                if !table.columns().iter().any(|column| column == *name) {
                     table.insert_column(table.columns().len() - tail.len(), name)?;
                 }
             }
             table
         }
         None => {
-            let columns = head.iter().copied().chain(names).chain(tail.iter().copied());
-            table.insert(Table::create(path, columns.map(str::to_owned).collect())?)
+            let columns = [head, names, tail].concat().into_iter().map(str::to_owned).collect();
+            table.insert(Table::create(path, columns)?)
         }
     };
     Ok(table)
@@ -165,12 +178,14 @@ fn table<'t, 'n>(
 ///
 /// # Errors
 /// [`RecordError::Write`] when the system refuses.
-pub fn remove_run(folder: &Path) -> Result<(), RecordError> {
+pub(super) fn remove_run(folder: &Path) -> Result<(), RecordError> {
     // run.json first: without it the folder holds no run, whatever happens next.
     for name in [RUN, SUMMARY, STATE, SPECTRA, EMERGENCE, METRICS, BASELINE, NODES] {
         let path = folder.join(name);
         match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(write_error(&path)(e)),
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(write_error(&path)(e));
+            }
             _ => {}
         }
     }

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::files::{BASELINE, EMERGENCE, METRICS, NODES, RUN, SPECTRA, SUMMARY, holds_run, read_json};
+use super::files::{
+    BASELINE, EMERGENCE, METRICS, NODES, RUN, SPECTRA, SUMMARY, holds_run, read_json,
+};
 use super::row::COLUMNS;
 use super::table::{Contents, Table};
 use super::{RecordError, Recorder, RunConfig};
@@ -32,8 +34,8 @@ pub struct Recorded {
 pub struct RecordedRow {
     /// The step.
     pub step: u64,
-    /// Whether its numbers are there.
-    pub non_finite: bool,
+    /// Its status; degenerate when the cell holds no status that this version knows.
+    pub status: Status,
     values: Vec<(String, f64)>,
 }
 
@@ -97,7 +99,7 @@ pub fn resume(
     }
     if emergence.rows.is_empty() {
         drop(recorder);
-        super::remove_run(folder)?;
+        super::recorder::remove_run(folder)?;
         return none();
     }
     let open = |contents: &Contents, path| match contents.columns.is_empty() {
@@ -130,9 +132,8 @@ fn complete_before(
 ) -> u64 {
     let mut complete = metrics.last_step().unwrap_or(0).saturating_add(1);
     let alpha0 = emergence.column(COLUMNS[0]);
-    let has_spectrum = |row: &super::table::StoredRow| {
-        alpha0.is_some_and(|column| !row.cells[column].is_empty())
-    };
+    let has_spectrum =
+        |row: &super::table::StoredRow| alpha0.is_some_and(|column| !row.cells[column].is_empty());
     let mut stored = spectra.rows.iter().peekable();
     for row in &emergence.rows {
         let mut found = 0;
@@ -153,7 +154,7 @@ fn recorded_rows(emergence: &Contents) -> Vec<RecordedRow> {
     let status = emergence.column("status");
     let row = |row: &super::table::StoredRow| RecordedRow {
         step: row.step,
-        non_finite: status.is_some_and(|k| row.cells[k] == Status::NonFinite.as_str()),
+        status: status.map_or(Status::Degenerate, |k| Status::read(&row.cells[k])),
         values: emergence
             .columns
             .iter()

@@ -77,7 +77,12 @@ fn quantity(row: &Emergence, name: &str) -> Option<Option<f64>> {
 
 impl Row {
     /// A row of this step; its wall time is in seconds since 1970.
-    pub fn new(step: u64, wall_time: f64, scalars: Vec<(String, f64)>, emergence: Emergence) -> Self {
+    pub fn new(
+        step: u64,
+        wall_time: f64,
+        scalars: Vec<(String, f64)>,
+        emergence: Emergence,
+    ) -> Self {
         Self { step, wall_time, scalars, emergence, snapshot_ms: None, analysis_ms: None }
     }
 

@@ -78,25 +78,33 @@ pub struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ends = |f: &mut fmt::Formatter<'_>, name, last: Option<Best>, best: Option<Best>| {
-            match (last, best) {
-                (Some(last), Some(best)) => writeln!(
-                    f,
-                    "{name:<9}{:.5} at step {}, highest {:.5} at step {}",
-                    last.value, last.step, best.value, best.step
-                ),
-                _ => writeln!(f, "{name:<9}no value"),
-            }
+        let ends = |f: &mut fmt::Formatter<'_>, name, last: Option<Best>, best: Option<Best>| match (
+            last, best,
+        ) {
+            (Some(last), Some(best)) => writeln!(
+                f,
+                "{name:<9}{:.5} at step {}, highest {:.5} at step {}",
+                last.value, last.step, best.value, best.step
+            ),
+            _ => writeln!(f, "{name:<9}no value"),
         };
         ends(f, "E", self.last_e, self.best_e)?;
         ends(f, "E_stable", self.last_e_stable, self.best_e_stable)?;
         if let Some(stop) = &self.stop {
-            let seen = stop.stopped_step.map_or("at the end".to_owned(), |s| format!("at step {s}"));
-            writeln!(f, "stopped  {seen}: {} (measured at step {})", stop.reason, stop.measured_step)?;
+            let seen =
+                stop.stopped_step.map_or("at the end".to_owned(), |s| format!("at step {s}"));
+            writeln!(
+                f,
+                "stopped  {seen}: {} (measured at step {})",
+                stop.reason, stop.measured_step
+            )?;
         }
         if self.dropped + self.without_value > 0 {
             let (dropped, without) = (self.dropped, self.without_value);
-            writeln!(f, "rows     {dropped} dropped, {without} without values (see the column status)")?;
+            writeln!(
+                f,
+                "rows     {dropped} dropped, {without} without values (see the column status)"
+            )?;
         }
         let Cost { run_seconds, hook_seconds, side_thread_seconds, analysed } = self.cost;
         write!(

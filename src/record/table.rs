@@ -110,8 +110,7 @@ impl Contents {
             .and_then(|mut file| file.read_to_end(&mut bytes))
             .map_err(|e| read_error(path, e))?;
         let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |last| last + 1);
-        let mut reader =
-            csv::ReaderBuilder::new().has_headers(false).from_reader(&bytes[..whole]);
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&bytes[..whole]);
         let mut contents = Self::none();
         let mut record = csv::StringRecord::new();
         loop {

@@ -84,7 +84,9 @@ pub enum SourceError {
         expected: Vec<usize>,
     },
     /// A tensor of a type that holds no weights.
-    #[error("tensor {name:?} in {place} has type {dtype}: only F32, F16, BF16 and F64 can be analysed")]
+    #[error(
+        "tensor {name:?} in {place} has type {dtype}: only F32, F16, BF16 and F64 can be analysed"
+    )]
     Type {
         /// The tensor.
         name: String,

@@ -59,7 +59,8 @@ impl Safetensors {
         let path = path.as_ref();
         let mut file = path.to_owned();
         if path.is_dir() {
-            let found = [SINGLE, INDEX].map(|name| path.join(name)).into_iter().find(|f| f.is_file());
+            let found =
+                [SINGLE, INDEX].map(|name| path.join(name)).into_iter().find(|f| f.is_file());
             file = found.ok_or_else(|| {
                 unreadable(path, format!("the folder holds neither {SINGLE} nor {INDEX}"))
             })?;
@@ -142,10 +143,9 @@ impl Source for Safetensors {
         let entry = self.tensors.get(name).ok_or_else(missing)?;
         let shard = &self.shards[entry.shard];
         let (first, last) = entry.bytes;
-        let bytes = shard
-            .map
-            .get(shard.data + first..shard.data + last)
-            .ok_or_else(|| unreadable(&self.path, format!("tensor {name:?} lies beyond its end")))?;
+        let bytes = shard.map.get(shard.data + first..shard.data + last).ok_or_else(|| {
+            unreadable(&self.path, format!("tensor {name:?} lies beyond its end"))
+        })?;
         Ok(match entry.dtype {
             Dtype::F32 => cast::<f32>(bytes, Values::F32, Into::into),
             Dtype::F64 => cast::<f64>(bytes, Values::F64, Into::into),
@@ -171,6 +171,6 @@ fn cast<'a, T: AnyBitPattern + NoUninit>(
 ) -> Tensor<'a> {
     match bytemuck::try_cast_slice(bytes) {
         Ok(values) => Tensor::Lent(lend(values)),
-        Err(_) => Tensor::Owned(own(bytemuck::pod_collect_to_vec(bytes))),
+        Err(_) => Tensor::Owned(own(bytemuck::allocation::pod_collect_to_vec(bytes))),
     }
 }

@@ -35,17 +35,9 @@ fn a_recurrent_network() {
     assert_eq!(layers(&network), ["in:5", "hidden:3", "next:3", "out:7"]);
     assert_eq!(
         joins(&network),
-        [
-            "weight_ih in>next ×4",
-            "weight_hh hidden>next ×4",
-            "out next>out"
-        ]
+        ["weight_ih in>next ×4", "weight_hh hidden>next ×4", "out next>out"]
     );
-    let layers: Vec<_> = network
-        .layers()
-        .iter()
-        .map(|l| (l.role, l.draw, l.block))
-        .collect();
+    let layers: Vec<_> = network.layers().iter().map(|l| (l.role, l.draw, l.block)).collect();
     assert_eq!(
         layers,
         [
@@ -75,56 +67,25 @@ fn a_convolution() {
 fn errors_name_what_is_wrong() {
     let two = || Network::builder().layer("a", 5).layer("b", 12);
     let cases: [(NetworkBuilder, &[&str]); 15] = [
-        (
-            Network::builder().draw(2).layer("a", 1),
-            &["draw(2)", "layer(..)"],
-        ),
-        (
-            two().copies(3).connect("weight_ih", "a", "b"),
-            &["copies(3)", "connect(..)"],
-        ),
+        (Network::builder().draw(2).layer("a", 1), &["draw(2)", "layer(..)"]),
+        (two().copies(3).connect("weight_ih", "a", "b"), &["copies(3)", "connect(..)"]),
         (two(), &["connect("]),
         (good().layer("in", 2), &["two neuron layers", "`in`"]),
         (good().layer("odd", 2), &["`odd`"]),
         (good().layer("odd", 0), &["`odd`", "width 0"]),
         (two().draw(0), &["`b`", "draw 0"]),
-        (
-            two().connect("weight_ih", "a", "c"),
-            &["`weight_ih`", "`c`", "[\"a\", \"b\"]"],
-        ),
-        (
-            two().connect("ih", "a", "b"),
-            &["`ih`", "`a`", "`b`", "did you mean `bias_ih`"],
-        ),
-        (
-            two().connect("zz", "a", "b"),
-            &["`zz`", "does not exist: use the full name"],
-        ),
-        (
-            good().connect("out", "in", "next"),
-            &["`out` is connected twice"],
-        ),
-        (
-            two().connect("weight_ih", "a", "a"),
-            &["`weight_ih`", "`a` to itself"],
-        ),
+        (two().connect("weight_ih", "a", "c"), &["`weight_ih`", "`c`", "[\"a\", \"b\"]"]),
+        (two().connect("ih", "a", "b"), &["`ih`", "`a`", "`b`", "did you mean `bias_ih`"]),
+        (two().connect("zz", "a", "b"), &["`zz`", "does not exist: use the full name"]),
+        (good().connect("out", "in", "next"), &["`out` is connected twice"]),
+        (two().connect("weight_ih", "a", "a"), &["`weight_ih`", "`a` to itself"]),
         (
             two().connect("weight_ih", "b", "a"),
-            &[
-                "[12, 5]",
-                "[5, 12, taps..]",
-                "`b` (width 12)",
-                "`a` (width 5)",
-            ],
+            &["[12, 5]", "[5, 12, taps..]", "`b` (width 12)", "`a` (width 5)"],
         ),
+        (two().connect("weight_ih", "a", "b").copies(0), &["[0·12, 5, taps..]", "at least 1"]),
         (
-            two().connect("weight_ih", "a", "b").copies(0),
-            &["[0·12, 5, taps..]", "at least 1"],
-        ),
-        (
-            two()
-                .connect("weight_ih", "a", "b")
-                .orientation(Orientation::InOut),
+            two().connect("weight_ih", "a", "b").orientation(Orientation::InOut),
             &["[12, 5]", "stand [5, 12]"],
         ),
     ];
@@ -138,11 +99,8 @@ fn errors_name_what_is_wrong() {
 
 #[test]
 fn a_bias_is_no_connection() {
-    let network = Network::builder()
-        .layer("a", 12)
-        .layer("b", 1)
-        .connect("bias_ih", "a", "b")
-        .build(&lstm());
+    let network =
+        Network::builder().layer("a", 12).layer("b", 1).connect("bias_ih", "a", "b").build(&lstm());
     assert!(matches!(network, Err(NetworkError::ConnectionShape { .. })));
 }
 
@@ -177,12 +135,7 @@ fn damaged_networks_are_refused() {
     ] {
         let mut damaged: serde_json::Value = stored.clone();
         *damaged.pointer_mut(pointer).unwrap() = value;
-        let error = serde_json::from_value::<Network>(damaged)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains(part) && error.contains("damaged"),
-            "{pointer}: {error}"
-        );
+        let error = serde_json::from_value::<Network>(damaged).unwrap_err().to_string();
+        assert!(error.contains(part) && error.contains("damaged"), "{pointer}: {error}");
     }
 }

@@ -9,27 +9,13 @@ fn golden_mlp() {
         ("layers.2.weight", &[40, 25]),
     ]));
     assert_eq!(network.architecture(), Architecture::Mlp);
-    assert_eq!(
-        layers(&network),
-        ["layer.0:20", "layer.1:30", "layer.2:25", "layer.3:40"]
-    );
+    assert_eq!(layers(&network), ["layer.0:20", "layer.1:30", "layer.2:25", "layer.3:40"]);
     let roles: Vec<Role> = network.layers().iter().map(|l| l.role).collect();
-    assert_eq!(
-        roles,
-        [Role::Linear, Role::Linear, Role::Linear, Role::Output]
-    );
+    assert_eq!(roles, [Role::Linear, Role::Linear, Role::Linear, Role::Output]);
     let shapes: Vec<_> = network
         .connections()
         .iter()
-        .map(|c| {
-            (
-                c.parameter.as_str(),
-                c.source,
-                c.target,
-                c.inputs,
-                c.outputs,
-            )
-        })
+        .map(|c| (c.parameter.as_str(), c.source, c.target, c.inputs, c.outputs))
         .collect();
     assert_eq!(
         shapes,
@@ -55,11 +41,7 @@ fn tch_sequential_names() {
     ]));
     assert_eq!(
         joins(&network),
-        [
-            "0.weight layer.0>layer.1",
-            "2.weight layer.1>layer.2",
-            "10.weight layer.2>layer.3"
-        ]
+        ["0.weight layer.0>layer.1", "2.weight layer.1>layer.2", "10.weight layer.2>layer.3"]
     );
     let names: Vec<&str> = network.left_out().iter().map(|l| l.name.as_str()).collect();
     assert_eq!(names, ["0.bias", "2.bias", "10.bias"]);
@@ -91,9 +73,8 @@ fn a_single_matrix_is_a_chain() {
 
 #[test]
 fn layers_number_naturally() {
-    let named: Vec<Parameter> = (0..12)
-        .map(|i| Parameter::new(format!("layers.{i}.weight"), [i + 2, i + 1]))
-        .collect();
+    let named: Vec<Parameter> =
+        (0..12).map(|i| Parameter::new(format!("layers.{i}.weight"), [i + 2, i + 1])).collect();
     let network = infer(&named);
     assert_eq!(network.connections()[10].parameter, "layers.10.weight");
     assert_eq!(network.layers()[12].width, 13);
@@ -130,11 +111,7 @@ fn broken_chains_become_generic() {
         assert!(warning.contains(part), "{part} in {warning}");
     }
     let error = infer_as(Architecture::Mlp, &actor_critic).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("`critic.0.weight` [64, 4] reads 4")
-    );
+    assert!(error.to_string().contains("`critic.0.weight` [64, 4] reads 4"));
 
     let network = infer_as(Architecture::Generic, &actor_critic).unwrap();
     assert!(network.warnings().is_empty(), "it was asked for by name");
@@ -149,21 +126,14 @@ fn convolutions_keep_their_taps() {
     ]));
     assert_eq!(network.architecture(), Architecture::Generic);
     assert!(network.warnings()[0].contains("`conv1.weight` has shape [8, 3, 5, 5]"));
-    let taps: Vec<_> = network
-        .connections()
-        .iter()
-        .map(|c| (c.inputs, c.outputs, c.taps, c.weights()))
-        .collect();
+    let taps: Vec<_> =
+        network.connections().iter().map(|c| (c.inputs, c.outputs, c.taps, c.weights())).collect();
     assert_eq!(taps, [(3, 8, 25, 600), (8, 16, 3, 384), (16, 10, 1, 160)]);
 }
 
 #[test]
 fn attention_and_recurrence_are_no_chain_however_well_they_fit() {
-    for name in [
-        "encoder.attention.self.query.weight",
-        "h.0.attn.c_attn.weight",
-        "weight_hh_l0",
-    ] {
+    for name in ["encoder.attention.self.query.weight", "h.0.attn.c_attn.weight", "weight_hh_l0"] {
         let parameters = parameters(&[("a.weight", &[8, 8]), (name, &[8, 8])]);
         let network = infer(&parameters);
         assert_eq!(network.architecture(), Architecture::Generic, "{name}");
@@ -187,13 +157,7 @@ fn an_output_head_of_the_shape_of_the_embedding_is_left_out() {
 
 #[test]
 fn learned_tokens_are_left_out() {
-    let network = infer(&parameters(&[
-        ("cls_token", &[1, 1, 8]),
-        ("fc.weight", &[1, 1]),
-    ]));
+    let network = infer(&parameters(&[("cls_token", &[1, 1, 8]), ("fc.weight", &[1, 1])]));
     assert_eq!(network.architecture(), Architecture::Mlp);
-    assert_eq!(
-        left_out(&network),
-        [("cls_token", "a token: it joins one pair")]
-    );
+    assert_eq!(left_out(&network), [("cls_token", "a token: it joins one pair")]);
 }

@@ -29,9 +29,7 @@ fn golden_nodes() {
     for (ours, theirs) in ours.samples().iter().zip(draw.samples()) {
         let shape = |sample: &crate::network::Sample| -> Vec<(String, usize)> {
             let layers = sample.layers().iter();
-            layers
-                .map(|(name, drawn)| (name.clone(), drawn.len()))
-                .collect()
+            layers.map(|(name, drawn)| (name.clone(), drawn.len())).collect()
         };
         assert_eq!(shape(ours), shape(theirs));
     }
@@ -46,10 +44,7 @@ fn the_same_seed_draws_the_same() {
     assert_eq!(draw(9, 7).samples()[..4], *draw(4, 7).samples());
     let all = draw(4, 7).resolve(&network).unwrap().concat();
     for (i, drawn) in all.iter().enumerate() {
-        assert!(
-            !all[..i].contains(drawn),
-            "layers and samples are independent"
-        );
+        assert!(!all[..i].contains(drawn), "layers and samples are independent");
     }
 }
 
@@ -74,10 +69,7 @@ fn narrow_layers_are_whole_and_mlp_layers_twice() {
     let network = network();
     let lengths = |neurons| -> Vec<usize> {
         let draw = Draw::random(&network, neurons, 1, 0).unwrap();
-        draw.resolve(&network).unwrap()[0]
-            .iter()
-            .map(Vec::len)
-            .collect()
+        draw.resolve(&network).unwrap()[0].iter().map(Vec::len).collect()
     };
     assert_eq!(lengths(4), [4, 4, 4, 8, 4]);
     assert_eq!(lengths(10), [6, 6, 6, 20, 6]);
@@ -90,10 +82,7 @@ fn narrow_layers_are_whole_and_mlp_layers_twice() {
 fn every_neuron_is_drawn_equally_often() {
     let network = infer(&parameters(&[("0.weight", &[1, 10])]));
     let samples = 2000;
-    let resolved = Draw::random(&network, 3, samples, 5)
-        .unwrap()
-        .resolve(&network)
-        .unwrap();
+    let resolved = Draw::random(&network, 3, samples, 5).unwrap().resolve(&network).unwrap();
     let mut counts = [0_usize; 10];
     for sample in resolved {
         for neuron in &sample[0] {
@@ -121,10 +110,7 @@ fn faults_in_a_file_are_named() {
     let network = infer(&parameters(&[("0.weight", &[3, 4])]));
     let good = r#"{"layer.0": [3, 0], "layer.1": [2]}"#;
     for (sample, parts) in [
-        (
-            r#"{"layer.0": [3]}"#,
-            &["sample 1", "`layer.1`", "below 3"][..],
-        ),
+        (r#"{"layer.0": [3]}"#, &["sample 1", "`layer.1`", "below 3"][..]),
         (
             r#"{"layer.0": [3], "layer.1": [2], "layer.2": []}"#,
             &["sample 1", "`layer.2`", r#"["layer.0", "layer.1"]"#],
@@ -158,21 +144,13 @@ fn faults_in_a_file_are_named() {
         assert!(serde_json::from_str::<Draw>(json).is_err(), "{json}");
     }
     let error = serde_json::from_str::<Draw>(r#"{"samples": [{"layer.0": [-1]}]}"#).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("layer `layer.0`: invalid value: integer `-1`"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("layer `layer.0`: invalid value: integer `-1`"), "{error}");
 }
 
 #[test]
 fn nothing_to_draw_is_an_error() {
     for (neurons, samples, what) in [(0, 1, "neurons"), (1, 0, "samples")] {
-        assert_eq!(
-            Draw::random(&network(), neurons, samples, 0),
-            Err(DrawError::Zero { what })
-        );
+        assert_eq!(Draw::random(&network(), neurons, samples, 0), Err(DrawError::Zero { what }));
     }
 }
 

@@ -30,39 +30,18 @@ fn transformers_with_a_fault() {
     };
 
     let name = "gpt_neox.layers.1.mlp.dense_h_to_4h.weight";
-    misfit(
-        Architecture::GptNeox,
-        &without(&neox, name),
-        &[name, "missing", "[24, 6]"],
-    );
+    misfit(Architecture::GptNeox, &without(&neox, name), &[name, "missing", "[24, 6]"]);
     let name = "gpt_neox.layers.2.attention.query_key_value.weight";
-    for (shape, part) in [
-        (&[18, 7][..], "[18, 7]"),
-        (&[19, 6], "[19, 6]"),
-        (&[18, 6, 1], "[18, 6, 1]"),
-    ] {
-        misfit(
-            Architecture::GptNeox,
-            &reshaped(&neox, name, shape),
-            &[name, part],
-        );
+    for (shape, part) in
+        [(&[18, 7][..], "[18, 7]"), (&[19, 6], "[19, 6]"), (&[18, 6, 1], "[18, 6, 1]")]
+    {
+        misfit(Architecture::GptNeox, &reshaped(&neox, name, shape), &[name, part]);
     }
-    let one_without: Vec<_> = neox
-        .iter()
-        .filter(|p| !p.name.contains("attention.dense"))
-        .cloned()
-        .collect();
+    let one_without: Vec<_> =
+        neox.iter().filter(|p| !p.name.contains("attention.dense")).cloned().collect();
     misfit(Architecture::GptNeox, &one_without, &["attention.dense"]);
-    let gap: Vec<_> = neox
-        .iter()
-        .filter(|p| !p.name.contains("layers.1."))
-        .cloned()
-        .collect();
-    misfit(
-        Architecture::GptNeox,
-        &gap,
-        &["gpt_neox.layers.0", "gpt_neox.layers.2"],
-    );
+    let gap: Vec<_> = neox.iter().filter(|p| !p.name.contains("layers.1.")).cloned().collect();
+    misfit(Architecture::GptNeox, &gap, &["gpt_neox.layers.0", "gpt_neox.layers.2"]);
 
     for (name, shape) in [
         ("self_attn.q_proj", [8, 9]),
@@ -87,15 +66,11 @@ fn transformers_with_a_fault() {
     misfit(
         Architecture::Transformer,
         &twice,
-        &[
-            "layers.0.self_attn.wq.weight",
-            "layers.0.self_attn.q_proj.weight",
-        ],
+        &["layers.0.self_attn.wq.weight", "layers.0.self_attn.q_proj.weight"],
     );
     let mut stacks = llama.clone();
-    let decoder = llama
-        .iter()
-        .map(|p| Parameter::new(format!("decoder.{}", p.name), p.shape.clone()));
+    let decoder =
+        llama.iter().map(|p| Parameter::new(format!("decoder.{}", p.name), p.shape.clone()));
     stacks.extend(decoder);
     misfit(
         Architecture::Transformer,

@@ -19,10 +19,7 @@ fn infer(parameters: &[Parameter]) -> Network {
 }
 
 fn infer_as(architecture: Architecture, parameters: &[Parameter]) -> Result<Network, NetworkError> {
-    let selection = Selection {
-        architecture: Some(architecture),
-        ..Selection::default()
-    };
+    let selection = Selection { architecture: Some(architecture), ..Selection::default() };
     Network::infer(parameters, &selection)
 }
 
@@ -32,11 +29,8 @@ fn selected(
     exclude: &[&str],
 ) -> Result<Network, NetworkError> {
     let owned = |patterns: &[&str]| patterns.iter().map(|p| (*p).to_owned()).collect();
-    let selection = Selection {
-        include: owned(include),
-        exclude: owned(exclude),
-        architecture: None,
-    };
+    let selection =
+        Selection { include: owned(include), exclude: owned(exclude), architecture: None };
     Network::infer(parameters, &selection)
 }
 
@@ -56,21 +50,14 @@ fn joins(network: &Network) -> Vec<String> {
                 1 => String::new(),
                 n => format!(" ×{n}"),
             };
-            format!(
-                "{} {}>{}{copies}",
-                c.parameter,
-                name(c.source),
-                name(c.target)
-            )
+            format!("{} {}>{}{copies}", c.parameter, name(c.source), name(c.target))
         })
         .collect()
 }
 
 fn left_out(network: &Network) -> Vec<(&str, &str)> {
     let left_out = network.left_out().iter();
-    left_out
-        .map(|l| (l.name.as_str(), l.why.as_str()))
-        .collect()
+    left_out.map(|l| (l.name.as_str(), l.why.as_str())).collect()
 }
 
 /// GPT-NeoX as `transformers` names it, biases and norms included.

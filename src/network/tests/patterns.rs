@@ -6,11 +6,7 @@ fn patterns_that_do_nothing_are_errors() {
     for (include, exclude, parts) in [
         (&["embed"][..], &[][..], ["include", "`embed`", "16"]),
         (&[], &["*.mlp*", "mlp.*"], ["exclude", "`mlp.*`", "16"]),
-        (
-            &["*layernorm*"],
-            &[],
-            ["`*layernorm*`", "input_layernorm.bias", "[6]"],
-        ),
+        (&["*layernorm*"], &[], ["`*layernorm*`", "input_layernorm.bias", "[6]"]),
     ] {
         let error = selected(&all, include, exclude).unwrap_err();
         for part in parts {
@@ -30,10 +26,7 @@ fn including_what_is_in_changes_nothing() {
 fn exclude_wins_over_include() {
     let all = parameters(&[("fc.weight", &[3, 4]), ("embed.weight", &[9, 4])]);
     let network = selected(&all, &["embed*"], &["embed*"]).unwrap();
-    assert_eq!(
-        left_out(&network),
-        [("embed.weight", "excluded by the pattern `embed*`")]
-    );
+    assert_eq!(left_out(&network), [("embed.weight", "excluded by the pattern `embed*`")]);
 }
 
 #[test]
@@ -46,12 +39,7 @@ fn an_included_matrix_joins_a_chain_if_it_fits() {
     let network = selected(&all, &["embed*"], &[]).unwrap();
     assert_eq!(
         layers(&network),
-        [
-            "layer.0:8",
-            "layer.1:4",
-            "embed.weight.in:8",
-            "embed.weight.out:20"
-        ]
+        ["layer.0:8", "layer.1:4", "embed.weight.in:8", "embed.weight.out:20"]
     );
 }
 
@@ -62,14 +50,8 @@ fn excluding_a_link_leaves_a_gap_and_excluding_an_odd_one_mends_the_chain() {
         shapes.iter().enumerate().map(new).collect()
     };
     let network = selected(&named(&[[8, 8]; 4]), &[], &["1.*", "2.*"]).unwrap();
-    assert_eq!(
-        joins(&network),
-        ["0.weight layer.0>layer.1", "3.weight layer.3>layer.4"]
-    );
-    assert_eq!(
-        layers(&network),
-        ["layer.0:8", "layer.1:8", "layer.3:8", "layer.4:8"]
-    );
+    assert_eq!(joins(&network), ["0.weight layer.0>layer.1", "3.weight layer.3>layer.4"]);
+    assert_eq!(layers(&network), ["layer.0:8", "layer.1:8", "layer.3:8", "layer.4:8"]);
 
     let network = selected(&named(&[[5, 4], [9, 9], [6, 5]]), &[], &["1.*"]).unwrap();
     assert_eq!(network.architecture(), Architecture::Mlp);
@@ -110,20 +92,14 @@ fn nothing_to_analyse_is_an_error() {
         assert_eq!(error, NetworkError::NoMatrices { count: all.len() });
     }
     let all = gpt_neox(1, 6, 11);
-    assert_eq!(
-        selected(&all, &[], &["*"]),
-        Err(NetworkError::NoMatrices { count: 16 })
-    );
+    assert_eq!(selected(&all, &[], &["*"]), Err(NetworkError::NoMatrices { count: 16 }));
 }
 
 #[test]
 fn excluding_all_of_the_blocks_but_including_a_head_leaves_the_head() {
     let all = gpt_neox(1, 6, 11);
     let network = selected(&all, &["embed_out*"], &["gpt_neox.layers.*"]).unwrap();
-    assert_eq!(
-        layers(&network),
-        ["embed_out.weight.in:6", "embed_out.weight.out:11"]
-    );
+    assert_eq!(layers(&network), ["embed_out.weight.in:6", "embed_out.weight.out:11"]);
 }
 
 #[test]

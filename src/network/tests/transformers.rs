@@ -31,18 +31,12 @@ fn pythia_160m() {
         ]
     );
     let qkv = &network.connections()[40];
-    assert_eq!(
-        qkv.parameter,
-        "gpt_neox.layers.10.attention.query_key_value.weight"
-    );
+    assert_eq!(qkv.parameter, "gpt_neox.layers.10.attention.query_key_value.weight");
     assert_eq!((qkv.source, qkv.target, qkv.copies), (40, 41, 3));
     assert_eq!((qkv.outputs, qkv.inputs, qkv.taps), (2304, 768, 1));
     assert_eq!(qkv.orientation, Orientation::OutIn);
     let down = &network.connections()[47];
-    assert_eq!(
-        down.parameter,
-        "gpt_neox.layers.11.mlp.dense_4h_to_h.weight"
-    );
+    assert_eq!(down.parameter, "gpt_neox.layers.11.mlp.dense_4h_to_h.weight");
     assert_eq!((down.source, down.target), (47, 48));
     assert_eq!((down.outputs, down.inputs), (768, 3072));
 }
@@ -70,14 +64,8 @@ fn golden_gpt_neox() {
     for expected in [
         ("embed_out.weight", "output head"),
         ("gpt_neox.embed_in.weight", "embedding"),
-        (
-            "gpt_neox.final_layer_norm.weight",
-            "normalisation: it joins no neurons",
-        ),
-        (
-            "gpt_neox.layers.1.mlp.dense_h_to_4h.bias",
-            "bias: it joins no neurons",
-        ),
+        ("gpt_neox.final_layer_norm.weight", "normalisation: it joins no neurons"),
+        ("gpt_neox.layers.1.mlp.dense_h_to_4h.bias", "bias: it joins no neurons"),
     ] {
         assert!(left_out.contains(&expected), "{expected:?}");
     }
@@ -140,14 +128,7 @@ fn llama_with_grouped_queries() {
     let roles: Vec<Role> = network.layers()[5..].iter().map(|l| l.role).collect();
     assert_eq!(
         roles,
-        [
-            Role::Qkv,
-            Role::AttentionOut,
-            Role::Output,
-            Role::MlpIn,
-            Role::MlpOut,
-            Role::Output
-        ]
+        [Role::Qkv, Role::AttentionOut, Role::Output, Role::MlpIn, Role::MlpOut, Role::Output]
     );
     assert_eq!(network.leaving(5).count(), 3);
     assert_eq!(network.leaving(7).count(), 0);
@@ -191,10 +172,7 @@ fn tiny_llama_names() {
     assert_eq!(
         left_out(&network)[1..],
         [
-            (
-                "output.weight",
-                "output head, of the shape of the embedding"
-            ),
+            ("output.weight", "output head, of the shape of the embedding"),
             ("tok_embeddings.weight", "embedding")
         ]
     );
@@ -231,11 +209,7 @@ fn plain_names_without_a_gate() {
         let rename = |p: &Parameter| Parameter::new(p.name.replace(from, to), p.shape.clone());
         all.iter().map(rename).collect()
     };
-    for (from, to) in [
-        ("12.up", "12.ffn.w1"),
-        ("12.up", "12.fc1"),
-        ("12.o", "12.out_proj"),
-    ] {
+    for (from, to) in [("12.up", "12.ffn.w1"), ("12.up", "12.fc1"), ("12.o", "12.out_proj")] {
         let renamed = infer(&renamed(from, to));
         assert_eq!(layers(&renamed), layers(&network), "{from} as {to}");
     }
@@ -283,16 +257,9 @@ fn matrices_without_a_place_are_left_out_with_a_warning() {
 #[test]
 fn excluding_a_matrix_keeps_the_layers_that_others_join() {
     let all = llama(2, 8, 4, 20);
-    let network = selected(
-        &all,
-        &[],
-        &[
-            "*.0.mlp.*",
-            "*.1.self_attn.k_proj*",
-            "*.1.self_attn.v_proj*",
-        ],
-    )
-    .unwrap();
+    let network =
+        selected(&all, &[], &["*.0.mlp.*", "*.1.self_attn.k_proj*", "*.1.self_attn.v_proj*"])
+            .unwrap();
     assert_eq!(network.architecture(), Architecture::Transformer);
     assert_eq!(
         layers(&network),
@@ -311,8 +278,10 @@ fn excluding_a_matrix_keeps_the_layers_that_others_join() {
     assert_eq!(network.layers()[3].role, Role::Output);
     let down = network.connections().last().unwrap();
     assert_eq!((down.source, down.target), (7, 8));
-    assert!(left_out(&network).contains(&(
-        "model.layers.0.mlp.up_proj.weight",
-        "excluded by the pattern `*.0.mlp.*`"
-    )));
+    assert!(
+        left_out(&network).contains(&(
+            "model.layers.0.mlp.up_proj.weight",
+            "excluded by the pattern `*.0.mlp.*`"
+        ))
+    );
 }

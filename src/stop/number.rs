@@ -5,11 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 /// Every digit, without a long row of zeros.
 pub(super) fn plain(x: f64) -> String {
     let readable = x == 0.0 || !x.is_finite() || (1e-5..1e16).contains(&x.abs());
-    if readable {
-        x.to_string()
-    } else {
-        format!("{x:e}")
-    }
+    if readable { x.to_string() } else { format!("{x:e}") }
 }
 
 /// Six significant digits.
@@ -26,12 +22,8 @@ enum Number {
 }
 
 pub(super) fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    if x.is_finite() {
-        Number::Finite(*x)
-    } else {
-        Number::Other(x.to_string())
-    }
-    .serialize(serializer)
+    if x.is_finite() { Number::Finite(*x) } else { Number::Other(x.to_string()) }
+        .serialize(serializer)
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {

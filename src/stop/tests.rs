@@ -15,13 +15,7 @@ fn run(rule: &StopRule, rows: &[&[(&str, Value)]]) -> RuleState {
             let column = row.iter().find(|(column, _)| *column == name);
             column.map_or(Value::Absent, |(_, value)| *value)
         };
-        let verdict = state.observe(
-            rule,
-            &Observation {
-                step,
-                value: &value,
-            },
-        );
+        let verdict = state.observe(rule, &Observation { step, value: &value });
         assert_eq!(verdict.as_ref(), state.stop());
     }
     state
@@ -36,9 +30,7 @@ fn run_e(rule: impl Into<StopRule>, values: &[f64]) -> RuleState {
 
 /// The row at which a run of E stops.
 fn row_of_stop(rule: impl Into<StopRule>, values: &[f64]) -> Option<u64> {
-    run_e(rule, values)
-        .stop()
-        .map(|stop| stop.measured_step / 10)
+    run_e(rule, values).stop().map(|stop| stop.measured_step / 10)
 }
 
 fn e() -> QuantityRule {
@@ -122,16 +114,10 @@ fn rows_without_the_quantity() {
 /// E and loss, one pair a row; NaN stands for a row that lacks the quantity.
 fn run_pairs(rule: &StopRule, pairs: &[(f64, f64)]) -> RuleState {
     let cell = |x: f64| {
-        if x.is_nan() {
-            Value::Absent
-        } else {
-            Value::Is(x)
-        }
+        if x.is_nan() { Value::Absent } else { Value::Is(x) }
     };
-    let rows: Vec<_> = pairs
-        .iter()
-        .map(|&(e, loss)| [("E", cell(e)), ("loss", cell(loss))])
-        .collect();
+    let rows: Vec<_> =
+        pairs.iter().map(|&(e, loss)| [("E", cell(e)), ("loss", cell(loss))]).collect();
     let rows: Vec<&[_]> = rows.iter().map(|row| &row[..]).collect();
     run(rule, &rows)
 }
@@ -150,14 +136,7 @@ fn and_needs_both_at_one_row() {
     let row = row_of_pairs(&both, &[(2., 1.), (1., 1.), (1., 1.), (1., 0.25)]);
     assert_eq!(row, Some(3));
     // E improves again at row 3 and takes its verdict back, until row 5.
-    let pairs = [
-        (2., 1.),
-        (1., 1.),
-        (1., 1.),
-        (3., 0.25),
-        (1., 0.25),
-        (1., 0.25),
-    ];
+    let pairs = [(2., 1.), (1., 1.), (1., 1.), (3., 0.25), (1., 0.25), (1., 0.25)];
     assert_eq!(row_of_pairs(&both, &pairs), Some(5));
     // The loss leaves its threshold again before E settles.
     let row = row_of_pairs(&both, &[(2., 1.), (1., 0.25), (1., 1.)]);
@@ -166,10 +145,7 @@ fn and_needs_both_at_one_row() {
 
 #[test]
 fn and_holds_the_verdict_of_an_absent_side() {
-    let both = e()
-        .max()
-        .patience(1)
-        .and(StopRule::on("loss").stopping_threshold(0.5));
+    let both = e().max().patience(1).and(StopRule::on("loss").stopping_threshold(0.5));
     let state = run_pairs(&both, &[(2., 0.25), (NAN, NAN), (1., NAN)]);
     let stop = state.stop().unwrap();
     assert_eq!(stop.measured_step, 20);
@@ -188,11 +164,7 @@ fn or_needs_one() {
     let row = row_of_pairs(&either, &[(2., 4.), (3., 4.), (4., 4.), (5., 4.)]);
     assert_eq!(row, Some(3));
     // Where both say stop at one row, the left side speaks.
-    let reason = |pairs| {
-        run_pairs(&either, pairs)
-            .stop()
-            .map(|stop| stop.reason.clone())
-    };
+    let reason = |pairs| run_pairs(&either, pairs).stop().map(|stop| stop.reason.clone());
     let right = reason(&[(2., INF)]);
     assert_eq!(right.as_deref(), Some("loss is inf, not finite"));
     let left = reason(&[(INF, INF)]);
@@ -204,10 +176,7 @@ fn reasons_say_the_numbers() {
     let reason =
         |rule: QuantityRule, values: &[f64]| run_e(rule, values).stop().unwrap().reason.clone();
     assert_eq!(
-        reason(
-            e().max().patience(2).min_delta(0.001),
-            &[0.1, 0.153_200_001, 0.1531, 0.1529]
-        ),
+        reason(e().max().patience(2).min_delta(0.001), &[0.1, 0.153_200_001, 0.1531, 0.1529]),
         "E did not improve by more than 0.001 on its best 0.1532 (step 10) in 2 analysed steps \
          (last 0.1529)"
     );
@@ -215,10 +184,7 @@ fn reasons_say_the_numbers() {
         reason(e().check_finite(false).patience(1), &[NAN]),
         "E never improved in 1 analysed step (last NaN)"
     );
-    assert_eq!(
-        reason(e(), &[1e-9, NAN]),
-        "E is NaN, not finite; its best was 1e-9 (step 0)"
-    );
+    assert_eq!(reason(e(), &[1e-9, NAN]), "E is NaN, not finite; its best was 1e-9 (step 0)");
     assert_eq!(reason(e(), &[-INF]), "E is -inf, not finite");
     assert_eq!(
         reason(e().max().stopping_threshold(0.2), &[0.200_000_000_1]),
@@ -233,10 +199,7 @@ fn reasons_say_the_numbers() {
         "E = 4 is above the divergence threshold 3"
     );
     let broken = run(&e().into(), &[&[("E", Value::NotFinite)]]);
-    assert_eq!(
-        broken.stop().unwrap().reason,
-        "E has no value: weights or inputs are not finite"
-    );
+    assert_eq!(broken.stop().unwrap().reason, "E has no value: weights or inputs are not finite");
 }
 
 #[test]
@@ -256,21 +219,14 @@ fn a_rule_reads_as_one_line() {
     );
     let plain = e().patience(1);
     assert_eq!(
-        plain
-            .clone()
-            .or(plain.clone())
-            .and(plain.clone())
-            .to_string(),
+        plain.clone().or(plain.clone()).and(plain.clone()).to_string(),
         format!("(({plain}) or ({plain})) and ({plain})")
     );
 }
 
 #[test]
 fn a_rule_survives_json_under_lightnings_names() {
-    let rule = e()
-        .max()
-        .stopping_threshold(0.1 + 0.2)
-        .or(StopRule::on("loss").start_from_step(7));
+    let rule = e().max().stopping_threshold(0.1 + 0.2).or(StopRule::on("loss").start_from_step(7));
     let json = serde_json::to_value(&rule).unwrap();
     assert_eq!(
         json["or"][0]["on"],

@@ -38,11 +38,8 @@ impl<'a> EarlyStopping<'a> {
             Value::Is(x) => x,
         };
         let op = self.monitor_op;
-        let QuantityRule {
-            stopping_threshold: stopping,
-            divergence_threshold: divergence,
-            ..
-        } = self.rule;
+        let QuantityRule { stopping_threshold: stopping, divergence_threshold: divergence, .. } =
+            self.rule;
         let beyond = (self.rule.check_finite && !current.is_finite())
             || stopping.is_some_and(|threshold| op(&current, &threshold))
             || divergence.is_some_and(|threshold| op(&-current, &-threshold));
@@ -126,10 +123,7 @@ fn pick(row: &[Value; 3], name: &str) -> Value {
 fn feed(state: &mut RuleState, rule: &StopRule, first: u64, rows: &[[Value; 3]]) {
     for (step, row) in (first..).zip(rows) {
         let value = |name: &str| pick(row, name);
-        let seen = Observation {
-            step,
-            value: &value,
-        };
+        let seen = Observation { step, value: &value };
         state.observe(rule, &seen);
     }
 }

@@ -86,9 +86,7 @@ impl StopRule {
     /// Refuses parameters out of range. `computed` are the names that every analysed row has;
     /// any other name may be one that the loop logs (see [`quantities`](Self::quantities)).
     pub fn check(&self, computed: &[&str]) -> Result<(), StopRuleError> {
-        self.leaves()
-            .into_iter()
-            .try_for_each(|rule| rule.check(computed))
+        self.leaves().into_iter().try_for_each(|rule| rule.check(computed))
     }
 }
 
@@ -99,9 +97,8 @@ impl QuantityRule {
             return Err(StopRuleError::EmptyName);
         }
         if !computed.contains(&self.monitor.as_str())
-            && let Some(near) = computed
-                .iter()
-                .find(|name| name.eq_ignore_ascii_case(&self.monitor))
+            && let Some(near) =
+                computed.iter().find(|name| name.eq_ignore_ascii_case(&self.monitor))
         {
             return Err(StopRuleError::WrongCase {
                 monitor: monitor(),
@@ -112,10 +109,7 @@ impl QuantityRule {
             return Err(StopRuleError::PatienceZero { monitor: monitor() });
         }
         if !self.min_delta.is_finite() || self.min_delta < 0.0 {
-            return Err(StopRuleError::MinDelta {
-                monitor: monitor(),
-                value: self.min_delta,
-            });
+            return Err(StopRuleError::MinDelta { monitor: monitor(), value: self.min_delta });
         }
         self.check_thresholds()
     }

@@ -91,10 +91,7 @@ impl RuleState {
     /// The state before the first observation.
     pub fn new(rule: &StopRule) -> Self {
         let quantities = rule.leaves().into_iter().map(QuantityState::new).collect();
-        Self {
-            stop: None,
-            quantities,
-        }
+        Self { stop: None, quantities }
     }
 
     /// Judges one analysed step and returns the verdict, which is final once there is one.
@@ -106,10 +103,8 @@ impl RuleState {
                 state.observe(rule, seen);
             }
             let mut standing = self.quantities.iter();
-            self.stop = verdict(rule, &mut standing, seen.step).map(|reason| Stop {
-                reason,
-                measured_step: seen.step,
-            });
+            self.stop = verdict(rule, &mut standing, seen.step)
+                .map(|reason| Stop { reason, measured_step: seen.step });
         }
         self.stop.clone()
     }
@@ -147,12 +142,7 @@ fn verdict(
 
 impl QuantityState {
     fn new(rule: &QuantityRule) -> Self {
-        Self {
-            monitor: rule.monitor.clone(),
-            best: None,
-            wait: 0,
-            verdict: None,
-        }
+        Self { monitor: rule.monitor.clone(), best: None, wait: 0, verdict: None }
     }
 
     fn observe(&mut self, rule: &QuantityRule, seen: &Observation<'_>) {
@@ -164,10 +154,7 @@ impl QuantityState {
             Value::NotFinite if rule.check_finite => Some(rule.not_finite(None, self.best)),
             Value::NotFinite | Value::Absent => return,
         };
-        self.verdict = reason.map(|reason| Stop {
-            reason,
-            measured_step: seen.step,
-        });
+        self.verdict = reason.map(|reason| Stop { reason, measured_step: seen.step });
     }
 
     /// The five cases of the module's documentation.

@@ -1,0 +1,83 @@
+//! The error of the crate's public face.
+
+use std::path::PathBuf;
+
+use crate::mfa::ParameterError;
+use crate::monitor::ScheduleError;
+use crate::network::{DrawError, NetworkError};
+use crate::record::RecordError;
+use crate::source::SourceError;
+use crate::stop::StopRuleError;
+
+/// Why a monitor could not start, or what went wrong in it since.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A parameter of the method is out of range.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    /// The schedule is never due.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// The stop rule cannot mean what it says.
+    #[error(transparent)]
+    StopRule(#[from] StopRuleError),
+    /// The stop rule watches a column that is not filled yet.
+    #[error("stop rule on {quantity:?}: this version does not compute it; it computes {computed}")]
+    NotComputed {
+        /// The quantity.
+        quantity: String,
+        /// What there is, separated by commas.
+        computed: String,
+    },
+    /// No network can be read off the parameters.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The drawn neurons do not fit the network.
+    #[error("{place}: {source}")]
+    Draw {
+        /// The file, or what the neurons were drawn by.
+        place: String,
+        /// What does not fit.
+        source: DrawError,
+    },
+    /// Weights cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The run directory cannot be written, read or gone on with.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The baseline file is of no use for this run.
+    #[error("baseline {}: {why}", path.display())]
+    Baseline {
+        /// The file or folder.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// A step that does not come after those before it.
+    #[error("step {step} does not come after step {last}: steps ascend, one call for each")]
+    StepOrder {
+        /// The step given.
+        step: u64,
+        /// The last step so far.
+        last: u64,
+    },
+    /// No checkpoint to analyse, or one that has no step number.
+    #[error("{}: {why}", path.display())]
+    Checkpoints {
+        /// The file or folder.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// The threads of the monitor cannot be started.
+    #[error("cannot start the monitor's threads: {0}")]
+    Threads(String),
+    /// The monitor has failed; training may go on without it.
+    #[error("monitoring has stopped: {why}")]
+    Failed {
+        /// The first failure.
+        why: String,
+    },
+}

@@ -1,0 +1,217 @@
+//! The one place where a monitor is configured.
+
+use std::path::PathBuf;
+
+use super::hook::Monitor;
+use super::schedule::Schedule;
+use crate::error::Error;
+use crate::mfa::Parameters;
+use crate::network::{Architecture, Network};
+use crate::pipeline::{Listener, Nodes, Settings, Start};
+use crate::record::Row;
+use crate::source::Source;
+use crate::stop::StopRule;
+
+/// What the hook does when a step is due and the side thread is still busy with the two before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BackPressure {
+    /// Wait for it: no step is lost.
+    #[default]
+    Block,
+    /// Go on, and record the step as `dropped`.
+    DropNewest,
+}
+
+/// What the hook does after the monitor has failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// Every later call returns the failure as an error; the loop decides.
+    #[default]
+    Report,
+    /// The failure is logged once (`tracing`, level error) and later calls do nothing;
+    /// [`Monitor::finish`] returns it.
+    KeepTraining,
+}
+
+/// Configures a [`Monitor`]. Everything is checked by `attach`.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`every`](Self::every), [`schedule`](Self::schedule) | every 100 steps |
+/// | [`sampled`](Self::sampled), [`whole`](Self::whole), [`nodes`](Self::nodes) | 10 samples of 64 neurons, seed 0 |
+/// | [`stable`](Self::stable) | on, over the whole network |
+/// | [`parameters`](Self::parameters) | the published ones |
+/// | [`architecture`](Self::architecture), [`network`](Self::network), [`include`](Self::include), [`exclude`](Self::exclude) | read off names and shapes |
+/// | [`baseline`](Self::baseline) | the weights at `attach`, as step 0 |
+/// | [`stop_when`](Self::stop_when) | never |
+/// | [`resume`](Self::resume), [`resume_at`](Self::resume_at), [`overwrite`](Self::overwrite) | the folder must hold no run |
+/// | [`back_pressure`](Self::back_pressure) | wait |
+/// | [`on_failure`](Self::on_failure) | report |
+/// | [`threads`](Self::threads) | as many as there are cores |
+#[must_use = "a builder does nothing until it is attached"]
+pub struct MonitorBuilder {
+    pub(super) settings: Settings,
+    pub(super) schedule: Schedule,
+    pub(super) back_pressure: BackPressure,
+    pub(super) on_failure: OnFailure,
+    pub(super) listeners: Vec<Listener>,
+}
+
+impl MonitorBuilder {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self {
+            settings: Settings::new(folder),
+            schedule: Schedule::every(100),
+            back_pressure: BackPressure::default(),
+            on_failure: OnFailure::default(),
+            listeners: Vec::new(),
+        }
+    }
+
+    /// Analyses every `n`-th step.
+    pub fn every(self, n: u64) -> Self {
+        self.schedule(Schedule::every(n))
+    }
+
+    /// Analyses the steps of a schedule.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// Takes the published estimator over `samples` networks of `neurons` neurons a layer, drawn
+    /// once with this seed.
+    pub fn sampled(mut self, neurons: usize, samples: usize, seed: u64) -> Self {
+        self.settings.nodes = Nodes::Drawn { neurons, samples, seed };
+        self
+    }
+
+    /// Takes the published estimator over the whole network. alpha0 depends on the number of
+    /// neurons: it does not compare with that of samples.
+    pub fn whole(mut self) -> Self {
+        self.settings.nodes = Nodes::Whole;
+        self
+    }
+
+    /// Takes the published estimator over the neurons that a nodes.json names.
+    pub fn nodes(mut self, file: impl Into<PathBuf>) -> Self {
+        self.settings.nodes = Nodes::File(file.into());
+        self
+    }
+
+    /// Whether the stable estimator runs, over the whole network.
+    pub fn stable(mut self, on: bool) -> Self {
+        self.settings.stable = on;
+        self
+    }
+
+    /// The parameters of the method.
+    pub fn parameters(mut self, parameters: Parameters) -> Self {
+        self.settings.parameters = parameters;
+        self
+    }
+
+    /// Reads the parameters as this architecture, or fails.
+    pub fn architecture(mut self, architecture: Architecture) -> Self {
+        self.settings.selection.architecture = Some(architecture);
+        self
+    }
+
+    /// Puts in matrices that are left out by default (embeddings, the output head): a name, with
+    /// `*` for any characters.
+    pub fn include(mut self, pattern: impl Into<String>) -> Self {
+        self.settings.selection.include.push(pattern.into());
+        self
+    }
+
+    /// Leaves out matrices: a name, with `*` for any characters.
+    pub fn exclude(mut self, pattern: impl Into<String>) -> Self {
+        self.settings.selection.exclude.push(pattern.into());
+        self
+    }
+
+    /// Takes a network that was put together by hand ([`Network::builder`]).
+    pub fn network(mut self, network: Network) -> Self {
+        self.settings.network = Some(network);
+        self
+    }
+
+    /// Compares against a file in place of step 0 (for fine-tuning): a safetensors checkpoint, or
+    /// the folder of another run with the same model, parameters and neurons.
+    pub fn baseline(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.baseline = Some(path.into());
+        self
+    }
+
+    /// Asks the loop to stop when the rule says so.
+    pub fn stop_when(mut self, rule: impl Into<StopRule>) -> Self {
+        self.settings.stop_rule = Some(rule.into());
+        self
+    }
+
+    /// Goes on with the run that the folder holds, where its files end
+    /// ([`Monitor::next_step`] says where). Starts anew when there is none.
+    pub fn resume(mut self) -> Self {
+        self.settings.start = Start::Resume(None);
+        self
+    }
+
+    /// Goes on with the run that the folder holds at `step`, the first step that the loop runs
+    /// again; recorded rows from it on are dropped.
+    pub fn resume_at(mut self, step: u64) -> Self {
+        self.settings.start = Start::Resume(Some(step));
+        self
+    }
+
+    /// Replaces a run that the folder holds. Other files in it stay.
+    pub fn overwrite(mut self) -> Self {
+        self.settings.start = Start::Overwrite;
+        self
+    }
+
+    /// What to do when the side thread is busy.
+    pub fn back_pressure(mut self, policy: BackPressure) -> Self {
+        self.back_pressure = policy;
+        self
+    }
+
+    /// What to do after a failure of the monitor.
+    pub fn on_failure(mut self, policy: OnFailure) -> Self {
+        self.on_failure = policy;
+        self
+    }
+
+    /// Calls `listener` with each row, once it is written: on the side thread, and for step 0
+    /// within `attach`.
+    pub fn on_row(mut self, listener: impl FnMut(&Row) + Send + 'static) -> Self {
+        self.listeners.push(Box::new(listener));
+        self
+    }
+
+    /// Threads that count weights within the hook; 0 counts as 1.
+    pub fn threads(mut self, n: usize) -> Self {
+        self.settings.threads = Some(n);
+        self
+    }
+
+    /// Attaches to a live model: reads its network, measures the weights as step 0, starts the
+    /// side thread.
+    ///
+    /// # Errors
+    /// [`Error`] when a setting is out of range, no network can be read off the parameters, or the
+    /// folder cannot be written or holds a run already. Nothing has then been changed.
+    #[cfg(feature = "tch")]
+    pub fn attach(self, store: &tch::nn::VarStore) -> Result<Monitor, Error> {
+        self.attach_source(crate::source::VarStoreWeights::new(store))
+    }
+
+    /// Attaches to any source of weights.
+    ///
+    /// # Errors
+    /// As `attach`.
+    pub fn attach_source(self, source: impl Source + 'static) -> Result<Monitor, Error> {
+        Monitor::start(self, Box::new(source))
+    }
+}

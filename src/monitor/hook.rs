@@ -1,0 +1,306 @@
+//! The hook itself: all that training waits for.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{TryRecvError, bounded};
+use rayon::ThreadPool;
+
+use super::builder::{BackPressure, MonitorBuilder, OnFailure};
+use super::schedule::Schedule;
+use super::worker::{Due, Ending, Message, Worker, words};
+use crate::analysis::{Plan, Snapshot};
+use crate::error::Error;
+use crate::pipeline::{Follow, Opened, Step, open};
+use crate::record::{COLUMNS, RecordError, StopRecord, Summary};
+use crate::source::Source;
+
+/// A monitor that is attached to a model.
+///
+/// Dropping it does what [`Monitor::finish`] does; an error is then only logged.
+#[must_use = "a monitor that is dropped at once monitors nothing"]
+pub struct Monitor {
+    source: Box<dyn Source>,
+    plan: Arc<Plan>,
+    pool: ThreadPool,
+    schedule: Schedule,
+    back_pressure: BackPressure,
+    on_failure: OnFailure,
+    worker: Option<Worker>, // none once finished
+    known_names: Vec<String>,
+    next_step: u64,
+    last_step: Option<u64>,
+    stop: Option<StopRecord>,
+    failed: Option<String>,
+    started: Instant,
+    in_hook: Duration,
+}
+
+/// What a step call says to the loop.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[must_use = "the verdict says whether the stop rule wants to stop"]
+pub struct Verdict {
+    stop: Option<StopRecord>,
+}
+
+impl Verdict {
+    /// Whether the stop rule says that training should stop. Stays true once it is.
+    pub fn should_stop(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    /// Why, the step measured, and the step of the call that told so first.
+    pub fn stop(&self) -> Option<&StopRecord> {
+        self.stop.as_ref()
+    }
+}
+
+impl Monitor {
+    /// Configures a monitor that writes to a folder.
+    pub fn builder(folder: impl Into<PathBuf>) -> MonitorBuilder {
+        MonitorBuilder::new(folder.into())
+    }
+
+    pub(super) fn start(builder: MonitorBuilder, source: Box<dyn Source>) -> Result<Self, Error> {
+        let MonitorBuilder { settings, schedule, back_pressure, on_failure, listeners } = builder;
+        schedule.check()?;
+        let pool = settings.pool()?;
+        let due = |step| schedule.is_due(step);
+        let text = serde_json::to_value(schedule).unwrap_or_default();
+        let follow = Follow { schedule: text, due: &due };
+        let first = Step::now(0, Vec::new());
+        let opened = open(&settings, follow, source.as_ref(), &pool, first, listeners)?;
+        let Opened { pipeline, resumed_at } = opened;
+        Ok(Self {
+            source,
+            plan: Arc::clone(pipeline.plan()),
+            pool,
+            schedule,
+            back_pressure,
+            on_failure,
+            worker: Some(Worker::spawn(pipeline)?),
+            known_names: Vec::new(),
+            next_step: resumed_at.unwrap_or(1),
+            last_step: resumed_at.and_then(|step| step.checked_sub(1)),
+            stop: None,
+            failed: None,
+            started: Instant::now(),
+            in_hook: Duration::ZERO,
+        })
+    }
+
+    /// Whether the schedule analyses this step.
+    pub fn is_due(&self, step: u64) -> bool {
+        self.schedule.is_due(step)
+    }
+
+    /// The first step that is not in the files: 1 for a new run, after a resume the step to go on
+    /// with, later the step after the last one reported.
+    pub fn next_step(&self) -> u64 {
+        self.next_step
+    }
+
+    /// Reports a step, after its update: what the loop logs, and on the schedule's steps the
+    /// weights as they are now. One call for each step, in order; a loop that counts from 0 may
+    /// begin with step 0, which is then logged and not measured again.
+    ///
+    /// # Errors
+    /// - [`Error::StepOrder`] when the step does not come after the last one;
+    /// - [`Error::Record`] for a name that cannot be a column;
+    /// - [`Error::Source`] when the weights cannot be read; the row is recorded as `dropped`;
+    /// - [`Error::Failed`] when the monitor has failed, at this call or since the last.
+    ///
+    /// With [`OnFailure::KeepTraining`] all but the first two are logged in place of returned.
+    pub fn step(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<Verdict, Error> {
+        let start = Instant::now();
+        let result = self.report(step, scalars);
+        self.in_hook += start.elapsed();
+        result
+    }
+
+    fn report(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<Verdict, Error> {
+        self.check_order(step)?;
+        self.check_names(scalars)?;
+        self.last_step = Some(step);
+        self.next_step = step.saturating_add(1);
+        if let Some(why) = self.failed.clone() {
+            return self.failure(why);
+        }
+        if let Some(told) = self.worker.as_ref().and_then(|worker| worker.verdicts.told()) {
+            if let Some(why) = told.failure {
+                return self.failure(why);
+            }
+            if let (Some(stop), None) = (told.stop, &self.stop) {
+                self.stop = Some(StopRecord {
+                    reason: stop.reason,
+                    measured_step: stop.measured_step,
+                    stopped_step: Some(step),
+                });
+            }
+        }
+        let scalars = scalars.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
+        let at = Step::now(step, scalars);
+        // Step 0 was measured by `attach`.
+        let (due, unread) = match step > 0 && self.schedule.is_due(step) {
+            true => self.snapshot()?,
+            false => (Due::No, None),
+        };
+        let sent = self.worker.as_ref().map(|w| w.messages.send(Message::Step(at, due)));
+        if !matches!(sent, Some(Ok(()))) {
+            return self.failure("the side thread has ended".to_owned());
+        }
+        match unread {
+            Some(error) if self.on_failure == OnFailure::Report => Err(error),
+            Some(error) => {
+                tracing::error!(step, "{error}");
+                Ok(self.verdict())
+            }
+            None => Ok(self.verdict()),
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        Verdict { stop: self.stop.clone() }
+    }
+
+    fn check_order(&self, step: u64) -> Result<(), Error> {
+        match self.last_step {
+            Some(last) if step <= last => Err(Error::StepOrder { step, last }),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_names(&mut self, scalars: &[(&str, f64)]) -> Result<(), Error> {
+        for (k, &(name, _)) in scalars.iter().enumerate() {
+            let known = self.known_names.iter().any(|known| known == name);
+            let refuse = |why| Err(RecordError::Name { name: name.to_owned(), why }.into());
+            if scalars[..k].iter().any(|(earlier, _)| *earlier == name) {
+                return refuse("it is there twice in this call");
+            }
+            if known {
+                continue;
+            }
+            if name.is_empty() || name.chars().any(char::is_control) {
+                return refuse("a name has at least one character and no line breaks");
+            }
+            if ["step", "wall_time"].contains(&name) || COLUMNS.contains(&name) {
+                return refuse("the monitor has a column of this name; choose another");
+            }
+            self.known_names.push(name.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Takes a snapshot; and the error with which it was dropped, if it was.
+    fn snapshot(&mut self) -> Result<(Due, Option<Error>), Error> {
+        let Some(worker) = &self.worker else { return Ok((Due::No, None)) };
+        let mut snapshot = match worker.free.try_recv() {
+            Ok(snapshot) => snapshot,
+            Err(TryRecvError::Empty) if self.back_pressure == BackPressure::DropNewest => {
+                let why = "the side thread was busy with earlier steps".to_owned();
+                return Ok((Due::Dropped { why }, None));
+            }
+            // The side thread gives each snapshot back, also after a failure.
+            Err(_) => match worker.free.recv() {
+                Ok(snapshot) => snapshot,
+                Err(_) => return Ok((Due::No, None)),
+            },
+        };
+        let start = Instant::now();
+        match self.count(&mut snapshot) {
+            Ok(()) => {
+                let snapshot_ms = start.elapsed().as_secs_f64() * 1e3;
+                Ok((Due::Analyse { snapshot, snapshot_ms }, None))
+            }
+            Err(error) => {
+                let _ = worker.give_back.send(snapshot);
+                Ok((Due::Dropped { why: error.to_string() }, Some(error)))
+            }
+        }
+    }
+
+    fn count(&self, snapshot: &mut Snapshot) -> Result<(), Error> {
+        let (plan, source) = (&self.plan, self.source.as_ref());
+        // A snapshot is cleared before it is used, so a panic leaves nothing behind.
+        match catch_unwind(AssertUnwindSafe(|| plan.snapshot(source, &self.pool, snapshot))) {
+            Ok(result) => Ok(result?),
+            Err(panic) => {
+                let why = format!("panic in the snapshot: {}", words(panic.as_ref()));
+                Err(Error::Failed { why })
+            }
+        }
+    }
+
+    /// Keeps the first failure, and does with it what the caller asked for.
+    fn failure(&mut self, why: String) -> Result<Verdict, Error> {
+        if self.failed.is_none() {
+            tracing::error!("monitoring has stopped, training goes on: {why}");
+            self.failed = Some(why.clone());
+        }
+        match self.on_failure {
+            OnFailure::Report => Err(Error::Failed { why }),
+            OnFailure::KeepTraining => Ok(self.verdict()),
+        }
+    }
+
+    /// Waits until everything that was reported is on the disk. Call it before a checkpoint is
+    /// saved: a run that is resumed from that checkpoint then lacks nothing.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when the monitor has failed (never with [`OnFailure::KeepTraining`]).
+    pub fn flush(&mut self) -> Result<(), Error> {
+        let start = Instant::now();
+        let (answer, answered) = bounded(1);
+        let result = self.ask(Message::Flush(answer), || answered.recv().ok());
+        self.in_hook += start.elapsed();
+        result.or_else(|why| self.failure(why).map(|_| ()))
+    }
+
+    fn ask<T>(
+        &self,
+        message: Message,
+        answer: impl FnOnce() -> Option<Result<T, String>>,
+    ) -> Result<T, String> {
+        let sent = self.worker.as_ref().is_some_and(|w| w.messages.send(message).is_ok());
+        let answer = if sent { answer() } else { None };
+        answer.unwrap_or_else(|| Err("the side thread has ended".to_owned()))
+    }
+
+    /// Ends monitoring: waits for the side thread, writes summary.json, and reports.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when the monitor has failed at any time; training may be complete
+    /// nevertheless.
+    pub fn finish(mut self) -> Result<Summary, Error> {
+        self.close()
+    }
+
+    fn close(&mut self) -> Result<Summary, Error> {
+        // What the side thread has still to do counts as waiting, too.
+        let _ = self.flush();
+        let (answer, answered) = bounded(1);
+        let ending = Ending {
+            last_step: self.last_step,
+            stopped_step: self.stop.as_ref().and_then(|stop| stop.stopped_step),
+            run: self.started.elapsed(),
+            hook: self.in_hook,
+        };
+        let result = self.ask(Message::Finish(ending, answer), || answered.recv().ok());
+        if let Some(worker) = self.worker.take() {
+            worker.join();
+        }
+        result.map_err(|why| Error::Failed { why })
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        if self.worker.is_some()
+            && let Err(error) = self.close()
+        {
+            tracing::error!("{error}");
+        }
+    }
+}

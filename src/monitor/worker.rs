@@ -1,0 +1,210 @@
+//! The side thread: takes what the hook hands over, analyses and records it.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+
+use crate::analysis::Snapshot;
+use crate::error::Error;
+use crate::pipeline::{Pipeline, Step};
+use crate::record::{Cost, Summary};
+use crate::stop::Stop;
+
+/// Snapshots that exist at a time: one being taken while another is analysed.
+const SNAPSHOTS: usize = 2;
+/// Steps that may wait to be recorded before the hook waits for the side thread.
+const QUEUE: usize = 4096;
+
+/// What the hook hands over.
+pub(super) enum Message {
+    /// A step of the loop.
+    Step(Step, Due),
+    /// Asks for everything so far to be on the disk.
+    Flush(Sender<Result<(), String>>),
+    /// The end.
+    Finish(Ending, Sender<Result<Summary, String>>),
+}
+
+/// Whether a step is analysed.
+pub(super) enum Due {
+    No,
+    Analyse { snapshot: Box<Snapshot>, snapshot_ms: f64 },
+    Dropped { why: String },
+}
+
+/// What the hook knows of the run's end.
+pub(super) struct Ending {
+    pub(super) last_step: Option<u64>,
+    pub(super) stopped_step: Option<u64>,
+    pub(super) run: Duration,
+    pub(super) hook: Duration,
+}
+
+/// What the side thread tells the hook.
+#[derive(Default)]
+pub(super) struct Verdicts {
+    news: AtomicBool, // there is a stop or a failure
+    told: Mutex<Told>,
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Told {
+    pub(super) stop: Option<Stop>,
+    pub(super) failure: Option<String>,
+}
+
+impl Verdicts {
+    /// What the side thread has to say; cheap while that is nothing.
+    pub(super) fn told(&self) -> Option<Told> {
+        self.news.load(Ordering::Acquire).then(|| self.lock().clone())
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Told)) {
+        change(&mut self.lock());
+        self.news.store(true, Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The hook's end of the side thread.
+pub(super) struct Worker {
+    pub(super) messages: Sender<Message>,
+    pub(super) free: Receiver<Box<Snapshot>>,
+    pub(super) give_back: Sender<Box<Snapshot>>,
+    pub(super) verdicts: Arc<Verdicts>,
+    thread: JoinHandle<()>,
+}
+
+impl Worker {
+    pub(super) fn spawn(pipeline: Pipeline) -> Result<Self, Error> {
+        let (messages, inbox) = bounded(QUEUE);
+        let (give_back, free) = bounded(SNAPSHOTS);
+        for _ in 0..SNAPSHOTS {
+            // The channel has room for them all.
+            let _ = give_back.send(Box::new(Snapshot::new(pipeline.plan())));
+        }
+        let verdicts = Arc::<Verdicts>::default();
+        if let Some(stop) = pipeline.stop() {
+            verdicts.tell(|told| told.stop = Some(stop.clone()));
+        }
+        let mut side = Side {
+            pipeline,
+            give_back: give_back.clone(),
+            verdicts: Arc::clone(&verdicts),
+            busy: Duration::ZERO,
+            analysed: 0,
+        };
+        let thread = std::thread::Builder::new()
+            .name("neuromfa-side".to_owned())
+            .spawn(move || side.run(&inbox))
+            .map_err(|e| Error::Threads(e.to_string()))?;
+        Ok(Self { messages, free, give_back, verdicts, thread })
+    }
+
+    /// Waits until the side thread has ended.
+    pub(super) fn join(self) {
+        drop(self.messages);
+        // Its panics are caught and told as failures.
+        let _ = self.thread.join();
+    }
+}
+
+struct Side {
+    pipeline: Pipeline,
+    give_back: Sender<Box<Snapshot>>,
+    verdicts: Arc<Verdicts>,
+    busy: Duration,
+    analysed: u64,
+}
+
+impl Side {
+    fn run(&mut self, inbox: &Receiver<Message>) {
+        // Analysis runs on this thread alone: the others belong to training.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
+        if let Err(e) = pool {
+            self.verdicts.tell(|told| told.failure = Some(e.to_string()));
+        }
+        for message in inbox {
+            let start = Instant::now();
+            match message {
+                Message::Step(step, due) => self.step(step, due),
+                Message::Flush(answer) => {
+                    let result = self.guarded(|pipeline| pipeline.sync());
+                    let _ = answer.send(result);
+                }
+                Message::Finish(ending, answer) => {
+                    let _ = answer.send(self.finish(ending));
+                }
+            }
+            self.busy += start.elapsed();
+        }
+    }
+
+    /// Runs a task of the pipeline. After a failure there is no other: the files end where they
+    /// are, and every later task fails in the same way.
+    fn guarded<T>(
+        &mut self,
+        task: impl FnOnce(&mut Pipeline) -> Result<T, Error>,
+    ) -> Result<T, String> {
+        if let Some(why) = self.verdicts.lock().failure.clone() {
+            return Err(why);
+        }
+        let pipeline = &mut self.pipeline;
+        // The pipeline is not used again after a panic.
+        let result = catch_unwind(AssertUnwindSafe(|| task(pipeline)));
+        let why = match result {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => format!("panic on the side thread: {}", words(panic.as_ref())),
+        };
+        self.verdicts.tell(|told| told.failure = Some(why.clone()));
+        Err(why)
+    }
+
+    fn step(&mut self, step: Step, due: Due) {
+        match due {
+            // A failure has been told to the hook by `guarded`.
+            Due::No => drop(self.guarded(|pipeline| pipeline.log(&step))),
+            Due::Dropped { why } => drop(self.guarded(|pipeline| {
+                pipeline.log(&step)?;
+                pipeline.drop_row(step, &why)
+            })),
+            Due::Analyse { snapshot, snapshot_ms } => {
+                let analysed = self.guarded(|pipeline| {
+                    pipeline.log(&step)?;
+                    pipeline.analyse(step, &snapshot, snapshot_ms)
+                });
+                self.analysed += u64::from(analysed.is_ok());
+                // Whatever happened: the hook may be waiting for it.
+                let _ = self.give_back.send(snapshot);
+            }
+        }
+        if let Some(stop) = self.pipeline.stop() {
+            self.verdicts.tell(|told| told.stop = Some(stop.clone()));
+        }
+    }
+
+    fn finish(&mut self, ending: Ending) -> Result<Summary, String> {
+        let cost = Cost {
+            run_seconds: ending.run.as_secs_f64(),
+            hook_seconds: ending.hook.as_secs_f64(),
+            side_thread_seconds: self.busy.as_secs_f64(),
+            analysed: self.analysed,
+        };
+        self.guarded(|pipeline| pipeline.finish(ending.last_step, ending.stopped_step, cost))
+    }
+}
+
+/// The message of a panic.
+pub(super) fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+}

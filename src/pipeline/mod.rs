@@ -1,0 +1,171 @@
+//! A run being analysed and recorded: what the monitor's side thread and a replay share.
+//!
+//! Snapshots go in; a row in the run directory, the listeners' calls and the stop rule's verdict
+//! come out.
+
+mod open;
+mod settings;
+mod tally;
+
+pub(crate) use open::{Follow, Opened, open};
+pub(crate) use settings::{Nodes, Settings, Start};
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use crate::analysis::{Baseline, Emergence, Estimators, Measurement, Plan, Snapshot, Status};
+use crate::error::Error;
+use crate::record::{Cost, Recorder, Row, StopRecord, Summary, computed_quantities};
+use crate::stop::{Observation, RuleState, Stop, StopRule, Value};
+use tally::Tally;
+
+/// Called with each analysed row.
+pub(crate) type Listener = Box<dyn FnMut(&Row) + Send>;
+
+/// A step of the run, as the caller reports it.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) step: u64,
+    pub(crate) wall_time: f64, // seconds since 1970
+    pub(crate) scalars: Vec<(String, f64)>,
+}
+
+impl Step {
+    /// A step that is reported now.
+    pub(crate) fn now(step: u64, scalars: Vec<(String, f64)>) -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self { step, wall_time: since.map_or(0.0, |d| d.as_secs_f64()), scalars }
+    }
+}
+
+/// A run being analysed and recorded.
+pub(crate) struct Pipeline {
+    plan: Arc<Plan>,
+    estimators: Estimators,
+    baseline: Baseline,
+    recorder: Recorder,
+    rule: Option<(StopRule, RuleState)>,
+    unseen_checked: bool, // whether the rule's quantities were looked for in a row
+    listeners: Vec<Listener>,
+    tally: Tally,
+}
+
+impl Pipeline {
+    pub(crate) fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The stop rule's verdict so far.
+    pub(crate) fn stop(&self) -> Option<&Stop> {
+        self.rule.as_ref().and_then(|(_, state)| state.stop())
+    }
+
+    /// Records what the loop logged at a step.
+    pub(crate) fn log(&mut self, at: &Step) -> Result<(), Error> {
+        Ok(self.recorder.log_metrics(at.step, at.wall_time, &at.scalars)?)
+    }
+
+    /// Analyses a snapshot and records the row.
+    pub(crate) fn analyse(
+        &mut self,
+        at: Step,
+        snapshot: &Snapshot,
+        snapshot_ms: f64,
+    ) -> Result<(), Error> {
+        let start = Instant::now();
+        let measurement = self.estimators.measure(&self.plan, snapshot);
+        self.record_measured(at, &measurement, snapshot_ms, start)
+    }
+
+    fn record_measured(
+        &mut self,
+        at: Step,
+        measurement: &Measurement,
+        snapshot_ms: f64,
+        start: Instant,
+    ) -> Result<(), Error> {
+        let emergence = Emergence::new(self.plan.method().q(), &self.baseline, measurement);
+        let mut row = Row::new(at.step, at.wall_time, at.scalars, emergence);
+        row.snapshot_ms = Some(snapshot_ms);
+        row.analysis_ms = Some(start.elapsed().as_secs_f64() * 1e3);
+        self.record(&row)
+    }
+
+    /// Records a step that was due and is not analysed.
+    pub(crate) fn drop_row(&mut self, at: Step, why: &str) -> Result<(), Error> {
+        let emergence = Emergence::absent(Status::Dropped, why);
+        self.record(&Row::new(at.step, at.wall_time, at.scalars, emergence))
+    }
+
+    fn record(&mut self, row: &Row) -> Result<(), Error> {
+        if let Some(why) = &row.emergence.why {
+            tracing::warn!(step = row.step, status = %row.emergence.status, "{why}");
+        }
+        self.recorder.log_row(row)?;
+        self.tally.add(row.step, &|name| row.value(name), row.emergence.status);
+        self.judge(row)?;
+        self.listeners.iter_mut().for_each(|listener| listener(row));
+        Ok(())
+    }
+
+    fn judge(&mut self, row: &Row) -> Result<(), Error> {
+        let Some((rule, state)) = &mut self.rule else { return Ok(()) };
+        let non_finite = row.emergence.status == Status::NonFinite;
+        observe(rule, state, row.step, non_finite, &|name| row.value(name));
+        if !self.unseen_checked && !row.scalars.is_empty() {
+            self.unseen_checked = true;
+            let computed = computed_quantities();
+            let logged = |name: &&str| row.scalars.iter().any(|(n, _)| n == name);
+            let quantities = rule.quantities().into_iter();
+            for name in quantities.filter(|n| !computed.contains(n) && !logged(n)) {
+                tracing::warn!(
+                    "the stop rule watches {name:?}, which the loop did not log at step {}: \
+                     without it the rule cannot stop the run",
+                    row.step
+                );
+            }
+        }
+        Ok(self.recorder.write_state(state)?)
+    }
+
+    /// Waits until all that was recorded is on the disk.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        Ok(self.recorder.sync()?)
+    }
+
+    /// Ends the run: writes summary.json.
+    pub(crate) fn finish(
+        &mut self,
+        last_step: Option<u64>,
+        stopped_step: Option<u64>,
+        cost: Cost,
+    ) -> Result<Summary, Error> {
+        let stop = self.stop().map(|stop| StopRecord {
+            reason: stop.reason.clone(),
+            measured_step: stop.measured_step,
+            stopped_step,
+        });
+        let summary = self.tally.summary(self.recorder.folder(), last_step, stop, cost);
+        self.recorder.write_summary(&summary)?;
+        self.recorder.sync()?;
+        Ok(summary)
+    }
+}
+
+/// Shows a row to a stop rule. What the computation gave no value for because weights were not
+/// finite counts as not finite.
+fn observe(
+    rule: &StopRule,
+    state: &mut RuleState,
+    step: u64,
+    non_finite: bool,
+    value: &dyn Fn(&str) -> Option<f64>,
+) {
+    let computed = computed_quantities();
+    let value = |name: &str| match value(name) {
+        Some(value) => Value::Is(value),
+        None if non_finite && computed.contains(&name) => Value::NotFinite,
+        None => Value::Absent,
+    };
+    state.observe(rule, &Observation { step, value: &value });
+}

@@ -1,0 +1,197 @@
+//! The beginning of a run, or its resume.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rayon::ThreadPool;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::settings::{Nodes, Settings, Start};
+use super::tally::Tally;
+use super::{Listener, Pipeline, Step, observe};
+use crate::analysis::{Baseline, Estimators, Plan, Snapshot, Status};
+use crate::error::Error;
+use crate::mfa::Method;
+use crate::network::Draw;
+use crate::record::{
+    BASELINE, NODES, RUN, RecordError, Recorded, Recorder, RunConfig, holds_run, resume,
+};
+use crate::source::{Safetensors, Source};
+use crate::stop::RuleState;
+
+/// Which steps the run analyses.
+pub(crate) struct Follow<'a> {
+    pub(crate) schedule: Value, // as it stands in run.json
+    pub(crate) due: &'a dyn Fn(u64) -> bool,
+}
+
+/// A run that has begun or goes on.
+pub(crate) struct Opened {
+    pub(crate) pipeline: Pipeline,
+    /// The step at which a resumed run goes on; none for a new one.
+    pub(crate) resumed_at: Option<u64>,
+}
+
+/// Begins a run with the weights as they are at the step `first`, and records that step; or goes
+/// on with the run that the folder holds.
+pub(crate) fn open(
+    settings: &Settings,
+    follow: Follow<'_>,
+    source: &dyn Source,
+    pool: &ThreadPool,
+    first: Step,
+    listeners: Vec<Listener>,
+) -> Result<Opened, Error> {
+    let method = settings.parameters.check()?;
+    settings.check_stop_rule()?;
+    let network = settings.network(source)?;
+    let mut config = RunConfig::new(
+        settings.parameters.clone(),
+        settings.sampling(),
+        settings.stable,
+        network.clone(),
+    );
+    config.schedule = follow.schedule;
+    config.stop_rule = serde_json::to_value(&settings.stop_rule).unwrap_or_default();
+    config.baseline = settings.baseline.as_ref().map(|path| path.display().to_string());
+    let draw = settings.draw(&network)?;
+
+    if let Start::Resume(at) = settings.start {
+        // What was drawn at random is taken from the run; what was given must be the same.
+        let given = matches!(settings.nodes, Nodes::File(_)).then_some(&draw);
+        let recorded = resume(&settings.folder, &config, given, at, follow.due)?;
+        if let Some(recorded) = recorded {
+            let plan = plan(settings, &method, &config, &recorded.draw)?;
+            return go_on(settings, plan, recorded, follow.due, listeners);
+        }
+    }
+    // Said before the work, and once more under the folder's lock.
+    if settings.start == Start::New && holds_run(&settings.folder) {
+        return Err(RecordError::Exists { path: settings.folder.clone() }.into());
+    }
+    let plan = plan(settings, &method, &config, &draw)?;
+    let estimators = Estimators::new(&plan);
+    let mut snapshot = Snapshot::new(&plan);
+    let from_file = match &settings.baseline {
+        Some(path) => Some(baseline_from(path, &plan, &config, &estimators, pool, &mut snapshot)?),
+        None => None,
+    };
+    let start = Instant::now();
+    plan.snapshot(source, pool, &mut snapshot)?;
+    let snapshot_ms = start.elapsed().as_secs_f64() * 1e3;
+    let start = Instant::now();
+    let measurement = pool.install(|| estimators.measure(&plan, &snapshot));
+    let baseline = from_file.unwrap_or_else(|| Baseline::new(first.step, &measurement));
+    let replace = settings.start == Start::Overwrite;
+    let recorder = Recorder::create(&settings.folder, &config, &draw, &baseline, replace)?;
+    let mut pipeline = Pipeline {
+        plan: Arc::new(plan),
+        estimators,
+        baseline,
+        recorder,
+        rule: settings.stop_rule.clone().map(|rule| {
+            let state = RuleState::new(&rule);
+            (rule, state)
+        }),
+        unseen_checked: false,
+        listeners,
+        tally: Tally::default(),
+    };
+    pipeline.record_measured(first, &measurement, snapshot_ms, start)?;
+    Ok(Opened { pipeline, resumed_at: None })
+}
+
+fn plan(
+    settings: &Settings,
+    method: &Method,
+    config: &RunConfig,
+    draw: &Draw,
+) -> Result<Plan, Error> {
+    Plan::new(method, &config.network, draw, settings.stable).map_err(Error::draw(settings))
+}
+
+fn go_on(
+    settings: &Settings,
+    plan: Plan,
+    recorded: Recorded,
+    due: &dyn Fn(u64) -> bool,
+    listeners: Vec<Listener>,
+) -> Result<Opened, Error> {
+    let mut tally = Tally::default();
+    let mut rule = settings.stop_rule.clone().map(|rule| {
+        let state = RuleState::new(&rule);
+        (rule, state)
+    });
+    // The state is a function of the rows, so the rows that were kept give it back.
+    for row in &recorded.rows {
+        tally.add(row.step, &|name| row.value(name), row.status);
+        if let Some((rule, state)) = &mut rule {
+            let non_finite = row.status == Status::NonFinite;
+            observe(rule, state, row.step, non_finite, &|name| row.value(name));
+        }
+    }
+    let mut pipeline = Pipeline {
+        estimators: Estimators::new(&plan),
+        plan: Arc::new(plan),
+        baseline: recorded.baseline,
+        recorder: recorded.recorder,
+        rule,
+        unseen_checked: true,
+        listeners,
+        tally,
+    };
+    if let Some(gap) = recorded.gap_from {
+        let next = recorded.next_step;
+        tracing::warn!(
+            "the run was recorded up to step {}, and goes on at step {next}: what lies between is \
+             lost (flush the monitor before a checkpoint is saved)",
+            gap.saturating_sub(1)
+        );
+        for step in (gap..next).filter(|&step| due(step)) {
+            pipeline.drop_row(Step::now(step, Vec::new()), "lost when the run was interrupted")?;
+        }
+    }
+    Ok(Opened { pipeline, resumed_at: Some(recorded.next_step) })
+}
+
+/// The baseline of a checkpoint, or that of another run of the same configuration.
+fn baseline_from(
+    path: &Path,
+    plan: &Plan,
+    config: &RunConfig,
+    estimators: &Estimators,
+    pool: &ThreadPool,
+    snapshot: &mut Snapshot,
+) -> Result<Baseline, Error> {
+    let fail = |why: String| Error::Baseline { path: path.to_owned(), why };
+    let folder = match path.file_name() {
+        Some(name) if name == BASELINE => path.parent().unwrap_or(Path::new("")),
+        _ => path,
+    };
+    if holds_run(folder) {
+        let recorded: RunConfig = read(&folder.join(RUN)).map_err(&fail)?;
+        let draw: Draw = read(&folder.join(NODES)).map_err(&fail)?;
+        let same = recorded.method == config.method
+            && recorded.network.layers() == config.network.layers()
+            && recorded.network.connections() == config.network.connections();
+        if !same || draw != *plan.draw() {
+            let what = if same { "other neurons" } else { "another network or method" };
+            return Err(fail(format!(
+                "that run analysed {what}: give it the same model, parameters and nodes \
+                 (its {NODES}), or give a checkpoint as the baseline"
+            )));
+        }
+        return read(&folder.join(BASELINE)).map_err(fail);
+    }
+    let source = Safetensors::open(path).map_err(|e| fail(e.to_string()))?;
+    plan.snapshot(&source, pool, snapshot).map_err(|e| fail(e.to_string()))?;
+    let measurement = pool.install(|| estimators.measure(plan, snapshot));
+    Ok(Baseline::new(0, &measurement))
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
+    let text = std::fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    serde_json::from_slice(&text).map_err(|e| format!("cannot read {}: {e}", path.display()))
+}

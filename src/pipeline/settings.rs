@@ -1,0 +1,134 @@
+//! What a run is asked to do, before it is checked.
+
+use std::path::PathBuf;
+
+use rayon::ThreadPool;
+
+use crate::error::Error;
+use crate::mfa::Parameters;
+use crate::network::{Draw, DrawError, Network, Selection};
+use crate::record::{COLUMNS, RecordError, Sampling, computed_quantities};
+use crate::source::Source;
+use crate::stop::StopRule;
+
+/// Which neurons the published estimator takes.
+#[derive(Clone, Debug)]
+pub(crate) enum Nodes {
+    Drawn { neurons: usize, samples: usize, seed: u64 },
+    Whole,
+    File(PathBuf),
+}
+
+/// What to do about a run that the folder already holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// There must be none.
+    New,
+    /// Replace it.
+    Overwrite,
+    /// Go on with it, at this step or where its files end.
+    Resume(Option<u64>),
+}
+
+/// What a run is asked to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) folder: PathBuf,
+    pub(crate) parameters: Parameters,
+    pub(crate) selection: Selection,
+    pub(crate) network: Option<Network>,
+    pub(crate) nodes: Nodes,
+    pub(crate) stable: bool,
+    pub(crate) baseline: Option<PathBuf>,
+    pub(crate) stop_rule: Option<StopRule>,
+    pub(crate) start: Start,
+    pub(crate) threads: Option<usize>,
+}
+
+impl Settings {
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            parameters: Parameters::default(),
+            selection: Selection::default(),
+            network: None,
+            nodes: Nodes::Drawn { neurons: 64, samples: 10, seed: 0 },
+            stable: true,
+            baseline: None,
+            stop_rule: None,
+            start: Start::New,
+            threads: None,
+        }
+    }
+
+    /// A pool of threads of the run's own: the global one belongs to the program.
+    pub(crate) fn pool(&self) -> Result<ThreadPool, Error> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads.unwrap_or(cores).max(1))
+            .thread_name(|k| format!("neuromfa-{k}"))
+            .build()
+            .map_err(|e| Error::Threads(e.to_string()))
+    }
+
+    pub(super) fn check_stop_rule(&self) -> Result<(), Error> {
+        let Some(rule) = &self.stop_rule else { return Ok(()) };
+        let computed = computed_quantities();
+        rule.check(&computed)?;
+        let unknown = |name: &&str| COLUMNS.contains(name) && !computed.contains(name);
+        match rule.quantities().into_iter().find(unknown) {
+            Some(name) => {
+                Err(Error::NotComputed { quantity: name.to_owned(), computed: computed.join(", ") })
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn network(&self, source: &dyn Source) -> Result<Network, Error> {
+        let network = match &self.network {
+            Some(network) => network.clone(),
+            None => Network::infer(&source.parameters(), &self.selection)?,
+        };
+        network.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+        Ok(network)
+    }
+
+    pub(super) fn sampling(&self) -> Sampling {
+        match self.nodes {
+            Nodes::Drawn { neurons, samples, seed } => Sampling::Drawn { neurons, samples, seed },
+            Nodes::Whole => Sampling::Whole,
+            Nodes::File(_) => Sampling::Given,
+        }
+    }
+
+    pub(super) fn draw(&self, network: &Network) -> Result<Draw, Error> {
+        let place = |source| Error::Draw { place: self.place_of_nodes(), source };
+        let draw = match &self.nodes {
+            Nodes::Drawn { neurons, samples, seed } => {
+                Draw::random(network, *neurons, *samples, *seed).map_err(place)?
+            }
+            Nodes::Whole => Draw::whole(),
+            Nodes::File(path) => {
+                let read = |why: String| RecordError::Read { path: path.clone(), why };
+                let text = std::fs::read(path).map_err(|e| read(e.to_string()))?;
+                serde_json::from_slice(&text).map_err(|e| read(e.to_string()))?
+            }
+        };
+        draw.resolve(network).map_err(place)?;
+        Ok(draw)
+    }
+
+    pub(super) fn place_of_nodes(&self) -> String {
+        match &self.nodes {
+            Nodes::File(path) => path.display().to_string(),
+            _ => "drawn neurons".to_owned(),
+        }
+    }
+}
+
+impl Error {
+    pub(super) fn draw(settings: &Settings) -> impl Fn(DrawError) -> Self {
+        let place = settings.place_of_nodes();
+        move |source| Self::Draw { place: place.clone(), source }
+    }
+}

@@ -1,0 +1,69 @@
+//! What the rows of a run come to.
+
+use std::path::Path;
+
+use crate::analysis::Status;
+use crate::record::{Best, Cost, StopRecord, Summary};
+
+/// Running counts and extremes over the rows of a run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    rows: u64,
+    dropped: u64,
+    without_value: u64,
+    e: Extremes,
+    e_stable: Extremes,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Extremes {
+    best: Option<Best>,
+    last: Option<Best>,
+}
+
+impl Extremes {
+    fn add(&mut self, step: u64, value: Option<f64>) {
+        let Some(value) = value else { return };
+        let here = Best { step, value };
+        self.last = Some(here);
+        if self.best.is_none_or(|best| value > best.value) {
+            self.best = Some(here);
+        }
+    }
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, step: u64, value: &dyn Fn(&str) -> Option<f64>, status: Status) {
+        self.rows += 1;
+        match status {
+            Status::Ok => {}
+            Status::Dropped => self.dropped += 1,
+            _ => self.without_value += 1,
+        }
+        self.e.add(step, value("E"));
+        self.e_stable.add(step, value("E_stable"));
+    }
+
+    pub(super) fn summary(
+        &self,
+        folder: &Path,
+        last_step: Option<u64>,
+        stop: Option<StopRecord>,
+        cost: Cost,
+    ) -> Summary {
+        Summary {
+            folder: folder.to_owned(),
+            last_step,
+            rows: self.rows,
+            dropped: self.dropped,
+            without_value: self.without_value,
+            best_e: self.e.best,
+            last_e: self.e.last,
+            best_e_stable: self.e_stable.best,
+            last_e_stable: self.e_stable.last,
+            stop,
+            hook_share: cost.hook_share(),
+            cost,
+        }
+    }
+}

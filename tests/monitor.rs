@@ -1,0 +1,312 @@
+//! The monitor as a training loop meets it, over weights in memory.
+
+mod loops;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use loops::{Table, set_weights, weights_at};
+use neuromfa::source::Memory;
+use neuromfa::{BackPressure, Error, Monitor, OnFailure, StopRule};
+
+/// A loop of `last` steps; the loss is 1/step.
+fn run(monitor: &mut Monitor, weights: &Memory, last: u64) {
+    for step in monitor.next_step()..=last {
+        set_weights(weights, step);
+        let _ = monitor.step(step, &[("loss", 1.0 / step as f64), ("lr", 1e-3)]).unwrap();
+    }
+}
+
+#[test]
+fn writes_a_row_for_each_analysed_step_beside_the_loss() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = weights_at(0);
+    let builder = Monitor::builder(dir.path()).every(10);
+    let mut monitor = builder.attach_source(weights.clone()).unwrap();
+    run(&mut monitor, &weights, 35);
+    let summary = monitor.finish().unwrap();
+
+    let emergence = Table::read(dir.path(), "emergence.csv");
+    assert_eq!(emergence.column("step"), ["0", "10", "20", "30"]);
+    assert_eq!(emergence.column("loss"), ["", "0.1", "0.05", "0.03333333333333333"]);
+    assert_eq!(emergence.column("E")[0], "0");
+    assert_eq!(emergence.column("E_stable")[0], "0");
+    assert!(emergence.column("E_excess").iter().all(String::is_empty));
+    assert!(emergence.column("status").iter().all(|status| status == "ok"));
+    assert!(emergence.number("E", 3) != 0.0);
+    let metrics = Table::read(dir.path(), "metrics.csv");
+    assert_eq!(metrics.column("step").len(), 35);
+    let spectra = Table::read(dir.path(), "spectra.csv");
+    assert_eq!(spectra.column("step").len(), 4 * 61);
+    assert_eq!((summary.rows, summary.last_step), (4, Some(35)));
+    assert_eq!(summary.last_e.unwrap().value, emergence.number("E", 3));
+    for file in ["run.json", "nodes.json", "baseline.json", "summary.json"] {
+        assert!(dir.path().join(file).is_file(), "{file}");
+    }
+}
+
+#[test]
+fn a_metric_that_comes_later_is_a_new_column_with_empty_fields_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = weights_at(0);
+    let mut monitor = Monitor::builder(dir.path()).every(2).attach_source(weights).unwrap();
+    let _ = monitor.step(1, &[("loss", 2.0)]).unwrap();
+    let _ = monitor.step(2, &[("loss", f64::NAN)]).unwrap();
+    let _ = monitor.step(3, &[("val, loss", 0.5)]).unwrap();
+    let _ = monitor.step(4, &[("loss", 1.0), ("val, loss", 0.25)]).unwrap();
+    monitor.finish().unwrap();
+    let metrics = Table::read(dir.path(), "metrics.csv");
+    assert_eq!(metrics.columns, ["step", "wall_time", "loss", "val, loss"]);
+    assert_eq!(metrics.column("loss"), ["2", "NaN", "", "1"]);
+    assert_eq!(metrics.column("val, loss"), ["", "", "0.5", "0.25"]);
+    let emergence = Table::read(dir.path(), "emergence.csv");
+    assert_eq!(emergence.columns[..5], ["step", "wall_time", "loss", "val, loss", "alpha0"]);
+    assert_eq!(emergence.column("val, loss"), ["", "", "0.25"]);
+}
+
+#[test]
+fn names_and_steps_are_checked_and_nothing_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut monitor = Monitor::builder(dir.path()).attach_source(weights_at(0)).unwrap();
+    let message = |result: Result<neuromfa::Verdict, Error>| result.unwrap_err().to_string();
+    assert!(message(monitor.step(1, &[("E", 1.0)])).contains("has a column of this name"));
+    assert!(message(monitor.step(1, &[("a", 1.0), ("a", 2.0)])).contains("twice"));
+    assert!(message(monitor.step(1, &[("a\nb", 1.0)])).contains("line breaks"));
+    let _ = monitor.step(5, &[("a", 1.0)]).unwrap();
+    let order = message(monitor.step(5, &[("a", 1.0)]));
+    assert_eq!(order, "step 5 does not come after step 5: steps ascend, one call for each");
+    monitor.finish().unwrap();
+    assert_eq!(Table::read(dir.path(), "metrics.csv").column("step"), ["5"]);
+}
+
+#[test]
+fn a_folder_with_a_run_is_not_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let attach = || Monitor::builder(dir.path()).attach_source(weights_at(0));
+    let first = attach().unwrap();
+    let busy = Monitor::builder(dir.path()).resume().attach_source(weights_at(0));
+    assert!(busy.err().unwrap().to_string().contains("another process is writing"));
+    first.finish().unwrap();
+    let before = std::fs::read(dir.path().join("emergence.csv")).unwrap();
+    assert!(attach().err().unwrap().to_string().contains("already holds a run"));
+    assert_eq!(std::fs::read(dir.path().join("emergence.csv")).unwrap(), before);
+    Monitor::builder(dir.path())
+        .overwrite()
+        .attach_source(weights_at(0))
+        .unwrap()
+        .finish()
+        .unwrap();
+}
+
+#[test]
+fn the_stop_rule_reports_reason_step_measured_and_step_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = weights_at(0);
+    let mut monitor = Monitor::builder(dir.path())
+        .every(10)
+        .stop_when(StopRule::on("loss").patience(2))
+        .attach_source(weights.clone())
+        .unwrap();
+    let mut stopped = None;
+    for step in 1..=100 {
+        set_weights(&weights, step);
+        let verdict = monitor.step(step, &[("loss", 1.0 + step as f64)]).unwrap();
+        if let Some(stop) = verdict.stop() {
+            stopped = Some((step, stop.clone()));
+            break;
+        }
+        monitor.flush().unwrap(); // so that the verdict comes at the next call
+    }
+    let (step, stop) = stopped.unwrap();
+    assert_eq!((stop.measured_step, stop.stopped_step, step), (30, Some(31), 31));
+    let reason = "loss did not improve on its best 11 (step 10) in 2 analysed steps (last 31)";
+    assert_eq!(stop.reason, reason);
+    let summary = monitor.finish().unwrap();
+    assert_eq!(summary.stop.as_ref(), Some(&stop));
+    assert!(summary.to_string().contains("stopped  at step 31: loss did not improve"));
+    let state = std::fs::read_to_string(dir.path().join("state.json")).unwrap();
+    assert!(state.contains(reason), "{state}");
+}
+
+#[test]
+fn a_rule_on_what_is_not_computed_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let attach = |rule: StopRule| {
+        Monitor::builder(dir.path()).stop_when(rule).attach_source(weights_at(0)).err().unwrap()
+    };
+    let error = attach(StopRule::on("E_excess").max().into());
+    assert!(error.to_string().contains("does not compute it; it computes alpha0, width, E,"));
+    assert!(attach(StopRule::on("e").into()).to_string().contains("\"E\""));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was written");
+}
+
+#[test]
+fn nan_weights_leave_training_running_and_are_a_status() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = weights_at(0);
+    let mut monitor = Monitor::builder(dir.path())
+        .every(1)
+        .stop_when(StopRule::on("E").max().patience(100))
+        .attach_source(weights.clone())
+        .unwrap();
+    weights.set("0.weight", &[48, 32], vec![f32::NAN; 48 * 32]).unwrap();
+    assert!(!monitor.step(1, &[("loss", f64::NAN)]).unwrap().should_stop());
+    monitor.flush().unwrap();
+    set_weights(&weights, 2);
+    let verdict = monitor.step(2, &[("loss", 1.0)]).unwrap();
+    assert!(verdict.stop().unwrap().reason.contains("not finite"), "{verdict:?}");
+    let summary = monitor.finish().unwrap();
+    assert_eq!(summary.without_value, 1);
+    let emergence = Table::read(dir.path(), "emergence.csv");
+    assert_eq!(emergence.column("status"), ["ok", "non_finite", "ok"]);
+    for name in ["alpha0", "width", "E", "E_se", "alpha0_stable", "E_stable", "neurons"] {
+        assert_eq!(emergence.column(name)[1], "", "{name}");
+    }
+    assert_eq!(emergence.column("loss")[1], "NaN", "what the loop logged stands as it is");
+}
+
+#[test]
+fn a_full_disk_leaves_training_running_and_is_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    // Every write to /dev/full fails as a write to a full disk does.
+    std::os::unix::fs::symlink("/dev/full", dir.path().join("full")).unwrap();
+    for (policy, ends) in [(OnFailure::Report, true), (OnFailure::KeepTraining, false)] {
+        let run = dir.path().join(format!("{policy:?}"));
+        let mut monitor = Monitor::builder(&run)
+            .every(2)
+            .on_failure(policy)
+            .attach_source(weights_at(0))
+            .unwrap();
+        std::os::unix::fs::symlink("/dev/full", run.join("metrics.csv")).unwrap();
+        let mut reported = 0;
+        for step in 1..=20 {
+            if let Err(error) = monitor.step(step, &[("loss", 1.0)]) {
+                assert!(
+                    error.to_string().contains("metrics.csv: No space left on device"),
+                    "{error}"
+                );
+                reported += 1;
+            }
+            let _ = monitor.flush();
+        }
+        assert_eq!(reported, if ends { 19 } else { 0 }, "from the call after the failure on");
+        let error = monitor.finish().unwrap_err().to_string();
+        assert!(error.contains("No space left on device"), "{error}");
+        // Step 0 stands as it was.
+        assert_eq!(Table::read(&run, "emergence.csv").column("status"), ["ok"]);
+    }
+}
+
+#[test]
+fn a_panic_on_the_side_thread_leaves_training_running_and_is_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut monitor = Monitor::builder(dir.path())
+        .every(1)
+        .on_row(|row| assert!(row.step < 2, "a listener's mistake"))
+        .attach_source(weights_at(0))
+        .unwrap();
+    let mut errors = Vec::new();
+    for step in 1..=50 {
+        errors.extend(monitor.step(step, &[]).err().map(|error| error.to_string()));
+        let _ = monitor.flush();
+    }
+    assert_eq!(errors.len(), 48);
+    assert!(errors[0].contains("panic on the side thread: a listener's mistake"), "{}", errors[0]);
+    assert!(monitor.finish().unwrap_err().to_string().contains("a listener's mistake"));
+}
+
+#[test]
+fn a_source_that_fails_costs_one_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = weights_at(0);
+    let mut monitor = Monitor::builder(dir.path()).every(1).attach_source(weights.clone()).unwrap();
+    weights.set("0.weight", &[2, 2], vec![0.1f32; 4]).unwrap();
+    let error = monitor.step(1, &[("loss", 1.0)]).unwrap_err().to_string();
+    assert!(error.contains("\"0.weight\"") && error.contains("[48, 32, 1]"), "{error}");
+    set_weights(&weights, 2);
+    let _ = monitor.step(2, &[("loss", 1.0)]).unwrap();
+    assert_eq!(monitor.finish().unwrap().dropped, 1);
+    assert_eq!(Table::read(dir.path(), "emergence.csv").column("status"), ["ok", "dropped", "ok"]);
+}
+
+#[test]
+fn drop_newest_leaves_a_gap_row_and_block_leaves_none() {
+    for (policy, dropped) in [(BackPressure::DropNewest, true), (BackPressure::Block, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let weights = weights_at(0);
+        // The side thread is held until the gate opens: after step 0's row, before step 1's.
+        let (gate, held) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (open, count) = (Arc::clone(&gate), Arc::clone(&held));
+        let mut monitor = Monitor::builder(dir.path())
+            .every(1)
+            .back_pressure(policy)
+            .on_row(move |row| {
+                count.fetch_add(1, Ordering::SeqCst);
+                while row.step == 1 && !open.load(Ordering::SeqCst) {
+                    std::thread::yield_now();
+                }
+            })
+            .attach_source(weights.clone())
+            .unwrap();
+        let steps: u64 = if dropped { 6 } else { 2 };
+        for step in 1..=steps {
+            let _ = monitor.step(step, &[]).unwrap();
+            while step == 1 && held.load(Ordering::SeqCst) < 2 {
+                std::thread::yield_now();
+            }
+        }
+        gate.store(true, Ordering::SeqCst);
+        let summary = monitor.finish().unwrap();
+        let status = Table::read(dir.path(), "emergence.csv").column("status");
+        if dropped {
+            assert_eq!(status, ["ok", "ok", "ok", "dropped", "dropped", "dropped", "dropped"]);
+            assert_eq!(summary.dropped, 4);
+        } else {
+            assert_eq!(status, ["ok", "ok", "ok"]);
+        }
+    }
+}
+
+#[test]
+fn dropping_the_monitor_finishes_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut monitor = Monitor::builder(dir.path()).every(1).attach_source(weights_at(0)).unwrap();
+    let _ = monitor.step(1, &[]).unwrap();
+    drop(monitor);
+    assert!(dir.path().join("summary.json").is_file());
+    assert_eq!(Table::read(dir.path(), "emergence.csv").column("step"), ["0", "1"]);
+}
+
+#[test]
+fn a_run_can_compare_against_another_run_or_a_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = dir.path().join("first");
+    Monitor::builder(&first).attach_source(weights_at(0)).unwrap().finish().unwrap();
+    let second = dir.path().join("second");
+    let attach = |baseline: &std::path::Path| {
+        Monitor::builder(&second).overwrite().baseline(baseline).attach_source(weights_at(7))
+    };
+    attach(&first).unwrap().finish().unwrap();
+    let e = Table::read(&second, "emergence.csv").number("E", 0);
+    assert!(e != 0.0);
+
+    let direct = dir.path().join("direct");
+    let weights = weights_at(0);
+    let mut monitor = Monitor::builder(&direct).every(7).attach_source(weights.clone()).unwrap();
+    set_weights(&weights, 7);
+    let _ = monitor.step(7, &[]).unwrap();
+    monitor.finish().unwrap();
+    assert_eq!(Table::read(&direct, "emergence.csv").number("E", 1), e);
+
+    let other = dir.path().join("other");
+    Monitor::builder(&other)
+        .sampled(16, 3, 1)
+        .attach_source(weights_at(0))
+        .unwrap()
+        .finish()
+        .unwrap();
+    let error = attach(&other).err().unwrap().to_string();
+    assert!(error.contains("analysed other neurons"), "{error}");
+    let error = attach(&dir.path().join("none")).err().unwrap().to_string();
+    assert!(error.contains("baseline") && error.contains("none"), "{error}");
+}
