@@ -1,3 +1,4 @@
+use neuromfa::Monitor;
 use tch::nn::{self, Module, OptimizerConfig};
 use tch::{Device, Kind, Reduction, Tensor};
 
@@ -9,13 +10,15 @@ fn main() -> anyhow::Result<()> {
         .add_fn(|x| x.relu())
         .add(nn::linear(vs.root() / 1, 64, 16, Default::default()));
     let mut opt = nn::Adam::default().build(&vs, 1e-3)?;
+    let mut monitor = Monitor::builder("runs/quickstart").overwrite().attach(&vs)?;
     for step in 1..=2000 {
         let x = Tensor::randn([64, 16], (Kind::Float, Device::Cpu));
         let loss = net.forward(&x).mse_loss(&x.sort(-1, false).0, Reduction::Mean);
         opt.backward_step(&loss);
-        if step % 100 == 0 {
-            println!("{step} {:.4}", loss.double_value(&[]));
+        if monitor.step(step, &[("loss", loss.double_value(&[]))])?.should_stop() {
+            break;
         }
     }
+    println!("{}", monitor.finish()?);
     Ok(())
 }

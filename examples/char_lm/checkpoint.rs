@@ -49,12 +49,12 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub fn new(options: &Options, config: &Config, text: &Text) -> Result<Self> {
+    pub fn new(run: &Path, options: &Options, config: &Config, text: &Text) -> Result<Self> {
         let tokens = text.vocabulary.iter().map(char::to_string).zip((0..).map(Value::from));
         let mut arguments = serde_json::to_value(options)?;
         arguments["characters"] = text.len().into();
         Ok(Self {
-            folder: options.run_directory().join("checkpoints"),
+            folder: run.join("checkpoints"),
             config: config.hugging_face(),
             vocabulary: tokens.collect(),
             arguments,

@@ -8,15 +8,17 @@ mod options;
 mod text;
 
 use std::f64::consts::PI;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::Parser;
+use neuromfa::{Monitor, Row};
 use tch::nn::{self, OptimizerConfig};
 
 use checkpoint::{Checkpoints, TrainerState};
 use model::GptNeoX;
-use options::Options;
+use options::{Options, Switch};
 use text::Text;
 
 fn main() -> Result<()> {
@@ -43,9 +45,14 @@ fn main() -> Result<()> {
         text.origin,
     );
 
-    let checkpoints = Checkpoints::new(&options, &config, &text)?;
+    let run = options.run_directory();
+    let checkpoints = Checkpoints::new(&run, &options, &config, &text)?;
     let mut state = start(&options, &checkpoints, &mut vs)?;
-    if options.save_checkpoints && state.global_step == 0 {
+    let mut monitor = match options.monitor {
+        Switch::On => Some(attach(&run, &options, &state, &vs)?),
+        Switch::Off => None,
+    };
+    if options.save_checkpoints && !options.resume {
         checkpoints.save(&vs, &state)?;
     }
 
@@ -59,18 +66,55 @@ fn main() -> Result<()> {
         optimizer.backward_step_clip_norm(&loss, 1.0);
 
         let scalars = [("loss", loss.double_value(&[])), ("learning_rate", learning_rate)];
-        if step % options.every == 0 {
-            println!("{step:>6} {:>8.4}", scalars[0].1);
+        match &mut monitor {
+            Some(monitor) => drop(monitor.step(step, &scalars)?),
+            None if step % options.every == 0 => println!("{step:>6}  {:>6.4}", scalars[0].1),
+            None => {}
+        }
+        if options.save_checkpoints && step % options.every == 0 {
+            // The run's files reach at least as far as its newest checkpoint.
+            monitor.as_mut().map_or(Ok(()), Monitor::flush)?;
             state.log(step, &scalars);
-            if options.save_checkpoints {
-                checkpoints.save(&vs, &state)?;
-            }
+            checkpoints.save(&vs, &state)?;
         }
     }
     let seconds = started.elapsed().as_secs_f64();
     let held_out = tch::no_grad(|| held_out_loss(&model, &text, &options));
-    println!("loss on the held-out text: {held_out:.4}; training took {seconds:.1} s");
+    let summary = monitor.map(Monitor::finish).transpose()?;
+    println!("held-out loss {held_out:.4}; training took {seconds:.1} s");
+    if let Some(summary) = summary {
+        println!("{summary}");
+    }
     Ok(())
+}
+
+/// The monitor of a new run, or of a resumed one from the first step that is run again.
+fn attach(
+    run: &Path,
+    options: &Options,
+    state: &TrainerState,
+    vs: &nn::VarStore,
+) -> Result<Monitor> {
+    println!("  step    loss  alpha0       w        E   ± E_se  E_stable");
+    let mut monitor = Monitor::builder(run).every(options.every).on_row(print);
+    if options.resume {
+        monitor = monitor.resume_at(state.global_step + 1);
+    }
+    Ok(monitor.attach(vs)?)
+}
+
+fn print(row: &Row) {
+    let cell = |name| row.value(name).map_or("-".into(), |value| format!("{value:.4}"));
+    println!(
+        "{:>6}  {:>6}  {:>6}  {:>6}  {:>7}  {:>7}  {:>8}",
+        row.step,
+        cell("loss"),
+        cell("alpha0"),
+        cell("width"),
+        cell("E"),
+        cell("E_se"),
+        cell("E_stable"),
+    );
 }
 
 /// Where the loop begins: at step 0, or after the checkpoint that a resumed run goes on from.

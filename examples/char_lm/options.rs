@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use tch::{Cuda, Device};
 
@@ -37,6 +37,10 @@ pub struct Options {
     /// Text to learn [default: the Rust sources in Cargo's registry folder]
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
+    /// Whether the run is monitored
+    #[arg(long, value_enum, default_value = "on")]
+    #[serde(skip)]
+    pub monitor: Switch,
     /// Run directory [default: the first free runs/char_lm-N]
     #[arg(long, value_name = "DIR")]
     #[serde(skip)]
@@ -57,6 +61,12 @@ pub struct Options {
     #[arg(long, value_parser = clap::value_parser!(i32).range(1..))]
     #[serde(skip)]
     pub threads: Option<i32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
 }
 
 impl Options {
