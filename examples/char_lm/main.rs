@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use neuromfa::{Monitor, Row};
+use neuromfa::{Monitor, OnFailure, Row};
 use tch::nn::{self, OptimizerConfig};
 
 use checkpoint::{Checkpoints, TrainerState};
@@ -96,7 +96,10 @@ fn attach(
     vs: &nn::VarStore,
 ) -> Result<Monitor> {
     println!("  step    loss  alpha0       w        E   ± E_se  E_stable");
-    let mut monitor = Monitor::builder(run).every(options.every).on_row(print);
+    let mut monitor = Monitor::builder(run)
+        .every(options.every)
+        .on_failure(OnFailure::KeepTraining)
+        .on_row(print);
     if options.resume {
         monitor = monitor.resume_at(state.global_step + 1);
     }
