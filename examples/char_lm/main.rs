@@ -108,15 +108,11 @@ fn attach(
 
 fn print(row: &Row) {
     let cell = |name| row.value(name).map_or("-".into(), |value| format!("{value:.4}"));
+    let [loss, alpha0, width] = ["loss", "alpha0", "width"].map(cell);
+    let [e, e_se, e_stable] = ["E", "E_se", "E_stable"].map(cell);
     println!(
-        "{:>6}  {:>6}  {:>6}  {:>6}  {:>7}  {:>7}  {:>8}",
+        "{:>6}  {loss:>6}  {alpha0:>6}  {width:>6}  {e:>7}  {e_se:>7}  {e_stable:>8}",
         row.step,
-        cell("loss"),
-        cell("alpha0"),
-        cell("width"),
-        cell("E"),
-        cell("E_se"),
-        cell("E_stable"),
     );
 }
 
