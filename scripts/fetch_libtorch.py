@@ -24,6 +24,7 @@ import zipfile
 TORCH = "2.13.0"  # what tch 0.26 asks for
 MANIFEST = "neuromfa-manifest.json"
 SCRATCH = ".fetch-"
+ROOM = 1.2e9  # bytes: pip holds the largest wheel twice for a moment
 
 # (requirement, platform tag, sha256) of each wheel. torch's are those of CPython 3.12, whatever
 # python3 runs this: their C++ part is the same. The Linux ones are CUDA builds, and their
@@ -138,6 +139,10 @@ def unpack(wheel, root):
 
 
 def fetch(cache, root, wheels):
+    free = shutil.disk_usage(cache).free
+    if free < ROOM:
+        sys.exit("libtorch: %s has %.1f GB free and the fetch needs %.1f: make room, or set "
+                 "NEUROMFA_CACHE to another place" % (cache, free / 1e9, ROOM / 1e9))
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=cache) as scratch:
         fresh = os.path.join(scratch, "libtorch")
         os.mkdir(fresh)
@@ -152,10 +157,10 @@ def fetch(cache, root, wheels):
         with open(os.path.join(fresh, MANIFEST), "w", encoding="utf-8") as file:
             json.dump({"wheels": [sha256 for _, _, sha256 in wheels], "sizes": sizes}, file)
         os.sync()  # or a power cut could leave the name without the bytes
-        shutil.rmtree(root, ignore_errors=True)
-        # Where the file system has no locks, another run may have been first.
-        with contextlib.suppress(OSError):
-            os.rename(fresh, root)
+        if damage(root, wheels):  # else another run was first: not every file system has locks
+            shutil.rmtree(root, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                os.rename(fresh, root)
     wrong = damage(root, wheels)
     if wrong:
         sys.exit("libtorch: %s is not whole after the fetch (%s); run this again" % (root, wrong))

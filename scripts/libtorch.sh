@@ -82,11 +82,8 @@ if [ -n "$yours" ]; then
     exit
 fi
 
-if [ -n "${NEUROMFA_CACHE:-}" ]; then
-    cache=$NEUROMFA_CACHE
-else
-    cache=${XDG_CACHE_HOME:-${HOME:?libtorch: set HOME or NEUROMFA_CACHE}/.cache}/neuromfa
-fi
+cache=${NEUROMFA_CACHE:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/neuromfa}
+[ "$cache" != /.cache/neuromfa ] || die "no place for the cache: set HOME or NEUROMFA_CACHE"
 host=$(rustc -vV | sed -n 's/^host: //p')
 libtorch=$(python3 scripts/fetch_libtorch.py "$cache" "$host")
 

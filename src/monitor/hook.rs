@@ -14,7 +14,7 @@ use super::worker::{Due, Ending, Message, Worker, words};
 use crate::analysis::{Plan, Snapshot};
 use crate::error::Error;
 use crate::pipeline::{Follow, Opened, Step, open};
-use crate::record::{COLUMNS, RecordError, StopRecord, Summary};
+use crate::record::{RecordError, StopRecord, Summary, check_name};
 use crate::source::Source;
 
 /// A monitor that is attached to a model.
@@ -69,7 +69,7 @@ impl Monitor {
         let pool = settings.pool()?;
         let due = |step| schedule.is_due(step);
         let text = serde_json::to_value(schedule).unwrap_or_default();
-        let follow = Follow { schedule: text, due: &due };
+        let follow = Follow { schedule: text, due: &due, log_first: false };
         let first = Step::now(0, Vec::new());
         let opened = open(&settings, follow, source.as_ref(), &pool, first, listeners)?;
         let Opened { pipeline, resumed_at } = opened;
@@ -174,20 +174,14 @@ impl Monitor {
 
     fn check_names(&mut self, scalars: &[(&str, f64)]) -> Result<(), Error> {
         for (k, &(name, _)) in scalars.iter().enumerate() {
-            let known = self.known_names.iter().any(|known| known == name);
-            let refuse = |why| Err(RecordError::Name { name: name.to_owned(), why }.into());
             if scalars[..k].iter().any(|(earlier, _)| *earlier == name) {
-                return refuse("it is there twice in this call");
+                let why = "it is there twice in this call";
+                return Err(RecordError::Name { name: name.to_owned(), why }.into());
             }
-            if known {
+            if self.known_names.iter().any(|known| known == name) {
                 continue;
             }
-            if name.is_empty() || name.chars().any(char::is_control) {
-                return refuse("a name has at least one character and no line breaks");
-            }
-            if ["step", "wall_time"].contains(&name) || COLUMNS.contains(&name) {
-                return refuse("the monitor has a column of this name; choose another");
-            }
+            check_name(name)?;
             self.known_names.push(name.to_owned());
         }
         Ok(())

@@ -194,6 +194,7 @@ impl Side {
 
     fn finish(&mut self, ending: Ending) -> Result<Summary, String> {
         let cost = Cost {
+            live: true,
             run_seconds: ending.run.as_secs_f64(),
             hook_seconds: ending.hook.as_secs_f64(),
             side_thread_seconds: self.busy.as_secs_f64(),

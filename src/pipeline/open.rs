@@ -25,6 +25,7 @@ use crate::stop::RuleState;
 pub(crate) struct Follow<'a> {
     pub(crate) schedule: Value, // as it stands in run.json
     pub(crate) due: &'a dyn Fn(u64) -> bool,
+    pub(crate) log_first: bool, // whether the first step has a row in metrics.csv
 }
 
 /// A run that has begun or goes on.
@@ -99,6 +100,9 @@ pub(crate) fn open(
         listeners,
         tally: Tally::default(),
     };
+    if follow.log_first {
+        pipeline.log(&first)?;
+    }
     pipeline.record_measured(first, &measurement, snapshot_ms, start)?;
     Ok(Opened { pipeline, resumed_at: None })
 }

@@ -41,7 +41,7 @@ pub use config::{RunConfig, Sampling};
 pub use files::{BASELINE, EMERGENCE, METRICS, NODES, RUN, SPECTRA, STATE, SUMMARY, holds_run};
 pub use recorder::Recorder;
 pub use resume::{Recorded, RecordedRow, resume};
-pub use row::{COLUMNS, Row, computed_quantities, number};
+pub use row::{COLUMNS, Row, check_name, computed_quantities, number};
 pub use summary::{Best, Cost, StopRecord, Summary};
 pub use table::{Cells, read_table};
 

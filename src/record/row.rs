@@ -1,5 +1,6 @@
 //! One analysed step, and its columns in emergence.csv.
 
+use super::RecordError;
 use crate::analysis::{Emergence, SpectrumPoint, Status};
 
 /// The columns of emergence.csv after step, wall_time and the loop's own. Those of the null
@@ -47,6 +48,21 @@ pub struct Row {
     pub snapshot_ms: Option<f64>,
     /// Milliseconds that the side thread took; none for a dropped step.
     pub analysis_ms: Option<f64>,
+}
+
+/// Whether what the loop logs under this name can be a column.
+///
+/// # Errors
+/// [`RecordError::Name`] when it is empty, has control characters, or is a column of the monitor's.
+pub fn check_name(name: &str) -> Result<(), RecordError> {
+    let refuse = |why| Err(RecordError::Name { name: name.to_owned(), why });
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return refuse("a name has at least one character and no line breaks");
+    }
+    if ["step", "wall_time"].contains(&name) || COLUMNS.contains(&name) {
+        return refuse("the monitor has a column of this name; choose another");
+    }
+    Ok(())
 }
 
 /// The quantities that are computed at each analysed step: what a stop rule can watch besides

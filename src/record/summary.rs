@@ -14,24 +14,26 @@ pub struct Best {
     pub value: f64,
 }
 
-/// What monitoring cost.
+/// What monitoring cost, or a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
+    /// Whether a loop was training meanwhile; false for a replay of checkpoints.
+    pub live: bool,
     /// Seconds from the start of the monitor (of this process, after a resume) to its end.
     pub run_seconds: f64,
-    /// Seconds that training waited in the hook.
+    /// Seconds that training waited in the hook; of a replay, seconds of reading and counting.
     pub hook_seconds: f64,
-    /// Seconds of work on the side thread.
+    /// Seconds of work on the side thread; of a replay, of everything else.
     pub side_thread_seconds: f64,
     /// Steps analysed in this process.
     pub analysed: u64,
 }
 
 impl Cost {
-    /// The share of the run that training spent waiting for the monitor, 0 to 1; none for a run
-    /// that took no time.
+    /// The share of the run that training spent waiting for the monitor, 0 to 1; none for a
+    /// replay.
     pub fn hook_share(&self) -> Option<f64> {
-        (self.run_seconds > 0.0).then(|| self.hook_seconds / self.run_seconds)
+        (self.live && self.run_seconds > 0.0).then(|| self.hook_seconds / self.run_seconds)
     }
 }
 
@@ -106,15 +108,20 @@ impl fmt::Display for Summary {
                 "rows     {dropped} dropped, {without} without values (see the column status)"
             )?;
         }
-        let Cost { run_seconds, hook_seconds, side_thread_seconds, analysed } = self.cost;
-        write!(
-            f,
-            "cost     training waited {hook_seconds:.3} s of {run_seconds:.1} s for {analysed} analyses"
-        )?;
-        if let Some(share) = self.cost.hook_share() {
-            write!(f, " ({:.2} %)", 100.0 * share)?;
+        let Cost { run_seconds, hook_seconds, side_thread_seconds, analysed, .. } = self.cost;
+        let analyses = match analysed {
+            1 => "1 analysis".to_owned(),
+            n => format!("{n} analyses"),
+        };
+        match self.cost.hook_share() {
+            Some(share) => writeln!(
+                f,
+                "cost     training waited {hook_seconds:.3} s of {run_seconds:.1} s ({:.2} %) for \
+                 {analyses}; the side thread worked {side_thread_seconds:.3} s",
+                100.0 * share
+            )?,
+            None => writeln!(f, "cost     {run_seconds:.2} s for {analyses}")?,
         }
-        writeln!(f, "; the side thread worked {side_thread_seconds:.3} s")?;
         write!(f, "files    {}", self.folder.display())
     }
 }

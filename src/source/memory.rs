@@ -18,8 +18,11 @@ use crate::network::Parameter;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    tensors: Arc<Mutex<BTreeMap<String, (Vec<usize>, OwnedValues)>>>,
+    tensors: Arc<Mutex<Tensors>>,
 }
+
+/// Shape and values by name.
+type Tensors = BTreeMap<String, (Vec<usize>, OwnedValues)>;
 
 impl Memory {
     /// No weights yet.
@@ -50,7 +53,7 @@ impl Memory {
         Ok(())
     }
 
-    fn tensors(&self) -> MutexGuard<'_, BTreeMap<String, (Vec<usize>, OwnedValues)>> {
+    fn tensors(&self) -> MutexGuard<'_, Tensors> {
         // An insertion that panicked has left the map as it was.
         self.tensors.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,12 +9,14 @@
 //! All give the same thing, a [`Tensor`] in the type in which it is stored, so that a replay of
 //! a run's checkpoints gives the numbers of the run.
 
+mod checkpoints;
 mod memory;
 mod safetensors;
 #[cfg(feature = "tch")]
 mod tch_varstore;
 mod tensor;
 
+pub use checkpoints::Checkpoint;
 pub use memory::Memory;
 pub use safetensors::Safetensors;
 #[cfg(feature = "tch")]

@@ -16,8 +16,8 @@ use crate::network::Parameter;
 #[cfg(target_endian = "big")]
 compile_error!("safetensors files are little-endian and are mapped as they are");
 
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+pub(super) const SINGLE: &str = "model.safetensors";
+pub(super) const INDEX: &str = "model.safetensors.index.json";
 
 /// A checkpoint of one safetensors file, or of several behind `model.safetensors.index.json`.
 ///

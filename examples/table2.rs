@@ -8,6 +8,7 @@
 //! 10 networks of 64 neurons a layer, and prints R² of ln Z_q on ln(r/d) at q = 3. The paper
 //! measured step 1, where the weights are those of the initialisation within one small update.
 
+#[path = "table2/initialisation.rs"]
 mod initialisation;
 
 use std::time::Instant;

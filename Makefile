@@ -1,0 +1,31 @@
+# Everything is built in the release profile, so that tch's C++ part is compiled only once.
+
+CARGO ?= cargo
+# Options of the demo: make demo ARGS="--steps 200"
+ARGS ?=
+
+.PHONY: help setup demo test bench
+
+help:
+	@echo "make demo    train a small language model and watch it organise itself (options: ARGS=\"..\")"
+	@echo "make test    every test, examples in the documentation included"
+	@echo "make bench   the benchmarks"
+	@echo "make setup   only find or fetch libtorch; plain cargo works after it"
+	@echo "Each of them sets up what it needs. docs/setup.md says how."
+
+setup:
+	@scripts/libtorch.sh
+
+demo: setup
+	$(CARGO) run --release --example char_lm -- $(ARGS)
+
+# nextest runs no documentation tests.
+test: setup
+	@if $(CARGO) nextest --version > /dev/null 2>&1; then \
+		set -x && $(CARGO) test --release --doc && $(CARGO) nextest run --release; \
+	else \
+		set -x && $(CARGO) test --release; \
+	fi
+
+bench: setup
+	$(CARGO) bench

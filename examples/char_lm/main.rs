@@ -1,0 +1,161 @@
+//! A character-level GPT-NeoX that learns Rust.
+//!
+//!     cargo run --release --example char_lm -- --help
+
+mod checkpoint;
+mod model;
+mod options;
+mod text;
+
+use std::f64::consts::PI;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use neuromfa::{Monitor, OnFailure, Row};
+use tch::nn::{self, OptimizerConfig};
+
+use checkpoint::{Checkpoints, TrainerState};
+use model::GptNeoX;
+use options::{Options, Switch};
+use text::Text;
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    if let Some(threads) = options.threads {
+        tch::set_num_threads(threads);
+    }
+    tch::manual_seed(options.seed as i64);
+
+    let text = Text::read(options.text.as_deref(), options.context as usize)?;
+    let config = model::Config {
+        vocabulary: text.vocabulary.len() as i64,
+        blocks: options.blocks,
+        width: options.width,
+        context: options.context,
+    };
+    let mut vs = nn::VarStore::new(options.device);
+    let model = GptNeoX::new(&vs.root(), &config);
+    println!(
+        "{} weights learn {} characters ({} different) of {}",
+        vs.trainable_variables().iter().map(|weight| weight.numel()).sum::<usize>(),
+        text.len(),
+        text.vocabulary.len(),
+        text.origin,
+    );
+
+    let run = options.run_directory();
+    let checkpoints = Checkpoints::new(&run, &options, &config, &text)?;
+    let mut state = start(&options, &checkpoints, &mut vs)?;
+    let mut monitor = match options.monitor {
+        Switch::On => Some(attach(&run, &options, &state, &vs)?),
+        Switch::Off => None,
+    };
+    if options.save_checkpoints && !options.resume {
+        checkpoints.save(&vs, &state)?;
+    }
+
+    let mut optimizer = nn::adamw(0.9, 0.95, 0.1).build(&vs, options.lr)?;
+    let started = Instant::now();
+    for step in state.global_step + 1..=options.steps {
+        let (inputs, targets) = text.batch(&options, step);
+        let loss = model.loss(&inputs, &targets);
+        let learning_rate = learning_rate(&options, step);
+        optimizer.set_lr(learning_rate);
+        optimizer.backward_step_clip_norm(&loss, 1.0);
+
+        let scalars = [("loss", loss.double_value(&[])), ("learning_rate", learning_rate)];
+        match &mut monitor {
+            Some(monitor) => drop(monitor.step(step, &scalars)?),
+            None if step % options.every == 0 => println!("{step:>6}  {:>6.4}", scalars[0].1),
+            None => {}
+        }
+        if options.save_checkpoints && step % options.every == 0 {
+            // The run's files reach at least as far as its newest checkpoint.
+            monitor.as_mut().map_or(Ok(()), Monitor::flush)?;
+            state.log(step, &scalars);
+            checkpoints.save(&vs, &state)?;
+        }
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let held_out = tch::no_grad(|| held_out_loss(&model, &text, &options));
+    let summary = monitor.map(Monitor::finish).transpose()?;
+    println!("held-out loss {held_out:.4}; training took {seconds:.1} s");
+    if let Some(summary) = summary {
+        println!("{summary}");
+    }
+    Ok(())
+}
+
+/// The monitor of a new run, or of a resumed one from the first step that is run again.
+fn attach(
+    run: &Path,
+    options: &Options,
+    state: &TrainerState,
+    vs: &nn::VarStore,
+) -> Result<Monitor> {
+    println!("  step    loss  alpha0       w        E   ± E_se  E_stable");
+    let mut monitor = Monitor::builder(run)
+        .every(options.every)
+        .on_failure(OnFailure::KeepTraining)
+        .on_row(print);
+    if options.resume {
+        monitor = monitor.resume_at(state.global_step + 1);
+    }
+    Ok(monitor.attach(vs)?)
+}
+
+fn print(row: &Row) {
+    let cell = |name| row.value(name).map_or("-".into(), |value| format!("{value:.4}"));
+    let [loss, alpha0, width] = ["loss", "alpha0", "width"].map(cell);
+    let [e, e_se, e_stable] = ["E", "E_se", "E_stable"].map(cell);
+    println!(
+        "{:>6}  {loss:>6}  {alpha0:>6}  {width:>6}  {e:>7}  {e_se:>7}  {e_stable:>8}",
+        row.step,
+    );
+}
+
+/// Where the loop begins: at step 0, or after the checkpoint that a resumed run goes on from.
+fn start(
+    options: &Options,
+    checkpoints: &Checkpoints,
+    vs: &mut nn::VarStore,
+) -> Result<TrainerState> {
+    let folder = checkpoints.folder.display();
+    match (options.resume, checkpoints.newest()?) {
+        (false, None) => Ok(TrainerState::default()),
+        (false, Some(_)) => {
+            bail!("{folder} is of an earlier run: add --resume, or name another --run")
+        }
+        (true, None) => {
+            bail!("{folder} holds no checkpoint: only a run with --save-checkpoints can be resumed")
+        }
+        (true, Some(newest)) => {
+            let state = checkpoints.load(&newest, vs)?;
+            println!(
+                "resumed from {}; the optimizer's moments, which tch cannot save, start anew",
+                newest.display(),
+            );
+            Ok(state)
+        }
+    }
+}
+
+/// Rises over the first tenth of the steps, then falls along a cosine to a tenth of its height.
+fn learning_rate(options: &Options, step: u64) -> f64 {
+    let (step, steps) = (step as f64, options.steps as f64);
+    let warm_up = (steps / 10.0).max(1.0);
+    if step < warm_up {
+        return options.lr * step / warm_up;
+    }
+    let progress = (step - warm_up) / (steps - warm_up).max(1.0);
+    options.lr * (0.55 + 0.45 * (PI * progress).cos())
+}
+
+fn held_out_loss(model: &GptNeoX, text: &Text, options: &Options) -> f64 {
+    const BATCHES: i64 = 32;
+    let batches = text.held_out(options, BATCHES);
+    let losses = batches.map(|(inputs, targets)| model.loss(&inputs, &targets).double_value(&[]));
+    losses.sum::<f64>() / BATCHES as f64
+}

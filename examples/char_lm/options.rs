@@ -1,0 +1,103 @@
+//! The command line. What is serialised says which run this is: a resumed run must repeat it.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail, ensure};
+use clap::{Parser, ValueEnum};
+use serde::Serialize;
+use tch::{Cuda, Device};
+
+/// Trains a character-level GPT-NeoX and watches it organise itself
+#[derive(Debug, Parser, Serialize)]
+pub struct Options {
+    /// Updates in all
+    #[arg(long, default_value_t = 600)]
+    pub steps: u64,
+    /// Transformer blocks
+    #[arg(long, default_value_t = 4, value_parser = positive)]
+    pub blocks: i64,
+    /// Features of the residual stream, a multiple of 16
+    #[arg(long, default_value_t = 128, value_parser = width)]
+    pub width: i64,
+    /// Characters that the model sees at once
+    #[arg(long, default_value_t = 64, value_parser = positive)]
+    pub context: i64,
+    /// Windows per update
+    #[arg(long, default_value_t = 16, value_parser = positive)]
+    pub batch: i64,
+    /// Highest learning rate: reached after a tenth of the steps, a tenth of it left at the end
+    #[arg(long, default_value_t = 2e-3)]
+    pub lr: f64,
+    /// Seed of the weights and of the batches
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Analyse (and with --save-checkpoints, save) every so many steps
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub every: u64,
+    /// Text to learn [default: the Rust sources in Cargo's registry folder]
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<PathBuf>,
+    /// Whether the run is monitored
+    #[arg(long, value_enum, default_value = "on")]
+    #[serde(skip)]
+    pub monitor: Switch,
+    /// Run directory [default: the first free runs/char_lm-N]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip)]
+    pub run: Option<PathBuf>,
+    /// Go on from the run's newest checkpoint
+    #[arg(long, requires = "run")]
+    #[serde(skip)]
+    pub resume: bool,
+    /// Save weights at step 0 and at every analysed step, in the Hugging Face layout
+    #[arg(long)]
+    #[serde(skip)]
+    pub save_checkpoints: bool,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu", value_parser = device)]
+    #[serde(skip)]
+    pub device: Device,
+    /// Threads of libtorch [default: its own choice]
+    #[arg(long, value_parser = clap::value_parser!(i32).range(1..))]
+    #[serde(skip)]
+    pub threads: Option<i32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+impl Options {
+    /// The run directory that was named, or the first free one.
+    pub fn run_directory(&self) -> PathBuf {
+        let numbered = |n: u64| PathBuf::from(format!("runs/char_lm-{n}"));
+        let free = || (1..).map(numbered).find(|run| !run.exists());
+        self.run.clone().or_else(free).expect("fewer than 2⁶⁴ runs exist")
+    }
+}
+
+fn positive(argument: &str) -> Result<i64> {
+    let number = argument.parse()?;
+    ensure!(number > 0, "{number} is not positive");
+    Ok(number)
+}
+
+fn width(argument: &str) -> Result<i64> {
+    let width = positive(argument)?;
+    ensure!(width % 16 == 0, "{width} is no multiple of 16");
+    Ok(width)
+}
+
+fn device(argument: &str) -> Result<Device> {
+    let index = match argument.split_once(':') {
+        None if argument == "cpu" => return Ok(Device::Cpu),
+        None if argument == "cuda" => 0,
+        Some(("cuda", index)) => index.parse::<u32>()?,
+        _ => bail!("name cpu, cuda or cuda:N"),
+    };
+    let found = Cuda::device_count();
+    ensure!(i64::from(index) < found, "libtorch sees {found} CUDA devices");
+    Ok(Device::Cuda(index as usize))
+}

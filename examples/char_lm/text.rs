@@ -1,0 +1,182 @@
+//! What the model reads: characters, their numbers, and the batches drawn from them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tch::Tensor;
+
+use crate::options::Options;
+
+const BYTES_OF_SOURCES: usize = 4_000_000;
+/// One character in so many, the last ones, is held out.
+const HELD_OUT: usize = 20;
+/// A character rarer than one in so many becomes `UNKNOWN`.
+const COMMON: usize = 100_000;
+const UNKNOWN: char = char::REPLACEMENT_CHARACTER;
+
+/// A text as token numbers, its last 5 % held out.
+#[derive(Debug)]
+pub struct Text {
+    pub origin: String,
+    // sorted; a character's place is its token
+    pub vocabulary: Vec<char>,
+    training: Vec<i64>,
+    held_out: Vec<i64>,
+}
+
+impl Text {
+    /// Reads `file`, or without one the Rust sources in Cargo's registry folder.
+    pub fn read(file: Option<&Path>, context: usize) -> Result<Self> {
+        let (origin, text) = match file {
+            Some(file) => (file.display().to_string(), read_lossy(file)?),
+            None => registry_sources()?,
+        };
+        Self::new(origin, &text, context)
+    }
+
+    fn new(origin: String, text: &str, context: usize) -> Result<Self> {
+        let mut counts = HashMap::new();
+        for character in text.chars() {
+            *counts.entry(character).or_insert(0) += 1;
+        }
+        let total: usize = counts.values().sum();
+        counts.retain(|_, count| *count >= total.div_ceil(COMMON));
+        counts.insert(UNKNOWN, 0);
+        let mut vocabulary: Vec<char> = counts.into_keys().collect();
+        vocabulary.sort_unstable();
+
+        let token: HashMap<char, i64> = vocabulary.iter().copied().zip(0..).collect();
+        let known = |c: char| *token.get(&c).unwrap_or(&token[&UNKNOWN]);
+        let mut training: Vec<i64> = text.chars().map(known).collect();
+        let held_out = training.split_off(total - total / HELD_OUT);
+        ensure!(
+            held_out.len() > context,
+            "{origin} has {total} characters; a context of {context} needs at least {}: \
+             name a longer text with --text FILE, or a smaller --context",
+            HELD_OUT * (context + 1),
+        );
+        Ok(Self { origin, vocabulary, training, held_out })
+    }
+
+    /// Characters in all.
+    pub fn len(&self) -> usize {
+        self.training.len() + self.held_out.len()
+    }
+
+    /// Inputs and targets of one step, a function of `(seed, step)` alone: a resumed run sees
+    /// the batches that it would have seen.
+    pub fn batch(&self, options: &Options, step: u64) -> (Tensor, Tensor) {
+        let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+        rng.set_stream(step);
+        let room = self.training.len() - options.context as usize;
+        let starts = (0..options.batch).map(|_| rng.random_range(0..room));
+        windows(&self.training, starts, options)
+    }
+
+    /// Batches spread evenly over the held-out part.
+    pub fn held_out(
+        &self,
+        options: &Options,
+        batches: i64,
+    ) -> impl Iterator<Item = (Tensor, Tensor)> {
+        let room = self.held_out.len() - options.context as usize;
+        let start = move |window| (window as usize * room) / (batches * options.batch) as usize;
+        let batch = move |i| (i * options.batch..(i + 1) * options.batch).map(start);
+        (0..batches).map(move |i| windows(&self.held_out, batch(i), options))
+    }
+}
+
+/// The windows of tokens that begin at `starts`, and the same windows one token on.
+fn windows(
+    tokens: &[i64],
+    starts: impl Iterator<Item = usize>,
+    options: &Options,
+) -> (Tensor, Tensor) {
+    let length = options.context as usize;
+    let drawn: Vec<i64> =
+        starts.flat_map(|start| &tokens[start..=start + length]).copied().collect();
+    let windows = Tensor::from_slice(&drawn).view([-1, options.context + 1]).to(options.device);
+    (windows.narrow(1, 0, options.context), windows.narrow(1, 1, options.context))
+}
+
+fn read_lossy(file: &Path) -> Result<String> {
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The sources of the crates that Cargo has unpacked, in the order of their paths.
+fn registry_sources() -> Result<(String, String)> {
+    let way_out = "name a text with --text FILE";
+    let cargo = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(std::env::home_dir()?.join(".cargo")))
+        .with_context(|| format!("neither CARGO_HOME nor a home folder is set: {way_out}"))?;
+    let folder = cargo.join("registry").join("src");
+    let mut text = String::new();
+    append_sources(&folder, &mut text)
+        .with_context(|| format!("no Rust sources from Cargo: {way_out}"))?;
+    ensure!(!text.is_empty(), "{} holds no Rust sources: {way_out}", folder.display());
+    Ok((folder.display().to_string(), text))
+}
+
+fn append_sources(folder: &Path, text: &mut String) -> Result<()> {
+    let mut paths = fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>())
+        .with_context(|| format!("cannot read {}", folder.display()))?;
+    paths.sort();
+    for path in paths {
+        if text.len() >= BYTES_OF_SOURCES {
+            break;
+        }
+        if path.is_dir() {
+            append_sources(&path, text)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&read_lossy(&path)?);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn options(seed: &str) -> Options {
+        Options::parse_from(["char_lm", "--context", "16", "--batch", "4", "--seed", seed])
+    }
+
+    #[test]
+    fn a_batch_depends_on_seed_and_step_alone() {
+        let text = Text::new("test".into(), &"fn main() { loop {} }\n".repeat(100), 16).unwrap();
+        let (inputs, targets) = text.batch(&options("7"), 42);
+        let _between = text.batch(&options("7"), 41);
+        assert!(inputs.equal(&text.batch(&options("7"), 42).0));
+        assert!(!inputs.equal(&text.batch(&options("7"), 43).0));
+        assert!(!inputs.equal(&text.batch(&options("8"), 42).0));
+        assert!(inputs.narrow(1, 1, 15).equal(&targets.narrow(1, 0, 15)));
+    }
+
+    #[test]
+    fn a_rare_character_becomes_the_unknown_one() {
+        let text = Text::new("test".into(), &format!("{}α", "ab".repeat(150_000)), 16).unwrap();
+        assert_eq!(text.vocabulary, ['a', 'b', UNKNOWN]);
+        assert_eq!(text.held_out.last(), Some(&2));
+        assert_eq!((text.training.len(), text.held_out.len()), (285_001, 15_000));
+    }
+
+    #[test]
+    fn the_least_length_is_the_one_that_the_refusal_names() {
+        let of_length = |n: usize| Text::new("short.txt".into(), &"a".repeat(n), 16);
+        let error = of_length(339).unwrap_err().to_string();
+        assert!(error.contains("at least 340") && error.contains("--text FILE"), "{error}");
+        let text = of_length(340).unwrap();
+        let (inputs, _) = text.held_out(&options("0"), 3).last().unwrap();
+        assert_eq!(inputs.size(), [4, 16]);
+    }
+}

@@ -1,0 +1,106 @@
+//! `neuromfa analyze`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use neuromfa::source::Checkpoint;
+use neuromfa::{Architecture, Replay};
+
+/// Analyse checkpoints into a run directory, the same as the monitor's.
+///
+/// Each CHECKPOINT is a safetensors file, a folder that holds model.safetensors (or its index),
+/// or a folder of checkpoints: checkpoint-N/, stepN/, *-stepN.safetensors. They are ordered by step;
+/// the first is the baseline that E compares against.
+#[derive(Args)]
+pub struct Analyze {
+    /// Checkpoints, or folders of them.
+    #[arg(required = true, value_name = "CHECKPOINT")]
+    checkpoints: Vec<PathBuf>,
+    /// Folder to write the run to.
+    #[arg(long, value_name = "RUN")]
+    out: PathBuf,
+    /// Neurons drawn from each layer.
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    neurons: usize,
+    /// How many samples are drawn.
+    #[arg(long, default_value_t = 10, value_name = "S")]
+    samples: usize,
+    /// Seed of the draw.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Take the whole network in place of samples.
+    #[arg(long, conflicts_with_all = ["neurons", "samples", "seed", "nodes"])]
+    whole: bool,
+    /// Take the neurons that a nodes.json names (another run's, say).
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["neurons", "samples", "seed"])]
+    nodes: Option<PathBuf>,
+    /// Compare against this checkpoint, or this run's baseline, in place of the first checkpoint.
+    #[arg(long, value_name = "PATH")]
+    baseline: Option<PathBuf>,
+    /// Read the parameters as this architecture: gpt-neox, transformer, mlp or generic.
+    #[arg(long, value_name = "NAME")]
+    architecture: Option<Architecture>,
+    /// Put in matrices that are left out by default (embeddings, the output head); `*` is any text.
+    #[arg(long, value_name = "PATTERN")]
+    include: Vec<String>,
+    /// Leave out matrices; `*` is any text.
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+    /// Replace a run that the folder holds.
+    #[arg(long, conflicts_with = "resume")]
+    overwrite: bool,
+    /// Go on with an analysis of the same checkpoints that was interrupted.
+    #[arg(long)]
+    resume: bool,
+    /// Threads to count with [default: all cores].
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+impl Analyze {
+    pub fn run(self) -> anyhow::Result<()> {
+        let checkpoints = Checkpoint::find(&self.checkpoints)?;
+        // Drawn on a terminal only: indicatif hides it elsewhere.
+        let bar = ProgressBar::new(checkpoints.len() as u64);
+        let style = "{bar:30} {pos}/{len} checkpoints, {elapsed} so far, {eta} to go {msg}";
+        bar.set_style(ProgressStyle::with_template(style)?);
+        let progress = bar.clone();
+        let replay = self.replay().on_row(move |row| {
+            progress.set_message(format!("(step {})", row.step));
+            progress.inc(1);
+        });
+        bar.tick();
+        let summary = replay.run(&checkpoints);
+        bar.finish_and_clear();
+        println!("{}", summary?);
+        Ok(())
+    }
+
+    fn replay(self) -> Replay {
+        let mut replay = Replay::new(self.out);
+        replay = match (self.whole, self.nodes) {
+            (true, _) => replay.whole(),
+            (_, Some(file)) => replay.nodes(file),
+            _ => replay.sampled(self.neurons, self.samples, self.seed),
+        };
+        if let Some(path) = self.baseline {
+            replay = replay.baseline(path);
+        }
+        if let Some(architecture) = self.architecture {
+            replay = replay.architecture(architecture);
+        }
+        replay = self.include.into_iter().fold(replay, Replay::include);
+        replay = self.exclude.into_iter().fold(replay, Replay::exclude);
+        if self.overwrite {
+            replay = replay.overwrite();
+        }
+        if self.resume {
+            replay = replay.resume();
+        }
+        match self.threads {
+            Some(n) => replay.threads(n),
+            None => replay,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The command as a process, on real files.
+#![cfg(feature = "cli")]
+
+mod loops;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use loops::Table;
+
+fn neuromfa(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_neuromfa")).args(arguments).output().unwrap()
+}
+
+fn data(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name).display().to_string()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn analyze_writes_a_run_and_show_prints_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let run = out.to_str().unwrap();
+    let analysed =
+        neuromfa(&["analyze", &data(""), "--out", run, "--nodes", &data("neox-nodes.json")]);
+    assert_eq!(analysed.status.code(), Some(0), "{}", text(&analysed.stderr));
+    assert!(text(&analysed.stdout).contains("E_stable 0.00605 at step 300"));
+    assert_eq!(text(&analysed.stderr), "", "no bar where there is no terminal");
+    let emergence = Table::read(&out, "emergence.csv");
+    assert_eq!(emergence.column("step"), ["0", "64", "300"]);
+
+    let shown = neuromfa(&["show", run]);
+    assert_eq!(shown.status.code(), Some(0));
+    let lines: Vec<&str> = text(&shown.stdout).lines().collect();
+    assert_eq!(
+        lines[0],
+        "gpt-neox: 9 neuron layers, 8 matrices, 98304 weights; neurons from a file"
+    );
+    assert_eq!(
+        lines[2..],
+        [
+            "step  alpha0   width        E     E_se  E_stable      r2  neurons  radii  status",
+            "   0  0.5452  0.3533  0.00000  0.00000   0.00000  0.6947      320    149      ok",
+            "  64  0.5436  0.3523  0.00285  0.00070   0.00282  0.6936      320    148      ok",
+            " 300  0.5364  0.3269  0.01501  0.00100   0.00605  0.6891      320    149      ok",
+        ]
+    );
+}
+
+#[test]
+fn whole_and_drawn_and_a_baseline() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |name: &str, more: &[&str]| {
+        let out = dir.path().join(name);
+        let step = data("neox-step300.safetensors");
+        let mut arguments = vec!["analyze", &step, "--out", out.to_str().unwrap()];
+        arguments.extend(more);
+        let output = neuromfa(&arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        Table::read(&out, "emergence.csv")
+    };
+    let start = data("neox-step0.safetensors");
+    let whole = run("whole", &["--whole", "--baseline", &start]);
+    // E_whole and E_stable_whole of step 300 in the golden file.
+    assert!((whole.number("E", 0) - 0.008956859450210642).abs() < 1e-12);
+    assert!((whole.number("E_stable", 0) - 0.006045511803907314).abs() < 1e-12);
+    assert_eq!(whole.column("E_se"), [""]);
+    let drawn = run("drawn", &["--neurons", "32", "--samples", "3", "--seed", "7"]);
+    assert_eq!(drawn.column("neurons"), ["320"]);
+    assert_ne!(drawn.column("E_se"), [""]);
+}
+
+#[test]
+fn one_clear_line_and_status_2() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let run = out.to_str().unwrap();
+    let cut = dir.path().join("cut-step1.safetensors");
+    let whole = std::fs::read(data("neox-step0.safetensors")).unwrap();
+    std::fs::write(&cut, &whole[..whole.len() - 4]).unwrap();
+    let nodes = dir.path().join("nodes.json");
+    std::fs::write(&nodes, r#"{"samples": [{"block.0.residual": [64]}]}"#).unwrap();
+    let checkpoints = data("");
+    let cases: &[(&[&str], &str)] = &[
+        (&["analyze", "/nowhere", "--out", run], "cannot read /nowhere: No such file"),
+        (&["analyze", cut.to_str().unwrap(), "--out", run], "not a whole safetensors file"),
+        (
+            &["analyze", &checkpoints, "--out", run, "--nodes", nodes.to_str().unwrap()],
+            "nodes.json: sample 0 names neuron 64 of layer `block.0.residual`",
+        ),
+        (&["analyze", &checkpoints, "--out", run, "--neurons", "0"], "neurons = 0"),
+        (&["analyze", &checkpoints, "--out", "/dev/null/run"], "cannot write /dev/null/run"),
+        (&["show", run], "run.json"),
+    ];
+    for (arguments, expected) in cases {
+        let output = neuromfa(arguments);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    assert!(!out.exists(), "nothing was written");
+}
+
+#[test]
+fn an_interrupted_analysis_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoints = dir.path().join("checkpoints");
+    std::fs::create_dir(&checkpoints).unwrap();
+    let copy = |step: &str| {
+        let name = format!("neox-step{step}.safetensors");
+        std::fs::copy(data(&name), checkpoints.join(&name)).unwrap();
+    };
+    copy("0");
+    copy("64");
+    std::fs::write(checkpoints.join("neox-step300.safetensors"), "cut").unwrap();
+    let out = dir.path().join("run");
+    let arguments = ["analyze", checkpoints.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    let broken = neuromfa(&arguments);
+    assert!(text(&broken.stderr).contains("neox-step300.safetensors"), "{}", text(&broken.stderr));
+    assert_eq!(Table::read(&out, "emergence.csv").column("step"), ["0", "64"]);
+    let refused = neuromfa(&arguments);
+    assert!(text(&refused.stderr).contains("already holds a run"));
+    copy("300");
+    let resumed = neuromfa(&[&arguments[..], &["--resume"]].concat());
+    assert_eq!(resumed.status.code(), Some(0), "{}", text(&resumed.stderr));
+    assert!(text(&resumed.stdout).contains("for 1 analysis\n"), "{}", text(&resumed.stdout));
+    assert_eq!(Table::read(&out, "emergence.csv").column("step"), ["0", "64", "300"]);
+}

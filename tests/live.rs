@@ -1,0 +1,187 @@
+//! Live weights of a tch model.
+#![cfg(feature = "tch")]
+
+mod golden;
+mod loops;
+
+use std::mem::discriminant;
+
+use golden::{assert_near, path, published_fractal, read, value};
+use loops::Table;
+use neuromfa::analysis::{Estimators, Measurement, Plan, Snapshot};
+use neuromfa::mfa::{Fractal, Method, Values};
+use neuromfa::network::{Draw, Network, Selection};
+use neuromfa::source::{Safetensors, Source, VarStoreWeights};
+use neuromfa::{Monitor, Replay};
+use tch::nn::{self, OptimizerConfig, VarStore};
+use tch::{Device, Kind, Tensor};
+
+/// A VarStore with the parameters of a safetensors file.
+fn store_of(file: &str) -> VarStore {
+    let store = VarStore::new(Device::Cpu);
+    let root = store.root();
+    for (name, values) in Tensor::read_safetensors(path(file)).unwrap() {
+        let mut at = root.clone();
+        let (folders, leaf) = name.rsplit_once('.').unwrap();
+        for folder in folders.split('.') {
+            at = at / folder;
+        }
+        let _ = at.var_copy(leaf, &values);
+    }
+    store
+}
+
+fn load(store: &VarStore, file: &str) {
+    let mut variables = store.variables();
+    tch::no_grad(|| {
+        for (name, values) in Tensor::read_safetensors(path(file)).unwrap() {
+            variables.get_mut(&name).unwrap().copy_(&values);
+        }
+    });
+}
+
+fn measure(source: &dyn Source, draw: &Draw, stable: bool) -> Measurement {
+    let network = Network::infer(&source.parameters(), &Selection::default()).unwrap();
+    let plan = Plan::new(&Method::default(), &network, draw, stable).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let mut snapshot = Snapshot::new(&plan);
+    plan.snapshot(source, &pool, &mut snapshot).unwrap();
+    pool.install(|| Estimators::new(&plan).measure(&plan, &snapshot))
+}
+
+#[test]
+fn golden_values_from_a_live_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_of("neox-step0.safetensors");
+    let mut monitor = Monitor::builder(dir.path())
+        .schedule(neuromfa::Schedule::every(1))
+        .nodes(path("neox-nodes.json"))
+        .attach(&store)
+        .unwrap();
+    load(&store, "neox-step64.safetensors");
+    let _ = monitor.step(64, &[]).unwrap();
+    load(&store, "neox-step300.safetensors");
+    let _ = monitor.step(300, &[]).unwrap();
+    monitor.finish().unwrap();
+
+    let live = Table::read(dir.path(), "emergence.csv");
+    let golden = read("neox.json");
+    for (row, step) in ["0", "64", "300"].into_iter().enumerate() {
+        let expected = &golden["expected"][step];
+        let samples = expected["samples"].as_array().unwrap();
+        let now: Vec<Fractal> = samples.iter().map(published_fractal).collect();
+        let alpha0 = now.iter().map(|s| s.alpha0).sum::<f64>() / now.len() as f64;
+        assert_near("alpha0", live.number("alpha0", row), alpha0);
+        assert_near("width", live.number("width", row), value(&expected["width"]));
+        let stable = golden::fractal(&expected["whole"]["stable"]);
+        assert_near("alpha0_stable", live.number("alpha0_stable", row), stable.alpha0);
+        assert_near("width_stable", live.number("width_stable", row), stable.width);
+        let e_stable = value(&expected["E_stable_whole"]);
+        assert_near("E_stable", live.number("E_stable", row), e_stable);
+    }
+
+    // The same from the files, to the last digit.
+    let replayed = dir.path().join("replayed");
+    let files = ["neox-step0", "neox-step64", "neox-step300"];
+    let files = files.map(|name| path(&format!("{name}.safetensors")));
+    let checkpoints = neuromfa::source::Checkpoint::find(&files).unwrap();
+    Replay::new(&replayed).nodes(path("neox-nodes.json")).run(&checkpoints).unwrap();
+    let replayed = Table::read(&replayed, "emergence.csv");
+    assert_eq!(live.columns, replayed.columns);
+    for name in live.columns.iter().filter(|n| !n.ends_with("_ms") && *n != "wall_time") {
+        assert_eq!(live.column(name), replayed.column(name), "{name}");
+    }
+}
+
+#[test]
+fn every_type_and_layout_gives_what_its_file_gives() {
+    let draw: Draw = value(&read("neox-nodes.json"));
+    for kind in [Kind::Half, Kind::BFloat16, Kind::Double] {
+        let mut store = store_of("neox-step64.safetensors");
+        store.set_kind(kind);
+        let file = tempfile::Builder::new().suffix(".safetensors").tempfile().unwrap();
+        store.save(file.path()).unwrap();
+        let from_file = Safetensors::open(file.path()).unwrap();
+        let live = VarStoreWeights::new(&store);
+        let name = "gpt_neox.layers.0.attention.dense.weight";
+        let (a, b) = (live.tensor(name).unwrap(), from_file.tensor(name).unwrap());
+        assert_eq!(discriminant(&a.values()), discriminant(&b.values()), "stored type");
+        let (a, b) = (measure(&live, &draw, true), measure(&from_file, &draw, true));
+        assert_eq!(a.published.unwrap(), b.published.unwrap());
+        assert_eq!(a.stable, b.stable);
+    }
+    // Strides that are not row-major are read through a copy.
+    let store = VarStore::new(Device::Cpu);
+    let plain = Tensor::randn([40, 30], (Kind::Float, Device::Cpu)) * 0.05;
+    let strided = plain.transpose(0, 1).contiguous().transpose(0, 1);
+    assert!(!strided.is_contiguous());
+    let _ = store.root().sub("0").add("weight", strided, false);
+    let live = VarStoreWeights::new(&store);
+    let tensor = live.tensor("0.weight").unwrap();
+    let Values::F32(values) = tensor.values() else { panic!("f32 expected") };
+    assert_eq!(values, Vec::<f32>::try_from(plain.flatten(0, -1)).unwrap());
+}
+
+/// One large matrix whose weights all hold the step: a snapshot of mixed steps would show it.
+#[test]
+fn a_snapshot_never_mixes_two_steps() {
+    const STEPS: i64 = 40;
+    let dir = tempfile::tempdir().unwrap();
+    let store = VarStore::new(Device::Cpu);
+    let mut weights = store.root().sub("0").var("weight", &[512, 512], nn::Init::Const(0.5));
+    // All weights equal: one radius, 2, so no spectrum; the rows say so and the run goes on.
+    let mut monitor = Monitor::builder(dir.path())
+        .every(1)
+        .sampled(32, 1, 0)
+        .stable(false)
+        .attach(&store)
+        .unwrap();
+    let gradient = Tensor::ones([512, 512], (Kind::Float, Device::Cpu));
+    for step in 1..=STEPS {
+        // Half of the neurons at radius step + 2, half at twice that.
+        tch::no_grad(|| {
+            let _ = weights.fill_(1.0 / (step + 2) as f64);
+            let _ = weights.narrow(0, 0, 256).fill_(0.5 / (step + 2) as f64);
+        });
+        let _ = monitor.step(step as u64, &[]).unwrap();
+        // Poison: whatever still read live weights would see it.
+        tch::no_grad(|| {
+            let _ = weights.copy_(&(&gradient * f64::NAN));
+        });
+    }
+    monitor.finish().unwrap();
+    let rows = Table::read(dir.path(), "emergence.csv");
+    let status = rows.column("status");
+    assert_eq!(status[0], "degenerate");
+    for step in 1..=STEPS as usize {
+        assert_eq!(rows.column("radii")[step], "2", "step {step}: {}", status[step]);
+    }
+}
+
+#[test]
+fn training_is_the_same_with_and_without_the_monitor() {
+    let train = |monitored: bool| {
+        let dir = tempfile::tempdir().unwrap();
+        tch::manual_seed(3);
+        let store = VarStore::new(Device::Cpu);
+        let net = nn::seq()
+            .add(nn::linear(store.root() / 0, 32, 64, Default::default()))
+            .add_fn(|x| x.tanh())
+            .add(nn::linear(store.root() / 1, 64, 32, Default::default()));
+        let mut optimizer = nn::Adam::default().build(&store, 1e-2).unwrap();
+        let monitor = Monitor::builder(dir.path()).every(3);
+        let mut monitor = monitored.then(|| monitor.attach(&store).unwrap());
+        let mut losses = Vec::new();
+        for step in 1..=30 {
+            let x = Tensor::randn([16, 32], (Kind::Float, Device::Cpu));
+            let loss = x.apply(&net).mse_loss(&x.cumsum(1, Kind::Float), tch::Reduction::Mean);
+            optimizer.backward_step(&loss);
+            losses.push(loss.double_value(&[]).to_bits());
+            if let Some(monitor) = &mut monitor {
+                let _ = monitor.step(step, &[("loss", loss.double_value(&[]))]).unwrap();
+            }
+        }
+        losses
+    };
+    assert_eq!(train(true), train(false));
+}
