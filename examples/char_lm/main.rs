@@ -23,9 +23,7 @@ use text::Text;
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    if let Some(threads) = options.threads {
-        tch::set_num_threads(threads);
-    }
+    tch::set_num_threads(options.libtorch_threads());
     tch::manual_seed(options.seed as i64);
 
     let text = Text::read(options.text.as_deref(), options.context as usize)?;
