@@ -12,7 +12,7 @@ const RULE: [(&str, &[&str]); 10] = [
     ("record", &["analysis", "network", "mfa"]),
     ("pipeline", &["record", "stop", "analysis", "source", "network", "mfa", "error"]),
     ("monitor", &["pipeline", "record", "stop", "analysis", "source", "network", "mfa", "error"]),
-    ("replay", &["pipeline", "record", "source", "network", "mfa", "error"]),
+    ("replay", &["pipeline", "record", "analysis", "source", "network", "mfa", "error"]),
     ("report", &["record", "analysis", "network", "mfa"]),
 ];
 

@@ -15,7 +15,7 @@ use crate::source::{Block, Source, SourceError, Tensor};
 const BATCH_BYTES: usize = 256 << 20;
 
 /// Radius histograms of the whole network and of each sample: counts, not weights.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     pub(super) whole: Option<Histogram>,
     pub(super) samples: Vec<Histogram>,

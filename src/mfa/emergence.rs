@@ -5,12 +5,13 @@
 //! ```
 //!
 //! E has no value when alpha0 ≤ 0 at either end, when w(0) is 0, or when an input is not finite;
-//! [`NoEmergence`] says which. A width below 10⁻¹² is what rounding leaves of 0 and counts as 0.
+//! [`NoEmergence`] says which. A width below 10⁻⁹ is what rounding leaves of 0 and counts as 0.
 
 use serde::{Deserialize, Serialize};
 
-/// Widths below this are rounding errors of a width of 0.
-const ZERO_WIDTH: f64 = 1e-12;
+/// Widths below this are rounding errors of a width of 0. On the finest q grid (steps of 0.001 up
+/// to 20), differences of tau make 10⁻¹⁰ of them.
+const ZERO_WIDTH: f64 = 1e-9;
 
 /// The two numbers of a spectrum that emergence is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

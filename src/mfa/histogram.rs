@@ -187,7 +187,7 @@ pub fn count_edges(table: &RadiusTable, matrices: &[EdgeMatrix<'_>], rows: &mut 
             let first = tile * TILE;
             let mut count = |matrix: &EdgeMatrix<'_>| {
                 let last = (first + rows.len() / slots).min(matrix.layout.sources);
-                if first >= last {
+                if first >= last || matrix.layout.taps == 0 {
                     return 0;
                 }
                 let tile = Tile { table, slots, first, last, layout: matrix.layout };
@@ -462,6 +462,28 @@ mod tests {
     fn a_layout_beyond_the_values_is_refused() {
         let w = [0.0; 11];
         assert!(EdgeMatrix::new(Values::F32(&w), EdgeLayout::out_in(3, 4, 1)).is_none());
-        assert!(EdgeMatrix::new(Values::F32(&w), EdgeLayout::out_in(0, 4, 1)).is_some());
+    }
+
+    #[test]
+    fn a_layout_without_edges_counts_nothing() {
+        let method = Method::default();
+        let table = RadiusTable::new(&method);
+        let empty = [
+            EdgeLayout::out_in(0, 4, 1),
+            EdgeLayout::out_in(4, 0, 1),
+            EdgeLayout::out_in(4, 4, 0),
+            EdgeLayout::in_out(4, 0),
+            EdgeLayout::in_out(0, 4),
+        ];
+        for layout in empty {
+            let matrix = EdgeMatrix::new(Values::F32(&[]), layout).unwrap();
+            let mut histogram = Histogram::new(&method, 4);
+            assert_eq!(count_edges(&table, &[matrix], histogram.rows_mut(0..4)), 0);
+            let (sources, targets) = (0..layout.sources, 0..layout.targets);
+            let (sources, targets): (Vec<_>, Vec<_>) = (sources.collect(), targets.collect());
+            let rows = histogram.rows_mut(0..layout.sources);
+            assert_eq!(count_sampled_edges(&table, &matrix, &sources, &targets, rows), 0);
+            assert_eq!(histogram, Histogram::new(&method, 4), "{layout:?}");
+        }
     }
 }

@@ -32,7 +32,7 @@ pub enum Degenerate {
 }
 
 /// Largest number of neurons in a block: their running masses stay in the second-level cache.
-const BLOCK: usize = 512;
+const BLOCK: usize = 2048;
 
 /// Kept neurons of one mass T: a unit of work of the partition function.
 #[derive(Clone, Debug)]
@@ -46,8 +46,8 @@ pub(super) struct Block {
 pub struct BoxMasses<'a> {
     method: &'a Method,
     histogram: &'a Histogram,
-    order: Vec<u32>,      // kept neurons, ascending T
-    blocks: Vec<Block>,   // ascending T, each at most BLOCK neurons
+    order: Vec<u32>, // kept neurons, ascending T; where a T fills several blocks, by counters
+    blocks: Vec<Block>, // ascending T, each at most BLOCK neurons
     occupied: Vec<usize>, // slots ≥ 1 with an edge of a kept neuron, ascending
 }
 
@@ -70,6 +70,12 @@ impl<'a> BoxMasses<'a> {
             return Err(Degenerate::NoNeurons { min_edges });
         }
         kept.sort_unstable();
+        // Cut by what neurons count, not by their numbers, the blocks of one T hold the same in
+        // whatever order the neurons come. The largest radii tell most neurons apart.
+        let counters = |neuron: u32| histogram.row(neuron as usize)[1..].iter().rev();
+        for one_total in kept.chunk_by_mut(|a, b| a.0 == b.0).filter(|k| k.len() > BLOCK) {
+            one_total.sort_unstable_by(|a, b| counters(a.1).cmp(counters(b.1)));
+        }
         let mut used = vec![0u32; method.slots()];
         for &(_, neuron) in &kept {
             for (used, count) in used.iter_mut().zip(histogram.row(neuron as usize)) {

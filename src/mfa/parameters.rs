@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | `transfer` | inverse | weight to distance | inverse, coth, log |
 //! | `min_distance` | 1 | keep d > this | ≥ half a radius step, < `max_distance` |
-//! | `max_distance` | 150 | keep d ≤ this | finite |
+//! | `max_distance` | 150 | keep d ≤ this | at most 2³¹ radius steps |
 //! | `radius_step` | 1 | radius = d rounded half to even to this step | 1/m, m = 1 … 1000; at most 20 000 radii |
 //! | `min_edges` | 10 | keep a neuron with more kept edges than this | any |
 //! | `q_min`, `q_max` | -3, 3 | ends of the q grid | multiples of `q_step`, -20 ≤ `q_min` < 0 < `q_max` ≤ 20 |
@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::transfer::Transfer;
 
-const MAX_RADII: i64 = 20_000;
+const MAX_RADII: u32 = 20_000;
+const MAX_STEPS: f64 = (1u32 << 31) as f64;
 const MAX_Q: f64 = 20.0;
 
 /// Parameters as a person gives them; see the module's table for defaults and ranges.
@@ -96,25 +97,27 @@ impl Parameters {
                 format!("give at least half a radius step ({least}), so that no radius is 0");
             return Err(refuse("min_distance", min, range));
         }
-        if !(max.is_finite() && max > min) {
-            let range = format!("give a finite number above min_distance ({min})");
+        let steps = |d: f64| (d * f64::from(per_unit)).round_ties_even();
+        if !(max > min && steps(max) <= MAX_STEPS) {
+            let most = MAX_STEPS / f64::from(per_unit);
+            let range = format!("give a number above min_distance ({min}), at most {most}");
             return Err(refuse("max_distance", max, range));
         }
-        let scaled = |d: f64| (d * f64::from(per_unit)).round_ties_even();
-        if scaled(max) - scaled(min) >= MAX_RADII as f64 {
+        // The smallest distance in range has the first radius.
+        let first_radius = (steps(min.next_up()) as u32).max(1);
+        let last_radius = (steps(max) as u32).max(first_radius);
+        if last_radius - first_radius >= MAX_RADII {
             let range = format!(
                 "with radius_step {} that makes more than {MAX_RADII} radii: lower it, or take a coarser step",
                 self.radius_step
             );
             return Err(refuse("max_distance", max, range));
         }
-        let first_radius = (min * f64::from(per_unit)).next_up().round_ties_even() as u32;
-        let last_radius = scaled(max) as u32;
         Ok(Method {
             parameters: self.clone(),
             per_unit,
             first_radius,
-            last_radius: last_radius.max(first_radius),
+            last_radius,
             q: self.q_grid()?,
         })
     }
@@ -187,8 +190,9 @@ impl Method {
     pub fn slot_of_distance(&self, distance: f64) -> usize {
         let p = &self.parameters;
         if distance > p.min_distance && distance <= p.max_distance {
+            // Just above half a step, the product can round to the tie and the tie to 0.
             let steps = (distance * f64::from(self.per_unit)).round_ties_even() as u32;
-            (steps - self.first_radius) as usize + 1
+            (steps.max(self.first_radius) - self.first_radius) as usize + 1
         } else {
             0
         }
@@ -238,7 +242,27 @@ mod tests {
         };
         let method = p.check().unwrap();
         assert_eq!(method.radii(), 901);
-        assert_eq!(method.radius(method.slot_of_distance(3.14159)), 3.14);
+        assert_eq!(method.radius(method.slot_of_distance(2.71499)), 2.71);
+    }
+
+    /// Where `min_distance` lies on a tie, the smallest distances above it may round to the tie.
+    #[test]
+    fn the_smallest_distance_in_range_has_the_first_radius() {
+        for per_unit in 1..=1000 {
+            let step = 1.0 / f64::from(per_unit);
+            for tie in (0..40).map(|k| (f64::from(k) + 0.5) / f64::from(per_unit)) {
+                for min_distance in [tie.next_down(), tie, tie.next_up()] {
+                    let p = Parameters { radius_step: step, min_distance, ..Parameters::default() };
+                    let p = Parameters { max_distance: min_distance + 2.0, ..p };
+                    let Ok(method) = p.check() else {
+                        assert!(tie < step, "{p:?}");
+                        continue;
+                    };
+                    assert_eq!(method.slot_of_distance(min_distance.next_up()), 1, "{p:?}");
+                    assert_eq!(method.slot_of_distance(p.max_distance), method.radii(), "{p:?}");
+                }
+            }
+        }
     }
 
     #[test]
@@ -254,6 +278,7 @@ mod tests {
             ("max_distance", Parameters { max_distance: 1.0, ..base() }),
             ("max_distance", Parameters { max_distance: f64::INFINITY, ..base() }),
             ("max_distance", Parameters { radius_step: 0.001, ..base() }),
+            ("max_distance", Parameters { min_distance: 3e9, max_distance: 3.1e9, ..base() }),
             ("q_step", Parameters { q_step: 2.0, ..base() }),
             ("q_min", Parameters { q_min: 0.0, ..base() }),
             ("q_min", Parameters { q_min: -20.1, ..base() }),

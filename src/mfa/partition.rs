@@ -3,8 +3,8 @@
 //! N and T are small integers, so Z_q(r) = Σ_i N_i(r)^q T_i^(-q) is summed as
 //! Σ_T T^(-q) Σ_N c(T, r, N) N^q, where c counts the neurons of mass T with N_i(r) = N: one row of
 //! a table of powers per distinct N in place of one power per neuron. Counts do not depend on the
-//! order of the neurons and blocks are added in a fixed order, so the result is the same bits
-//! for any order of neurons of one mass and on any number of threads.
+//! order of the neurons, blocks are cut by what neurons count and added in a fixed order, so the
+//! result is the same bits for any order of the neurons and on any number of threads.
 
 use rayon::prelude::*;
 
@@ -187,6 +187,94 @@ impl<'a> Scratch<'a> {
                     *sum += neurons * power;
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mfa::{Histogram, Method, Parameters};
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    /// Neumaier's compensated sum.
+    fn sum(values: impl Iterator<Item = f64>) -> f64 {
+        let (sum, lost) = values.fold((0.0f64, 0.0), |(sum, lost), value| {
+            let next = sum + value;
+            let (large, small) = if sum.abs() >= value.abs() { (sum, value) } else { (value, sum) };
+            (next, lost + ((large - next) + small))
+        });
+        sum + lost
+    }
+
+    /// Neurons with up to `edges` edges, a third of them out of range or so.
+    fn histogram(method: &Method, neurons: usize, edges: usize, seed: u64) -> Histogram {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let neuron = |_| {
+            let (edges, near) = (rng.random_range(1..=edges), rng.random_range(0.5..100.0));
+            (0..edges).map(|_| near / rng.random_range(0.01..1.0)).collect::<Vec<f64>>()
+        };
+        Histogram::from_distances(method, &(0..neurons).map(neuron).collect::<Vec<_>>())
+    }
+
+    /// p_i(r) of each kept neuron, radius by radius.
+    fn box_masses(method: &Method, histogram: &Histogram) -> Vec<Vec<f64>> {
+        let rows = (0..histogram.neurons()).map(|neuron| &histogram.row(neuron)[1..]);
+        let kept: Vec<_> = rows.filter(|row| row.iter().sum::<u32>() > 10).collect();
+        let mass = |edges: &[u32]| f64::from(1 + edges.iter().sum::<u32>());
+        let at = |radius| kept.iter().map(|row| mass(&row[..radius]) / mass(row)).collect();
+        (1..=method.radii()).map(at).collect()
+    }
+
+    fn wide_q() -> Method {
+        Parameters { q_min: -20.0, q_max: 20.0, q_step: 0.5, ..Parameters::default() }
+            .check()
+            .unwrap()
+    }
+
+    #[test]
+    fn sums_agree_with_compensated_powers() {
+        for (method, neurons, edges) in [
+            (Method::default(), 40, 60),
+            (Method::default(), 3000, 30), // many neurons of one mass
+            (Method::default(), 700, 4000),
+            (wide_q(), 300, 500),
+        ] {
+            let histogram = histogram(&method, neurons, edges, 1);
+            let masses = BoxMasses::new(&method, &histogram).unwrap();
+            let mut table = PowerTable::new(method.q(), true);
+            table.reach(edges as u32 + 1);
+            let slots: Vec<usize> = (1..method.slots()).collect();
+            let sums = power_sums(&masses, &table, &slots);
+            for (j, p) in box_masses(&method, &histogram).iter().enumerate() {
+                assert_eq!(p.len(), masses.neurons());
+                for (k, &q) in method.q().iter().enumerate() {
+                    let (z, at) = (sum(p.iter().map(|p| p.powf(q))), sums.at(j));
+                    assert!((at[k] - z).abs() <= 1e-13 * z, "Z_{q}: {}, {z}", at[k]);
+                    // ln N - ln T cancels where p is near 1: the mean of ln p is held absolutely.
+                    let logs = sum(p.iter().map(|p| p.powf(q) * p.ln()));
+                    let error = at[method.q().len() + k] - logs;
+                    assert!(error.abs() <= 1e-13 * z, "ln p at q {q}: {error:e}");
+                }
+            }
+        }
+    }
+
+    /// Of one neuron, Σ p^1 is p itself.
+    #[test]
+    fn box_mass_grows_to_the_whole_at_the_largest_radius() {
+        let method = Method::default();
+        let one = method.q().iter().position(|q| *q == 1.0).unwrap();
+        for seed in 0..20 {
+            let histogram = histogram(&method, 1, 400, seed);
+            let Ok(masses) = BoxMasses::new(&method, &histogram) else { continue };
+            let mut table = PowerTable::new(method.q(), false);
+            table.reach(401);
+            let sums = power_sums(&masses, &table, masses.occupied_slots());
+            let p: Vec<f64> = (0..masses.radii().len()).map(|j| sums.at(j)[one]).collect();
+            assert!(p[0] > 0.0 && p.windows(2).all(|p| p[0] < p[1]), "{p:?}");
+            assert!((p[p.len() - 1] - 1.0).abs() <= f64::EPSILON);
         }
     }
 }

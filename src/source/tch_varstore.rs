@@ -132,3 +132,19 @@ fn own(tensor: &Torch, name: &str) -> Result<Tensor<'static>, SourceError> {
         Values::Bf16(v) => OwnedValues::from(v.to_vec()),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_gathered_as_their_elements_stand() {
+        let tensor = Torch::arange(2 * 3 * 4, (Kind::Float, Device::Cpu)).reshape([2, 3, 4]);
+        let blocks =
+            [Block { rows: &[1, 0], columns: &[2] }, Block { rows: &[0], columns: &[0, 1] }];
+        let gathered = gather_on_device(&tensor, &blocks).unwrap();
+        let expected = [20, 21, 22, 23, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7];
+        let Values::F32(values) = view(&gathered, "t").unwrap() else { panic!("f32 expected") };
+        assert_eq!(values, expected.map(|v| v as f32));
+    }
+}

@@ -1,0 +1,62 @@
+//! What a step of training waits for: `Monitor::step` where the schedule is not due and where it
+//! is, with the side thread idle before each call; and a due step to the end of its analysis.
+
+#[path = "gpt_neox/mod.rs"]
+mod gpt_neox;
+
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
+use gpt_neox::{Initialisation, weights};
+use neuromfa::{Monitor, MonitorBuilder};
+
+/// The time of `n` steps. The side thread is waited for after each, within the time or outside it.
+fn steps(monitor: &mut Monitor, n: u64, to_the_end: bool) -> Duration {
+    let mut total = Duration::ZERO;
+    for _ in 0..n {
+        let step = monitor.next_step();
+        let start = Instant::now();
+        let _ = monitor.step(step, &[("loss", 2.5), ("lr", 1e-3)]).unwrap();
+        let hook = start.elapsed();
+        monitor.flush().unwrap();
+        total += if to_the_end { start.elapsed() } else { hook };
+    }
+    total
+}
+
+fn benches(c: &mut Criterion) {
+    let small = Initialisation { blocks: 6, width: 128, seed: 0 };
+    let models = [("6 blocks of 128", small), ("160M", Initialisation::pythia_160m(0))];
+    type Configure = fn(MonitorBuilder) -> MonitorBuilder;
+    let networks: [(&str, Configure); 3] = [
+        ("sampled", |builder| builder.stable(false)),
+        ("sampled, stable whole", |builder| builder),
+        ("whole", |builder| builder.whole()),
+    ];
+    for (model, initialisation) in models {
+        let source = weights(&initialisation);
+        for (network, configure) in networks {
+            let mut group = c.benchmark_group(format!("hook, {model}, {network}"));
+            group.sampling_mode(SamplingMode::Flat);
+            for (name, every, to_the_end) in
+                [("not due", u64::MAX, false), ("due", 1, false), ("due, to the end", 1, true)]
+            {
+                let folder = tempfile::tempdir().unwrap();
+                let builder = configure(Monitor::builder(folder.path())).every(every).threads(2);
+                let mut monitor = builder.attach_source(source.clone()).unwrap();
+                group.bench_function(name, |b| {
+                    b.iter_custom(|n| steps(&mut monitor, n, to_the_end));
+                });
+                monitor.finish().unwrap();
+            }
+            group.finish();
+        }
+    }
+}
+
+criterion_group! {
+    name = hook;
+    config = gpt_neox::criterion();
+    targets = benches
+}
+criterion_main!(hook);
