@@ -22,9 +22,9 @@ demo: setup
 # nextest runs no documentation tests.
 test: setup
 	@if $(CARGO) nextest --version > /dev/null 2>&1; then \
-		set -x && $(CARGO) test --release --doc && $(CARGO) nextest run --release; \
+		set -x && $(CARGO) test --release --doc && $(CARGO) nextest run --release --no-fail-fast; \
 	else \
-		set -x && $(CARGO) test --release; \
+		set -x && $(CARGO) test --release --no-fail-fast; \
 	fi
 
 bench: setup

@@ -23,9 +23,7 @@ use text::Text;
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    if let Some(threads) = options.threads {
-        tch::set_num_threads(threads);
-    }
+    tch::set_num_threads(options.libtorch_threads());
     tch::manual_seed(options.seed as i64);
 
     let text = Text::read(options.text.as_deref(), options.context as usize)?;
@@ -80,10 +78,9 @@ fn main() -> Result<()> {
     }
     let seconds = started.elapsed().as_secs_f64();
     let held_out = tch::no_grad(|| held_out_loss(&model, &text, &options));
-    let summary = monitor.map(Monitor::finish).transpose()?;
-    println!("held-out loss {held_out:.4}; training took {seconds:.1} s");
-    if let Some(summary) = summary {
-        println!("{summary}");
+    println!("held-out loss {held_out:.4}; training took {seconds:.2} s");
+    if let Some(monitor) = monitor {
+        println!("{}", monitor.finish()?);
     }
     Ok(())
 }

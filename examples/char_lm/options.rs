@@ -1,6 +1,7 @@
 //! The command line. What is serialised says which run this is: a resumed run must repeat it.
 
 use std::path::PathBuf;
+use std::thread;
 
 use anyhow::{Result, bail, ensure};
 use clap::{Parser, ValueEnum};
@@ -57,7 +58,7 @@ pub struct Options {
     #[arg(long, default_value = "cpu", value_parser = device)]
     #[serde(skip)]
     pub device: Device,
-    /// Threads of libtorch [default: its own choice]
+    /// Threads of libtorch [default: one fewer than there are cores, at most 4]
     #[arg(long, value_parser = clap::value_parser!(i32).range(1..))]
     #[serde(skip)]
     pub threads: Option<i32>,
@@ -70,6 +71,13 @@ pub enum Switch {
 }
 
 impl Options {
+    /// libtorch's threads spin while they wait, so they slow down badly when other work (the
+    /// monitor's, for one) must share their cores; one core is left to it.
+    pub fn libtorch_threads(&self) -> i32 {
+        let cores = thread::available_parallelism().map_or(1, |cores| cores.get() as i32);
+        self.threads.unwrap_or((cores - 1).clamp(1, 4))
+    }
+
     /// The run directory that was named, or the first free one.
     pub fn run_directory(&self) -> PathBuf {
         let numbered = |n: u64| PathBuf::from(format!("runs/char_lm-{n}"));

@@ -263,9 +263,16 @@ impl Tile<'_> {
             for target in 0..targets {
                 let start = target * target_stride + self.first * taps;
                 let edges = &weights[start..start + run];
-                for (edges, row) in edges.chunks_exact(taps).zip(rows.chunks_exact_mut(self.slots))
-                {
-                    not_finite += self.count_run(edges, row);
+                let rows = rows.chunks_exact_mut(self.slots);
+                if taps == 1 {
+                    for (weight, row) in edges.iter().zip(rows) {
+                        row[weight.slot(self.table)] += 1;
+                        not_finite += u64::from(!weight.finite());
+                    }
+                } else {
+                    for (edges, row) in edges.chunks_exact(taps).zip(rows) {
+                        not_finite += self.count_run(edges, row);
+                    }
                 }
             }
         } else {

@@ -242,7 +242,7 @@ mod tests {
         };
         let method = p.check().unwrap();
         assert_eq!(method.radii(), 901);
-        assert_eq!(method.radius(method.slot_of_distance(3.4567)), 3.46);
+        assert_eq!(method.radius(method.slot_of_distance(2.71499)), 2.71);
     }
 
     /// Where `min_distance` lies on a tie, the smallest distances above it may round to the tie.

@@ -6,6 +6,7 @@
 //! order of the neurons, blocks are cut by what neurons count and added in a fixed order, so the
 //! result is the same bits for any order of the neurons and on any number of threads.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::mass::{Block, BoxMasses};
@@ -13,31 +14,38 @@ use super::mass::{Block, BoxMasses};
 /// Blocks of at least this many neurons together make one task.
 const TASK: usize = 2048;
 
+/// Columns that are summed together, in registers.
+const LANES: usize = 8;
+
 /// n^q for n = 1 … largest mass and each q; with `logs`, n^q ln n beside it.
 #[derive(Clone, Debug)]
 pub(super) struct PowerTable {
     q: Vec<f64>,
     logs: bool,
-    powers: Vec<f64>, // row n - 1: n^q for each q, then n^q ln n for each q
+    lanes: usize,              // of one row
+    powers: Vec<[f64; LANES]>, // row n - 1: n^q for each q, n^q ln n for each q, zeros to the end
 }
 
 impl PowerTable {
     pub(super) fn new(q: &[f64], logs: bool) -> Self {
-        Self { q: q.to_vec(), logs, powers: Vec::new() }
+        let columns = q.len() * if logs { 2 } else { 1 };
+        Self { q: q.to_vec(), logs, lanes: columns.div_ceil(LANES), powers: Vec::new() }
     }
 
     /// Makes the table reach up to mass `largest`.
     pub(super) fn reach(&mut self, largest: u32) {
-        for n in self.reached() + 1..=largest {
+        let reached = self.powers.len() / self.lanes;
+        for n in reached as u32 + 1..=largest {
             let n = f64::from(n);
-            let first = self.powers.len();
-            self.powers.extend(self.q.iter().map(|q| n.powf(*q)));
-            if self.logs {
-                let ln = n.ln();
-                self.powers.extend_from_within(first..);
-                let logs = first + self.q.len();
-                self.powers[logs..].iter_mut().for_each(|p| *p *= ln);
+            let mut row = vec![[0.0; LANES]; self.lanes];
+            let (powers, logs) = row.as_flattened_mut().split_at_mut(self.q.len());
+            for (power, q) in powers.iter_mut().zip(&self.q) {
+                *power = n.powf(*q);
             }
+            if self.logs {
+                logs.iter_mut().zip(powers).for_each(|(log, power)| *log = *power * n.ln());
+            }
+            self.powers.extend(row);
         }
     }
 
@@ -46,16 +54,25 @@ impl PowerTable {
         self.q.len()
     }
 
-    fn reached(&self) -> u32 {
-        (self.powers.len() / self.columns()) as u32
-    }
-
     fn columns(&self) -> usize {
         self.q.len() * if self.logs { 2 } else { 1 }
     }
+}
 
-    fn row(&self, n: usize) -> &[f64] {
-        &self.powers[(n - 1) * self.columns()..n * self.columns()]
+/// Σ c · row(n) over the pairs (n, c). Each column is summed in the order of the pairs, so the
+/// result is the same bits whatever the processor's vectors.
+#[multiversion(targets = "simd")]
+fn weighted_rows(found: &[(u32, u32)], powers: &[[f64; LANES]], out: &mut [[f64; LANES]]) {
+    let lanes = out.len();
+    for (lane, out) in out.iter_mut().enumerate() {
+        let mut sum = [0.0; LANES];
+        for &(n, neurons) in found {
+            let row = &powers[(n as usize - 1) * lanes + lane];
+            for (sum, power) in sum.iter_mut().zip(row) {
+                *sum += f64::from(neurons) * power;
+            }
+        }
+        *out = sum;
     }
 }
 
@@ -115,7 +132,8 @@ struct Scratch<'a> {
     rows: Vec<&'a [u32]>,    // histogram rows of the block's neurons
     mass: Vec<u32>,          // N_i at the current radius
     neurons_of: Vec<u32>,    // how many neurons have mass N; all 0 between radii
-    raw: Vec<f64>,           // Σ_N c(N) N^q
+    found: Vec<(u32, u32)>,  // masses N at the current radius, ascending, and how many neurons
+    raw: Vec<[f64; LANES]>,  // Σ_N c(N) N^q, in the columns of the table
     inverse_power: Vec<f64>, // T^-q
 }
 
@@ -126,7 +144,8 @@ impl<'a> Scratch<'a> {
             rows: Vec::new(),
             mass: Vec::new(),
             neurons_of: vec![0; largest + 1],
-            raw: vec![0.0; table.columns()],
+            found: Vec::new(),
+            raw: vec![[0.0; LANES]; table.lanes],
             inverse_power: Vec::new(),
         }
     }
@@ -151,8 +170,9 @@ impl<'a> Scratch<'a> {
         for (&slot, sums) in slots.iter().zip(sums.chunks_exact_mut(table.columns())) {
             self.advance(next_slot..slot + 1);
             next_slot = slot + 1;
-            self.raw_sums(table);
-            let (powers, logs) = self.raw.split_at(table.q.len());
+            self.find_masses();
+            weighted_rows(&self.found, &table.powers, &mut self.raw);
+            let (powers, logs) = self.raw.as_flattened().split_at(table.q.len());
             let (sum, log_sum) = sums.split_at_mut(table.q.len());
             for ((sum, power), t) in sum.iter_mut().zip(powers).zip(&self.inverse_power) {
                 *sum += t * power;
@@ -171,21 +191,19 @@ impl<'a> Scratch<'a> {
         }
     }
 
-    fn raw_sums(&mut self, table: &PowerTable) {
+    /// Counts the neurons of each mass at the current radius.
+    fn find_masses(&mut self) {
         let (mut low, mut high) = (u32::MAX, 0);
         for &mass in &self.mass {
             self.neurons_of[mass as usize] += 1;
             low = low.min(mass);
             high = high.max(mass);
         }
-        self.raw.fill(0.0);
-        for n in low as usize..=high as usize {
-            let neurons = std::mem::take(&mut self.neurons_of[n]);
+        self.found.clear();
+        for n in low..=high {
+            let neurons = std::mem::take(&mut self.neurons_of[n as usize]);
             if neurons > 0 {
-                let neurons = f64::from(neurons);
-                for (sum, power) in self.raw.iter_mut().zip(table.row(n)) {
-                    *sum += neurons * power;
-                }
+                self.found.push((n, neurons));
             }
         }
     }

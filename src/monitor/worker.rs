@@ -127,6 +127,7 @@ struct Side {
 
 impl Side {
     fn run(&mut self, inbox: &Receiver<Message>) {
+        yield_to_training();
         // Analysis runs on this thread alone: the others belong to training.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
         if let Err(e) = pool {
@@ -201,6 +202,17 @@ impl Side {
             analysed: self.analysed,
         };
         self.guarded(|pipeline| pipeline.finish(ending.last_step, ending.stopped_step, cost))
+    }
+}
+
+/// Gives this thread the lowest priority. libtorch's OpenMP threads spin while they wait for each
+/// other: on a machine whose cores they fill, one thread beside them at their own priority slows
+/// training several times over. With a core to spare it makes no difference.
+fn yield_to_training() {
+    // Linux takes a thread's number where it says process; elsewhere this would be the program.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19) {
+        tracing::debug!("the side thread keeps its priority: {error}");
     }
 }
 
