@@ -59,7 +59,6 @@ impl Plan {
         snapshot: &mut Snapshot,
     ) -> Result<(), SourceError> {
         snapshot.not_finite = 0;
-        snapshot.whole.iter_mut().chain(&mut snapshot.samples).for_each(Histogram::clear);
         let (mut first, mut bytes) = (0, 0);
         let mut read = Vec::new();
         for (k, layer) in self.sources.iter().enumerate() {
@@ -142,35 +141,45 @@ impl Plan {
         histogram: &mut Histogram,
     ) -> Result<u64, SourceError> {
         let drawn = &layer.drawn[sample];
+        let rows = histogram.rows_mut(drawn.rows.clone());
+        rows.fill(0);
         let mut not_finite = 0;
         for (tensor, read) in layer.tensors.iter().zip(tensors) {
             let targets = &tensor.targets[sample];
-            let rows = histogram.rows_mut(drawn.rows.clone());
             not_finite += match read {
                 Read::All(_) => {
                     let matrix = matrix(tensor, read)?;
                     count_sampled_edges(&self.table, &matrix, &drawn.neurons, targets, rows)
                 }
                 Read::Drawn(values) => {
-                    let earlier = layer.drawn[..sample].iter().zip(&tensor.targets);
-                    let taps = tensor.layout.taps;
-                    let start = earlier.map(|(d, t)| d.neurons.len() * t.len() * taps).sum();
-                    let layout = match tensor.connection.orientation {
-                        Orientation::OutIn => {
-                            EdgeLayout::out_in(targets.len(), drawn.neurons.len(), taps)
-                        }
-                        Orientation::InOut => {
-                            EdgeLayout::in_out(drawn.neurons.len(), targets.len())
-                        }
-                    };
-                    let block = EdgeMatrix::new(values.values().from(start), layout);
-                    let block = block.ok_or_else(|| changed(tensor, values))?;
-                    count_edges(&self.table, &[block], rows)
+                    let (from, to) = (drawn.neurons.len(), targets.len());
+                    let block = drawn_block(layer, tensor, values, sample, from, to)?;
+                    let all = |n| (0..n).collect::<Vec<usize>>();
+                    count_sampled_edges(&self.table, &block, &all(from), &all(to), rows)
                 }
             };
         }
         Ok(not_finite)
     }
+}
+
+/// The edges of one sample among the gathered blocks of a tensor.
+fn drawn_block<'a>(
+    layer: &SourceLayer,
+    tensor: &TensorPlan,
+    values: &'a Tensor<'_>,
+    sample: usize,
+    sources: usize,
+    targets: usize,
+) -> Result<EdgeMatrix<'a>, SourceError> {
+    let taps = tensor.layout.taps;
+    let earlier = layer.drawn[..sample].iter().zip(&tensor.targets);
+    let start = earlier.map(|(d, t)| d.neurons.len() * t.len() * taps).sum();
+    let layout = match tensor.connection.orientation {
+        Orientation::OutIn => EdgeLayout::out_in(targets, sources, taps),
+        Orientation::InOut => EdgeLayout::in_out(sources, targets),
+    };
+    EdgeMatrix::new(values.values().from(start), layout).ok_or_else(|| changed(tensor, values))
 }
 
 fn matrix<'a>(tensor: &TensorPlan, read: &'a Read<'_>) -> Result<EdgeMatrix<'a>, SourceError> {

@@ -142,11 +142,6 @@ impl Histogram {
         histogram
     }
 
-    /// Sets all counts to 0; keeps the memory.
-    pub fn clear(&mut self) {
-        self.counts.fill(0);
-    }
-
     /// Number of source neurons.
     pub fn neurons(&self) -> usize {
         self.counts.len() / self.slots
@@ -174,17 +169,19 @@ impl Histogram {
     }
 }
 
-/// Adds all edges of the matrices, which share their source neurons, to those neurons' rows (as
-/// [`Histogram::rows_mut`] gives them). Returns the number of weights that are not finite; they
-/// are counted as left out.
+/// Counts all edges of the matrices, which share their source neurons, into those neurons' rows
+/// (as [`Histogram::rows_mut`] gives them), and replaces what the rows held. Returns the number of
+/// weights that are not finite; they are counted as left out.
 ///
-/// Rows beyond a matrix's sources are left alone, and so are sources beyond the rows.
+/// Rows beyond a matrix's sources count none of its edges; sources beyond the rows are left alone.
 pub fn count_edges(table: &RadiusTable, matrices: &[EdgeMatrix<'_>], rows: &mut [u32]) -> u64 {
     let slots = table.method().slots();
     rows.par_chunks_mut(TILE * slots)
         .enumerate()
         .map(|(tile, rows)| {
             let first = tile * TILE;
+            // Here, not for all rows before: so they are in the cache when they are counted into.
+            rows.fill(0);
             let mut count = |matrix: &EdgeMatrix<'_>| {
                 let last = (first + rows.len() / slots).min(matrix.layout.sources);
                 if first >= last || matrix.layout.taps == 0 {

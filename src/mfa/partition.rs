@@ -14,6 +14,9 @@ use super::mass::{Block, BoxMasses};
 /// Blocks of at least this many neurons together make one task.
 const TASK: usize = 2048;
 
+/// Radii that are taken together, so that a neuron's counters are read a cache line at a time.
+const RADII: usize = 16;
+
 /// Columns that are summed together, in registers.
 const LANES: usize = 8;
 
@@ -130,9 +133,10 @@ fn tasks(blocks: &[Block]) -> Vec<&[Block]> {
 
 struct Scratch<'a> {
     rows: Vec<&'a [u32]>,    // histogram rows of the block's neurons
-    mass: Vec<u32>,          // N_i at the current radius
+    mass: Vec<u32>,          // N_i at some radii: a run of the block's neurons for each
+    reached: Vec<u32>,       // N_i at the last radius so far
     neurons_of: Vec<u32>,    // how many neurons have mass N; all 0 between radii
-    found: Vec<(u32, u32)>,  // masses N at the current radius, ascending, and how many neurons
+    found: Vec<(u32, u32)>,  // masses N at one radius, ascending, and how many neurons have them
     raw: Vec<[f64; LANES]>,  // Σ_N c(N) N^q, in the columns of the table
     inverse_power: Vec<f64>, // T^-q
 }
@@ -143,6 +147,7 @@ impl<'a> Scratch<'a> {
         Self {
             rows: Vec::new(),
             mass: Vec::new(),
+            reached: Vec::new(),
             neurons_of: vec![0; largest + 1],
             found: Vec::new(),
             raw: vec![[0.0; LANES]; table.lanes],
@@ -150,6 +155,8 @@ impl<'a> Scratch<'a> {
         }
     }
 
+    /// Adds the neurons of a block to the sums. `slots` holds every slot that one of them has an
+    /// edge in.
     fn add_block(
         &mut self,
         masses: &BoxMasses<'a>,
@@ -160,41 +167,39 @@ impl<'a> Scratch<'a> {
     ) {
         self.rows.clear();
         self.rows.extend(masses.rows(block));
-        self.mass.clear();
-        self.mass.resize(self.rows.len(), 1);
+        self.reached.clear();
+        self.reached.resize(self.rows.len(), 1);
         self.inverse_power.clear();
         let total = f64::from(block.total);
         self.inverse_power.extend(table.q.iter().map(|q| total.powf(-q)));
-        let ln_total = total.ln();
-        let mut next_slot = 1;
-        for (&slot, sums) in slots.iter().zip(sums.chunks_exact_mut(table.columns())) {
-            self.advance(next_slot..slot + 1);
-            next_slot = slot + 1;
-            self.find_masses();
-            weighted_rows(&self.found, &table.powers, &mut self.raw);
-            let (powers, logs) = self.raw.as_flattened().split_at(table.q.len());
-            let (sum, log_sum) = sums.split_at_mut(table.q.len());
-            for ((sum, power), t) in sum.iter_mut().zip(powers).zip(&self.inverse_power) {
-                *sum += t * power;
-            }
-            // p^q ln p = T^-q (N^q ln N - ln T · N^q)
-            for (k, (sum, log)) in log_sum.iter_mut().zip(logs).enumerate() {
-                *sum += self.inverse_power[k] * (log - ln_total * powers[k]);
+        let mut sums = sums.chunks_exact_mut(table.columns());
+        for slots in slots.chunks(RADII) {
+            self.advance(slots);
+            for (radius, sums) in (0..slots.len()).zip(&mut sums) {
+                self.find_masses(radius);
+                weighted_rows(&self.found, &table.powers, &mut self.raw);
+                self.add_raw(table, total.ln(), sums);
             }
         }
     }
 
-    /// Adds the edges of these slots to each neuron's mass.
-    fn advance(&mut self, slots: std::ops::Range<usize>) {
-        for (mass, row) in self.mass.iter_mut().zip(&self.rows) {
-            *mass += row[slots.clone()].iter().sum::<u32>();
+    /// Takes each neuron's mass on over these slots.
+    fn advance(&mut self, slots: &[usize]) {
+        let neurons = self.rows.len();
+        self.mass.resize(slots.len() * neurons, 0);
+        for (k, (reached, row)) in self.reached.iter_mut().zip(&self.rows).enumerate() {
+            for (mass, &slot) in self.mass[k..].iter_mut().step_by(neurons).zip(slots) {
+                *reached += row[slot];
+                *mass = *reached;
+            }
         }
     }
 
-    /// Counts the neurons of each mass at the current radius.
-    fn find_masses(&mut self) {
+    /// Counts the neurons of each mass at one of the radii.
+    fn find_masses(&mut self, radius: usize) {
+        let neurons = self.rows.len();
         let (mut low, mut high) = (u32::MAX, 0);
-        for &mass in &self.mass {
+        for &mass in &self.mass[radius * neurons..(radius + 1) * neurons] {
             self.neurons_of[mass as usize] += 1;
             low = low.min(mass);
             high = high.max(mass);
@@ -205,6 +210,18 @@ impl<'a> Scratch<'a> {
             if neurons > 0 {
                 self.found.push((n, neurons));
             }
+        }
+    }
+
+    fn add_raw(&self, table: &PowerTable, ln_total: f64, sums: &mut [f64]) {
+        let (powers, logs) = self.raw.as_flattened().split_at(table.q.len());
+        let (sum, log_sum) = sums.split_at_mut(table.q.len());
+        for ((sum, power), t) in sum.iter_mut().zip(powers).zip(&self.inverse_power) {
+            *sum += t * power;
+        }
+        // p^q ln p = T^-q (N^q ln N - ln T · N^q)
+        for (k, (sum, log)) in log_sum.iter_mut().zip(logs).enumerate() {
+            *sum += self.inverse_power[k] * (log - ln_total * powers[k]);
         }
     }
 }
