@@ -144,7 +144,7 @@ impl Replay {
         let follow = Follow { schedule: "checkpoints".into(), due: &due, log_first: true };
         let source = Safetensors::open(&first.path)?;
         let opened = open(&self.settings, follow, &source, &pool, step(first), self.listeners)?;
-        let Opened { mut pipeline, resumed_at } = opened;
+        let Opened { mut pipeline, resumed_at, .. } = opened;
         if resumed_at.is_none() && first.step > 0 && self.settings.baseline.is_none() {
             tracing::warn!(
                 "the first checkpoint is step {}: E compares against it, not against the \

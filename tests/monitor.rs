@@ -136,6 +136,8 @@ fn a_rule_on_what_is_not_computed_is_refused() {
     };
     let error = attach(StopRule::on("E_excess").max().into());
     assert!(error.to_string().contains("does not compute it; it computes alpha0, width, E,"));
+    let error = attach(StopRule::on("step").max().stopping_threshold(1e4).into());
+    assert!(error.to_string().contains("\"step\": this version does not compute it"), "{error}");
     assert!(attach(StopRule::on("e").into()).to_string().contains("\"E\""));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was written");
 }

@@ -42,7 +42,8 @@ pub enum Status {
     NoNeurons,
     /// The spectrum or E has no value for another reason, here or in the baseline.
     Degenerate,
-    /// The step was not analysed: the side thread was still at work (drop-newest policy).
+    /// The step was not analysed: the side thread was still at work (drop-newest policy), the
+    /// weights could not be read, or the row was lost when the run was interrupted.
     Dropped,
 }
 

@@ -151,8 +151,9 @@ impl MonitorBuilder {
         self
     }
 
-    /// Goes on with the run that the folder holds, where its files end
-    /// ([`Monitor::next_step`] says where). Starts anew when there is none.
+    /// Goes on with the run that the folder holds, where its files end: [`Monitor::next_step`]
+    /// says where, and [`Monitor::verdict`] whether the stop rule had ended it. Starts anew when
+    /// there is none.
     pub fn resume(mut self) -> Self {
         self.settings.start = Start::Resume(None);
         self

@@ -72,7 +72,8 @@ impl Monitor {
         let follow = Follow { schedule: text, due: &due, log_first: false };
         let first = Step::now(0, Vec::new());
         let opened = open(&settings, follow, source.as_ref(), &pool, first, listeners)?;
-        let Opened { pipeline, resumed_at } = opened;
+        let Opened { pipeline, resumed_at, last_step, stopped_step } = opened;
+        let stop = pipeline.stop().map(|stop| StopRecord::new(stop, stopped_step));
         Ok(Self {
             source,
             plan: Arc::clone(pipeline.plan()),
@@ -83,8 +84,8 @@ impl Monitor {
             worker: Some(Worker::spawn(pipeline)?),
             known_names: Vec::new(),
             next_step: resumed_at.unwrap_or(1),
-            last_step: resumed_at.and_then(|step| step.checked_sub(1)),
-            stop: None,
+            last_step,
+            stop,
             failed: None,
             started: Instant::now(),
             in_hook: Duration::ZERO,
@@ -132,12 +133,9 @@ impl Monitor {
             if let Some(why) = told.failure {
                 return self.failure(why);
             }
-            if let (Some(stop), None) = (told.stop, &self.stop) {
-                self.stop = Some(StopRecord {
-                    reason: stop.reason,
-                    measured_step: stop.measured_step,
-                    stopped_step: Some(step),
-                });
+            let known = self.stop.as_ref().is_some_and(|stop| stop.stopped_step.is_some());
+            if let (Some(stop), false) = (told.stop, known) {
+                self.stop = Some(StopRecord::new(&stop, Some(step)));
             }
         }
         let scalars = scalars.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
@@ -161,7 +159,9 @@ impl Monitor {
         }
     }
 
-    fn verdict(&self) -> Verdict {
+    /// What the last call said. Before the first call after a resume: whether the recorded run
+    /// was to stop, so that a loop that is started once more need not run a step to learn it.
+    pub fn verdict(&self) -> Verdict {
         Verdict { stop: self.stop.clone() }
     }
 

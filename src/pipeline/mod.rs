@@ -140,11 +140,7 @@ impl Pipeline {
         stopped_step: Option<u64>,
         cost: Cost,
     ) -> Result<Summary, Error> {
-        let stop = self.stop().map(|stop| StopRecord {
-            reason: stop.reason.clone(),
-            measured_step: stop.measured_step,
-            stopped_step,
-        });
+        let stop = self.stop().map(|stop| StopRecord::new(stop, stopped_step));
         let summary = self.tally.summary(self.recorder.folder(), last_step, stop, cost);
         self.recorder.write_summary(&summary)?;
         self.recorder.sync()?;

@@ -33,6 +33,10 @@ pub(crate) struct Opened {
     pub(crate) pipeline: Pipeline,
     /// The step at which a resumed run goes on; none for a new one.
     pub(crate) resumed_at: Option<u64>,
+    /// The last step that was reported before.
+    pub(crate) last_step: Option<u64>,
+    /// The step at which training was told to stop before.
+    pub(crate) stopped_step: Option<u64>,
 }
 
 /// Begins a run with the weights as they are at the step `first`, and records that step; or goes
@@ -104,7 +108,7 @@ pub(crate) fn open(
         pipeline.log(&first)?;
     }
     pipeline.record_measured(first, &measurement, snapshot_ms, start)?;
-    Ok(Opened { pipeline, resumed_at: None })
+    Ok(Opened { pipeline, resumed_at: None, last_step: None, stopped_step: None })
 }
 
 fn plan(
@@ -136,13 +140,16 @@ fn go_on(
             observe(rule, state, row.step, non_finite, &|name| row.value(name));
         }
     }
+    if let Some((_, state)) = &rule {
+        recorded.recorder.write_state(state)?;
+    }
     let mut pipeline = Pipeline {
         estimators: Estimators::new(&plan),
         plan: Arc::new(plan),
         baseline: recorded.baseline,
         recorder: recorded.recorder,
         rule,
-        unseen_checked: true,
+        unseen_checked: recorded.rows.len() > 1,
         listeners,
         tally,
     };
@@ -156,8 +163,15 @@ fn go_on(
         for step in (gap..next).filter(|&step| due(step)) {
             pipeline.drop_row(Step::now(step, Vec::new()), "lost when the run was interrupted")?;
         }
+        // No row of metrics.csv says later that these steps are due.
+        pipeline.sync()?;
     }
-    Ok(Opened { pipeline, resumed_at: Some(recorded.next_step) })
+    Ok(Opened {
+        pipeline,
+        resumed_at: Some(recorded.next_step),
+        last_step: recorded.last_step,
+        stopped_step: recorded.stopped_step,
+    })
 }
 
 /// The baseline of a checkpoint, or that of another run of the same configuration.

@@ -75,7 +75,8 @@ impl Settings {
         let Some(rule) = &self.stop_rule else { return Ok(()) };
         let computed = computed_quantities();
         rule.check(&computed)?;
-        let unknown = |name: &&str| COLUMNS.contains(name) && !computed.contains(name);
+        let column = |name: &&str| COLUMNS.contains(name) || ["step", "wall_time"].contains(name);
+        let unknown = |name: &&str| column(name) && !computed.contains(name);
         match rule.quantities().into_iter().find(unknown) {
             Some(name) => {
                 Err(Error::NotComputed { quantity: name.to_owned(), computed: computed.join(", ") })

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::mfa::Parameters;
 use crate::network::Network;
+use crate::stop::StopRule;
 
 /// Version of the run directory's layout.
 const SCHEMA: u32 = 1;
@@ -69,34 +70,82 @@ impl RunConfig {
         }
     }
 
-    /// The first place where a recorded configuration differs from this one, with both values;
-    /// the crate's version does not count.
-    pub(super) fn difference(&self, recorded: &Self) -> Option<(String, String, String)> {
-        let value = |config: &Self| {
-            let config = Self { neuromfa: String::new(), ..config.clone() };
-            serde_json::to_value(config).unwrap_or_default()
+    /// The first place where a recorded configuration differs from this one, with both values in
+    /// words; the crate's version does not count.
+    pub(super) fn difference(&self, recorded: &Self) -> Option<Difference> {
+        let comparable = |config: &Self| Self {
+            neuromfa: String::new(),
+            stop_rule: Value::from(sentence(&config.stop_rule)),
+            ..config.clone()
         };
-        first_difference("run.json", &value(recorded), &value(self))
+        difference("", &comparable(recorded), &comparable(self))
     }
 }
 
-fn first_difference(key: &str, a: &Value, b: &Value) -> Option<(String, String, String)> {
+/// Where two values differ, and both in words.
+pub(super) struct Difference {
+    pub(super) key: String,
+    pub(super) recorded: String,
+    pub(super) current: String,
+}
+
+/// The first place where two values differ as they stand in a JSON file.
+pub(super) fn difference<T: Serialize>(key: &str, recorded: &T, current: &T) -> Option<Difference> {
+    let json = |value: &T| serde_json::to_value(value).unwrap_or_default();
+    first_difference(key, &json(recorded), &json(current))
+}
+
+fn first_difference(key: &str, a: &Value, b: &Value) -> Option<Difference> {
     match (a, b) {
-        (Value::Object(a), Value::Object(b)) => {
-            let names = a.keys().chain(b.keys().filter(|k| !a.contains_key(*k)));
-            let null = Value::Null;
-            names.into_iter().find_map(|name| {
-                let (a, b) = (a.get(name).unwrap_or(&null), b.get(name).unwrap_or(&null));
-                first_difference(&format!("{key}: {name}"), a, b)
-            })
+        (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
+            let dot = if key.is_empty() { "" } else { "." };
+            let pairs = a.iter().zip(b.values());
+            pairs
+                .into_iter()
+                .find_map(|((name, a), b)| first_difference(&format!("{key}{dot}{name}"), a, b))
         }
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
             let pairs = a.iter().zip(b).enumerate();
-            pairs.into_iter().find_map(|(k, (a, b))| first_difference(&format!("{key}[{k}]"), a, b))
+            pairs.into_iter().find_map(|(k, (a, b))| {
+                let name = a.get("name").or_else(|| a.get("parameter")).and_then(Value::as_str);
+                let place = name.map_or(k.to_string(), str::to_owned);
+                first_difference(&format!("{key}[{place}]"), a, b)
+            })
         }
         (Value::Array(a), Value::Array(b)) => {
-            Some((key.to_owned(), format!("{} entries", a.len()), format!("{} entries", b.len())))
+            let entries = |list: &[Value]| format!("a list of {}", list.len());
+            Some(Difference { key: key.to_owned(), recorded: entries(a), current: entries(b) })
         }
-        _ => (a != b).then(|| (key.to_owned(), a.to_string(), b.to_string())),
+        _ => (a != b).then(|| Difference {
+            key: key.to_owned(),
+            recorded: words(a),
+            current: words(b),
+        }),
+    }
+}
+
+/// A stop rule as a person says it.
+fn sentence(rule: &Value) -> String {
+    StopRule::deserialize(rule).map_or_else(|_| words(rule), |rule| rule.to_string())
+}
+
+/// A value without JSON's marks: `drawn (neurons 64, samples 10, seed 0)`.
+fn words(value: &Value) -> String {
+    let list = |values: Vec<String>| values.join(", ");
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) => format!("({})", list(values.iter().map(words).collect())),
+        Value::Object(fields) => match fields.iter().next() {
+            // How serde writes one of several variants.
+            Some((variant, Value::Object(inner))) if fields.len() == 1 => {
+                let fields = inner.iter().map(|(name, value)| format!("{name} {}", words(value)));
+                format!("{variant} ({})", list(fields.collect()))
+            }
+            _ => list(
+                fields.iter().map(|(name, value)| format!("{name} {}", words(value))).collect(),
+            ),
+        },
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
 }

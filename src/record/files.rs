@@ -1,6 +1,7 @@
 //! Names of the files, and whole-file writing.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -27,9 +28,21 @@ pub const SUMMARY: &str = "summary.json";
 /// Locked by the process that writes the run.
 pub(super) const LOCK: &str = ".lock";
 
+/// A run's files, latest first: run.json is there before those above it, after those below it.
+const FILES: [&str; 8] = [SUMMARY, STATE, METRICS, EMERGENCE, SPECTRA, RUN, BASELINE, NODES];
+
 /// Whether the folder holds a run.
 pub fn holds_run(folder: &Path) -> bool {
     folder.join(RUN).is_file()
+}
+
+/// A file that a run begins with run.json, in a folder that has none.
+pub(super) fn without_run(folder: &Path) -> Option<PathBuf> {
+    if holds_run(folder) {
+        return None;
+    }
+    let mut later = FILES.iter().take_while(|name| **name != RUN).map(|name| folder.join(name));
+    later.find(|path| path.exists())
 }
 
 pub(super) fn write_error(path: &Path) -> impl Fn(std::io::Error) -> RecordError + '_ {
@@ -40,26 +53,79 @@ pub(super) fn read_error(path: &Path, why: impl ToString) -> RecordError {
     RecordError::Read { path: path.to_owned(), why: why.to_string() }
 }
 
-/// Replaces a file whole: a reader, or a crash, meets the old one or the new one.
+/// Replaces a file whole: a reader, a crash or a power loss meets the old one or the new one.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
+    write_and_rename(path, bytes, File::sync_data)
+}
+
+fn write_and_rename(
+    path: &Path,
+    bytes: &[u8],
+    sync: fn(&File) -> std::io::Result<()>,
+) -> Result<(), RecordError> {
     let fail = write_error(path);
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let mut file = std::fs::File::create(&beside).map_err(&fail)?;
+    let beside = beside(path);
+    let mut file = File::create(&beside).map_err(&fail)?;
     file.write_all(bytes).map_err(&fail)?;
-    file.sync_data().map_err(&fail)?;
+    sync(&file).map_err(&fail)?;
     std::fs::rename(&beside, path).map_err(&fail)
 }
 
+/// Where a file is written before it takes the place of the old one.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
+}
+
+/// Removes a file that may not be there.
+pub(super) fn remove(path: &Path) -> Result<(), RecordError> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(write_error(path)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the files of a run; other files of the folder stay. Interrupted, it leaves a run
+/// without rows, or what a run leaves that died before its run.json.
+pub(super) fn remove_run(folder: &Path) -> Result<(), RecordError> {
+    FILES.iter().try_for_each(|name| remove(&folder.join(name)))?;
+    remove_unfinished(folder)
+}
+
+/// Removes what a process left that died while it replaced a file.
+pub(super) fn remove_unfinished(folder: &Path) -> Result<(), RecordError> {
+    FILES.iter().try_for_each(|name| remove(&beside(&folder.join(name))))
+}
+
+/// Waits until the names of new files are on the disk, on systems that tell.
+pub(super) fn sync_names(folder: &Path) {
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}
+
 pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RecordError> {
+    replace(path, &json(path, value)?)
+}
+
+/// As [`write_json`], for a file that is written often and that a resume makes anew: it does not
+/// wait for the disk, so that a power loss may leave neither the old one nor the new one.
+pub(super) fn write_json_in_passing(
+    path: &Path,
+    value: &impl Serialize,
+) -> Result<(), RecordError> {
+    write_and_rename(path, &json(path, value)?, |_| Ok(()))
+}
+
+fn json(path: &Path, value: &impl Serialize) -> Result<Vec<u8>, RecordError> {
     let mut text = serde_json::to_vec_pretty(value)
         .map_err(|e| write_error(path)(std::io::Error::other(e)))?;
     text.push(b'\n');
-    replace(path, &text)
+    Ok(text)
 }
 
-pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, RecordError> {
-    let text = std::fs::read(path).map_err(|e| read_error(path, e))?;
-    serde_json::from_slice(&text).map_err(|e| read_error(path, e))
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
+    let text = std::fs::read(path).map_err(|e| e.to_string())?;
+    serde_json::from_slice(&text).map_err(|e| e.to_string())
 }

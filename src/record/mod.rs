@@ -27,7 +27,8 @@
 //!
 //! On opening, half lines go first; then step 30, which has no row in emergence.csv, is cut from
 //! the other two. All files end with step 29, and the run goes on with step 30. A resume at an
-//! earlier step (an older checkpoint, say) drops the rows from that step on in the same way.
+//! earlier step (an older checkpoint, say) drops the rows from that step on in the same way. The
+//! files are then those of a run that ended there: a metric that has no value left has no column.
 
 mod config;
 mod files;
@@ -78,8 +79,9 @@ pub enum RecordError {
     },
     /// Nothing to resume from.
     #[error(
-        "{} holds no run that could go on at step {step}: its baseline is not there. Start a new \
-         run, with the step-0 weights as its baseline file if you have them", path.display()
+        "{} holds no run that could go on at step {step}: what step 0 measured is not there. Begin \
+         a new run (without resume), with the weights of step 0 as its baseline file if you have \
+         them", path.display()
     )]
     NothingToResume {
         /// The folder.
@@ -87,25 +89,50 @@ pub enum RecordError {
         /// The step asked for.
         step: u64,
     },
+    /// A file with the name of one of a run's, without the run.json that would say of which.
+    #[error(
+        "{} is there without a run.json, so it may be another program's: name another folder, or \
+         put run.json back and go on with that run (resume), or replace it (overwrite)",
+        path.display()
+    )]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file without which a run cannot go on.
+    #[error(
+        "the run cannot go on without {}: {why}. Put it back from a copy, or begin a new run \
+         (in another folder, or overwrite)", path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
     /// Another process writes to the folder.
-    #[error("another process is writing to the run in {}", path.display())]
+    #[error(
+        "another process is writing to the run in {}: wait for its end, or name another folder",
+        path.display()
+    )]
     Locked {
         /// The folder.
         path: PathBuf,
     },
     /// The run was recorded with another model or configuration.
     #[error(
-        "the run in {} does not match at {key}: it has {recorded}, this program has {current}. \
-         Start a new run, or go on with the same model and configuration", path.display()
+        "the run in {} does not match: its {key} is {recorded}, that of this program is {current}. \
+         Go on with the same model and configuration, or begin a new run (in another folder, or \
+         overwrite)", path.display()
     )]
     Mismatch {
         /// The folder.
         path: PathBuf,
-        /// Where in run.json the two differ.
+        /// Where in run.json the two differ, or in nodes.json (`nodes`).
         key: String,
-        /// The recorded value.
+        /// The recorded value, in words.
         recorded: String,
-        /// The value of this program.
+        /// The value of this program, in words.
         current: String,
     },
     /// A name that cannot be a column.

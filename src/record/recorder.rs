@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::files::{
-    BASELINE, EMERGENCE, LOCK, METRICS, NODES, RUN, SPECTRA, STATE, SUMMARY, holds_run,
-    write_error, write_json,
+    BASELINE, EMERGENCE, LOCK, METRICS, NODES, RUN, SPECTRA, STATE, SUMMARY, holds_run, remove_run,
+    sync_names, without_run, write_error, write_json, write_json_in_passing,
 };
 use super::row::{COLUMNS, Row, SPECTRUM_COLUMNS, number, time};
 use super::table::Table;
@@ -50,8 +50,8 @@ impl Recorder {
     /// folder holds is removed first.
     ///
     /// # Errors
-    /// [`RecordError::Exists`] when the folder holds a run that is not to be replaced; or the
-    /// system refuses.
+    /// [`RecordError::Exists`] or [`RecordError::Unknown`] when the folder holds a run that is not
+    /// to be replaced, or files that seem to be of one; or the system refuses.
     pub fn create(
         folder: &Path,
         config: &RunConfig,
@@ -62,6 +62,9 @@ impl Recorder {
         let recorder = Self::lock(folder)?;
         if holds_run(folder) && !replace {
             return Err(RecordError::Exists { path: folder.to_owned() });
+        }
+        if let Some(path) = without_run(folder).filter(|_| !replace) {
+            return Err(RecordError::Unknown { path });
         }
         // Also what is left of a run that died before its run.json: there is nothing to keep.
         remove_run(folder)?;
@@ -121,7 +124,7 @@ impl Recorder {
     /// # Errors
     /// [`RecordError::Write`] when the system refuses.
     pub fn write_state(&self, state: &impl Serialize) -> Result<(), RecordError> {
-        write_json(&self.folder.join(STATE), state)
+        write_json_in_passing(&self.folder.join(STATE), state)
     }
 
     /// Replaces summary.json.
@@ -140,7 +143,9 @@ impl Recorder {
         [&self.metrics, &self.spectra, &self.emergence]
             .into_iter()
             .flatten()
-            .try_for_each(Table::sync)
+            .try_for_each(Table::sync)?;
+        sync_names(&self.folder);
+        Ok(())
     }
 }
 
@@ -172,22 +177,4 @@ fn table<'t>(
         }
     };
     Ok(table)
-}
-
-/// Removes the files of a run; other files of the folder stay.
-///
-/// # Errors
-/// [`RecordError::Write`] when the system refuses.
-pub(super) fn remove_run(folder: &Path) -> Result<(), RecordError> {
-    // run.json first: without it the folder holds no run, whatever happens next.
-    for name in [RUN, SUMMARY, STATE, SPECTRA, EMERGENCE, METRICS, BASELINE, NODES] {
-        let path = folder.join(name);
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(write_error(&path)(e));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }

@@ -2,12 +2,16 @@
 
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
+
+use super::config::{Difference, difference};
 use super::files::{
-    BASELINE, EMERGENCE, METRICS, NODES, RUN, SPECTRA, SUMMARY, holds_run, read_json,
+    BASELINE, EMERGENCE, METRICS, NODES, RUN, SPECTRA, SUMMARY, holds_run, read_json, remove,
+    remove_run, remove_unfinished,
 };
 use super::row::COLUMNS;
-use super::table::{Contents, Table};
-use super::{RecordError, Recorder, RunConfig};
+use super::table::{Contents, StoredRow, Table};
+use super::{RecordError, Recorder, RunConfig, Summary};
 use crate::analysis::{Baseline, Status};
 use crate::network::Draw;
 
@@ -23,6 +27,10 @@ pub struct Recorded {
     pub baseline: Baseline,
     /// The first step that is not in the files.
     pub next_step: u64,
+    /// The last step that was reported, or lost; none when only the first was measured.
+    pub last_step: Option<u64>,
+    /// The step at which training was told to stop, if the run had ended so.
+    pub stopped_step: Option<u64>,
     /// The analysed steps before it.
     pub rows: Vec<RecordedRow>,
     /// When the files end before the step at which the run goes on: the first step they lack.
@@ -53,7 +61,8 @@ impl RecordedRow {
 /// # Errors
 /// - [`RecordError::NothingToResume`] when `at` is beyond step 1 and there is no run;
 /// - [`RecordError::Mismatch`] when the run's configuration, or its nodes against `draw`, differ;
-/// - [`RecordError::Locked`], or the system refuses.
+/// - [`RecordError::Locked`], or a file cannot be read. Nothing has then been changed;
+/// - [`RecordError::Write`] when the system refuses.
 pub fn resume(
     folder: &Path,
     config: &RunConfig,
@@ -61,98 +70,142 @@ pub fn resume(
     at: Option<u64>,
     due: &dyn Fn(u64) -> bool,
 ) -> Result<Option<Recorded>, RecordError> {
-    let none = || match at {
-        Some(step) if step > 1 => {
-            Err(RecordError::NothingToResume { path: folder.to_owned(), step })
-        }
-        _ => Ok(None),
-    };
+    let nothing = |step| RecordError::NothingToResume { path: folder.to_owned(), step };
+    let beyond = at.filter(|&step| step > 1);
     if !holds_run(folder) {
-        return none();
+        return beyond.map_or(Ok(None), |step| Err(nothing(step)));
     }
     let mut recorder = Recorder::lock(folder)?;
-    let stored: Draw = read_json(&folder.join(NODES))?;
-    let mismatch = |(key, recorded, current)| RecordError::Mismatch {
-        path: folder.to_owned(),
-        key,
-        recorded,
-        current,
-    };
-    if let Some(difference) = config.difference(&read_json(&folder.join(RUN))?) {
-        return Err(mismatch(difference));
-    }
-    if draw.is_some_and(|draw| *draw != stored) {
-        let nodes = |whose: &str| format!("the neurons {whose}");
-        return Err(mismatch((NODES.to_owned(), nodes("recorded"), nodes("given"))));
-    }
-    let files = [METRICS, SPECTRA, EMERGENCE].map(|name| folder.join(name));
-    let read = |path: &std::path::PathBuf| {
-        if path.exists() { Contents::read(path) } else { Ok(Contents::none()) }
-    };
-    let [mut metrics, mut spectra, mut emergence] =
-        [read(&files[0])?, read(&files[1])?, read(&files[2])?];
+    let (stored, baseline) = read_same_run(folder, config, draw)?;
+    let mut tables = Tables::read(folder)?;
     let points = config.method.check().map_or(0, |method| method.q().len());
-    let complete = complete_before(&metrics, &spectra, &emergence, points, due);
+    let complete = tables.complete_before(points, due);
     let next_step = at.unwrap_or(complete);
-    for contents in [&mut metrics, &mut spectra, &mut emergence] {
-        contents.keep_before(next_step.min(complete));
+    if next_step >= complete && tables.last_step() > Some(complete) {
+        tracing::warn!(
+            "the files of the run in {} are whole only before step {complete}: what they hold \
+             from that step on is cut off",
+            folder.display()
+        );
     }
-    if emergence.rows.is_empty() {
-        drop(recorder);
-        super::recorder::remove_run(folder)?;
-        return none();
+    tables.keep_before(next_step.min(complete));
+    if tables.emergence.rows.is_empty() {
+        if let Some(step) = beyond {
+            return Err(nothing(step));
+        }
+        remove_run(folder)?;
+        return Ok(None);
     }
-    let open = |contents: &Contents, path| match contents.columns.is_empty() {
-        true => Ok(None),
-        false => Table::open(path, contents).map(Some),
-    };
-    recorder.metrics = open(&metrics, &files[0])?;
-    recorder.spectra = open(&spectra, &files[1])?;
-    recorder.emergence = open(&emergence, &files[2])?;
+    let summary = folder.join(SUMMARY);
+    let told = read_json::<Summary>(&summary).ok().and_then(|summary| summary.stop?.stopped_step);
     // The run is not at its end any more.
-    let _ = std::fs::remove_file(folder.join(SUMMARY));
+    remove(&summary)?;
+    remove_unfinished(folder)?;
+    tables.open(folder, &mut recorder)?;
+    let gap_from = (next_step > complete).then_some(complete);
     Ok(Some(Recorded {
         recorder,
         draw: stored,
-        baseline: read_json(&folder.join(BASELINE))?,
+        baseline,
         next_step,
-        rows: recorded_rows(&emergence),
-        gap_from: (next_step > complete).then_some(complete),
+        last_step: gap_from.map_or(tables.metrics.last_step(), |_| Some(next_step - 1)),
+        stopped_step: told.filter(|&step| step < next_step),
+        rows: recorded_rows(&tables.emergence),
+        gap_from,
     }))
 }
 
-/// The first step of which something is missing: a step is recorded in the order metrics, spectra,
-/// emergence.
-fn complete_before(
-    metrics: &Contents,
-    spectra: &Contents,
-    emergence: &Contents,
-    points: usize,
-    due: &dyn Fn(u64) -> bool,
-) -> u64 {
-    let mut complete = metrics.last_step().unwrap_or(0).saturating_add(1);
-    let alpha0 = emergence.column(COLUMNS[0]);
-    let has_spectrum =
-        |row: &super::table::StoredRow| alpha0.is_some_and(|column| !row.cells[column].is_empty());
-    let mut stored = spectra.rows.iter().peekable();
-    for row in &emergence.rows {
-        let mut found = 0;
-        while stored.next_if(|point| point.step <= row.step).is_some_and(|p| p.step <= row.step) {
-            found += 1;
+/// The neurons and the baseline of a run, after its configuration was found to be the same.
+fn read_same_run(
+    folder: &Path,
+    config: &RunConfig,
+    draw: Option<&Draw>,
+) -> Result<(Draw, Baseline), RecordError> {
+    let stored: Draw = needed(folder, NODES)?;
+    let nodes = || draw.and_then(|draw| difference("nodes", &stored, draw));
+    match config.difference(&needed(folder, RUN)?).or_else(nodes) {
+        Some(Difference { key, recorded, current }) => {
+            Err(RecordError::Mismatch { path: folder.to_owned(), key, recorded, current })
         }
-        if found != if has_spectrum(row) { points } else { 0 } {
-            complete = complete.min(row.step);
-            break;
-        }
+        None => Ok((stored, needed(folder, BASELINE)?)),
     }
-    let analysed = |step: u64| emergence.rows.binary_search_by_key(&step, |row| row.step).is_ok();
-    let lost = metrics.rows.iter().find(|row| due(row.step) && !analysed(row.step));
-    lost.map_or(complete, |row| complete.min(row.step))
+}
+
+fn needed<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T, RecordError> {
+    let path = folder.join(name);
+    read_json(&path).map_err(|why| RecordError::Damaged { path, why })
+}
+
+/// What the three tables hold.
+struct Tables {
+    metrics: Contents,
+    spectra: Contents,
+    emergence: Contents,
+}
+
+impl Tables {
+    fn read(folder: &Path) -> Result<Self, RecordError> {
+        let read = |name| match folder.join(name) {
+            path if path.exists() => Contents::read(&path),
+            _ => Ok(Contents::none()),
+        };
+        Ok(Self { metrics: read(METRICS)?, spectra: read(SPECTRA)?, emergence: read(EMERGENCE)? })
+    }
+
+    /// The first step of which something is missing: a step is recorded in the order metrics,
+    /// spectra, emergence. An analysed step has `points` rows in spectra.csv.
+    fn complete_before(&self, points: usize, due: &dyn Fn(u64) -> bool) -> u64 {
+        let Self { metrics, spectra, emergence } = self;
+        // The first step is measured on attaching, and need not be logged.
+        let first = emergence.rows.first().map(|row| row.step);
+        let mut complete = metrics.last_step().max(first).map_or(0, |last| last.saturating_add(1));
+        let alpha0 = emergence.column(COLUMNS[0]);
+        let has_spectrum =
+            |row: &StoredRow| alpha0.is_some_and(|column| !row.cells[column].is_empty());
+        let mut stored = spectra.rows.iter().peekable();
+        for row in &emergence.rows {
+            let mut found = 0;
+            while stored.next_if(|point| point.step <= row.step).is_some() {
+                found += 1;
+            }
+            if found != if has_spectrum(row) { points } else { 0 } {
+                complete = complete.min(row.step);
+                break;
+            }
+        }
+        let analysed =
+            |step: u64| emergence.rows.binary_search_by_key(&step, |row| row.step).is_ok();
+        let lost = metrics.rows.iter().find(|row| due(row.step) && !analysed(row.step));
+        lost.map_or(complete, |row| complete.min(row.step))
+    }
+
+    fn last_step(&self) -> Option<u64> {
+        let Self { metrics, spectra, emergence } = self;
+        metrics.last_step().max(spectra.last_step()).max(emergence.last_step())
+    }
+
+    /// Keeps the rows before `step`, and the columns that a run which ended there would have.
+    fn keep_before(&mut self, step: u64) {
+        for contents in [&mut self.metrics, &mut self.spectra, &mut self.emergence] {
+            contents.keep_before(step);
+        }
+        self.metrics.drop_unused_columns(&[]);
+        self.emergence.drop_unused_columns(&COLUMNS);
+    }
+
+    /// Cuts the files to what is kept of them. metrics.csv comes first: should this be
+    /// interrupted, the other two are cut by it the next time.
+    fn open(&self, folder: &Path, recorder: &mut Recorder) -> Result<(), RecordError> {
+        recorder.metrics = Table::open(&folder.join(METRICS), &self.metrics)?;
+        recorder.spectra = Table::open(&folder.join(SPECTRA), &self.spectra)?;
+        recorder.emergence = Table::open(&folder.join(EMERGENCE), &self.emergence)?;
+        Ok(())
+    }
 }
 
 fn recorded_rows(emergence: &Contents) -> Vec<RecordedRow> {
     let status = emergence.column("status");
-    let row = |row: &super::table::StoredRow| RecordedRow {
+    let row = |row: &StoredRow| RecordedRow {
         step: row.step,
         status: status.map_or(Status::Degenerate, |k| Status::read(&row.cells[k])),
         values: emergence

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::stop::Stop;
+
 /// The value of a quantity at a step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Best {
@@ -48,6 +50,14 @@ pub struct StopRecord {
     pub stopped_step: Option<u64>,
 }
 
+impl StopRecord {
+    /// A verdict, and the step at which training was told.
+    pub(crate) fn new(stop: &Stop, stopped_step: Option<u64>) -> Self {
+        let Stop { reason, measured_step, .. } = stop.clone();
+        Self { reason, measured_step, stopped_step }
+    }
+}
+
 /// The end of a run. `Display` gives the closing lines.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -58,7 +68,7 @@ pub struct Summary {
     pub last_step: Option<u64>,
     /// Rows in emergence.csv.
     pub rows: u64,
-    /// Rows that were dropped because the side thread was busy.
+    /// Rows of steps that were due and not analysed.
     pub dropped: u64,
     /// Rows whose status is neither ok nor dropped.
     pub without_value: u64,

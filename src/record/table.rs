@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::RecordError;
-use super::files::{read_error, replace, write_error};
+use super::files::{read_error, remove, replace, write_error};
 
 /// A row's fields as text.
 pub type Cells = Vec<String>;
@@ -22,7 +22,8 @@ pub(super) struct Table {
 pub(super) struct Contents {
     pub(super) columns: Vec<String>,
     pub(super) rows: Vec<StoredRow>,
-    end: u64, // where the last whole row ends
+    end: u64,       // where the last whole row ends
+    reshaped: bool, // columns were taken out: the file's text is not that of the rows
 }
 
 pub(super) struct StoredRow {
@@ -40,11 +41,22 @@ impl Table {
         Ok(Self { path: path.to_owned(), file: appender(path)?, columns })
     }
 
-    /// Opens an existing file for appending and cuts it to what `contents` kept of it.
-    pub(super) fn open(path: &Path, contents: &Contents) -> Result<Self, RecordError> {
+    /// Cuts a file to what `contents` kept of it and opens it for appending. Without rows it is
+    /// removed: its first row makes it anew.
+    pub(super) fn open(path: &Path, contents: &Contents) -> Result<Option<Self>, RecordError> {
+        if contents.rows.is_empty() {
+            return remove(path).map(|()| None);
+        }
+        if contents.reshaped {
+            let rows = contents.rows.iter().map(|row| &row.cells);
+            let all: Vec<&Cells> = std::iter::once(&contents.columns).chain(rows).collect();
+            replace(path, &lines(&all))?;
+        }
         let file = appender(path)?;
-        file.set_len(contents.end).map_err(write_error(path))?;
-        Ok(Self { path: path.to_owned(), file, columns: contents.columns.clone() })
+        if !contents.reshaped {
+            file.set_len(contents.end).map_err(write_error(path))?;
+        }
+        Ok(Some(Self { path: path.to_owned(), file, columns: contents.columns.clone() }))
     }
 
     pub(super) fn columns(&self) -> &[String] {
@@ -98,12 +110,12 @@ fn lines(rows: &[&Cells]) -> Vec<u8> {
 impl Contents {
     /// What an absent file holds.
     pub(super) fn none() -> Self {
-        Self { columns: Vec::new(), rows: Vec::new(), end: 0 }
+        Self { columns: Vec::new(), rows: Vec::new(), end: 0, reshaped: false }
     }
 
     /// Reads the whole rows of a file; what follows the first row that is cut short or is no row
-    /// (a file system's zeros after a crash, say) is not kept. Without a whole header there are
-    /// no columns.
+    /// (a file system's zeros after a power loss, say) is not kept. Without a whole header there
+    /// are no columns.
     pub(super) fn read(path: &Path) -> Result<Self, RecordError> {
         let mut bytes = Vec::new();
         File::open(path)
@@ -118,11 +130,17 @@ impl Contents {
             if !matches!(reader.read_record(&mut record), Ok(true)) {
                 break;
             }
+            if record.as_slice().contains('\0') {
+                break;
+            }
             let cells: Cells = record.iter().map(str::to_owned).collect();
             if contents.columns.is_empty() {
                 contents.columns = cells;
             } else {
                 let Some(step) = cells.first().and_then(|step| step.parse().ok()) else { break };
+                if contents.last_step().is_some_and(|last| step < last) {
+                    break;
+                }
                 contents.rows.push(StoredRow { step, cells, start });
             }
             contents.end = reader.position().byte();
@@ -137,6 +155,25 @@ impl Contents {
             self.end = self.rows[first].start;
             self.rows.truncate(first);
         }
+    }
+
+    /// Takes out the columns beside `own` that have no value in the rows: a run that ended with
+    /// the last of them would not have them.
+    pub(super) fn drop_unused_columns(&mut self, own: &[&str]) {
+        let used = |(k, name): (usize, &String)| {
+            own.contains(&name.as_str()) || self.rows.iter().any(|row| !row.cells[k].is_empty())
+        };
+        let used: Vec<bool> = self.columns.iter().enumerate().map(used).collect();
+        if used.iter().all(|used| *used) {
+            return;
+        }
+        let keep = |cells: &mut Cells| {
+            let mut used = used.iter();
+            cells.retain(|_| used.next().is_some_and(|used| *used));
+        };
+        keep(&mut self.columns);
+        self.rows.iter_mut().for_each(|row| keep(&mut row.cells));
+        self.reshaped = true;
     }
 
     pub(super) fn last_step(&self) -> Option<u64> {

@@ -1,6 +1,9 @@
 //! A deterministic loop for the monitor's tests: weights are a function of the step.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod interrupted;
+pub mod warnings;
+
 use std::path::Path;
 
 use neuromfa::record::read_table;
