@@ -22,8 +22,8 @@ pub enum Error {
     /// The stop rule cannot mean what it says.
     #[error(transparent)]
     StopRule(#[from] StopRuleError),
-    /// The stop rule watches a column that is not filled yet.
-    #[error("stop rule on {quantity:?}: this version does not compute it; it computes {computed}")]
+    /// The stop rule watches a quantity that the run does not compute.
+    #[error("stop rule on {quantity:?}: it is not computed in this run, which computes {computed}")]
     NotComputed {
         /// The quantity.
         quantity: String,
@@ -41,6 +41,20 @@ pub enum Error {
         /// What does not fit.
         source: DrawError,
     },
+    /// A network was given, and settings that choose one.
+    #[error(
+        "network(..) gives the network, so include, exclude and architecture have no effect: \
+         leave them out, or leave the network to be inferred"
+    )]
+    TwoNetworks,
+    /// The snapshot of one step failed; the monitor goes on.
+    #[error("step {step} is not analysed: panic in the snapshot: {why}")]
+    Snapshot {
+        /// The step.
+        step: u64,
+        /// The panic's message.
+        why: String,
+    },
     /// Weights cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -56,7 +70,10 @@ pub enum Error {
         why: String,
     },
     /// A step that does not come after those before it.
-    #[error("step {step} does not come after step {last}: steps ascend, one call for each")]
+    #[error(
+        "step {step} does not come after step {last}: steps ascend, one call for each (to go back, \
+         attach anew with resume_at)"
+    )]
     StepOrder {
         /// The step given.
         step: u64,

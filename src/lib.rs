@@ -65,8 +65,8 @@
 //! # Accuracy
 //!
 //! - Radii are what rounding the f64 distance gives, on every f32 pattern. Powers, sums and fits
-//!   are in f64; results agree with an independent program to 10⁻⁹ relative, and with compensated
-//!   sums to about 10⁻¹².
+//!   are in f64; results agree with an independent program to 10⁻⁹ relative (where that program
+//!   leaves a tie of f to rounding, with its values after the tie is resolved as here).
 //! - A result is the same bits on any number of threads, live or from a file.
 //! - f of the published estimator is 0, its maximum, on both sides of q = 0. The first of the two
 //!   alphas is taken; a program that leaves the choice to rounding errors differs from this one

@@ -140,6 +140,12 @@ impl Replay {
             let path = self.settings.folder;
             return Err(Error::Checkpoints { path, why: "no checkpoints to analyse".to_owned() });
         };
+        if steps.len() < ordered.len() {
+            let twice = ordered.windows(2).find(|pair| pair[0].step == pair[1].step);
+            let path = twice.map_or(self.settings.folder, |pair| pair[1].path.clone());
+            let why = "another checkpoint has the same step: give each step once".to_owned();
+            return Err(Error::Checkpoints { path, why });
+        }
         let due = |step| steps.contains(&step);
         let follow = Follow { schedule: "checkpoints".into(), due: &due, log_first: true };
         let source = Safetensors::open(&first.path)?;
@@ -157,8 +163,18 @@ impl Replay {
             reading: Duration::ZERO,
             analysed: u64::from(resumed_at.is_none()),
         };
-        for checkpoint in rest.iter().filter(|c| resumed_at.is_none_or(|next| c.step >= next)) {
-            work.analyse(&mut pipeline, checkpoint, &pool)?;
+        for checkpoint in rest {
+            if resumed_at.is_none_or(|next| checkpoint.step >= next) {
+                work.analyse(&mut pipeline, checkpoint, &pool)?;
+            } else if !pipeline.analysed_before(checkpoint.step) {
+                return Err(Error::Checkpoints {
+                    path: checkpoint.path.clone(),
+                    why:
+                        "its step lies before the recorded end and was not analysed: rows stand in \
+                          order of steps, so analyse all checkpoints anew (overwrite)"
+                            .to_owned(),
+                });
+            }
         }
         let cost = Cost {
             live: false,

@@ -9,7 +9,7 @@ const RULE: [(&str, &[&str]); 10] = [
     ("stop", &[]),
     ("source", &["network", "mfa"]),
     ("analysis", &["source", "network", "mfa"]),
-    ("record", &["analysis", "network", "mfa"]),
+    ("record", &["stop", "analysis", "network", "mfa"]),
     ("pipeline", &["record", "stop", "analysis", "source", "network", "mfa", "error"]),
     ("monitor", &["pipeline", "record", "stop", "analysis", "source", "network", "mfa", "error"]),
     ("replay", &["pipeline", "record", "analysis", "source", "network", "mfa", "error"]),

@@ -20,7 +20,13 @@ fn distances() {
 
     let mut published = Published::new(&method);
     published.reach(1000);
-    expected.assert_published(&published.estimate(&masses).unwrap());
+    let spectrum = published.estimate(&masses).unwrap();
+    expected.assert_published(&spectrum);
+    // D_q = tau/(q - 1): at q = -3, 0, 1, 3.
+    let dimensions = spectrum.dimensions(method.q());
+    let tau = |k: usize| spectrum.tau[k].slope;
+    assert_eq!((dimensions[0], dimensions[30]), (Some(tau(0) / -4.0), Some(0.0)));
+    assert_eq!((dimensions[40], dimensions[60]), (None, Some(tau(60) / 2.0)));
 
     let mut stable = Stable::whole_spectrum(&method);
     stable.reach(1000);

@@ -74,7 +74,11 @@ fn names_and_steps_are_checked_and_nothing_is_lost() {
     assert!(message(monitor.step(1, &[("a\nb", 1.0)])).contains("line breaks"));
     let _ = monitor.step(5, &[("a", 1.0)]).unwrap();
     let order = message(monitor.step(5, &[("a", 1.0)]));
-    assert_eq!(order, "step 5 does not come after step 5: steps ascend, one call for each");
+    assert_eq!(
+        order,
+        "step 5 does not come after step 5: steps ascend, one call for each (to go back, attach anew \
+                 with resume_at)"
+    );
     monitor.finish().unwrap();
     assert_eq!(Table::read(dir.path(), "metrics.csv").column("step"), ["5"]);
 }
@@ -135,9 +139,19 @@ fn a_rule_on_what_is_not_computed_is_refused() {
         Monitor::builder(dir.path()).stop_when(rule).attach_source(weights_at(0)).err().unwrap()
     };
     let error = attach(StopRule::on("E_excess").max().into());
-    assert!(error.to_string().contains("does not compute it; it computes alpha0, width, E,"));
+    assert!(
+        error.to_string().contains("not computed in this run, which computes alpha0, width, E,")
+    );
     let error = attach(StopRule::on("step").max().stopping_threshold(1e4).into());
-    assert!(error.to_string().contains("\"step\": this version does not compute it"), "{error}");
+    assert!(error.to_string().contains("\"step\": it is not computed in this run"), "{error}");
+    let unstable = Monitor::builder(dir.path())
+        .stable(false)
+        .stop_when(StopRule::on("E_stable"))
+        .attach_source(weights_at(0));
+    assert!(unstable.err().unwrap().to_string().contains("not computed in this run"));
+    let whole = Monitor::builder(dir.path()).whole().stop_when(StopRule::on("E_se"));
+    let error = whole.attach_source(weights_at(0)).err().unwrap();
+    assert!(error.to_string().contains("not computed in this run"), "{error}");
     assert!(attach(StopRule::on("e").into()).to_string().contains("\"E\""));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was written");
 }
@@ -309,6 +323,13 @@ fn a_run_can_compare_against_another_run_or_a_checkpoint() {
         .unwrap();
     let error = attach(&other).err().unwrap().to_string();
     assert!(error.contains("analysed other neurons"), "{error}");
+    let nan = dir.path().join("nan");
+    let poisoned = Memory::new();
+    poisoned.set("0.weight", &[48, 32], vec![f32::NAN; 48 * 32]).unwrap();
+    poisoned.set("2.weight", &[32, 48], vec![f32::NAN; 48 * 32]).unwrap();
+    Monitor::builder(&nan).attach_source(poisoned).unwrap().finish().unwrap();
+    let error = attach(&nan).err().unwrap().to_string();
+    assert!(error.contains("no values of the published estimator"), "{error}");
     let error = attach(&dir.path().join("none")).err().unwrap().to_string();
     assert!(error.contains("baseline") && error.contains("none"), "{error}");
 }

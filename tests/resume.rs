@@ -216,7 +216,7 @@ fn a_loop_that_logs_nothing_or_skips_steps_is_gone_on_with_in_the_same_way() {
         for table in ["metrics.csv", "spectra.csv", "emergence.csv"] {
             copy(&whole, &run);
             let bytes = std::fs::read(run.join(table)).unwrap();
-            std::fs::write(run.join(table), &bytes[..bytes.len() - 600.min(bytes.len())]).unwrap();
+            std::fs::write(run.join(table), &bytes[..bytes.len() - 100]).unwrap();
             sparse(builder(&run).resume(), stride, 60);
             let case = format!("every {stride} steps, {table} cut");
             assert_same(&files(&run), &files(&whole), &case);

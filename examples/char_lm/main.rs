@@ -77,6 +77,7 @@ fn main() -> Result<()> {
         }
     }
     let seconds = started.elapsed().as_secs_f64();
+    monitor.as_mut().map_or(Ok(()), Monitor::flush)?; // so that its last row is printed
     let held_out = tch::no_grad(|| held_out_loss(&model, &text, &options));
     println!("held-out loss {held_out:.4}; training took {seconds:.2} s");
     if let Some(monitor) = monitor {

@@ -46,6 +46,13 @@ impl Spectrum {
     pub fn r2(&self) -> Option<f64> {
         self.tau.last().and_then(|line| line.r2)
     }
+
+    /// The generalised dimensions D_q = tau(q)/(q - 1), one for each q of the method's grid; none
+    /// at q = 1, where they are not defined.
+    pub fn dimensions(&self, q: &[f64]) -> Vec<Option<f64>> {
+        let at = |(line, &q): (&Line, &f64)| (q != 1.0).then(|| line.slope / (q - 1.0));
+        self.tau.iter().zip(q).map(at).collect()
+    }
 }
 
 /// The published estimator. Keeps its table of powers between calls.

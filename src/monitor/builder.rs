@@ -19,7 +19,8 @@ pub enum BackPressure {
     /// Wait for it: no step is lost.
     #[default]
     Block,
-    /// Go on, and record the step as `dropped`.
+    /// Go on, and record the step as `dropped`. (Some thousand rows may wait to be written; only
+    /// then does the hook wait, so that no row is lost.)
     DropNewest,
 }
 
@@ -200,9 +201,13 @@ impl MonitorBuilder {
     /// Attaches to a live model: reads its network, measures the weights as step 0, starts the
     /// side thread.
     ///
+    /// CPU weights are read where they lie, while [`Monitor::step`] runs: the model must not be
+    /// updated by another thread meanwhile (as in Hogwild training). A loop that updates and
+    /// reports on one thread always meets this.
+    ///
     /// # Errors
     /// [`Error`] when a setting is out of range, no network can be read off the parameters, or the
-    /// folder cannot be written or holds a run already. Nothing has then been changed.
+    /// folder cannot be written or holds a run already.
     #[cfg(feature = "tch")]
     pub fn attach(self, store: &tch::nn::VarStore) -> Result<Monitor, Error> {
         self.attach_source(crate::source::VarStoreWeights::new(store))

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{TryRecvError, bounded};
+use crossbeam::channel::bounded;
 use rayon::ThreadPool;
 
 use super::builder::{BackPressure, MonitorBuilder, OnFailure};
@@ -34,6 +34,7 @@ pub struct Monitor {
     last_step: Option<u64>,
     stop: Option<StopRecord>,
     failed: Option<String>,
+    spare: Option<Box<Snapshot>>, // of a step that could not be counted
     started: Instant,
     in_hook: Duration,
 }
@@ -87,6 +88,7 @@ impl Monitor {
             last_step,
             stop,
             failed: None,
+            spare: None,
             started: Instant::now(),
             in_hook: Duration::ZERO,
         })
@@ -142,7 +144,7 @@ impl Monitor {
         let at = Step::now(step, scalars);
         // Step 0 was measured by `attach`.
         let (due, unread) = match step > 0 && self.schedule.is_due(step) {
-            true => self.snapshot()?,
+            true => self.snapshot(step),
             false => (Due::No, None),
         };
         let sent = self.worker.as_ref().map(|w| w.messages.send(Message::Step(at, due)));
@@ -166,8 +168,10 @@ impl Monitor {
     }
 
     fn check_order(&self, step: u64) -> Result<(), Error> {
+        // A new run may begin with step 0, which `attach` has measured.
+        let last = self.last_step.map_or(0, |last| last.max(self.next_step.saturating_sub(1)));
         match self.last_step {
-            Some(last) if step <= last => Err(Error::StepOrder { step, last }),
+            Some(_) if step <= last => Err(Error::StepOrder { step, last }),
             _ => Ok(()),
         }
     }
@@ -188,42 +192,41 @@ impl Monitor {
     }
 
     /// Takes a snapshot; and the error with which it was dropped, if it was.
-    fn snapshot(&mut self) -> Result<(Due, Option<Error>), Error> {
-        let Some(worker) = &self.worker else { return Ok((Due::No, None)) };
-        let mut snapshot = match worker.free.try_recv() {
-            Ok(snapshot) => snapshot,
-            Err(TryRecvError::Empty) if self.back_pressure == BackPressure::DropNewest => {
-                let why = "the side thread was busy with earlier steps".to_owned();
-                return Ok((Due::Dropped { why }, None));
-            }
-            // The side thread gives each snapshot back, also after a failure.
-            Err(_) => match worker.free.recv() {
-                Ok(snapshot) => snapshot,
-                Err(_) => return Ok((Due::No, None)),
-            },
+    fn snapshot(&mut self, step: u64) -> (Due, Option<Error>) {
+        let Some(mut snapshot) = self.free_snapshot() else {
+            let why = "the side thread was busy with earlier steps".to_owned();
+            return (Due::Dropped { why }, None);
         };
         let start = Instant::now();
-        match self.count(&mut snapshot) {
+        match self.count(step, &mut snapshot) {
             Ok(()) => {
                 let snapshot_ms = start.elapsed().as_secs_f64() * 1e3;
-                Ok((Due::Analyse { snapshot, snapshot_ms }, None))
+                (Due::Analyse { snapshot, snapshot_ms }, None)
             }
             Err(error) => {
-                let _ = worker.give_back.send(snapshot);
-                Ok((Due::Dropped { why: error.to_string() }, Some(error)))
+                self.spare = Some(snapshot);
+                (Due::Dropped { why: error.to_string() }, Some(error))
             }
         }
     }
 
-    fn count(&self, snapshot: &mut Snapshot) -> Result<(), Error> {
+    /// Memory for a snapshot; waits for the side thread where the policy says so. None when the
+    /// step is to be dropped, or the side thread has ended.
+    fn free_snapshot(&mut self) -> Option<Box<Snapshot>> {
+        let spare = self.spare.take();
+        let free = &self.worker.as_ref()?.free;
+        spare.or_else(|| match self.back_pressure {
+            BackPressure::Block => free.recv().ok(),
+            BackPressure::DropNewest => free.try_recv().ok(),
+        })
+    }
+
+    fn count(&self, step: u64, snapshot: &mut Snapshot) -> Result<(), Error> {
         let (plan, source) = (&self.plan, self.source.as_ref());
-        // A snapshot is cleared before it is used, so a panic leaves nothing behind.
+        // Counting replaces what a snapshot held, so a panic leaves nothing behind.
         match catch_unwind(AssertUnwindSafe(|| plan.snapshot(source, &self.pool, snapshot))) {
             Ok(result) => Ok(result?),
-            Err(panic) => {
-                let why = format!("panic in the snapshot: {}", words(panic.as_ref()));
-                Err(Error::Failed { why })
-            }
+            Err(panic) => Err(Error::Snapshot { step, why: words(panic.as_ref()) }),
         }
     }
 

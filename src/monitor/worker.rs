@@ -78,7 +78,6 @@ impl Verdicts {
 pub(super) struct Worker {
     pub(super) messages: Sender<Message>,
     pub(super) free: Receiver<Box<Snapshot>>,
-    pub(super) give_back: Sender<Box<Snapshot>>,
     pub(super) verdicts: Arc<Verdicts>,
     thread: JoinHandle<()>,
 }
@@ -97,7 +96,7 @@ impl Worker {
         }
         let mut side = Side {
             pipeline,
-            give_back: give_back.clone(),
+            give_back,
             verdicts: Arc::clone(&verdicts),
             busy: Duration::ZERO,
             analysed: 0,
@@ -106,7 +105,7 @@ impl Worker {
             .name("neuromfa-side".to_owned())
             .spawn(move || side.run(&inbox))
             .map_err(|e| Error::Threads(e.to_string()))?;
-        Ok(Self { messages, free, give_back, verdicts, thread })
+        Ok(Self { messages, free, verdicts, thread })
     }
 
     /// Waits until the side thread has ended.

@@ -38,7 +38,9 @@ pub struct Sample(Vec<(String, Vec<usize>)>);
 #[non_exhaustive]
 pub enum DrawError {
     /// Zero neurons or samples asked for.
-    #[error("cannot draw {what} = 0: it must be at least 1 (for every neuron take Draw::whole())")]
+    #[error(
+        "cannot draw {what} = 0: it must be at least 1 (for every neuron take the whole network: whole(), --whole)"
+    )]
     Zero {
         /// `neurons` or `samples`.
         what: &'static str,

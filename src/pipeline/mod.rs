@@ -48,9 +48,15 @@ pub(crate) struct Pipeline {
     unseen_checked: bool, // whether the rule's quantities were looked for in a row
     listeners: Vec<Listener>,
     tally: Tally,
+    resumed: Vec<u64>, // the steps of the rows that a resume found, ascending
 }
 
 impl Pipeline {
+    /// Whether a resumed run had a row of this step.
+    pub(crate) fn analysed_before(&self, step: u64) -> bool {
+        self.resumed.binary_search(&step).is_ok()
+    }
+
     pub(crate) fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }
@@ -110,8 +116,7 @@ impl Pipeline {
 
     fn judge(&mut self, row: &Row) -> Result<(), Error> {
         let Some((rule, state)) = &mut self.rule else { return Ok(()) };
-        let non_finite = row.emergence.status == Status::NonFinite;
-        observe(rule, state, row.step, non_finite, &|name| row.value(name));
+        observe(rule, state, row.step, row.emergence.status, &|name| row.value(name));
         if !self.unseen_checked && !row.scalars.is_empty() {
             self.unseen_checked = true;
             let computed = computed_quantities();
@@ -148,19 +153,22 @@ impl Pipeline {
     }
 }
 
-/// Shows a row to a stop rule. What the computation gave no value for because weights were not
-/// finite counts as not finite.
+/// Shows a row to a stop rule. A dropped step was not analysed, so it does not count. What the
+/// computation gave no value for because weights were not finite counts as not finite.
 fn observe(
     rule: &StopRule,
     state: &mut RuleState,
     step: u64,
-    non_finite: bool,
+    status: Status,
     value: &dyn Fn(&str) -> Option<f64>,
 ) {
+    if status == Status::Dropped {
+        return;
+    }
     let computed = computed_quantities();
     let value = |name: &str| match value(name) {
         Some(value) => Value::Is(value),
-        None if non_finite && computed.contains(&name) => Value::NotFinite,
+        None if status == Status::NonFinite && computed.contains(&name) => Value::NotFinite,
         None => Value::Absent,
     };
     state.observe(rule, &Observation { step, value: &value });

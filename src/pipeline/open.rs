@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::settings::{Nodes, Settings, Start};
 use super::tally::Tally;
 use super::{Listener, Pipeline, Step, observe};
-use crate::analysis::{Baseline, Estimators, Plan, Snapshot, Status};
+use crate::analysis::{Baseline, Estimators, Plan, Snapshot};
 use crate::error::Error;
 use crate::mfa::Method;
 use crate::network::Draw;
@@ -50,7 +50,7 @@ pub(crate) fn open(
     listeners: Vec<Listener>,
 ) -> Result<Opened, Error> {
     let method = settings.parameters.check()?;
-    settings.check_stop_rule()?;
+    settings.check_network()?;
     let network = settings.network(source)?;
     let mut config = RunConfig::new(
         settings.parameters.clone(),
@@ -62,6 +62,7 @@ pub(crate) fn open(
     config.stop_rule = serde_json::to_value(&settings.stop_rule).unwrap_or_default();
     config.baseline = settings.baseline.as_ref().map(|path| path.display().to_string());
     let draw = settings.draw(&network)?;
+    settings.check_stop_rule(draw.samples().len())?;
 
     if let Start::Resume(at) = settings.start {
         // What was drawn at random is taken from the run; what was given must be the same.
@@ -103,6 +104,7 @@ pub(crate) fn open(
         unseen_checked: false,
         listeners,
         tally: Tally::default(),
+        resumed: Vec::new(),
     };
     if follow.log_first {
         pipeline.log(&first)?;
@@ -136,8 +138,7 @@ fn go_on(
     for row in &recorded.rows {
         tally.add(row.step, &|name| row.value(name), row.status);
         if let Some((rule, state)) = &mut rule {
-            let non_finite = row.status == Status::NonFinite;
-            observe(rule, state, row.step, non_finite, &|name| row.value(name));
+            observe(rule, state, row.step, row.status, &|name| row.value(name));
         }
     }
     if let Some((_, state)) = &rule {
@@ -152,6 +153,7 @@ fn go_on(
         unseen_checked: recorded.rows.len() > 1,
         listeners,
         tally,
+        resumed: recorded.rows.iter().map(|row| row.step).collect(),
     };
     if let Some(gap) = recorded.gap_from {
         let next = recorded.next_step;
@@ -201,12 +203,22 @@ fn baseline_from(
                  (its {NODES}), or give a checkpoint as the baseline"
             )));
         }
-        return read(&folder.join(BASELINE)).map_err(fail);
+        return with_values(read(&folder.join(BASELINE)).map_err(&fail)?, plan).map_err(fail);
     }
     let source = Safetensors::open(path).map_err(|e| fail(e.to_string()))?;
     plan.snapshot(&source, pool, snapshot).map_err(|e| fail(e.to_string()))?;
     let measurement = pool.install(|| estimators.measure(plan, snapshot));
-    Ok(Baseline::new(0, &measurement))
+    with_values(Baseline::new(0, &measurement), plan).map_err(fail)
+}
+
+/// Refuses a baseline against which E would never have a value.
+fn with_values(baseline: Baseline, plan: &Plan) -> Result<Baseline, String> {
+    let lacking = match (&baseline.samples[..], baseline.stable) {
+        ([], _) => "published",
+        (_, None) if plan.stable() => "stable",
+        _ => return Ok(baseline),
+    };
+    Err(format!("it has no values of the {lacking} estimator, so E would have none either"))
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {

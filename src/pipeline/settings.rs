@@ -71,9 +71,20 @@ impl Settings {
             .map_err(|e| Error::Threads(e.to_string()))
     }
 
-    pub(super) fn check_stop_rule(&self) -> Result<(), Error> {
+    /// Refuses what would be without effect.
+    pub(super) fn check_network(&self) -> Result<(), Error> {
+        let Selection { include, exclude, architecture } = &self.selection;
+        let selects = !include.is_empty() || !exclude.is_empty() || architecture.is_some();
+        if self.network.is_some() && selects { Err(Error::TwoNetworks) } else { Ok(()) }
+    }
+
+    /// Refuses a rule on what a run with `samples` samples (none: the whole network) never computes.
+    pub(super) fn check_stop_rule(&self, samples: usize) -> Result<(), Error> {
         let Some(rule) = &self.stop_rule else { return Ok(()) };
-        let computed = computed_quantities();
+        let stable = |name: &str| name.ends_with("_stable");
+        let spread = |name: &str| name.ends_with("_std") || name == "E_se";
+        let mut computed = computed_quantities();
+        computed.retain(|name| (self.stable || !stable(name)) && (samples > 1 || !spread(name)));
         rule.check(&computed)?;
         let column = |name: &&str| COLUMNS.contains(name) || ["step", "wall_time"].contains(name);
         let unknown = |name: &&str| column(name) && !computed.contains(name);

@@ -81,20 +81,26 @@ pub fn resume(
     let points = config.method.check().map_or(0, |method| method.q().len());
     let complete = tables.complete_before(points, due);
     let next_step = at.unwrap_or(complete);
-    if next_step >= complete && tables.last_step() > Some(complete) {
-        tracing::warn!(
-            "the files of the run in {} are whole only before step {complete}: what they hold \
-             from that step on is cut off",
-            folder.display()
-        );
-    }
+    let (lost, last_step) = (tables.lost(), tables.last_step());
     tables.keep_before(next_step.min(complete));
     if tables.emergence.rows.is_empty() {
         if let Some(step) = beyond {
             return Err(nothing(step));
         }
+        if let Some(path) = lost.filter(|_| next_step >= complete) {
+            let why = "its rows from the first step on are not there".to_owned();
+            return Err(RecordError::Damaged { path: folder.join(path), why });
+        }
+        // It was killed while its first step was written.
         remove_run(folder)?;
         return Ok(None);
+    }
+    if next_step >= complete && last_step > Some(complete) {
+        tracing::warn!(
+            "the files of the run in {} are whole only before step {complete}: what they hold \
+             from that step on is cut off",
+            folder.display()
+        );
     }
     let summary = folder.join(SUMMARY);
     let told = read_json::<Summary>(&summary).ok().and_then(|summary| summary.stop?.stopped_step);
@@ -177,6 +183,15 @@ impl Tables {
             |step: u64| emergence.rows.binary_search_by_key(&step, |row| row.step).is_ok();
         let lost = metrics.rows.iter().find(|row| due(row.step) && !analysed(row.step));
         lost.map_or(complete, |row| complete.min(row.step))
+    }
+
+    /// The table without which a run of more than one step lacks its first.
+    fn lost(&self) -> Option<&'static str> {
+        let begun =
+            |contents: &Contents| contents.rows.first().map(|row| row.step) != contents.last_step();
+        let named = [(&self.emergence, EMERGENCE), (&self.spectra, SPECTRA)];
+        let (_, name) = named.into_iter().min_by_key(|(contents, _)| contents.rows.len())?;
+        [&self.metrics, &self.spectra, &self.emergence].into_iter().any(begun).then_some(name)
     }
 
     fn last_step(&self) -> Option<u64> {

@@ -2,7 +2,7 @@
 //!
 //! | source | weights |
 //! |---|---|
-//! | `VarStoreWeights` (feature `tch`) | a live `tch::nn::VarStore` on any device; CPU weights are read where they lie |
+//! | a live `tch::nn::VarStore` on any device, through `attach` (feature `tch`) | CPU weights are read where they lie |
 //! | [`Safetensors`] | a safetensors file, single or sharded, mapped |
 //! | [`Memory`] | vectors that the caller hands over |
 //!
@@ -20,7 +20,7 @@ pub use checkpoints::Checkpoint;
 pub use memory::Memory;
 pub use safetensors::Safetensors;
 #[cfg(feature = "tch")]
-pub use tch_varstore::VarStoreWeights;
+pub(crate) use tch_varstore::VarStoreWeights;
 pub use tensor::{OwnedValues, Tensor};
 
 use crate::network::Parameter;

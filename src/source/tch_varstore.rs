@@ -14,14 +14,17 @@ use crate::network::Parameter;
 /// Weights in the computer's own memory are read where they lie; weights on another device are
 /// copied, or only the drawn ones where that moves less. Variables that are added to the store
 /// later are not seen.
+///
+/// Not public: what it lends is sound only while nobody updates the model, which `attach` asks of
+/// its caller and the hook ends with its return.
 #[derive(Debug)]
-pub struct VarStoreWeights {
+pub(crate) struct VarStoreWeights {
     variables: BTreeMap<String, Torch>, // shallow clones: they share storage with the model
 }
 
 impl VarStoreWeights {
     /// Takes shallow clones of the store's variables.
-    pub fn new(store: &VarStore) -> Self {
+    pub(crate) fn new(store: &VarStore) -> Self {
         Self { variables: store.variables().into_iter().collect() }
     }
 
@@ -99,9 +102,9 @@ fn view<'a>(tensor: &'a Torch, name: &str) -> Result<Values<'a>, SourceError> {
     let empty = n == 0;
     // SAFETY: `tensor` is contiguous, in the computer's memory and of the type matched on, so its
     // storage holds n values of that type from `data` on; it is aligned by libtorch's allocator.
-    // The storage lives as long as the shallow clone that is borrowed here. tch writes to it in
-    // place only from calls of the training thread, and that thread is inside the hook for as
-    // long as the borrow lives: a `Tensor` lent by a `Source` is not kept beyond the hook call.
+    // The storage lives as long as the shallow clone that is borrowed here and is swapped or written
+    // only by calls on the model. `attach` asks that none runs during a call of the monitor, and
+    // nothing that is lent here is kept beyond that call: the only user is `Plan::snapshot`.
     unsafe {
         Ok(match tensor.kind() {
             Kind::Float if empty => Values::F32(&[]),

@@ -73,8 +73,7 @@ impl Analyze {
         bar.tick();
         let summary = replay.run(&checkpoints);
         bar.finish_and_clear();
-        println!("{}", summary?);
-        Ok(())
+        crate::print(&format!("{}\n", summary?))
     }
 
     fn replay(self) -> Replay {

@@ -1,6 +1,5 @@
 //! `neuromfa show`
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -14,11 +13,6 @@ pub struct Show {
 
 impl Show {
     pub fn run(self) -> anyhow::Result<()> {
-        let text = neuromfa::report::table(&self.run)?;
-        match std::io::stdout().write_all(text.as_bytes()) {
-            // A reader that has seen enough (`| head`) is no error.
-            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            other => Ok(other?),
-        }
+        crate::print(&neuromfa::report::table(&self.run)?)
     }
 }
