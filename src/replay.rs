@@ -11,10 +11,10 @@ use rayon::ThreadPool;
 
 use crate::analysis::Snapshot;
 use crate::error::Error;
-use crate::mfa::Parameters;
-use crate::network::{Architecture, Network};
-use crate::pipeline::{Follow, Listener, Nodes, Opened, Pipeline, Settings, Start, Step, open};
-use crate::record::{Cost, RecordError, Row, Summary, check_name};
+use crate::pipeline::{
+    Follow, Listener, Opened, Pipeline, Settings, Start, Step, open, run_settings,
+};
+use crate::record::{Cost, RecordError, Summary, check_name};
 use crate::source::{Checkpoint, Safetensors};
 
 /// Analyses checkpoints into a run directory. The first one, by step, is the baseline.
@@ -40,88 +40,11 @@ impl Replay {
         Self { settings: Settings::new(folder.into()), listeners: Vec::new() }
     }
 
-    /// As [`crate::MonitorBuilder::sampled`].
-    pub fn sampled(mut self, neurons: usize, samples: usize, seed: u64) -> Self {
-        self.settings.nodes = Nodes::Drawn { neurons, samples, seed };
-        self
-    }
-
-    /// As [`crate::MonitorBuilder::whole`].
-    pub fn whole(mut self) -> Self {
-        self.settings.nodes = Nodes::Whole;
-        self
-    }
-
-    /// As [`crate::MonitorBuilder::nodes`].
-    pub fn nodes(mut self, file: impl Into<PathBuf>) -> Self {
-        self.settings.nodes = Nodes::File(file.into());
-        self
-    }
-
-    /// As [`crate::MonitorBuilder::stable`].
-    pub fn stable(mut self, on: bool) -> Self {
-        self.settings.stable = on;
-        self
-    }
-
-    /// As [`crate::MonitorBuilder::parameters`].
-    pub fn parameters(mut self, parameters: Parameters) -> Self {
-        self.settings.parameters = parameters;
-        self
-    }
-
-    /// As [`crate::MonitorBuilder::architecture`].
-    pub fn architecture(mut self, architecture: Architecture) -> Self {
-        self.settings.selection.architecture = Some(architecture);
-        self
-    }
-
-    /// As [`crate::MonitorBuilder::include`].
-    pub fn include(mut self, pattern: impl Into<String>) -> Self {
-        self.settings.selection.include.push(pattern.into());
-        self
-    }
-
-    /// As [`crate::MonitorBuilder::exclude`].
-    pub fn exclude(mut self, pattern: impl Into<String>) -> Self {
-        self.settings.selection.exclude.push(pattern.into());
-        self
-    }
-
-    /// As [`crate::MonitorBuilder::network`].
-    pub fn network(mut self, network: Network) -> Self {
-        self.settings.network = Some(network);
-        self
-    }
-
-    /// Compares against a file in place of the first checkpoint, as
-    /// [`crate::MonitorBuilder::baseline`].
-    pub fn baseline(mut self, path: impl Into<PathBuf>) -> Self {
-        self.settings.baseline = Some(path.into());
-        self
-    }
-
-    /// Replaces a run that the folder holds.
-    pub fn overwrite(mut self) -> Self {
-        self.settings.start = Start::Overwrite;
-        self
-    }
+    run_settings!();
 
     /// Goes on with a replay of the same checkpoints that was interrupted.
     pub fn resume(mut self) -> Self {
         self.settings.start = Start::Resume(None);
-        self
-    }
-
-    /// Threads that count weights; 0 counts as 1.
-    pub fn threads(mut self, n: usize) -> Self {
-        self.settings.threads = Some(n);
-        self
-    }
-
-    /// Calls `listener` with each row, once it is written.
-    pub fn on_row(mut self, listener: impl FnMut(&Row) + Send + 'static) -> Self {
-        self.listeners.push(Box::new(listener));
         self
     }
 

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::plan::Plan;
 use super::snapshot::Snapshot;
-use crate::mfa::{BoxMasses, Degenerate, Fractal, Histogram, Published, Spectrum, Stable};
+use crate::mfa::{BoxMasses, Degenerate, Fractal, Published, Spectrum, Stable};
 
 /// Why a snapshot gave no spectrum.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -67,33 +67,30 @@ impl Estimators {
                 stable: plan.stable().then_some(Err(fault)),
             };
         }
-        let whole = || snapshot.whole.as_ref().map(|histogram| (histogram, "the whole network"));
-        let published = match whole().filter(|_| plan.published_on_whole()) {
-            Some((histogram, place)) => self.published(plan, histogram, place).map(|s| vec![s]),
+        let method = plan.method();
+        let whole = snapshot.whole.as_ref().map(|histogram| BoxMasses::new(method, histogram));
+        let on_whole = |why| fault("the whole network", why);
+        let published = match whole.as_ref().filter(|_| plan.published_on_whole()) {
+            Some(masses) => {
+                let masses = masses.as_ref().map_err(|why| *why);
+                let spectrum = masses.and_then(|masses| self.published.estimate(masses));
+                spectrum.map(|s| vec![s]).map_err(on_whole)
+            }
             None => {
                 let samples = snapshot.samples.par_iter().enumerate();
-                let one = |(k, histogram)| self.published(plan, histogram, &format!("sample {k}"));
+                let one = |(k, histogram)| {
+                    BoxMasses::new(method, histogram)
+                        .and_then(|masses| self.published.estimate(&masses))
+                        .map_err(|why| fault(&format!("sample {k}"), why))
+                };
                 samples.map(one).collect::<Vec<_>>().into_iter().collect()
             }
         };
-        let stable = whole().filter(|_| plan.stable());
-        let stable = stable.map(|(histogram, place)| {
-            let masses = BoxMasses::new(plan.method(), histogram);
+        let stable = whole.filter(|_| plan.stable()).map(|masses| {
             let spectrum = masses.and_then(|masses| self.stable.estimate(&masses));
-            spectrum.map(|s| s.fractal).map_err(|why| fault(place, why))
+            spectrum.map(|s| s.fractal).map_err(on_whole)
         });
         Measurement { published, stable }
-    }
-
-    fn published(
-        &self,
-        plan: &Plan,
-        histogram: &Histogram,
-        place: &str,
-    ) -> Result<Spectrum, Fault> {
-        BoxMasses::new(plan.method(), histogram)
-            .and_then(|masses| self.published.estimate(&masses))
-            .map_err(|why| fault(place, why))
     }
 }
 

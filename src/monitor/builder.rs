@@ -5,10 +5,7 @@ use std::path::PathBuf;
 use super::hook::Monitor;
 use super::schedule::Schedule;
 use crate::error::Error;
-use crate::mfa::Parameters;
-use crate::network::{Architecture, Network};
-use crate::pipeline::{Listener, Nodes, Settings, Start};
-use crate::record::Row;
+use crate::pipeline::{Listener, Settings, Start, run_settings};
 use crate::source::Source;
 use crate::stop::StopRule;
 
@@ -61,6 +58,8 @@ pub struct MonitorBuilder {
 }
 
 impl MonitorBuilder {
+    run_settings!();
+
     pub(super) fn new(folder: PathBuf) -> Self {
         Self {
             settings: Settings::new(folder),
@@ -79,70 +78,6 @@ impl MonitorBuilder {
     /// Analyses the steps of a schedule.
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
-        self
-    }
-
-    /// Takes the published estimator over `samples` networks of `neurons` neurons a layer, drawn
-    /// once with this seed.
-    pub fn sampled(mut self, neurons: usize, samples: usize, seed: u64) -> Self {
-        self.settings.nodes = Nodes::Drawn { neurons, samples, seed };
-        self
-    }
-
-    /// Takes the published estimator over the whole network. alpha0 depends on the number of
-    /// neurons: it does not compare with that of samples.
-    pub fn whole(mut self) -> Self {
-        self.settings.nodes = Nodes::Whole;
-        self
-    }
-
-    /// Takes the published estimator over the neurons that a nodes.json names.
-    pub fn nodes(mut self, file: impl Into<PathBuf>) -> Self {
-        self.settings.nodes = Nodes::File(file.into());
-        self
-    }
-
-    /// Whether the stable estimator runs, over the whole network.
-    pub fn stable(mut self, on: bool) -> Self {
-        self.settings.stable = on;
-        self
-    }
-
-    /// The parameters of the method.
-    pub fn parameters(mut self, parameters: Parameters) -> Self {
-        self.settings.parameters = parameters;
-        self
-    }
-
-    /// Reads the parameters as this architecture, or fails.
-    pub fn architecture(mut self, architecture: Architecture) -> Self {
-        self.settings.selection.architecture = Some(architecture);
-        self
-    }
-
-    /// Puts in matrices that are left out by default (embeddings, the output head): a name, with
-    /// `*` for any characters.
-    pub fn include(mut self, pattern: impl Into<String>) -> Self {
-        self.settings.selection.include.push(pattern.into());
-        self
-    }
-
-    /// Leaves out matrices: a name, with `*` for any characters.
-    pub fn exclude(mut self, pattern: impl Into<String>) -> Self {
-        self.settings.selection.exclude.push(pattern.into());
-        self
-    }
-
-    /// Takes a network that was put together by hand ([`Network::builder`]).
-    pub fn network(mut self, network: Network) -> Self {
-        self.settings.network = Some(network);
-        self
-    }
-
-    /// Compares against a file in place of step 0 (for fine-tuning): a safetensors checkpoint, or
-    /// the folder of another run with the same model, parameters and neurons.
-    pub fn baseline(mut self, path: impl Into<PathBuf>) -> Self {
-        self.settings.baseline = Some(path.into());
         self
     }
 
@@ -167,12 +102,6 @@ impl MonitorBuilder {
         self
     }
 
-    /// Replaces a run that the folder holds. Other files in it stay.
-    pub fn overwrite(mut self) -> Self {
-        self.settings.start = Start::Overwrite;
-        self
-    }
-
     /// What to do when the side thread is busy.
     pub fn back_pressure(mut self, policy: BackPressure) -> Self {
         self.back_pressure = policy;
@@ -182,19 +111,6 @@ impl MonitorBuilder {
     /// What to do after a failure of the monitor.
     pub fn on_failure(mut self, policy: OnFailure) -> Self {
         self.on_failure = policy;
-        self
-    }
-
-    /// Calls `listener` with each row, once it is written: on the side thread, and for step 0
-    /// within `attach`.
-    pub fn on_row(mut self, listener: impl FnMut(&Row) + Send + 'static) -> Self {
-        self.listeners.push(Box::new(listener));
-        self
-    }
-
-    /// Threads that count weights within the hook; 0 counts as 1.
-    pub fn threads(mut self, n: usize) -> Self {
-        self.settings.threads = Some(n);
         self
     }
 

@@ -8,7 +8,7 @@ mod settings;
 mod tally;
 
 pub(crate) use open::{Follow, Opened, open};
-pub(crate) use settings::{Nodes, Settings, Start};
+pub(crate) use settings::{Nodes, Settings, Start, run_settings};
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};

@@ -144,3 +144,96 @@ impl Error {
         move |source| Self::Draw { place: place.clone(), source }
     }
 }
+
+/// The setters that a monitor's builder and a replay have in common, for a type with the fields
+/// `settings: Settings` and `listeners: Vec<Listener>`.
+macro_rules! run_settings {
+    () => {
+        /// Takes the published estimator over `samples` networks of `neurons` neurons a layer, drawn
+        /// once with this seed.
+        pub fn sampled(mut self, neurons: usize, samples: usize, seed: u64) -> Self {
+            self.settings.nodes = $crate::pipeline::Nodes::Drawn { neurons, samples, seed };
+            self
+        }
+
+        /// Takes the published estimator over the whole network. alpha0 depends on the number of
+        /// neurons: it does not compare with that of samples.
+        pub fn whole(mut self) -> Self {
+            self.settings.nodes = $crate::pipeline::Nodes::Whole;
+            self
+        }
+
+        /// Takes the published estimator over the neurons that a nodes.json names.
+        pub fn nodes(mut self, file: impl Into<std::path::PathBuf>) -> Self {
+            self.settings.nodes = $crate::pipeline::Nodes::File(file.into());
+            self
+        }
+
+        /// Whether the stable estimator runs, over the whole network.
+        pub fn stable(mut self, on: bool) -> Self {
+            self.settings.stable = on;
+            self
+        }
+
+        /// The parameters of the method.
+        pub fn parameters(mut self, parameters: $crate::mfa::Parameters) -> Self {
+            self.settings.parameters = parameters;
+            self
+        }
+
+        /// Reads the parameters as this architecture, or fails.
+        pub fn architecture(mut self, architecture: $crate::network::Architecture) -> Self {
+            self.settings.selection.architecture = Some(architecture);
+            self
+        }
+
+        /// Puts in matrices that are left out by default (embeddings, the output head): a name, with
+        /// `*` for any characters.
+        pub fn include(mut self, pattern: impl Into<String>) -> Self {
+            self.settings.selection.include.push(pattern.into());
+            self
+        }
+
+        /// Leaves out matrices: a name, with `*` for any characters.
+        pub fn exclude(mut self, pattern: impl Into<String>) -> Self {
+            self.settings.selection.exclude.push(pattern.into());
+            self
+        }
+
+        /// Takes a network that was put together by hand ([`Network::builder`](crate::network::Network::builder)).
+        pub fn network(mut self, network: $crate::network::Network) -> Self {
+            self.settings.network = Some(network);
+            self
+        }
+
+        /// Compares against a file in place of the run's first weights (for fine-tuning): a safetensors
+        /// checkpoint, or the folder of another run with the same model, parameters and neurons.
+        pub fn baseline(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+            self.settings.baseline = Some(path.into());
+            self
+        }
+
+        /// Replaces a run that the folder holds. Other files in it stay.
+        pub fn overwrite(mut self) -> Self {
+            self.settings.start = $crate::pipeline::Start::Overwrite;
+            self
+        }
+
+        /// Calls `listener` with each row, once it is written: a monitor on its side thread, but for
+        /// step 0 within `attach`.
+        pub fn on_row(
+            mut self,
+            listener: impl FnMut(&$crate::record::Row) + Send + 'static,
+        ) -> Self {
+            self.listeners.push(Box::new(listener));
+            self
+        }
+
+        /// Threads that count weights, in a monitor within the hook; 0 counts as 1.
+        pub fn threads(mut self, n: usize) -> Self {
+            self.settings.threads = Some(n);
+            self
+        }
+    };
+}
+pub(crate) use run_settings;
