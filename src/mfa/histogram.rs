@@ -164,6 +164,14 @@ impl Histogram {
     ///
     /// # Panics
     /// When the range reaches beyond [`Self::neurons`].
+    pub fn rows(&self, neurons: std::ops::Range<usize>) -> &[u32] {
+        &self.counts[neurons.start * self.slots..neurons.end * self.slots]
+    }
+
+    /// The counters of a range of neurons, to be counted into.
+    ///
+    /// # Panics
+    /// When the range reaches beyond [`Self::neurons`].
     pub fn rows_mut(&mut self, neurons: std::ops::Range<usize>) -> &mut [u32] {
         &mut self.counts[neurons.start * self.slots..neurons.end * self.slots]
     }

@@ -45,9 +45,9 @@ pub(super) struct Block {
 #[derive(Clone, Debug)]
 pub struct BoxMasses<'a> {
     method: &'a Method,
-    histogram: &'a Histogram,
-    order: Vec<u32>, // kept neurons, ascending T; where a T fills several blocks, by counters
-    blocks: Vec<Block>, // ascending T, each at most BLOCK neurons
+    rows: &'a [u32],      // neurons × slots
+    order: Vec<u32>,      // kept neurons, ascending T; where a T fills several blocks, by counters
+    blocks: Vec<Block>,   // ascending T, each at most BLOCK neurons
     occupied: Vec<usize>, // slots ≥ 1 with an edge of a kept neuron, ascending
 }
 
@@ -61,9 +61,20 @@ impl<'a> BoxMasses<'a> {
     /// When the histogram was made by a method with another number of radii.
     pub fn new(method: &'a Method, histogram: &'a Histogram) -> Result<Self, Degenerate> {
         assert_eq!(histogram.slots(), method.slots(), "histogram of another radius grid");
+        Self::of_rows(method, histogram.rows(0..histogram.neurons()))
+    }
+
+    /// Keeps the neurons with enough edges among some rows of a histogram, [`Method::slots`]
+    /// counters each (a neuron layer, say).
+    ///
+    /// # Errors
+    /// [`Degenerate::NoNeurons`] when none has.
+    pub fn of_rows(method: &'a Method, rows: &'a [u32]) -> Result<Self, Degenerate> {
+        let slots = method.slots();
+        let row = |neuron: u32| &rows[neuron as usize * slots..(neuron as usize + 1) * slots];
         let min_edges = method.parameters().min_edges;
-        let mut kept: Vec<(u32, u32)> = (0..histogram.neurons() as u32)
-            .map(|neuron| (histogram.row(neuron as usize)[1..].iter().sum::<u32>(), neuron))
+        let mut kept: Vec<(u32, u32)> = (0..(rows.len() / slots) as u32)
+            .map(|neuron| (row(neuron)[1..].iter().sum::<u32>(), neuron))
             .filter(|&(edges, _)| edges > min_edges)
             .collect();
         if kept.is_empty() {
@@ -72,13 +83,13 @@ impl<'a> BoxMasses<'a> {
         kept.sort_unstable();
         // Cut by what neurons count, not by their numbers, the blocks of one T hold the same in
         // whatever order the neurons come. The largest radii tell most neurons apart.
-        let counters = |neuron: u32| histogram.row(neuron as usize)[1..].iter().rev();
+        let counters = |neuron: u32| row(neuron)[1..].iter().rev();
         for one_total in kept.chunk_by_mut(|a, b| a.0 == b.0).filter(|k| k.len() > BLOCK) {
             one_total.sort_unstable_by(|a, b| counters(a.1).cmp(counters(b.1)));
         }
         let mut used = vec![0u32; method.slots()];
         for &(_, neuron) in &kept {
-            for (used, count) in used.iter_mut().zip(histogram.row(neuron as usize)) {
+            for (used, count) in used.iter_mut().zip(row(neuron)) {
                 *used |= count;
             }
         }
@@ -91,7 +102,7 @@ impl<'a> BoxMasses<'a> {
         }
         Ok(Self {
             method,
-            histogram,
+            rows,
             order: kept.into_iter().map(|(_, neuron)| neuron).collect(),
             blocks,
             occupied: (1..method.slots()).filter(|&slot| used[slot] > 0).collect(),
@@ -131,6 +142,8 @@ impl<'a> BoxMasses<'a> {
 
     /// The counters of the neurons of a block.
     pub(super) fn rows(&self, block: &Block) -> impl Iterator<Item = &'a [u32]> + '_ {
-        self.order[block.neurons.clone()].iter().map(|&n| self.histogram.row(n as usize))
+        let slots = self.method.slots();
+        let row = move |&n: &u32| &self.rows[n as usize * slots..(n as usize + 1) * slots];
+        self.order[block.neurons.clone()].iter().map(row)
     }
 }

@@ -17,6 +17,9 @@ const TASK: usize = 2048;
 /// Radii that are taken together, so that a neuron's counters are read a cache line at a time.
 const RADII: usize = 16;
 
+/// Blocks of fewer neurons than this are sorted by mass, not counted over the range of masses.
+const FEW: usize = 32;
+
 /// Columns that are summed together, in registers.
 const LANES: usize = 8;
 
@@ -52,6 +55,10 @@ impl PowerTable {
         }
     }
 
+    fn row(&self, n: u32) -> &[[f64; LANES]] {
+        &self.powers[(n as usize - 1) * self.lanes..n as usize * self.lanes]
+    }
+
     /// Number of q.
     pub(super) fn len(&self) -> usize {
         self.q.len()
@@ -79,39 +86,69 @@ fn weighted_rows(found: &[(u32, u32)], powers: &[[f64; LANES]], out: &mut [[f64;
     }
 }
 
-/// Sums over the kept neurons, at one radius after another.
-pub(super) struct PowerSums {
+/// Sums over the kept neurons of a network at every possible radius: what the estimators fit.
+///
+/// p_i(r) is a matter of neuron i alone, so the sums of a network are those of its parts, added.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PowerSums {
     columns: usize,
-    sums: Vec<f64>, // radii × columns
+    neurons: usize,
+    occupied: Vec<bool>, // one for each possible radius: whether a kept neuron has an edge there
+    sums: Vec<f64>,      // radii × columns
 }
 
 impl PowerSums {
-    /// Σ_i p_i(r)^q for each q at the j-th radius and, from a table with logs, then
+    /// Number of kept neurons.
+    pub fn neurons(&self) -> usize {
+        self.neurons
+    }
+
+    /// Adds the neurons of another part of the network.
+    ///
+    /// # Panics
+    /// When the other sums are of another method or estimator.
+    pub fn add(&mut self, other: &Self) {
+        assert_eq!((self.columns, self.sums.len()), (other.columns, other.sums.len()));
+        self.neurons += other.neurons;
+        self.occupied.iter_mut().zip(&other.occupied).for_each(|(all, one)| *all |= one);
+        self.sums.iter_mut().zip(&other.sums).for_each(|(sum, part)| *sum += part);
+    }
+
+    /// Σ_i p_i(r)^q for each q at the j-th possible radius and, from a table with logs, then
     /// Σ_i p_i(r)^q ln p_i(r) for each q.
     pub(super) fn at(&self, radius: usize) -> &[f64] {
         &self.sums[radius * self.columns..(radius + 1) * self.columns]
     }
+
+    /// Which of the possible radii are occupied, ascending.
+    pub(super) fn occupied(&self) -> Vec<usize> {
+        (0..self.occupied.len()).filter(|&radius| self.occupied[radius]).collect()
+    }
 }
 
-/// The sums at the radii of `slots` (ascending). The table must reach the largest T.
-pub(super) fn power_sums(masses: &BoxMasses<'_>, table: &PowerTable, slots: &[usize]) -> PowerSums {
+/// The sums at all possible radii. The table must reach the largest T.
+pub(super) fn power_sums(masses: &BoxMasses<'_>, table: &PowerTable) -> PowerSums {
     let columns = table.columns();
+    let radii = masses.method().radii();
+    let mut occupied = vec![false; radii];
+    masses.occupied_slots().iter().for_each(|&slot| occupied[slot - 1] = true);
     let partial: Vec<Vec<f64>> = tasks(masses.blocks())
         .into_par_iter()
         .map(|blocks| {
             let mut scratch = Scratch::new(masses, table);
-            let mut sums = vec![0.0; slots.len() * columns];
+            let mut sums = vec![0.0; radii * columns];
             for block in blocks {
-                scratch.add_block(masses, table, block, slots, &mut sums);
+                scratch.add_block(masses, table, block, &occupied, &mut sums);
             }
             sums
         })
         .collect();
-    let mut sums = vec![0.0; slots.len() * columns];
-    for partial in partial {
+    let add = |mut sums: Vec<f64>, partial: Vec<f64>| {
         sums.iter_mut().zip(partial).for_each(|(sum, part)| *sum += part);
-    }
-    PowerSums { columns, sums }
+        sums
+    };
+    let sums = partial.into_iter().reduce(add).unwrap_or_default();
+    PowerSums { columns, neurons: masses.neurons(), occupied, sums }
 }
 
 /// Runs of consecutive blocks, cut by their neurons alone: the same on any number of threads.
@@ -155,14 +192,13 @@ impl<'a> Scratch<'a> {
         }
     }
 
-    /// Adds the neurons of a block to the sums. `slots` holds every slot that one of them has an
-    /// edge in.
+    /// Adds the neurons of a block to the sums.
     fn add_block(
         &mut self,
         masses: &BoxMasses<'a>,
         table: &PowerTable,
         block: &Block,
-        slots: &[usize],
+        occupied: &[bool],
         sums: &mut [f64],
     ) {
         self.rows.clear();
@@ -170,26 +206,32 @@ impl<'a> Scratch<'a> {
         self.reached.clear();
         self.reached.resize(self.rows.len(), 1);
         self.inverse_power.clear();
-        let total = f64::from(block.total);
-        self.inverse_power.extend(table.q.iter().map(|q| total.powf(-q)));
-        let mut sums = sums.chunks_exact_mut(table.columns());
-        for slots in slots.chunks(RADII) {
-            self.advance(slots);
-            for (radius, sums) in (0..slots.len()).zip(&mut sums) {
-                self.find_masses(radius);
-                weighted_rows(&self.found, &table.powers, &mut self.raw);
-                self.add_raw(table, total.ln(), sums);
+        let total = &table.row(block.total).as_flattened()[..table.q.len()];
+        self.inverse_power.extend(total.iter().map(|power| 1.0 / power));
+        let ln_total = f64::from(block.total).ln();
+        let mut fresh = false; // whether `raw` holds the sums of the radius before
+        let radii: Vec<usize> = (0..occupied.len()).collect();
+        for radii in radii.chunks(RADII) {
+            self.advance(radii);
+            for (k, &radius) in radii.iter().enumerate() {
+                if occupied[radius] || !fresh {
+                    self.find_masses(k);
+                    weighted_rows(&self.found, &table.powers, &mut self.raw);
+                    fresh = true;
+                }
+                let columns = table.columns();
+                self.add_raw(table, ln_total, &mut sums[radius * columns..][..columns]);
             }
         }
     }
 
-    /// Takes each neuron's mass on over these slots.
-    fn advance(&mut self, slots: &[usize]) {
+    /// Takes each neuron's mass on over these radii.
+    fn advance(&mut self, radii: &[usize]) {
         let neurons = self.rows.len();
-        self.mass.resize(slots.len() * neurons, 0);
+        self.mass.resize(radii.len() * neurons, 0);
         for (k, (reached, row)) in self.reached.iter_mut().zip(&self.rows).enumerate() {
-            for (mass, &slot) in self.mass[k..].iter_mut().step_by(neurons).zip(slots) {
-                *reached += row[slot];
+            for (mass, &radius) in self.mass[k..].iter_mut().step_by(neurons).zip(radii) {
+                *reached += row[radius + 1];
                 *mass = *reached;
             }
         }
@@ -198,13 +240,20 @@ impl<'a> Scratch<'a> {
     /// Counts the neurons of each mass at one of the radii.
     fn find_masses(&mut self, radius: usize) {
         let neurons = self.rows.len();
+        let masses = &mut self.mass[radius * neurons..(radius + 1) * neurons];
+        self.found.clear();
+        if neurons < FEW {
+            masses.sort_unstable();
+            let runs = masses.chunk_by(|a, b| a == b);
+            self.found.extend(runs.map(|run| (run[0], run.len() as u32)));
+            return;
+        }
         let (mut low, mut high) = (u32::MAX, 0);
-        for &mass in &self.mass[radius * neurons..(radius + 1) * neurons] {
+        for &mass in &*masses {
             self.neurons_of[mass as usize] += 1;
             low = low.min(mass);
             high = high.max(mass);
         }
-        self.found.clear();
         for n in low..=high {
             let neurons = std::mem::take(&mut self.neurons_of[n as usize]);
             if neurons > 0 {
@@ -280,8 +329,7 @@ mod tests {
             let masses = BoxMasses::new(&method, &histogram).unwrap();
             let mut table = PowerTable::new(method.q(), true);
             table.reach(edges as u32 + 1);
-            let slots: Vec<usize> = (1..method.slots()).collect();
-            let sums = power_sums(&masses, &table, &slots);
+            let sums = power_sums(&masses, &table);
             for (j, p) in box_masses(&method, &histogram).iter().enumerate() {
                 assert_eq!(p.len(), masses.neurons());
                 for (k, &q) in method.q().iter().enumerate() {
@@ -306,8 +354,9 @@ mod tests {
             let Ok(masses) = BoxMasses::new(&method, &histogram) else { continue };
             let mut table = PowerTable::new(method.q(), false);
             table.reach(401);
-            let sums = power_sums(&masses, &table, masses.occupied_slots());
-            let p: Vec<f64> = (0..masses.radii().len()).map(|j| sums.at(j)[one]).collect();
+            let sums = power_sums(&masses, &table);
+            let p: Vec<f64> = sums.occupied().iter().map(|&j| sums.at(j)[one]).collect();
+            assert_eq!(p.len(), masses.radii().len());
             assert!(p[0] > 0.0 && p.windows(2).all(|p| p[0] < p[1]), "{p:?}");
             assert!((p[p.len() - 1] - 1.0).abs() <= f64::EPSILON);
         }

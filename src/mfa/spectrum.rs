@@ -18,11 +18,14 @@
 use super::emergence::Fractal;
 use super::mass::{BoxMasses, Degenerate};
 use super::parameters::Method;
-use super::partition::{PowerTable, power_sums};
+use super::partition::{PowerSums, PowerTable, power_sums};
 use super::regression::{Line, Predictor};
 
 /// Values of f that differ by less than this are equal up to rounding.
 const F_TOLERANCE: f64 = 1e-12;
+
+/// Rounding errors of alpha: differences of tau over a step of q as small as 0.001.
+const ALPHA_TOLERANCE: f64 = 1e-9;
 
 /// A multifractal spectrum over the method's q grid.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,16 +38,30 @@ pub struct Spectrum {
     pub alpha: Vec<f64>,
     /// f(alpha), one fewer than q.
     pub f: Vec<f64>,
+    /// Index in `f` of the maximum at which alpha0 is taken.
+    pub top: usize,
     /// Kept neurons.
     pub neurons: usize,
     /// Occupied radii.
     pub radii: usize,
+    /// The smallest of them.
+    pub smallest_radius: f64,
 }
 
 impl Spectrum {
     /// R² of ln Z_q on ln(r/d) at the largest q (3 in the paper's tables).
     pub fn r2(&self) -> Option<f64> {
         self.tau.last().and_then(|line| line.r2)
+    }
+
+    /// The smallest R² over q; q = 0, where ln Z is constant, has none.
+    pub fn smallest_r2(&self) -> Option<f64> {
+        self.tau.iter().filter_map(|line| line.r2).reduce(f64::min)
+    }
+
+    /// Whether f(alpha) is concave, as a spectrum is: alpha never rises with q by more than rounding.
+    pub fn is_concave(&self) -> bool {
+        self.alpha.windows(2).all(|pair| pair[1] <= pair[0] + ALPHA_TOLERANCE)
     }
 
     /// The generalised dimensions D_q = tau(q)/(q - 1), one for each q of the method's grid; none
@@ -58,13 +75,14 @@ impl Spectrum {
 /// The published estimator. Keeps its table of powers between calls.
 #[derive(Clone, Debug)]
 pub struct Published {
+    method: Method,
     table: PowerTable,
 }
 
 impl Published {
     /// An estimator over the method's q grid.
     pub fn new(method: &Method) -> Self {
-        Self { table: PowerTable::new(method.q(), false) }
+        Self { method: method.clone(), table: PowerTable::new(method.q(), false) }
     }
 
     /// Makes ready for masses up to `largest_mass` (largest number of edges of a neuron, plus 1),
@@ -81,16 +99,32 @@ impl Published {
     /// # Panics
     /// When a mass is above what [`Self::reach`] prepared.
     pub fn estimate(&self, masses: &BoxMasses<'_>) -> Result<Spectrum, Degenerate> {
-        let (slots, radii) = (masses.occupied_slots(), masses.radii());
+        self.spectrum(&self.sums(masses))
+    }
+
+    /// Z_q(r) of a network or a part of one.
+    ///
+    /// # Panics
+    /// When a mass is above what [`Self::reach`] prepared.
+    pub fn sums(&self, masses: &BoxMasses<'_>) -> PowerSums {
+        power_sums(masses, &self.table)
+    }
+
+    /// The spectrum of sums that [`Self::sums`] made, or of several, added.
+    ///
+    /// # Errors
+    /// As [`Self::estimate`].
+    pub fn spectrum(&self, sums: &PowerSums) -> Result<Spectrum, Degenerate> {
+        let occupied = sums.occupied();
+        let radii: Vec<f64> = occupied.iter().map(|&j| self.method.radius(j + 1)).collect();
         let largest = radii.last().copied().unwrap_or(1.0);
         let x: Vec<f64> = radii.iter().map(|r| (r / largest).ln()).collect();
         let predictor = Predictor::new(&x).ok_or(Degenerate::OneRadius { radius: largest })?;
-        let sums = power_sums(masses, &self.table, slots);
-        let q = masses.method().q();
-        let mut ln_z = vec![0.0; slots.len()];
+        let q = self.method.q();
+        let mut ln_z = vec![0.0; radii.len()];
         let tau: Vec<Line> = (0..q.len())
             .map(|k| {
-                for (j, ln_z) in ln_z.iter_mut().enumerate() {
+                for (ln_z, &j) in ln_z.iter_mut().zip(&occupied) {
                     *ln_z = sums.at(j)[k].ln();
                 }
                 predictor.fit(&ln_z)
@@ -111,8 +145,10 @@ impl Published {
             tau,
             alpha,
             f,
-            neurons: masses.neurons(),
-            radii: slots.len(),
+            top,
+            neurons: sums.neurons(),
+            radii: radii.len(),
+            smallest_radius: radii[0],
         })
     }
 }

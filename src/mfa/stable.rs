@@ -14,7 +14,7 @@
 use super::emergence::Fractal;
 use super::mass::{BoxMasses, Degenerate};
 use super::parameters::Method;
-use super::partition::{PowerTable, power_sums};
+use super::partition::{PowerSums, PowerTable, power_sums};
 use super::regression::Predictor;
 
 /// alpha(q) of the stable estimator over the method's q grid.
@@ -32,7 +32,8 @@ pub struct Stable {
     table: PowerTable,
     zero: usize, // index of q = 0
     predictor: Option<Predictor>,
-    slots: Vec<usize>,
+    radii: usize,
+    first_radius: f64,
 }
 
 impl Stable {
@@ -48,14 +49,15 @@ impl Stable {
     }
 
     fn over(method: &Method, q: &[f64]) -> Self {
-        let slots: Vec<usize> = (1..method.slots()).collect();
         let largest = method.radius(method.radii());
-        let x: Vec<f64> = slots.iter().map(|&s| (method.radius(s) / largest).ln()).collect();
+        let x: Vec<f64> =
+            (1..method.slots()).map(|slot| (method.radius(slot) / largest).ln()).collect();
         Self {
             table: PowerTable::new(q, true),
             zero: q.partition_point(|q| *q < 0.0),
             predictor: Predictor::new(&x),
-            slots,
+            radii: x.len(),
+            first_radius: method.radius(1),
         }
     }
 
@@ -74,14 +76,29 @@ impl Stable {
     /// # Panics
     /// When a mass is above what [`Self::reach`] prepared.
     pub fn estimate(&self, masses: &BoxMasses<'_>) -> Result<StableSpectrum, Degenerate> {
-        let radius = masses.method().radius(1);
+        self.spectrum(&self.sums(masses))
+    }
+
+    /// Σ_i p_i(r)^q and Σ_i p_i(r)^q ln p_i(r) of a network or a part of one.
+    ///
+    /// # Panics
+    /// When a mass is above what [`Self::reach`] prepared.
+    pub fn sums(&self, masses: &BoxMasses<'_>) -> PowerSums {
+        power_sums(masses, &self.table)
+    }
+
+    /// alpha(q) of sums that [`Self::sums`] made, or of several, added.
+    ///
+    /// # Errors
+    /// As [`Self::estimate`].
+    pub fn spectrum(&self, sums: &PowerSums) -> Result<StableSpectrum, Degenerate> {
+        let radius = self.first_radius;
         let predictor = self.predictor.as_ref().ok_or(Degenerate::OneRadius { radius })?;
-        if masses.occupied_slots() == [1] {
+        if sums.occupied() == [0] {
             return Err(Degenerate::Constant);
         }
-        let sums = power_sums(masses, &self.table, &self.slots);
         let columns = self.table.len();
-        let mut mean_log = vec![0.0; self.slots.len()];
+        let mut mean_log = vec![0.0; self.radii];
         let alpha: Vec<f64> = (0..columns)
             .map(|k| {
                 for (j, mean_log) in mean_log.iter_mut().enumerate() {

@@ -1,0 +1,292 @@
+//! The shuffled control: the radius histograms of a matrix whose weights are permuted at random,
+//! without permuting weights.
+//!
+//! Let a matrix have n sources with m edges each, and K_b of its n·m weights in slot b, weights out
+//! of range included. A uniformly random permutation of the weights makes every arrangement of
+//! these slots over the n·m edges equally likely. [`deal`] draws the n histograms from that law:
+//!
+//! 1. Every edge is labelled with a slot, independently, b with probability K_b/(n·m). A source's
+//!    labels are counted rather than listed: a Poisson count for each slot (given their sum, such
+//!    counts are those of independent labels), then single labels up to m.
+//! 2. Of a slot given C_b > K_b times, C_b - K_b of its edges, chosen uniformly, are taken back; the
+//!    holes are filled, in random order, with the slots that were given too seldom.
+//!
+//! Both steps treat all edges alike and end with exactly K_b edges in slot b, so every arrangement
+//! has the same probability: the draw is without replacement, as a permutation is. It costs about n
+//! (slots + 3√m) random numbers in place of n·m.
+//!
+//! The probabilities are exact to 2⁻³²: those of the tables that the random numbers look up.
+
+use rand::seq::SliceRandom;
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, Hypergeometric};
+
+/// Walker's alias table: draws an outcome with one random number.
+#[derive(Clone, Debug)]
+struct Alias {
+    first: u32,               // the outcome of entry 0
+    entries: Vec<(u32, u32)>, // 2^k of them: (threshold, other outcome's entry)
+}
+
+impl Alias {
+    /// Outcomes `first`, `first` + 1, … with these weights, of which one at least is positive.
+    fn new(first: u32, weights: &[f64]) -> Self {
+        let len = weights.len().next_power_of_two();
+        let mean = weights.iter().sum::<f64>() / len as f64;
+        let mut share: Vec<f64> = weights.iter().map(|w| w / mean).collect();
+        share.resize(len, 0.0);
+        let mut entries: Vec<(u32, u32)> = (0..len as u32).map(|k| (u32::MAX, k)).collect();
+        let (mut small, mut large): (Vec<usize>, Vec<usize>) =
+            (0..len).partition(|&k| share[k] < 1.0);
+        while let (Some(&s), Some(&l)) = (small.last(), large.last()) {
+            small.pop();
+            entries[s] = ((share[s] * 2f64.powi(32)) as u32, l as u32);
+            share[l] -= 1.0 - share[s];
+            if share[l] < 1.0 {
+                large.pop();
+                small.push(l);
+            }
+        }
+        Self { first, entries }
+    }
+
+    /// Poisson counts of this mean, without tails of less than 2⁻⁴⁴.
+    fn poisson(mean: f64) -> Self {
+        let mode = mean.floor();
+        let least = 2f64.powi(-44);
+        let up = std::iter::successors(Some((mode, 1.0)), |&(k, weight)| {
+            Some((k + 1.0, weight * mean / (k + 1.0))).filter(|&(_, weight)| weight > least)
+        });
+        let down = std::iter::successors(Some((mode, 1.0)), |&(k, weight)| {
+            Some((k - 1.0, weight * k / mean)).filter(|&(_, weight)| weight > least)
+        });
+        let mut weights: Vec<f64> = down.map(|(_, weight)| weight).collect();
+        let first = mode as u32 + 1 - weights.len() as u32;
+        weights.reverse();
+        weights.extend(up.skip(1).map(|(_, weight)| weight));
+        Self::new(first, &weights)
+    }
+
+    #[inline]
+    fn draw(&self, rng: &mut impl Rng) -> u32 {
+        let random = rng.next_u64();
+        let entry = random as u32 & (self.entries.len() as u32 - 1);
+        let (threshold, other) = self.entries[entry as usize];
+        self.first + if ((random >> 32) as u32) < threshold { entry } else { other }
+    }
+}
+
+/// How the histograms of one matrix are dealt out; made once, for as many draws as wanted.
+#[derive(Clone, Debug)]
+pub struct Dealer {
+    pool: Vec<u64>,
+    edges: u64,                  // m
+    labels: Alias,               // of the slots
+    counts: Vec<(usize, Alias)>, // slots with their Poisson counts; empty where labels are cheaper
+}
+
+impl Dealer {
+    /// For a matrix whose weights fall into the slots as `pool` says, `edges` for each source; none
+    /// when the pool is no whole number of such sources.
+    pub fn new(pool: &[u64], edges: usize) -> Option<Self> {
+        let total: u64 = pool.iter().sum();
+        let edges = edges as u64;
+        if total == 0 || edges == 0 || !total.is_multiple_of(edges) || edges > u64::from(u32::MAX) {
+            return None;
+        }
+        let share: Vec<f64> = pool.iter().map(|&k| k as f64 / total as f64).collect();
+        // So few that more than m labels in all are rare.
+        let mean = edges as f64 - 3.0 * (edges as f64).sqrt();
+        let used = pool.iter().filter(|&&k| k > 0).count();
+        let by_counts = used as f64 * 1.5 < mean;
+        let slots = share.iter().enumerate().filter(|&(_, &p)| by_counts && p > 0.0);
+        let counts = slots.map(|(slot, p)| (slot, Alias::poisson(p * mean))).collect();
+        Some(Self { pool: pool.to_vec(), edges, labels: Alias::new(0, &share), counts })
+    }
+
+    /// Replaces the rows, one of [`super::Method::slots`] counters for each source, by a random
+    /// deal.
+    ///
+    /// # Panics
+    /// When the rows are not those of all sources.
+    pub fn deal(&self, rows: &mut [u32], rng: &mut impl Rng) {
+        let slots = self.pool.len();
+        assert_eq!((rows.len() / slots) as u64 * self.edges, self.pool.iter().sum::<u64>());
+        rows.fill(0);
+        for row in rows.chunks_exact_mut(slots) {
+            let mut given = 0;
+            for (slot, count) in &self.counts {
+                row[*slot] = count.draw(rng);
+                given += u64::from(row[*slot]);
+            }
+            for _ in self.edges..given {
+                let edge = rng.random_range(0..given);
+                take_edge(row, edge);
+                given -= 1;
+            }
+            for _ in given..self.edges {
+                row[self.labels.draw(rng) as usize] += 1;
+            }
+        }
+        self.settle(rows, rng);
+    }
+
+    /// Step 2: gives every slot its pooled number of edges.
+    fn settle(&self, rows: &mut [u32], rng: &mut impl Rng) {
+        let slots = self.pool.len();
+        let sources = rows.len() / slots;
+        let (mut given, mut most) = (vec![0u64; slots], vec![0u32; slots]);
+        for row in rows.chunks_exact(slots) {
+            for ((given, most), &count) in given.iter_mut().zip(&mut most).zip(row) {
+                *given += u64::from(count);
+                *most = (*most).max(count);
+            }
+        }
+        let mut holes: Vec<usize> = Vec::new();
+        for slot in 0..slots {
+            for _ in self.pool[slot]..given[slot] {
+                // A source with probability proportional to its edges in the slot: one of them.
+                let source = loop {
+                    let source = rng.random_range(0..sources);
+                    if rng.random_range(0..most[slot]) < rows[source * slots + slot] {
+                        break source;
+                    }
+                };
+                rows[source * slots + slot] -= 1;
+                holes.push(source);
+            }
+        }
+        holes.shuffle(rng);
+        let missing = (0..slots).flat_map(|slot| {
+            std::iter::repeat_n(slot, self.pool[slot].saturating_sub(given[slot]) as usize)
+        });
+        for (source, slot) in holes.into_iter().zip(missing) {
+            rows[source * slots + slot] += 1;
+        }
+    }
+}
+
+/// Takes the `edge`-th of a source's edges away.
+fn take_edge(row: &mut [u32], mut edge: u64) {
+    for count in row {
+        if edge < u64::from(*count) {
+            *count -= 1;
+            return;
+        }
+        edge -= u64::from(*count);
+    }
+}
+
+/// The pool of `edges` weights that are drawn from a larger pool without replacement: of the drawn
+/// part of a permuted matrix. None when the pool holds fewer.
+pub fn draw_pool(pool: &[u64], edges: u64, rng: &mut impl Rng) -> Option<Vec<u64>> {
+    let mut left: u64 = pool.iter().sum();
+    let mut wanted = edges;
+    if wanted > left {
+        return None;
+    }
+    let mut drawn = Vec::with_capacity(pool.len());
+    for &count in pool {
+        let of_these = match wanted {
+            0 => 0,
+            _ if wanted == left => count,
+            _ => Hypergeometric::new(left, count, wanted).ok()?.sample(rng),
+        };
+        drawn.push(of_these);
+        left -= count;
+        wanted -= of_these;
+    }
+    Some(drawn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand_xoshiro::Xoshiro256PlusPlus;
+
+    fn rng(seed: u64) -> Xoshiro256PlusPlus {
+        Xoshiro256PlusPlus::seed_from_u64(seed)
+    }
+
+    #[test]
+    fn poisson_counts_have_their_mean_and_variance() {
+        for mean in [0.003, 0.7, 9.0, 600.0] {
+            let (table, mut rng) = (Alias::poisson(mean), rng(1));
+            let n = 200_000;
+            let draws: Vec<f64> = (0..n).map(|_| f64::from(table.draw(&mut rng))).collect();
+            let average = draws.iter().sum::<f64>() / f64::from(n);
+            let variance = draws.iter().map(|d| (d - average).powi(2)).sum::<f64>() / f64::from(n);
+            let error = (mean / f64::from(n)).sqrt();
+            assert!((average - mean).abs() < 4.0 * error, "{mean}: {average}");
+            assert!((variance / mean - 1.0).abs() < 0.08 || mean < 0.01, "{mean}: {variance}");
+        }
+    }
+
+    #[test]
+    fn each_deal_gives_all_edges_and_every_slot_its_pool() {
+        for (sources, edges, pool) in [
+            (3usize, 4usize, vec![5u64, 0, 7]),
+            (40, 900, vec![9000, 1, 0, 17_000, 9999]),
+            (1, 50, vec![20, 30]),
+        ] {
+            let dealer = Dealer::new(&pool, edges).unwrap();
+            let mut rows = vec![7; sources * pool.len()];
+            for seed in 0..20 {
+                dealer.deal(&mut rows, &mut rng(seed));
+                let row_sums = rows.chunks(pool.len()).map(|row| row.iter().sum::<u32>() as usize);
+                assert!(row_sums.into_iter().all(|sum| sum == edges));
+                for (slot, count) in pool.iter().enumerate() {
+                    let given: u32 = rows.iter().skip(slot).step_by(pool.len()).sum();
+                    assert_eq!(u64::from(given), *count);
+                }
+            }
+        }
+    }
+
+    /// 2 sources of 2 edges, slots 0 0 1 1: of the 6 arrangements 4 give each source one of each.
+    /// And 10 edges each of a pool of two, by counts: hypergeometric.
+    #[test]
+    fn deals_have_the_probabilities_of_permutations() {
+        let dealer = Dealer::new(&[2, 2], 2).unwrap();
+        let mut rows = [0; 4];
+        let mut rng = rng(3);
+        let n = 60_000;
+        let even = (0..n).filter(|_| {
+            dealer.deal(&mut rows, &mut rng);
+            rows == [1, 1, 1, 1]
+        });
+        let share = even.count() as f64 / f64::from(n);
+        assert!((share - 4.0 / 6.0).abs() < 4.0 * (2.0f64 / 9.0 / f64::from(n)).sqrt(), "{share}");
+
+        let dealer = Dealer::new(&[50, 50], 50).unwrap();
+        assert_eq!(dealer.counts.len(), 2, "Poisson counts are used");
+        let draws: Vec<f64> = (0..n)
+            .map(|_| {
+                dealer.deal(&mut rows, &mut rng);
+                f64::from(rows[0])
+            })
+            .collect();
+        let mean = draws.iter().sum::<f64>() / f64::from(n);
+        let variance = draws.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / f64::from(n);
+        // 50 of 100, half of them in the slot: variance 50 · 1/4 · 50/99.
+        let expected = 50.0 * 0.25 * 50.0 / 99.0;
+        assert!((mean - 25.0).abs() < 4.0 * (expected / f64::from(n)).sqrt(), "{mean}");
+        assert!((variance / expected - 1.0).abs() < 0.03, "{variance}, {expected}");
+    }
+
+    #[test]
+    fn a_drawn_pool_is_drawn_without_replacement() {
+        let mut rng = rng(5);
+        assert_eq!(draw_pool(&[3, 0, 4], 7, &mut rng), Some(vec![3, 0, 4]));
+        assert_eq!(draw_pool(&[3, 4], 8, &mut rng), None);
+        let n = 40_000;
+        let draws: Vec<f64> =
+            (0..n).map(|_| draw_pool(&[30, 70], 50, &mut rng).unwrap()[0] as f64).collect();
+        let mean = draws.iter().sum::<f64>() / f64::from(n);
+        let variance = draws.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / f64::from(n);
+        let expected = 50.0 * 0.3 * 0.7 * 50.0 / 99.0;
+        assert!((mean - 15.0).abs() < 4.0 * (expected / f64::from(n)).sqrt(), "{mean}");
+        assert!((variance / expected - 1.0).abs() < 0.03, "{variance}, {expected}");
+    }
+}
