@@ -183,29 +183,122 @@ impl Histogram {
 ///
 /// Rows beyond a matrix's sources count none of its edges; sources beyond the rows are left alone.
 pub fn count_edges(table: &RadiusTable, matrices: &[EdgeMatrix<'_>], rows: &mut [u32]) -> u64 {
+    count_layer(table, matrices, LayerRows { counts: rows, distances: &mut [], matched: None })
+        .not_finite
+}
+
+/// Where the edges of a neuron layer are counted; what was there is replaced.
+#[derive(Debug)]
+pub struct LayerRows<'a> {
+    /// The neurons' rows, as [`Histogram::rows_mut`] gives them.
+    pub counts: &'a mut [u32],
+    /// Σ of each neuron's kept distances; empty when they are not wanted.
+    pub distances: &'a mut [f64],
+    /// Rows for the same edges with rescaled weights, and a rescaled table for each matrix.
+    pub matched: Option<(&'a [RadiusTable], &'a mut [u32])>,
+}
+
+/// What counting a neuron layer found besides its rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Weights that are infinite or NaN; they are counted as left out.
+    pub not_finite: u64,
+    /// For each matrix, how many of its weights fall in each slot.
+    pub pools: Vec<Vec<u64>>,
+}
+
+impl Counted {
+    fn add(mut self, other: Self) -> Self {
+        self.not_finite += other.not_finite;
+        if self.pools.is_empty() {
+            return Self { not_finite: self.not_finite, ..other };
+        }
+        for (pool, other) in self.pools.iter_mut().zip(&other.pools) {
+            pool.iter_mut().zip(other).for_each(|(count, other)| *count += other);
+        }
+        self
+    }
+}
+
+/// Counts all edges of the matrices, which share their source neurons, like [`count_edges`], with
+/// all else that one pass over the weights gives.
+///
+/// # Panics
+/// When the rows are not those of equally many neurons, or a matrix has no rescaled table.
+pub fn count_layer(
+    table: &RadiusTable,
+    matrices: &[EdgeMatrix<'_>],
+    rows: LayerRows<'_>,
+) -> Counted {
     let slots = table.method().slots();
-    rows.par_chunks_mut(TILE * slots)
+    let LayerRows { counts, distances, matched } = rows;
+    let neurons = counts.len() / slots;
+    let (rescaled, matched) =
+        matched.map_or((&[][..], &mut [][..]), |(tables, rows)| (tables, rows));
+    assert!(distances.is_empty() || distances.len() == neurons, "one distance sum for each neuron");
+    assert!(matched.is_empty() || matched.len() == counts.len(), "one matched row for each neuron");
+    // Chunks of nothing for what is not wanted.
+    let parts = neurons.div_ceil(TILE);
+    let distances = chunks(distances, TILE, parts);
+    let matched = chunks(matched, TILE * slots, parts);
+    counts
+        .par_chunks_mut(TILE * slots)
+        .zip(distances)
+        .zip(matched)
         .enumerate()
-        .map(|(tile, rows)| {
+        .map(|(tile, ((counts, distances), matched))| {
             let first = tile * TILE;
             // Here, not for all rows before: so they are in the cache when they are counted into.
-            rows.fill(0);
-            let mut count = |matrix: &EdgeMatrix<'_>| {
-                let last = (first + rows.len() / slots).min(matrix.layout.sources);
-                if first >= last || matrix.layout.taps == 0 {
-                    return 0;
-                }
+            counts.fill(0);
+            distances.fill(0.0);
+            matched.fill(0);
+            let mut counted = Counted::default();
+            let mut before = vec![0u64; slots];
+            for (k, matrix) in matrices.iter().enumerate() {
+                let last = (first + counts.len() / slots).min(matrix.layout.sources);
                 let tile = Tile { table, slots, first, last, layout: matrix.layout };
-                match matrix.values {
-                    Values::F32(v) => tile.count(v, rows),
-                    Values::F64(v) => tile.count(v, rows),
-                    Values::F16(v) => tile.count(v, rows),
-                    Values::Bf16(v) => tile.count(v, rows),
+                if first < last && matrix.layout.taps > 0 {
+                    counted.not_finite += match matrix.values {
+                        Values::F32(v) => tile.count(v, counts),
+                        Values::F64(v) => tile.count(v, counts),
+                        Values::F16(v) => tile.count(v, counts),
+                        Values::Bf16(v) => tile.count(v, counts),
+                    };
+                    if !distances.is_empty() {
+                        match matrix.values {
+                            Values::F32(v) => tile.add_distances(v, distances),
+                            Values::F64(v) => tile.add_distances(v, distances),
+                            Values::F16(v) => tile.add_distances(v, distances),
+                            Values::Bf16(v) => tile.add_distances(v, distances),
+                        }
+                    }
+                    if !matched.is_empty() {
+                        let tile = Tile { table: &rescaled[k], ..tile };
+                        match matrix.values {
+                            Values::F32(v) => tile.count(v, matched),
+                            Values::F64(v) => tile.count(v, matched),
+                            Values::F16(v) => tile.count(v, matched),
+                            Values::Bf16(v) => tile.count(v, matched),
+                        };
+                    }
                 }
-            };
-            matrices.iter().map(&mut count).sum::<u64>()
+                let mut all = vec![0u64; slots];
+                for row in counts.chunks_exact(slots) {
+                    all.iter_mut().zip(row).for_each(|(all, &count)| *all += u64::from(count));
+                }
+                counted.pools.push(all.iter().zip(&before).map(|(now, then)| now - then).collect());
+                before = all;
+            }
+            counted
         })
-        .sum()
+        .reduce(Counted::default, Counted::add)
+}
+
+/// `parts` chunks of a slice, all empty when it is.
+fn chunks<T: Send>(slice: &mut [T], size: usize, parts: usize) -> Vec<&mut [T]> {
+    let mut chunks: Vec<&mut [T]> = slice.chunks_mut(size).collect();
+    chunks.resize_with(parts, Default::default);
+    chunks
 }
 
 /// Adds the edges between drawn sources and drawn target rows only. Row k of `rows` is the
@@ -250,6 +343,7 @@ fn sampled<W: Weight>(
 }
 
 /// A task's share of a matrix: the sources `first..last`.
+#[derive(Clone, Copy)]
 struct Tile<'a> {
     table: &'a RadiusTable,
     slots: usize,
@@ -296,6 +390,24 @@ impl Tile<'_> {
         not_finite
     }
 
+    /// Adds the kept distances of each source, in the order of its targets.
+    fn add_distances<W: Weight>(&self, weights: &[W], sums: &mut [f64]) {
+        let EdgeLayout { targets, taps, source_stride, target_stride, .. } = self.layout;
+        let method = self.table.method();
+        let (parameters, transfer) = (method.parameters(), method.parameters().transfer);
+        let kept = |weight: W| {
+            let d = transfer.distance(weight.wide());
+            if d > parameters.min_distance && d <= parameters.max_distance { d } else { 0.0 }
+        };
+        for target in 0..targets {
+            let start = target * target_stride + self.first * source_stride;
+            for (k, sum) in sums.iter_mut().take(self.last - self.first).enumerate() {
+                let start = start + k * source_stride;
+                weights[start..start + taps].iter().for_each(|&weight| *sum += kept(weight));
+            }
+        }
+    }
+
     #[inline(always)]
     fn count_run<W: Weight>(&self, edges: &[W], row: &mut [u32]) -> u64 {
         let mut not_finite = 0;
@@ -311,6 +423,7 @@ impl Tile<'_> {
 trait Weight: Copy + Sync {
     fn slot(self, table: &RadiusTable) -> usize;
     fn finite(self) -> bool;
+    fn wide(self) -> f64;
 }
 
 impl Weight for f32 {
@@ -322,16 +435,24 @@ impl Weight for f32 {
     fn finite(self) -> bool {
         self.is_finite()
     }
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
 }
 
 impl Weight for f64 {
     #[inline(always)]
     fn slot(self, table: &RadiusTable) -> usize {
-        table.method().slot_of_weight(self)
+        table.slot_of_wide(self)
     }
     #[inline(always)]
     fn finite(self) -> bool {
         self.is_finite()
+    }
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        self
     }
 }
 
@@ -345,6 +466,10 @@ macro_rules! widened {
             #[inline(always)]
             fn finite(self) -> bool {
                 self.is_finite()
+            }
+            #[inline(always)]
+            fn wide(self) -> f64 {
+                f64::from(self)
             }
         }
     };

@@ -13,9 +13,11 @@
 //! Nothing here knows a file, a clock or libtorch. Parallel loops run in the rayon pool of the
 //! caller; results are the same bits on any number of threads.
 
+mod deviation;
 mod emergence;
 mod histogram;
 mod mass;
+mod neuron;
 mod parameters;
 mod partition;
 mod radius;
@@ -26,8 +28,12 @@ mod stable;
 mod transfer;
 
 pub use emergence::{Fractal, NoEmergence, degree_of_emergence};
-pub use histogram::{EdgeLayout, EdgeMatrix, Histogram, Values, count_edges, count_sampled_edges};
+pub use histogram::{
+    Counted, EdgeLayout, EdgeMatrix, Histogram, LayerRows, Values, count_edges, count_layer,
+    count_sampled_edges,
+};
 pub use mass::{BoxMasses, Degenerate};
+pub use neuron::{Dimensions, Statistics};
 pub use parameters::{Method, ParameterError, Parameters};
 pub use partition::PowerSums;
 pub use radius::RadiusTable;

@@ -5,6 +5,9 @@
 //! the bit patterns into buckets so small that each holds one step at most. A look-up is then a
 //! shift, one table entry and one compare, and agrees with the f64 code on every f32. Subnormal
 //! weights, whose neighbours differ by whole octaves, take the f64 code itself.
+//!
+//! A rescaled table gives the slot of w·factor rounded to f32, for the norm-matched control: as
+//! monotone a function of |w|, so as cheap a look-up.
 
 use super::parameters::Method;
 
@@ -24,6 +27,7 @@ struct Bucket {
 #[derive(Clone, Debug)]
 pub struct RadiusTable {
     method: Method,
+    factor: Option<f64>, // finite, > 0
     shift: u32,
     base: i32, // bucket 0 holds the patterns with (bits >> shift) ≤ base
     buckets: Vec<Bucket>,
@@ -32,14 +36,29 @@ pub struct RadiusTable {
 impl RadiusTable {
     /// Builds the table of a method: a few thousand entries for the published range.
     pub fn new(method: &Method) -> Self {
+        Self::build(method, None)
+    }
+
+    /// The table of weights that are multiplied by `factor` and rounded to f32 before they are
+    /// counted; none unless the factor is finite and above 0.
+    pub fn rescaled(method: &Method, factor: f64) -> Option<Self> {
+        (factor.is_finite() && factor > 0.0).then(|| Self::build(method, Some(factor)))
+    }
+
+    fn build(method: &Method, factor: Option<f64>) -> Self {
+        let weight = |bits: u32| rescale(f64::from(f32::from_bits(bits)), factor);
         let slot = |bits: u32| {
-            let weight = f32::from_bits(bits);
-            if weight.is_finite() { method.slot_of_weight(f64::from(weight)) as u16 } else { 0 }
+            if bits < INFINITE { method.slot_of_weight(weight(bits)) as u16 } else { 0 }
         };
         // Every transfer function is monotone on each side of |w| = 1.
+        let one = match factor {
+            None => ONE,
+            Some(_) => first_at_least_one(&weight),
+        };
         let mut steps = Vec::new();
-        find_steps(method, SMALLEST_NORMAL, ONE, &mut steps);
-        find_steps(method, ONE, INFINITE - 1, &mut steps);
+        let key = |bits: u32| ordered_slot(method, weight(bits));
+        find_steps(&key, SMALLEST_NORMAL, one, &mut steps);
+        find_steps(&key, one, INFINITE - 1, &mut steps);
         if slot(INFINITE - 1) != 0 {
             steps.push(INFINITE);
         }
@@ -60,7 +79,7 @@ impl RadiusTable {
             current = bucket.above;
             buckets.push(bucket);
         }
-        Self { method: method.clone(), shift, base, buckets }
+        Self { method: method.clone(), factor, shift, base, buckets }
     }
 
     /// The method whose radii these are.
@@ -68,11 +87,17 @@ impl RadiusTable {
         &self.method
     }
 
+    /// The slot of a weight, by the f64 code itself.
+    #[inline]
+    pub(super) fn slot_of_wide(&self, weight: f64) -> usize {
+        self.method.slot_of_weight(rescale(weight, self.factor))
+    }
+
     /// The slot of a weight given by the bits of |w| (sign cleared); 0 for infinities and NaN.
     #[inline]
     pub(super) fn slot_of_bits(&self, bits: u32) -> usize {
         if bits < SMALLEST_NORMAL {
-            return self.method.slot_of_weight(f64::from(f32::from_bits(bits)));
+            return self.slot_of_wide(f64::from(f32::from_bits(bits)));
         }
         let key = (bits >> self.shift) as i32 - self.base;
         let bucket = self.buckets[(key.max(0) as usize).min(self.buckets.len() - 1)];
@@ -80,11 +105,26 @@ impl RadiusTable {
     }
 }
 
+#[inline]
+fn rescale(weight: f64, factor: Option<f64>) -> f64 {
+    factor.map_or(weight, |factor| f64::from((weight * factor) as f32))
+}
+
+/// The first pattern whose weight, which grows with it, is 1 or more; clamped to normal numbers.
+fn first_at_least_one(weight: &impl Fn(u32) -> f64) -> u32 {
+    let (mut low, mut high) = (SMALLEST_NORMAL, INFINITE - 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if weight(middle) < 1.0 { low = middle + 1 } else { high = middle }
+    }
+    low
+}
+
 /// A key that is monotone in the distance, so that bisection misses no step: slots, with the two
 /// ends of the range told apart.
-fn ordered_slot(method: &Method, bits: u32) -> usize {
+fn ordered_slot(method: &Method, weight: f64) -> usize {
     let parameters = method.parameters();
-    let distance = parameters.transfer.distance(f64::from(f32::from_bits(bits)));
+    let distance = parameters.transfer.distance(weight);
     if distance > parameters.max_distance {
         method.slots()
     } else {
@@ -92,10 +132,10 @@ fn ordered_slot(method: &Method, bits: u32) -> usize {
     }
 }
 
-/// Appends, in ascending order, each pattern in (low, high] whose slot differs from that of the
+/// Appends, in ascending order, each pattern in (low, high] whose key differs from that of the
 /// pattern before it.
-fn find_steps(method: &Method, low: u32, high: u32, steps: &mut Vec<u32>) {
-    if ordered_slot(method, low) == ordered_slot(method, high) {
+fn find_steps(key: &impl Fn(u32) -> usize, low: u32, high: u32, steps: &mut Vec<u32>) {
+    if key(low) == key(high) {
         return;
     }
     if high - low == 1 {
@@ -103,8 +143,8 @@ fn find_steps(method: &Method, low: u32, high: u32, steps: &mut Vec<u32>) {
         return;
     }
     let middle = low + (high - low) / 2;
-    find_steps(method, low, middle, steps);
-    find_steps(method, middle, high, steps);
+    find_steps(key, low, middle, steps);
+    find_steps(key, middle, high, steps);
 }
 
 #[cfg(test)]
@@ -124,16 +164,25 @@ mod tests {
         .to_vec()
     }
 
+    fn tables() -> Vec<RadiusTable> {
+        let plain = |method| RadiusTable::new(method);
+        let rescaled = |(method, factor)| RadiusTable::rescaled(method, factor).unwrap();
+        let methods = methods();
+        let factors = [0.7, 1.37, 1.0, 1e-30, 2e20];
+        let pairs = methods.iter().flat_map(|method| factors.map(|factor| (method, factor)));
+        methods.iter().map(plain).chain(pairs.map(rescaled)).collect()
+    }
+
     fn assert_agrees(table: &RadiusTable, bits: u32) {
         let weight = f32::from_bits(bits);
-        let plain = table.method().slot_of_weight(f64::from(weight));
+        let stored = table.factor.map_or(weight, |f| (f64::from(weight) * f) as f32);
+        let plain = table.method().slot_of_weight(f64::from(stored));
         assert_eq!(table.slot_of_bits(bits), plain, "{weight:e} ({bits:#x})");
     }
 
     #[test]
     fn agrees_with_the_f64_code_around_every_step_and_on_a_comb() {
-        for method in methods() {
-            let table = RadiusTable::new(&method);
+        for table in tables() {
             for bucket in &table.buckets {
                 let t = bucket.threshold;
                 if t < INFINITE {
@@ -150,8 +199,7 @@ mod tests {
 
     #[test]
     fn infinities_and_nan_are_left_out() {
-        for method in methods() {
-            let table = RadiusTable::new(&method);
+        for table in tables() {
             for bits in [INFINITE, INFINITE + 1, 0x7fff_ffff] {
                 assert_eq!(table.slot_of_bits(bits), 0);
             }
