@@ -80,12 +80,12 @@ fn benches(c: &mut Criterion) {
                 b.iter(|| plan.snapshot(&source, &pool, &mut taken).unwrap());
             });
             group.bench_function(format!("measure, {threads} threads"), |b| {
-                b.iter(|| pool.install(|| estimators.measure(&plan, &taken)));
+                b.iter(|| pool.install(|| estimators.measure(&plan, &taken, 0)));
             });
             group.bench_function(format!("both, {threads} threads"), |b| {
                 b.iter(|| {
                     plan.snapshot(&source, &pool, &mut taken).unwrap();
-                    pool.install(|| estimators.measure(&plan, &taken))
+                    pool.install(|| estimators.measure(&plan, &taken, 0))
                 });
             });
         }

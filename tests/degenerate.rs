@@ -35,17 +35,22 @@ fn network(source: &Memory) -> Network {
     Network::infer(&source.parameters(), &Selection::default()).unwrap()
 }
 
+fn plan(source: &Memory, draw: &Draw) -> Plan {
+    Plan::new(&Method::default(), &network(source), draw, true).unwrap()
+}
+
 fn measure(source: &Memory, draw: &Draw) -> Measurement {
-    let plan = Plan::new(&Method::default(), &network(source), draw, true).unwrap();
+    let plan = plan(source, draw);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     let mut snapshot = Snapshot::new(&plan);
     plan.snapshot(source, &pool, &mut snapshot).unwrap();
-    pool.install(|| Estimators::new(&plan).measure(&plan, &snapshot))
+    pool.install(|| Estimators::new(&plan).measure(&plan, &snapshot, 0))
 }
 
 /// The row of a measurement against another one, none of whose values may be NaN or infinite.
 fn row_against(start: &Measurement, now: &Measurement) -> Emergence {
-    let row = Emergence::new(Method::default().q(), &Baseline::new(0, start), now);
+    let plan = plan(&source(healthy), &Draw::whole());
+    let row = Emergence::new(&plan, &Baseline::new(0, &plan, start), now);
     for (name, value) in values(&row) {
         assert!(value.is_none_or(f64::is_finite), "{name}: {row:?}");
     }
@@ -179,8 +184,8 @@ fn weights_that_are_not_finite() {
     for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let row = row(&source(|k| if k % 600 == 7 { odd } else { healthy(k) }));
         let why = [
-            "published estimator: 2 weights are not finite",
-            "stable estimator: 2 weights are not finite",
+            "published estimator: weights that are not finite: 2",
+            "stable estimator: weights that are not finite: 2",
         ];
         assert_outcome(&row, Status::NonFinite, &why, &[]);
     }
@@ -216,8 +221,9 @@ fn a_baseline_with_values_that_e_cannot_use() {
     let measured = measure(&source(healthy), &Draw::whole());
     let why = |alpha0, width| {
         let start = Fractal { alpha0, width };
-        let baseline = Baseline { step: 3, samples: vec![start], stable: Some(start) };
-        let row = Emergence::new(Method::default().q(), &baseline, &measured);
+        let (samples, stable) = (vec![start], Some(start));
+        let baseline = Baseline { step: 3, samples, stable, ..Baseline::default() };
+        let row = Emergence::new(&plan(&source(healthy), &Draw::whole()), &baseline, &measured);
         assert_eq!((row.status, row.e, row.e_stable), (Status::Degenerate, None, None));
         row.why.unwrap()
     };

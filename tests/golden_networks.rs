@@ -25,7 +25,7 @@ fn measure(plan: &Plan, source: &dyn Source, threads: usize) -> Measurement {
     let pool = pool(threads);
     let mut snapshot = Snapshot::new(plan);
     plan.snapshot(source, &pool, &mut snapshot).unwrap();
-    pool.install(|| Estimators::new(plan).measure(plan, &snapshot))
+    pool.install(|| Estimators::new(plan).measure(plan, &snapshot, 0))
 }
 
 #[test]
@@ -94,7 +94,6 @@ fn neox_emergence_of_each_sample_where_golden_took_the_first_alpha() {
 fn neox_samples_means_and_emergence() {
     let draw: Draw = value(&read("neox-nodes.json"));
     let golden = read("neox.json");
-    let method = Method::default();
     let (mut start, mut start_whole, mut expected_start) = (None, None, None);
     for step in [0u64, 64, 300] {
         let source = Safetensors::open(path(&format!("neox-step{step}.safetensors"))).unwrap();
@@ -110,8 +109,9 @@ fn neox_samples_means_and_emergence() {
         }
         let expected_now: Vec<Fractal> =
             expected["samples"].as_array().unwrap().iter().map(published_fractal).collect();
-        let baseline = start.get_or_insert_with(|| Baseline::new(step, &sampled));
-        let row = Emergence::new(method.q(), baseline, &sampled);
+        let baseline =
+            start.get_or_insert_with(|| Baseline::new(step, &plan(&source, &draw), &sampled));
+        let row = Emergence::new(&plan(&source, &draw), baseline, &sampled);
         let start = expected_start.get_or_insert_with(|| expected_now.clone());
         let (e, e_se) = emergence(start, &expected_now);
         assert_near("alpha0", row.alpha0.unwrap(), mean(&expected_now).alpha0);
@@ -124,8 +124,9 @@ fn neox_samples_means_and_emergence() {
         let full = Expected::read(&expected["whole"]);
         full.assert_published(&whole.published.as_ref().unwrap()[0]);
         full.assert_stable(*whole.stable.as_ref().unwrap().as_ref().unwrap());
-        let baseline = start_whole.get_or_insert_with(|| Baseline::new(step, &whole));
-        let row = Emergence::new(method.q(), baseline, &whole);
+        let baseline = start_whole
+            .get_or_insert_with(|| Baseline::new(step, &plan(&source, &Draw::whole()), &whole));
+        let row = Emergence::new(&plan(&source, &Draw::whole()), baseline, &whole);
         assert_near("E_whole", row.e.unwrap(), value(&expected["E_whole"]));
         assert_eq!(row.e_se, None, "one network has no spread");
     }

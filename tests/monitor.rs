@@ -31,7 +31,8 @@ fn writes_a_row_for_each_analysed_step_beside_the_loss() {
     assert_eq!(emergence.column("loss"), ["", "0.1", "0.05", "0.03333333333333333"]);
     assert_eq!(emergence.column("E")[0], "0");
     assert_eq!(emergence.column("E_stable")[0], "0");
-    assert!(emergence.column("E_excess").iter().all(String::is_empty));
+    assert!(emergence.column("E_excess").iter().all(|excess| !excess.is_empty()));
+    assert!(emergence.column("E_rescaled_start").iter().all(String::is_empty));
     assert!(emergence.column("status").iter().all(|status| status == "ok"));
     assert!(emergence.number("E", 3) != 0.0);
     let metrics = Table::read(dir.path(), "metrics.csv");
@@ -138,7 +139,7 @@ fn a_rule_on_what_is_not_computed_is_refused() {
     let attach = |rule: StopRule| {
         Monitor::builder(dir.path()).stop_when(rule).attach_source(weights_at(0)).err().unwrap()
     };
-    let error = attach(StopRule::on("E_excess").max().into());
+    let error = attach(StopRule::on("E_rescaled_start").max().into());
     assert!(
         error.to_string().contains("not computed in this run, which computes alpha0, width, E,")
     );

@@ -13,7 +13,8 @@ use neuromfa::record::{RunConfig, resume};
 use tempfile::TempDir;
 
 const LAST: u64 = 160;
-const TABLES: [&str; 3] = ["metrics.csv", "spectra.csv", "emergence.csv"];
+const TABLES: [&str; 5] =
+    ["metrics.csv", "spectra.csv", "layers.csv", "distributions.csv", "emergence.csv"];
 
 /// The files of a finished run, and a folder for damaged copies of them.
 struct Undamaged {
@@ -119,6 +120,16 @@ fn every_cut_of_metrics_is_repaired() {
 #[test]
 fn every_cut_of_spectra_is_repaired() {
     every_cut_is_repaired("spectra.csv");
+}
+
+#[test]
+fn every_cut_of_layers_is_repaired() {
+    every_cut_is_repaired("layers.csv");
+}
+
+#[test]
+fn every_cut_of_distributions_is_repaired() {
+    every_cut_is_repaired("distributions.csv");
 }
 
 #[test]

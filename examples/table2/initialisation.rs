@@ -61,8 +61,8 @@ impl Initialisation {
         let plan = Plan::new(&Method::default(), &network, &draw, false)?;
         let mut snapshot = Snapshot::new(&plan);
         plan.snapshot(self, &rayon::ThreadPoolBuilder::new().build()?, &mut snapshot)?;
-        let measured = Estimators::new(&plan).measure(&plan, &snapshot);
-        Ok(Emergence::new(plan.method().q(), &Baseline::new(0, &measured), &measured))
+        let measured = Estimators::new(&plan).measure(&plan, &snapshot, 0);
+        Ok(Emergence::new(&plan, &Baseline::new(0, &plan, &measured), &measured))
     }
 }
 

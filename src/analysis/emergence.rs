@@ -1,84 +1,21 @@
 //! A measurement against the baseline: the numbers of one row.
 
-use serde::{Deserialize, Serialize};
-
-use super::measure::{Fault, Measurement};
+use super::baseline::{Baseline, fractals};
+use super::distribution::Distribution;
+use super::measure::{Measurement, Nulls};
+use super::neurons::Neuron;
+use super::parts::Part;
+use super::plan::Plan;
 use super::statistics::{deviation, mean};
-use crate::mfa::{Degenerate, Fractal, NoEmergence, Spectrum, degree_of_emergence};
+use super::status::Status;
+use super::trust::Trust;
+use crate::mfa::{Fractal, NoEmergence, Spectrum, degree_of_emergence};
 
-/// What step 0 (or the file given in its place) measured: later steps compare against it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Baseline {
-    /// The step that was measured.
-    pub step: u64,
-    /// Published estimator, one for each sample; empty when it had no value.
-    pub samples: Vec<Fractal>,
-    /// Stable estimator on the whole network; none when it had no value.
-    pub stable: Option<Fractal>,
-}
+/// Bins of a degree's distribution, on the range of distances.
+const DEGREE_BINS: f64 = 75.0;
 
-impl Baseline {
-    /// The baseline that a measurement makes.
-    pub fn new(step: u64, measurement: &Measurement) -> Self {
-        let samples = measurement.published.as_ref().map_or(&[][..], |s| s.as_slice());
-        Self {
-            step,
-            samples: samples.iter().map(|s| s.fractal).collect(),
-            stable: measurement.stable.clone().and_then(Result::ok),
-        }
-    }
-}
-
-/// Whether a row's numbers are there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Status {
-    /// All values that were asked for are there.
-    Ok,
-    /// Weights are infinite or NaN: no values.
-    NonFinite,
-    /// No neuron has enough edges in range.
-    NoNeurons,
-    /// The spectrum or E has no value for another reason, here or in the baseline.
-    Degenerate,
-    /// The step was not analysed: the side thread was still at work (drop-newest policy), the
-    /// weights could not be read, or the row was lost when the run was interrupted.
-    Dropped,
-}
-
-impl Status {
-    /// The name in emergence.csv.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::NonFinite => "non_finite",
-            Self::NoNeurons => "no_neurons",
-            Self::Degenerate => "degenerate",
-            Self::Dropped => "dropped",
-        }
-    }
-
-    /// The status of this name; degenerate for a name that is none.
-    pub fn read(name: &str) -> Self {
-        let all = [Self::Ok, Self::NonFinite, Self::NoNeurons, Self::Dropped];
-        all.into_iter().find(|s| s.as_str() == name).unwrap_or(Self::Degenerate)
-    }
-
-    fn of(fault: &Fault) -> Self {
-        match fault {
-            Fault::NonFinite { .. } => Self::NonFinite,
-            Fault::Degenerate { why: Degenerate::NoNeurons { .. }, .. } => Self::NoNeurons,
-            Fault::Degenerate { .. } => Self::Degenerate,
-        }
-    }
-}
-
-impl std::fmt::Display for Status {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+/// Width of the bins of a dimension's distribution.
+const DIMENSION_BIN: f64 = 0.05;
 
 /// The spectrum at one q: means over the samples, and standard deviations (S - 1).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -121,27 +58,52 @@ pub struct Emergence {
     pub width_std: Option<f64>,
     /// R² of ln Z_q at the largest q, mean over samples.
     pub r2: Option<f64>,
+    /// E of the published estimator on shuffled weights, from its own samples.
+    pub e_shuffled: Option<f64>,
     /// Stable alpha0 of the whole network.
     pub alpha0_stable: Option<f64>,
     /// Stable width of the whole network.
     pub width_stable: Option<f64>,
     /// E of the stable estimator.
     pub e_stable: Option<f64>,
+    /// E of the stable estimator on shuffled weights, mean over the draws.
+    pub e_stable_shuffled: Option<f64>,
+    /// E_stable - E_stable_shuffled: what training organised beyond scale.
+    pub e_excess: Option<f64>,
+    /// Its standard error over the draws of the control.
+    pub e_excess_se: Option<f64>,
+    /// E of the stable estimator with each matrix rescaled to its spread at step 0.
+    pub e_norm_matched: Option<f64>,
+    /// E of the stable estimator on the weights of step 0, each matrix at its spread of this step.
+    pub e_rescaled_start: Option<f64>,
     /// Kept neurons of the published estimator, mean over samples.
     pub neurons: Option<f64>,
     /// Occupied radii of the published estimator, mean over samples.
     pub radii: Option<f64>,
+    /// Whether the numbers should be believed.
+    pub trust: Trust,
     /// Whether all values are there.
     pub status: Status,
     /// What is missing, in words.
     pub why: Option<String>,
     /// The published spectrum, one point for each q; empty when there is none.
     pub spectrum: Vec<SpectrumPoint>,
+    /// Layers, blocks, roles, and the network last; empty without details.
+    pub parts: Vec<Part>,
+    /// Degrees and dimensions over the neurons of each layer and of the network; empty without
+    /// details.
+    pub distributions: Vec<Distribution>,
+    /// Every neuron, by layer; empty unless the plan keeps them.
+    pub neuron_values: Vec<(String, Vec<Neuron>)>,
 }
 
 impl Emergence {
     /// A row without values.
     pub fn absent(status: Status, why: impl Into<String>) -> Self {
+        Self { status, why: Some(why.into()), ..Self::empty() }
+    }
+
+    fn empty() -> Self {
         Self {
             alpha0: None,
             width: None,
@@ -150,22 +112,32 @@ impl Emergence {
             alpha0_std: None,
             width_std: None,
             r2: None,
+            e_shuffled: None,
             alpha0_stable: None,
             width_stable: None,
             e_stable: None,
+            e_stable_shuffled: None,
+            e_excess: None,
+            e_excess_se: None,
+            e_norm_matched: None,
+            e_rescaled_start: None,
             neurons: None,
             radii: None,
-            status,
-            why: Some(why.into()),
+            trust: Trust::default(),
+            status: Status::Ok,
+            why: None,
             spectrum: Vec::new(),
+            parts: Vec::new(),
+            distributions: Vec::new(),
+            neuron_values: Vec::new(),
         }
     }
 
-    /// The numbers of a measurement against a baseline. `q` is the method's q grid.
-    pub fn new(q: &[f64], baseline: &Baseline, measurement: &Measurement) -> Self {
-        let mut row = Self { status: Status::Ok, why: None, ..Self::absent(Status::Ok, "") };
+    /// The numbers of a measurement of this plan against a baseline.
+    pub fn new(plan: &Plan, baseline: &Baseline, measurement: &Measurement) -> Self {
+        let mut row = Self::empty();
         match &measurement.published {
-            Ok(samples) => row.add_published(q, baseline, samples),
+            Ok(samples) => row.add_published(plan.method().q(), baseline, samples),
             Err(fault) => row.miss(Status::of(fault), "published estimator", fault),
         }
         match &measurement.stable {
@@ -173,6 +145,13 @@ impl Emergence {
             Some(Err(fault)) => row.miss(Status::of(fault), "stable estimator", fault),
             None => {}
         }
+        if measurement.stable.as_ref().is_none_or(Result::is_ok) {
+            row.add_nulls(baseline, &measurement.controls);
+        }
+        let groups = plan.groups().iter().zip(&measurement.groups);
+        row.parts = groups.map(|(group, now)| Part::new(baseline, group, now)).collect();
+        row.add_neurons(plan, measurement);
+        row.trust = Trust::of(plan.method(), baseline, measurement, &row);
         row
     }
 
@@ -188,23 +167,17 @@ impl Emergence {
         self.neurons = mean(samples.iter().map(|s| s.neurons as f64));
         self.radii = mean(samples.iter().map(|s| s.radii as f64));
         self.spectrum = spectrum_over(q, samples);
-        let now: Vec<Fractal> = samples.iter().map(|s| s.fractal).collect();
-        let (Some(start), Some(end)) = (mean_fractal(&baseline.samples), mean_fractal(&now)) else {
-            let why = format!("the baseline (step {}) has no values", baseline.step);
-            return self.miss(Status::Degenerate, "E", &why);
-        };
-        match degree_of_emergence(start, end) {
-            Ok(e) => self.e = Some(e),
-            Err(why) => return self.miss(Status::Degenerate, "E", &why),
+        if baseline.samples.is_empty() {
+            return self.no_baseline("E", baseline);
         }
-        // Paired: what a sample's neurons have in common with their own step 0 cancels.
-        let paired = baseline.samples.iter().zip(&now);
-        let paired: Result<Vec<f64>, NoEmergence> =
-            paired.map(|(&start, &now)| degree_of_emergence(start, now)).collect();
-        let of_mean = |std: f64| std / (samples.len() as f64).sqrt();
-        match paired {
-            Ok(paired) => self.e_se = deviation(paired.into_iter()).map(of_mean),
-            Err(why) => self.miss(Status::Degenerate, "E_se", &why),
+        match PublishedNumbers::of(&baseline.samples, &fractals(samples)) {
+            Ok(PublishedNumbers { e, e_se, unpaired }) => {
+                (self.e, self.e_se) = (Some(e), e_se);
+                if let Some(why) = unpaired {
+                    self.miss(Status::Degenerate, "E_se", &why);
+                }
+            }
+            Err(why) => self.miss(Status::Degenerate, "E", &why),
         }
     }
 
@@ -212,13 +185,81 @@ impl Emergence {
         self.alpha0_stable = Some(stable.alpha0);
         self.width_stable = Some(stable.width);
         let Some(start) = baseline.stable else {
-            let why = format!("the baseline (step {}) has no values", baseline.step);
-            return self.miss(Status::Degenerate, "E_stable", &why);
+            return self.no_baseline("E_stable", baseline);
         };
         match degree_of_emergence(start, stable) {
             Ok(e) => self.e_stable = Some(e),
             Err(why) => self.miss(Status::Degenerate, "E_stable", &why),
         }
+    }
+
+    fn add_nulls(&mut self, baseline: &Baseline, nulls: &Nulls) {
+        match &nulls.shuffled {
+            Some(Ok(samples)) if !baseline.samples.is_empty() => {
+                match PublishedNumbers::of(&baseline.samples, &fractals(samples)) {
+                    Ok(published) => self.e_shuffled = Some(published.e),
+                    Err(why) => self.miss(Status::Degenerate, "E_shuffled", &why),
+                }
+            }
+            Some(Err(why)) => self.miss(Status::Degenerate, "E_shuffled", why),
+            _ => {}
+        }
+        let Some(start) = baseline.stable else { return };
+        let e = |now: &Fractal| degree_of_emergence(start, *now).map_err(|why| why.to_string());
+        let draws = nulls.stable_shuffled.as_ref().map(|draws| match draws {
+            Ok(draws) => draws.iter().map(e).collect::<Result<Vec<f64>, String>>(),
+            Err(why) => Err(why.to_string()),
+        });
+        match draws {
+            Some(Ok(draws)) => {
+                self.e_stable_shuffled = mean(draws.iter().copied());
+                let excess = self.e_stable.zip(self.e_stable_shuffled);
+                self.e_excess = excess.map(|(stable, shuffled)| stable - shuffled);
+                let std = deviation(draws.iter().copied()).filter(|_| self.e_excess.is_some());
+                self.e_excess_se = std.map(|std| std / (draws.len() as f64).sqrt());
+            }
+            Some(Err(why)) => self.miss(Status::Degenerate, "E_stable_shuffled", &why),
+            None => {}
+        }
+        let of = |null: &Option<Result<Fractal, String>>| {
+            null.as_ref().map(|null| null.as_ref().map_err(Clone::clone).and_then(e))
+        };
+        for (name, value) in [
+            ("E_norm_matched", of(&nulls.norm_matched)),
+            ("E_rescaled_start", of(&nulls.rescaled_start)),
+        ] {
+            match value {
+                Some(Ok(e)) if name == "E_norm_matched" => self.e_norm_matched = Some(e),
+                Some(Ok(e)) => self.e_rescaled_start = Some(e),
+                Some(Err(why)) => self.miss(Status::Degenerate, name, &why),
+                None => {}
+            }
+        }
+    }
+
+    fn add_neurons(&mut self, plan: &Plan, measurement: &Measurement) {
+        if measurement.neurons.is_empty() {
+            return;
+        }
+        let layers = || plan.layers().map(|(name, range)| (name, &measurement.neurons[range]));
+        let all = ("all", &measurement.neurons[..]);
+        let bin = plan.method().parameters().max_distance / DEGREE_BINS;
+        for (part, neurons) in layers().chain([all]) {
+            let degrees = neurons.iter().filter_map(|n| n.degree);
+            let dimensions = neurons.iter().filter_map(|n| Some(n.dimension?.slope));
+            self.distributions.push(Distribution::new(part, "degree", bin, degrees));
+            let dimensions = Distribution::new(part, "dimension", DIMENSION_BIN, dimensions);
+            self.distributions.push(dimensions);
+        }
+        if plan.keeps_neurons() {
+            let owned = |(name, neurons): (&str, &[Neuron])| (name.to_owned(), neurons.to_vec());
+            self.neuron_values = layers().map(owned).collect();
+        }
+    }
+
+    fn no_baseline(&mut self, what: &str, baseline: &Baseline) {
+        let why = format!("the baseline (step {}) has no values", baseline.step);
+        self.miss(Status::Degenerate, what, &why);
     }
 
     /// Notes that something has no value. The first reason gives the status.
@@ -233,7 +274,34 @@ impl Emergence {
     }
 }
 
-fn mean_fractal(samples: &[Fractal]) -> Option<Fractal> {
+/// E of the published estimator, and how sure it is.
+pub(super) struct PublishedNumbers {
+    /// From the means over samples.
+    pub(super) e: f64,
+    /// Standard error over the samples.
+    pub(super) e_se: Option<f64>,
+    /// Why there is no standard error although there are several samples.
+    unpaired: Option<NoEmergence>,
+}
+
+impl PublishedNumbers {
+    /// Of samples against their own step 0.
+    pub(super) fn of(start: &[Fractal], now: &[Fractal]) -> Result<Self, NoEmergence> {
+        let nothing = Fractal { alpha0: f64::NAN, width: f64::NAN };
+        let mean_of = |samples: &[Fractal]| mean_fractal(samples).unwrap_or(nothing);
+        let e = degree_of_emergence(mean_of(start), mean_of(now))?;
+        // Paired: what a sample's neurons have in common with their own step 0 cancels.
+        let paired = start.iter().zip(now).map(|(&start, &now)| degree_of_emergence(start, now));
+        let of_mean = |std: f64| std / (now.len() as f64).sqrt();
+        Ok(match paired.collect::<Result<Vec<f64>, _>>() {
+            Ok(all) => Self { e, e_se: deviation(all.into_iter()).map(of_mean), unpaired: None },
+            Err(why) => Self { e, e_se: None, unpaired: Some(why) },
+        })
+    }
+}
+
+/// Mean alpha0 and mean width; none of no samples.
+pub(super) fn mean_fractal(samples: &[Fractal]) -> Option<Fractal> {
     Some(Fractal {
         alpha0: mean(samples.iter().map(|s| s.alpha0))?,
         width: mean(samples.iter().map(|s| s.width))?,

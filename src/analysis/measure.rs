@@ -1,17 +1,29 @@
 //! From histograms to spectra.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
+use super::groups::Fold;
+use super::neurons::{Neuron, NeuronStatistics, neurons};
 use super::plan::Plan;
+use super::shuffled::{self, Shuffled};
 use super::snapshot::Snapshot;
-use crate::mfa::{BoxMasses, Degenerate, Fractal, Published, Spectrum, Stable};
+use crate::mfa::{
+    BoxMasses, Degenerate, Dimensions, Fractal, Histogram, PowerSums, Published, Spectrum, Stable,
+};
+use crate::source::Source;
+
+/// Layers that are summed side by side; their sums are held together.
+const SIDE_BY_SIDE: usize = 16;
 
 /// Why a snapshot gave no spectrum.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
     /// Some weights are infinite or NaN.
-    #[error("{weights} weights are not finite")]
+    #[error("weights that are not finite: {weights}")]
     NonFinite {
         /// How many.
         weights: u64,
@@ -33,13 +45,49 @@ pub struct Measurement {
     pub published: Result<Vec<Spectrum>, Fault>,
     /// Stable estimator on the whole network; none when the plan leaves it out.
     pub stable: Option<Result<Fractal, Fault>>,
+    /// The plan's groups, the network last; empty without details and without finite weights.
+    pub groups: Vec<GroupMeasurement>,
+    /// The null controls.
+    pub controls: Nulls,
+    /// The neurons of the whole network, layer by layer; empty without details.
+    pub neurons: Vec<Neuron>,
+    /// Source neurons of the published estimator's networks, kept or not, mean over samples.
+    pub source_neurons: f64,
+    /// The standard deviation of each matrix, by name, where a control asks for it.
+    pub deviations: BTreeMap<String, f64>,
+}
+
+/// A part of the network.
+#[derive(Clone, Debug, Default)]
+pub struct GroupMeasurement {
+    /// Published estimator, one spectrum for each sample; none when one of them has no value.
+    pub published: Option<Vec<Spectrum>>,
+    /// Stable estimator over all neurons of the group.
+    pub stable: Option<Fractal>,
+    /// Its neurons' dimensions and degrees.
+    pub neurons: NeuronStatistics,
+}
+
+/// The null controls of one snapshot; empty where they are not computed.
+#[derive(Clone, Debug, Default)]
+pub struct Nulls {
+    /// Published estimator on shuffled weights, one spectrum for each sample.
+    pub shuffled: Option<Result<Vec<Spectrum>, Degenerate>>,
+    /// Stable estimator on the shuffled network, one for each draw.
+    pub stable_shuffled: Option<Result<Vec<Fractal>, Degenerate>>,
+    /// Stable estimator on the network with each matrix at its spread of step 0.
+    pub norm_matched: Option<Result<Fractal, String>>,
+    /// Stable estimator on the weights of step 0, each matrix at its spread of this step.
+    pub rescaled_start: Option<Result<Fractal, String>>,
 }
 
 /// Both estimators, with their tables of powers, for the snapshots of one plan.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Estimators {
-    published: Published,
-    stable: Stable,
+    pub(super) published: Published,
+    pub(super) stable: Stable,
+    dimensions: Option<Dimensions>,
+    start: Option<Arc<dyn Source + Sync>>,
 }
 
 impl Estimators {
@@ -55,45 +103,236 @@ impl Estimators {
         if plan.stable() {
             stable.reach(plan.largest_whole_mass());
         }
-        Self { published, stable }
+        let neurons = plan.details() && plan.needs_whole();
+        let dimensions = neurons.then(|| Dimensions::new(plan.method(), plan.largest_whole_mass()));
+        Self { published, stable, dimensions, start: None }
     }
 
-    /// The spectra of a snapshot of this plan. Runs in the caller's rayon pool.
-    pub fn measure(&self, plan: &Plan, snapshot: &Snapshot) -> Measurement {
+    /// Gives the weights of step 0, for the rescaled start.
+    pub fn start_from(&mut self, weights: Arc<dyn Source + Sync>) {
+        self.start = Some(weights);
+    }
+
+    /// The spectra of a snapshot of this plan, taken at this step (which seeds the draws of the
+    /// controls). Runs in the caller's rayon pool.
+    pub fn measure(&self, plan: &Plan, snapshot: &Snapshot, step: u64) -> Measurement {
+        let samples = plan.sample_neurons.len().max(1);
+        let mut measurement = Measurement {
+            published: Ok(Vec::new()),
+            stable: None,
+            groups: Vec::new(),
+            controls: Nulls::default(),
+            neurons: Vec::new(),
+            source_neurons: plan.source_neurons() as f64 / samples as f64,
+            deviations: deviations(plan, snapshot),
+        };
         if snapshot.not_finite > 0 {
             let fault = Fault::NonFinite { weights: snapshot.not_finite };
-            return Measurement {
-                published: Err(fault.clone()),
-                stable: plan.stable().then_some(Err(fault)),
-            };
+            measurement.published = Err(fault.clone());
+            measurement.stable = plan.stable().then_some(Err(fault));
+            return measurement;
         }
-        let method = plan.method();
-        let whole = snapshot.whole.as_ref().map(|histogram| BoxMasses::new(method, histogram));
-        let on_whole = |why| fault("the whole network", why);
-        let published = match whole.as_ref().filter(|_| plan.published_on_whole()) {
-            Some(masses) => {
-                let masses = masses.as_ref().map_err(|why| *why);
-                let spectrum = masses.and_then(|masses| self.published.estimate(masses));
-                spectrum.map(|s| vec![s]).map_err(on_whole)
-            }
+        let (on_whole, stable) = self.whole(plan, snapshot);
+        let published: Vec<Vec<Result<Spectrum, Degenerate>>> = match on_whole {
+            Some(groups) => vec![groups],
             None => {
                 let samples = snapshot.samples.par_iter().enumerate();
-                let one = |(k, histogram)| {
-                    BoxMasses::new(method, histogram)
-                        .and_then(|masses| self.published.estimate(&masses))
-                        .map_err(|why| fault(&format!("sample {k}"), why))
-                };
-                samples.map(one).collect::<Vec<_>>().into_iter().collect()
+                samples.map(|(s, histogram)| self.sample(plan, s, histogram)).collect()
             }
         };
-        let stable = whole.filter(|_| plan.stable()).map(|masses| {
-            let spectrum = masses.and_then(|masses| self.stable.estimate(&masses));
-            spectrum.map(|s| s.fractal).map_err(on_whole)
+        let place = |sample: usize| match plan.published_on_whole() {
+            true => "the whole network".to_owned(),
+            false => format!("sample {sample}"),
+        };
+        let network = plan.groups.len() - 1;
+        let all = published.iter().enumerate();
+        measurement.published = all
+            .map(|(s, groups)| match &groups[network] {
+                Ok(spectrum) => Ok(spectrum.clone()),
+                Err(why) => Err(Fault::Degenerate { place: place(s), why: *why }),
+            })
+            .collect();
+        measurement.stable = stable.as_ref().map(|groups| {
+            groups[network].map_err(|why| Fault::Degenerate { place: place(0), why })
         });
-        Measurement { published, stable }
+        if plan.details() {
+            measurement.groups = (0..plan.groups.len())
+                .map(|k| GroupMeasurement {
+                    published: published.iter().map(|groups| groups[k].clone().ok()).collect(),
+                    stable: stable.as_ref().and_then(|groups| groups[k].ok()),
+                    neurons: NeuronStatistics::default(),
+                })
+                .collect();
+        }
+        if let Some(dimensions) = &self.dimensions {
+            measurement.neurons = neurons(plan, snapshot, dimensions);
+            let statistics: Vec<NeuronStatistics> = (plan.groups.par_iter())
+                .map(|group| NeuronStatistics::of(plan, group, &measurement.neurons))
+                .collect();
+            for (group, neurons) in measurement.groups.iter_mut().zip(statistics) {
+                group.neurons = neurons;
+            }
+        }
+        measurement.controls = self.nulls(plan, snapshot, step);
+        if let (None, Some(Ok(stable))) = (&plan.start_deviations, &measurement.stable) {
+            // This is step 0: its matrices have the spread of step 0.
+            let itself = |on: bool| on.then_some(Ok(*stable));
+            measurement.controls.norm_matched = itself(plan.controls.norm_matched);
+            measurement.controls.rescaled_start = itself(plan.controls.rescaled_start);
+        }
+        measurement
+    }
+
+    /// The groups of the whole network: by the published estimator, where it takes the whole, and
+    /// by the stable one, where the plan has it.
+    #[allow(clippy::type_complexity)]
+    fn whole(
+        &self,
+        plan: &Plan,
+        snapshot: &Snapshot,
+    ) -> (Option<Vec<Result<Spectrum, Degenerate>>>, Option<Vec<Result<Fractal, Degenerate>>>) {
+        let Some(histogram) = &snapshot.whole else { return (None, None) };
+        let min_edges = plan.method().parameters().min_edges;
+        let on_whole = plan.published_on_whole();
+        let mut published =
+            Fold::new(&plan.groups, min_edges, |sums| self.published.spectrum(sums));
+        let mut stable = Fold::new(&plan.groups, min_edges, |sums| self.stable_fractal(sums));
+        for (chunk, layers) in plan.sources.chunks(SIDE_BY_SIDE).enumerate() {
+            let sums: Vec<Option<(Option<PowerSums>, Option<PowerSums>)>> = layers
+                .par_iter()
+                .map(|layer| {
+                    let rows = histogram.rows(layer.whole.clone());
+                    let masses = BoxMasses::of_rows(plan.method(), rows).ok()?;
+                    Some((
+                        on_whole.then(|| self.published.sums(&masses)),
+                        plan.stable().then(|| self.stable.sums(&masses)),
+                    ))
+                })
+                .collect();
+            for (k, sums) in sums.iter().enumerate() {
+                let layer = chunk * SIDE_BY_SIDE + k;
+                published.add(layer, sums.as_ref().and_then(|(published, _)| published.as_ref()));
+                stable.add(layer, sums.as_ref().and_then(|(_, stable)| stable.as_ref()));
+            }
+        }
+        (on_whole.then(|| published.finish()), plan.stable().then(|| stable.finish()))
+    }
+
+    /// The groups of one sample, by the published estimator.
+    fn sample(
+        &self,
+        plan: &Plan,
+        sample: usize,
+        histogram: &Histogram,
+    ) -> Vec<Result<Spectrum, Degenerate>> {
+        let min_edges = plan.method().parameters().min_edges;
+        let mut fold = Fold::new(&plan.groups, min_edges, |sums| self.published.spectrum(sums));
+        for (k, layer) in plan.sources.iter().enumerate() {
+            let rows = histogram.rows(layer.drawn[sample].rows.clone());
+            let masses = BoxMasses::of_rows(plan.method(), rows).ok();
+            fold.add(k, masses.map(|masses| self.published.sums(&masses)).as_ref());
+        }
+        fold.finish()
+    }
+
+    pub(super) fn stable_fractal(&self, sums: &PowerSums) -> Result<Fractal, Degenerate> {
+        self.stable.spectrum(sums).map(|spectrum| spectrum.fractal)
+    }
+
+    fn nulls(&self, plan: &Plan, snapshot: &Snapshot, step: u64) -> Nulls {
+        let controls = plan.controls;
+        let Shuffled { published, stable } = match controls.shuffled {
+            0 => Shuffled::default(),
+            _ => shuffled::measure(self, plan, snapshot, step),
+        };
+        Nulls {
+            shuffled: published,
+            stable_shuffled: stable,
+            norm_matched: controls
+                .norm_matched
+                .then(|| self.norm_matched(plan, snapshot))
+                .flatten(),
+            rescaled_start: self
+                .start
+                .as_ref()
+                .map(|start| self.rescaled(plan, snapshot, &**start)),
+        }
+    }
+
+    /// None where the spread of step 0 is not known yet.
+    fn norm_matched(&self, plan: &Plan, snapshot: &Snapshot) -> Option<Result<Fractal, String>> {
+        let start = plan.start_deviations.as_ref()?;
+        let histogram = snapshot.matched.as_ref()?;
+        if let Some(why) = unmatched(plan, start, &snapshot.deviations) {
+            return Some(Err(why));
+        }
+        let rows = |layer: &super::plan::SourceLayer| {
+            let masses = BoxMasses::of_rows(plan.method(), histogram.rows(layer.whole.clone()));
+            masses.ok().map(|masses| self.stable.sums(&masses))
+        };
+        let sums: Vec<Option<PowerSums>> = plan.sources.par_iter().map(rows).collect();
+        Some(self.combined(plan, sums).map_err(|why| why.to_string()))
+    }
+
+    /// The weights of step 0, each matrix rescaled to its spread in the snapshot.
+    fn rescaled(
+        &self,
+        plan: &Plan,
+        snapshot: &Snapshot,
+        start: &(dyn Source + Sync),
+    ) -> Result<Fractal, String> {
+        let deviations = plan.start_deviations.as_ref().ok_or("step 0 has no spread")?;
+        if let Some(why) = unmatched(plan, &snapshot.deviations, deviations) {
+            return Err(why);
+        }
+        let mut first = 0;
+        let firsts = plan.sources.iter().map(|layer| {
+            first += layer.tensors.len();
+            first - layer.tensors.len()
+        });
+        let jobs: Vec<_> = plan.sources.iter().zip(firsts).collect();
+        let sums: Result<Vec<Option<PowerSums>>, String> = jobs
+            .into_par_iter()
+            .map(|(layer, first)| {
+                let of = first..first + layer.tensors.len();
+                let (from, to) = (&deviations[of.clone()], &snapshot.deviations[of]);
+                let factors: Vec<f64> = from.iter().zip(to).map(|(from, to)| to / from).collect();
+                let rows = plan.count_rescaled(layer, start, &factors)?;
+                let masses = BoxMasses::of_rows(plan.method(), &rows);
+                Ok(masses.ok().map(|masses| self.stable.sums(&masses)))
+            })
+            .collect();
+        self.combined(plan, sums?).map_err(|why| why.to_string())
+    }
+
+    /// The stable estimator on the layers' sums, added in their order.
+    pub(super) fn combined(
+        &self,
+        plan: &Plan,
+        sums: Vec<Option<PowerSums>>,
+    ) -> Result<Fractal, Degenerate> {
+        let min_edges = plan.method().parameters().min_edges;
+        let add = |mut all: PowerSums, layer: PowerSums| {
+            all.add(&layer);
+            all
+        };
+        let all = sums.into_iter().flatten().reduce(add);
+        self.stable_fractal(&all.ok_or(Degenerate::NoNeurons { min_edges })?)
     }
 }
 
-fn fault(place: &str, why: Degenerate) -> Fault {
-    Fault::Degenerate { place: place.to_owned(), why }
+fn deviations(plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, f64> {
+    let named = plan.tensors().cloned().zip(snapshot.deviations.iter().copied());
+    named.filter(|(_, deviation)| deviation.is_finite()).collect()
+}
+
+/// Why weights of the spreads `from` cannot be rescaled to the spreads `to`, if so.
+fn unmatched(plan: &Plan, to: &[f64], from: &[f64]) -> Option<String> {
+    let pairs = plan.tensors().zip(to.iter().zip(from));
+    let mut without = pairs.filter(|(_, (to, from))| {
+        let factor = **to / **from;
+        !(factor.is_finite() && factor > 0.0)
+    });
+    let (name, (to, from)) = without.next()?;
+    Some(format!("{name} has standard deviation {from}, which cannot be rescaled to {to}"))
 }

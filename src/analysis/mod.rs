@@ -6,13 +6,30 @@
 //! 3. [`Estimators::measure`]: histograms → spectra, a [`Measurement`].
 //! 4. [`Emergence::new`]: a measurement against the [`Baseline`] → the numbers of one row.
 
+mod baseline;
+mod controls;
+mod distribution;
 mod emergence;
+mod groups;
 mod measure;
+mod neurons;
+mod parts;
 mod plan;
+mod shuffled;
 mod snapshot;
 mod statistics;
+mod status;
+mod trust;
 
-pub use emergence::{Baseline, Emergence, SpectrumPoint, Status};
-pub use measure::{Estimators, Fault, Measurement};
+pub use baseline::{Baseline, GroupBaseline, Place};
+pub use controls::Controls;
+pub use distribution::Distribution;
+pub use emergence::{Emergence, SpectrumPoint};
+pub use groups::{Group, Scope};
+pub use measure::{Estimators, Fault, GroupMeasurement, Measurement, Nulls};
+pub use neurons::{Neuron, NeuronStatistics};
+pub use parts::Part;
 pub use plan::Plan;
 pub use snapshot::Snapshot;
+pub use status::Status;
+pub use trust::{Trust, Warning, WarningKind};

@@ -1,9 +1,12 @@
 //! What a run analyses: made once, from the network and the draw.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::controls::Controls;
+use super::groups::Group;
 use crate::mfa::{EdgeLayout, Method, RadiusTable};
-use crate::network::{Connection, Draw, DrawError, Network, Orientation};
+use crate::network::{Connection, Draw, DrawError, Network, NeuronLayer, Orientation};
 
 /// Everything about an analysis that stays the same from step to step.
 #[derive(Clone, Debug)]
@@ -13,6 +16,11 @@ pub struct Plan {
     network: Network,
     draw: Draw,
     stable: bool,
+    details: bool,
+    keeps_neurons: bool,
+    pub(super) controls: Controls,
+    pub(super) groups: Vec<Group>,                 // the network last
+    pub(super) start_deviations: Option<Vec<f64>>, // one for each tensor, in order
     pub(super) sources: Vec<SourceLayer>,
     pub(super) whole_neurons: usize,
     pub(super) sample_neurons: Vec<usize>, // one for each sample
@@ -21,6 +29,7 @@ pub struct Plan {
 /// A neuron layer that edges leave, with its rows in the histograms.
 #[derive(Clone, Debug)]
 pub(super) struct SourceLayer {
+    pub(super) index: usize, // in the network
     pub(super) tensors: Vec<TensorPlan>,
     pub(super) whole: Range<usize>,
     pub(super) drawn: Vec<DrawnRows>, // one for each sample
@@ -58,6 +67,10 @@ impl TensorPlan {
     }
 }
 
+fn leaving_layers<'n>(network: &'n Network, sources: &[SourceLayer]) -> Vec<&'n NeuronLayer> {
+    sources.iter().map(|layer| &network.layers()[layer.index]).collect()
+}
+
 impl Plan {
     /// A plan for the published estimator on the drawn samples (or, for [`Draw::whole`], on the
     /// whole network) and, with `stable`, for the stable one on the whole network.
@@ -90,18 +103,81 @@ impl Plan {
                 DrawnRows { rows: take(from, neurons.len()), neurons }
             });
             let drawn = drawn.collect();
-            sources.push(SourceLayer { tensors, whole, drawn });
+            sources.push(SourceLayer { index, tensors, whole, drawn });
         }
+        let layers = leaving_layers(network, &sources);
         Ok(Self {
             method: method.clone(),
             table: RadiusTable::new(method),
             network: network.clone(),
             draw: draw.clone(),
             stable,
+            details: false,
+            keeps_neurons: false,
+            controls: Controls::none(),
+            groups: vec![Group::network(&layers)],
+            start_deviations: None,
             sources,
             whole_neurons,
             sample_neurons,
         })
+    }
+
+    /// With these null controls; without any where the plan does not take the whole network.
+    pub fn with_controls(mut self, controls: Controls) -> Self {
+        self.controls = if self.stable { controls } else { Controls::none() };
+        self
+    }
+
+    /// With each layer, block and role on its own, and with the dimension and degree of every
+    /// neuron.
+    pub fn with_details(mut self) -> Self {
+        self.details = true;
+        self.groups = Group::all(&leaving_layers(&self.network, &self.sources));
+        self
+    }
+
+    /// With every neuron's own numbers kept, as well as all else of [`Self::with_details`].
+    pub fn with_neurons(self) -> Self {
+        Self { keeps_neurons: true, ..self.with_details() }
+    }
+
+    /// Gives the standard deviation of each matrix at step 0, by name, to which the norm-matched
+    /// control rescales; matrices that are not named have none.
+    pub fn start_from(&mut self, deviations: &BTreeMap<String, f64>) {
+        let of = |name: &String| deviations.get(name).copied().unwrap_or(f64::NAN);
+        self.start_deviations = Some(self.tensors().map(of).collect());
+    }
+
+    /// The null controls.
+    pub fn controls(&self) -> Controls {
+        self.controls
+    }
+
+    /// The parts of the network that are measured on their own, the whole network last.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// Whether layers and neurons are measured on their own.
+    pub fn details(&self) -> bool {
+        self.details
+    }
+
+    /// Whether every neuron's own numbers are kept.
+    pub fn keeps_neurons(&self) -> bool {
+        self.keeps_neurons
+    }
+
+    /// The layers that edges leave, with their neurons among those of the whole network.
+    pub(super) fn layers(&self) -> impl Iterator<Item = (&str, Range<usize>)> {
+        let layers = self.network.layers();
+        self.sources.iter().map(|l| (layers[l.index].name.as_str(), l.whole.clone()))
+    }
+
+    /// The names of the tensors that are read, in order.
+    pub fn tensors(&self) -> impl Iterator<Item = &String> {
+        self.sources.iter().flat_map(|layer| &layer.tensors).map(|t| &t.connection.parameter)
     }
 
     /// The method's parameters.
@@ -131,6 +207,14 @@ impl Plan {
 
     pub(super) fn needs_whole(&self) -> bool {
         self.stable || self.published_on_whole()
+    }
+
+    /// Source neurons of the published estimator's networks, all samples together.
+    pub(super) fn source_neurons(&self) -> usize {
+        match self.published_on_whole() {
+            true => self.whole_neurons,
+            false => self.sample_neurons.iter().sum(),
+        }
     }
 
     /// The largest T that a neuron of the whole network can have.

@@ -6,7 +6,10 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::plan::{Plan, SourceLayer, TensorPlan};
-use crate::mfa::{EdgeLayout, EdgeMatrix, Histogram, count_edges, count_sampled_edges};
+use crate::mfa::{
+    Counted, EdgeLayout, EdgeMatrix, Histogram, LayerRows, RadiusTable, count_edges, count_layer,
+    count_sampled_edges,
+};
 use crate::network::Orientation;
 use crate::source::{Block, Source, SourceError, Tensor};
 
@@ -15,10 +18,18 @@ use crate::source::{Block, Source, SourceError, Tensor};
 const BATCH_BYTES: usize = 256 << 20;
 
 /// Radius histograms of the whole network and of each sample: counts, not weights.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
     pub(super) whole: Option<Histogram>,
     pub(super) samples: Vec<Histogram>,
+    /// The whole network, its matrices rescaled to their spread at step 0.
+    pub(super) matched: Option<Histogram>,
+    /// Σ of the kept distances of each neuron of the whole network; empty when not wanted.
+    pub(super) distances: Vec<f64>,
+    /// How many weights of each tensor fall in each slot, in the order of the plan; of the whole.
+    pub(super) pools: Vec<Vec<u64>>,
+    /// The standard deviation of each tensor, in the order of the plan; NaN where there is none.
+    pub(super) deviations: Vec<f64>,
     pub(super) not_finite: u64,
 }
 
@@ -29,6 +40,13 @@ impl Snapshot {
         Self {
             whole: plan.needs_whole().then(|| histogram(plan.whole_neurons)),
             samples: plan.sample_neurons.iter().map(|&n| histogram(n)).collect(),
+            matched: plan.controls.norm_matched.then(|| histogram(plan.whole_neurons)),
+            distances: match plan.details() && plan.needs_whole() {
+                true => vec![0.0; plan.whole_neurons],
+                false => Vec::new(),
+            },
+            pools: Vec::new(),
+            deviations: Vec::new(),
             not_finite: 0,
         }
     }
@@ -59,6 +77,8 @@ impl Plan {
         snapshot: &mut Snapshot,
     ) -> Result<(), SourceError> {
         snapshot.not_finite = 0;
+        snapshot.pools.clear();
+        snapshot.deviations.clear();
         let (mut first, mut bytes) = (0, 0);
         let mut read = Vec::new();
         for (k, layer) in self.sources.iter().enumerate() {
@@ -114,23 +134,94 @@ impl Plan {
             jobs.push((layer, tensors));
             rest = others;
         }
-        let mut not_finite = None;
-        if let Some(whole) = &mut snapshot.whole {
-            let rows = split_rows(whole, layers.iter().map(|layer| layer.whole.clone()));
-            let counted = jobs.par_iter().zip(rows).map(|((layer, tensors), rows)| {
-                let all = layer.tensors.iter().zip(*tensors);
-                let matrices: Vec<_> =
-                    all.map(|(t, read)| matrix(t, read)).collect::<Result<_, _>>()?;
-                Ok(count_edges(&self.table, &matrices, rows))
-            });
-            not_finite = Some(counted.sum::<Result<u64, SourceError>>()?);
-        }
+        let not_finite = match self.needs_whole() {
+            true => Some(self.count_whole(&jobs, snapshot)?),
+            false => None,
+        };
         let samples = snapshot.samples.par_iter_mut().enumerate().map(|(s, histogram)| {
             let count = |&(layer, tensors)| self.count_sample(layer, tensors, s, histogram);
             jobs.iter().map(count).sum::<Result<u64, SourceError>>()
         });
         let in_samples = samples.sum::<Result<u64, SourceError>>()?;
         Ok(not_finite.unwrap_or(in_samples))
+    }
+
+    /// Counts the edges of all neurons of some consecutive layers.
+    fn count_whole(
+        &self,
+        jobs: &[(&SourceLayer, &[Read<'_>])],
+        snapshot: &mut Snapshot,
+    ) -> Result<u64, SourceError> {
+        let Snapshot { whole: Some(whole), matched, distances, pools, deviations, .. } = snapshot
+        else {
+            return Ok(0);
+        };
+        let mut layers = Vec::with_capacity(jobs.len());
+        for (layer, tensors) in jobs {
+            let all = layer.tensors.iter().zip(*tensors);
+            layers.push(all.map(|(t, read)| matrix(t, read)).collect::<Result<Vec<_>, _>>()?);
+        }
+        let first_tensor = deviations.len();
+        if self.controls.need_deviations() {
+            let all: Vec<_> = layers.iter().flatten().collect();
+            let of = |m: &&EdgeMatrix<'_>| m.values().standard_deviation().unwrap_or(f64::NAN);
+            deviations.par_extend(all.par_iter().map(of));
+        }
+        let rescaled = self.rescaled(&deviations[first_tensor..], first_tensor);
+        let ranges = jobs.iter().map(|(layer, _)| layer.whole.clone());
+        let counts = split_rows(whole, ranges.clone());
+        let matched = matched.as_mut().filter(|_| rescaled.is_some());
+        let mut matched = matched.map(|all| split_rows(all, ranges.clone()).into_iter());
+        let mut tables = rescaled.as_deref().unwrap_or_default();
+        let mut distances = match distances.is_empty() {
+            true => &mut [][..],
+            false => &mut distances[span(ranges.clone())],
+        };
+        let mut work = Vec::with_capacity(jobs.len());
+        for ((matrices, counts), range) in layers.iter().zip(counts).zip(ranges) {
+            let (sums, rest) = distances.split_at_mut(range.len().min(distances.len()));
+            distances = rest;
+            let (own, rest) = tables.split_at(matrices.len().min(tables.len()));
+            tables = rest;
+            let matched = matched.as_mut().and_then(Iterator::next).map(|rows| (own, rows));
+            work.push((matrices, LayerRows { counts, distances: sums, matched }));
+        }
+        let counted: Vec<Counted> = work
+            .into_par_iter()
+            .map(|(matrices, rows)| count_layer(&self.table, matrices, rows))
+            .collect();
+        let not_finite = counted.iter().map(|counted| counted.not_finite).sum();
+        pools.extend(counted.into_iter().flat_map(|counted| counted.pools));
+        Ok(not_finite)
+    }
+
+    /// The rows of a layer in another source, each matrix multiplied by its factor.
+    pub(super) fn count_rescaled(
+        &self,
+        layer: &SourceLayer,
+        source: &dyn Source,
+        factors: &[f64],
+    ) -> Result<Vec<u32>, String> {
+        let mut rows = vec![0; layer.whole.len() * self.method.slots()];
+        let mut one = vec![0; rows.len()];
+        for (tensor, &factor) in layer.tensors.iter().zip(factors) {
+            let name = &tensor.connection.parameter;
+            let read = Read::All(source.tensor(name).map_err(|e| e.to_string())?);
+            let matrix = matrix(tensor, &read).map_err(|e| e.to_string())?;
+            let table = RadiusTable::rescaled(&self.method, factor)
+                .ok_or_else(|| format!("{name} cannot be rescaled by {factor}"))?;
+            count_edges(&table, &[matrix], &mut one);
+            rows.iter_mut().zip(&one).for_each(|(all, one)| *all += one);
+        }
+        Ok(rows)
+    }
+
+    /// Tables that rescale each of some consecutive tensors to its deviation at step 0; none when
+    /// that is not wanted, or one of the tensors has none.
+    fn rescaled(&self, now: &[f64], first: usize) -> Option<Vec<RadiusTable>> {
+        let start = self.start_deviations.as_ref().filter(|_| self.controls.norm_matched)?;
+        let table = |(start, now): (&f64, &f64)| RadiusTable::rescaled(&self.method, start / now);
+        start[first..].par_iter().zip(now).map(table).collect()
     }
 
     fn count_sample(
@@ -205,9 +296,7 @@ fn split_rows(
     ranges: impl Iterator<Item = Range<usize>> + Clone,
 ) -> Vec<&mut [u32]> {
     let slots = histogram.slots();
-    let first = ranges.clone().next().map_or(0, |range| range.start);
-    let last = ranges.clone().last().map_or(0, |range| range.end);
-    let mut rest = histogram.rows_mut(first..last);
+    let mut rest = histogram.rows_mut(span(ranges.clone()));
     let mut parts = Vec::new();
     for range in ranges {
         let (part, others) = rest.split_at_mut(range.len() * slots);
@@ -215,4 +304,10 @@ fn split_rows(
         rest = others;
     }
     parts
+}
+
+/// From the first of consecutive ranges to the last.
+fn span(mut ranges: impl Iterator<Item = Range<usize>>) -> Range<usize> {
+    let first = ranges.next().unwrap_or_default();
+    first.start..ranges.last().map_or(first.end, |last| last.end)
 }

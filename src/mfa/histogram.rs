@@ -111,6 +111,11 @@ impl<'a> EdgeMatrix<'a> {
         (layout.reach() <= values.len()).then_some(Self { values, layout })
     }
 
+    /// The values, those that are no edges included.
+    pub fn values(&self) -> Values<'a> {
+        self.values
+    }
+
     /// The layout.
     pub fn layout(&self) -> EdgeLayout {
         self.layout

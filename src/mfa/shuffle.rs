@@ -119,9 +119,8 @@ impl Dealer {
                 row[*slot] = count.draw(rng);
                 given += u64::from(row[*slot]);
             }
-            for _ in self.edges..given {
-                let edge = rng.random_range(0..given);
-                take_edge(row, edge);
+            while given > self.edges {
+                take_edge(row, rng.random_range(0..given));
                 given -= 1;
             }
             for _ in given..self.edges {

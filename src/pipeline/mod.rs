@@ -13,7 +13,9 @@ pub(crate) use settings::{Nodes, Settings, Start, run_settings};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use crate::analysis::{Baseline, Emergence, Estimators, Measurement, Plan, Snapshot, Status};
+use crate::analysis::{
+    Baseline, Emergence, Estimators, Measurement, Plan, Snapshot, Status, WarningKind,
+};
 use crate::error::Error;
 use crate::record::{Cost, Recorder, Row, StopRecord, Summary, computed_quantities};
 use crate::stop::{Observation, RuleState, Stop, StopRule, Value};
@@ -48,6 +50,7 @@ pub(crate) struct Pipeline {
     unseen_checked: bool, // whether the rule's quantities were looked for in a row
     listeners: Vec<Listener>,
     tally: Tally,
+    warned: Vec<WarningKind>,
     resumed: Vec<u64>, // the steps of the rows that a resume found, ascending
 }
 
@@ -79,7 +82,7 @@ impl Pipeline {
         snapshot_ms: f64,
     ) -> Result<(), Error> {
         let start = Instant::now();
-        let measurement = self.estimators.measure(&self.plan, snapshot);
+        let measurement = self.estimators.measure(&self.plan, snapshot, at.step);
         self.record_measured(at, &measurement, snapshot_ms, start)
     }
 
@@ -90,7 +93,7 @@ impl Pipeline {
         snapshot_ms: f64,
         start: Instant,
     ) -> Result<(), Error> {
-        let emergence = Emergence::new(self.plan.method().q(), &self.baseline, measurement);
+        let emergence = Emergence::new(&self.plan, &self.baseline, measurement);
         let mut row = Row::new(at.step, at.wall_time, at.scalars, emergence);
         row.snapshot_ms = Some(snapshot_ms);
         row.analysis_ms = Some(start.elapsed().as_secs_f64() * 1e3);
@@ -106,6 +109,13 @@ impl Pipeline {
     fn record(&mut self, row: &Row) -> Result<(), Error> {
         if let Some(why) = &row.emergence.why {
             tracing::warn!(step = row.step, status = %row.emergence.status, "{why}");
+        }
+        for warning in &row.emergence.trust.warnings {
+            if !self.warned.contains(&warning.kind) {
+                self.warned.push(warning.kind);
+                let step = row.step;
+                tracing::warn!(step, "{} (said once; see the column warning)", warning.text);
+            }
         }
         self.recorder.log_row(row)?;
         self.tally.add(row.step, &|name| row.value(name), row.emergence.status);

@@ -16,9 +16,9 @@ use crate::error::Error;
 use crate::mfa::Method;
 use crate::network::Draw;
 use crate::record::{
-    BASELINE, NODES, RUN, RecordError, Recorded, Recorder, RunConfig, holds_run, resume,
+    BASELINE, NODES, RUN, RecordError, Recorded, Recorder, RunConfig, START, holds_run, resume,
 };
-use crate::source::{Safetensors, Source};
+use crate::source::{Safetensors, Source, SourceError, save};
 use crate::stop::RuleState;
 
 /// Which steps the run analyses.
@@ -58,6 +58,8 @@ pub(crate) fn open(
         settings.stable,
         network.clone(),
     );
+    config.controls = settings.controls();
+    (config.layers, config.neurons) = (settings.layers, settings.neurons);
     config.schedule = follow.schedule;
     config.stop_rule = serde_json::to_value(&settings.stop_rule).unwrap_or_default();
     config.baseline = settings.baseline.as_ref().map(|path| path.display().to_string());
@@ -69,7 +71,8 @@ pub(crate) fn open(
         let given = matches!(settings.nodes, Nodes::File(_)).then_some(&draw);
         let recorded = resume(&settings.folder, &config, given, at, follow.due)?;
         if let Some(recorded) = recorded {
-            let plan = plan(settings, &method, &config, &recorded.draw)?;
+            let mut plan = plan(settings, &method, &config, &recorded.draw)?;
+            plan.start_from(&recorded.baseline.deviations);
             return go_on(settings, plan, recorded, follow.due, listeners);
         }
     }
@@ -77,21 +80,29 @@ pub(crate) fn open(
     if settings.start == Start::New && holds_run(&settings.folder) {
         return Err(RecordError::Exists { path: settings.folder.clone() }.into());
     }
-    let plan = plan(settings, &method, &config, &draw)?;
-    let estimators = Estimators::new(&plan);
+    let mut plan = plan(settings, &method, &config, &draw)?;
+    let mut estimators = Estimators::new(&plan);
     let mut snapshot = Snapshot::new(&plan);
     let from_file = match &settings.baseline {
         Some(path) => Some(baseline_from(path, &plan, &config, &estimators, pool, &mut snapshot)?),
         None => None,
     };
+    if let Some(baseline) = &from_file {
+        plan.start_from(&baseline.deviations);
+    }
     let start = Instant::now();
     plan.snapshot(source, pool, &mut snapshot)?;
     let snapshot_ms = start.elapsed().as_secs_f64() * 1e3;
     let start = Instant::now();
-    let measurement = pool.install(|| estimators.measure(&plan, &snapshot));
-    let baseline = from_file.unwrap_or_else(|| Baseline::new(first.step, &measurement));
+    let measurement = pool.install(|| estimators.measure(&plan, &snapshot, first.step));
+    let baseline = from_file.unwrap_or_else(|| Baseline::new(first.step, &plan, &measurement));
     let replace = settings.start == Start::Overwrite;
     let recorder = Recorder::create(&settings.folder, &config, &draw, &baseline, replace)?;
+    plan.start_from(&baseline.deviations);
+    if config.controls.rescaled_start {
+        keep_start(settings, &plan, source)?;
+        estimators.start_from(Arc::new(Safetensors::open(settings.folder.join(START))?));
+    }
     let mut pipeline = Pipeline {
         plan: Arc::new(plan),
         estimators,
@@ -104,6 +115,7 @@ pub(crate) fn open(
         unseen_checked: false,
         listeners,
         tally: Tally::default(),
+        warned: Vec::new(),
         resumed: Vec::new(),
     };
     if follow.log_first {
@@ -113,13 +125,39 @@ pub(crate) fn open(
     Ok(Opened { pipeline, resumed_at: None, last_step: None, stopped_step: None })
 }
 
+/// Keeps the weights of step 0, or of the file that takes its place, in the run's folder.
+fn keep_start(settings: &Settings, plan: &Plan, source: &dyn Source) -> Result<(), Error> {
+    let names: Vec<&str> = plan.tensors().map(String::as_str).collect();
+    let kept = settings.folder.join(START);
+    match &settings.baseline {
+        None => save(&kept, source, &names)?,
+        Some(path) => {
+            let of_run = [path.join(START), path.with_file_name(START)];
+            let found = of_run.iter().find(|p| p.is_file()).unwrap_or(path);
+            let fail = |why: SourceError| Error::Baseline {
+                path: path.clone(),
+                why: format!("the rescaled start needs the weights of step 0: {why}"),
+            };
+            save(&kept, &Safetensors::open(found).map_err(fail)?, &names).map_err(fail)?;
+        }
+    }
+    Ok(())
+}
+
 fn plan(
     settings: &Settings,
     method: &Method,
     config: &RunConfig,
     draw: &Draw,
 ) -> Result<Plan, Error> {
-    Plan::new(method, &config.network, draw, settings.stable).map_err(Error::draw(settings))
+    let plan = Plan::new(method, &config.network, draw, settings.stable)
+        .map_err(Error::draw(settings))?
+        .with_controls(config.controls);
+    Ok(match (settings.layers, settings.neurons) {
+        (_, true) => plan.with_neurons(),
+        (true, false) => plan.with_details(),
+        (false, false) => plan,
+    })
 }
 
 fn go_on(
@@ -144,8 +182,12 @@ fn go_on(
     if let Some((_, state)) = &rule {
         recorded.recorder.write_state(state)?;
     }
+    let mut estimators = Estimators::new(&plan);
+    if plan.controls().rescaled_start {
+        estimators.start_from(Arc::new(Safetensors::open(settings.folder.join(START))?));
+    }
     let mut pipeline = Pipeline {
-        estimators: Estimators::new(&plan),
+        estimators,
         plan: Arc::new(plan),
         baseline: recorded.baseline,
         recorder: recorded.recorder,
@@ -153,6 +195,7 @@ fn go_on(
         unseen_checked: recorded.rows.len() > 1,
         listeners,
         tally,
+        warned: Vec::new(),
         resumed: recorded.rows.iter().map(|row| row.step).collect(),
     };
     if let Some(gap) = recorded.gap_from {
@@ -207,8 +250,8 @@ fn baseline_from(
     }
     let source = Safetensors::open(path).map_err(|e| fail(e.to_string()))?;
     plan.snapshot(&source, pool, snapshot).map_err(|e| fail(e.to_string()))?;
-    let measurement = pool.install(|| estimators.measure(plan, snapshot));
-    with_values(Baseline::new(0, &measurement), plan).map_err(fail)
+    let measurement = pool.install(|| estimators.measure(plan, snapshot, 0));
+    with_values(Baseline::new(0, plan, &measurement), plan).map_err(fail)
 }
 
 /// Refuses a baseline against which E would never have a value.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rayon::ThreadPool;
 
+use crate::analysis::Controls;
 use crate::error::Error;
 use crate::mfa::Parameters;
 use crate::network::{Draw, DrawError, Network, Selection};
@@ -39,6 +40,9 @@ pub(crate) struct Settings {
     pub(crate) network: Option<Network>,
     pub(crate) nodes: Nodes,
     pub(crate) stable: bool,
+    pub(crate) controls: Controls,
+    pub(crate) layers: bool,
+    pub(crate) neurons: bool,
     pub(crate) baseline: Option<PathBuf>,
     pub(crate) stop_rule: Option<StopRule>,
     pub(crate) start: Start,
@@ -54,6 +58,9 @@ impl Settings {
             network: None,
             nodes: Nodes::Drawn { neurons: 64, samples: 10, seed: 0 },
             stable: true,
+            controls: Controls::default(),
+            layers: true,
+            neurons: false,
             baseline: None,
             stop_rule: None,
             start: Start::New,
@@ -81,10 +88,8 @@ impl Settings {
     /// Refuses a rule on what a run with `samples` samples (none: the whole network) never computes.
     pub(super) fn check_stop_rule(&self, samples: usize) -> Result<(), Error> {
         let Some(rule) = &self.stop_rule else { return Ok(()) };
-        let stable = |name: &str| name.ends_with("_stable");
-        let spread = |name: &str| name.ends_with("_std") || name == "E_se";
         let mut computed = computed_quantities();
-        computed.retain(|name| (self.stable || !stable(name)) && (samples > 1 || !spread(name)));
+        computed.retain(|name| self.computes(name, samples));
         rule.check(&computed)?;
         let column = |name: &&str| COLUMNS.contains(name) || ["step", "wall_time"].contains(name);
         let unknown = |name: &&str| column(name) && !computed.contains(name);
@@ -94,6 +99,25 @@ impl Settings {
             }
             None => Ok(()),
         }
+    }
+
+    /// Whether a run with `samples` samples (none: the whole network) computes a quantity.
+    fn computes(&self, name: &str, samples: usize) -> bool {
+        let controls = self.controls();
+        match name {
+            "E_se" | "alpha0_std" | "width_std" => samples > 1,
+            "E_shuffled" => controls.shuffled > 0,
+            "E_stable_shuffled" | "E_excess" => controls.shuffled > 0,
+            "E_excess_se" => controls.shuffled > 1,
+            "E_norm_matched" => controls.norm_matched,
+            "E_rescaled_start" => controls.rescaled_start,
+            name => self.stable || !name.ends_with("_stable") || name == "argmax_stable",
+        }
+    }
+
+    /// The controls that are computed: they take the stable estimator's pass over the network.
+    pub(super) fn controls(&self) -> Controls {
+        if self.stable { self.controls } else { Controls::none() }
     }
 
     pub(super) fn network(&self, source: &dyn Source) -> Result<Network, Error> {
@@ -172,6 +196,27 @@ macro_rules! run_settings {
         /// Whether the stable estimator runs, over the whole network.
         pub fn stable(mut self, on: bool) -> Self {
             self.settings.stable = on;
+            self
+        }
+
+        /// Which null controls are computed (default: all but the rescaled start). None are without
+        /// the stable estimator.
+        pub fn controls(mut self, controls: $crate::analysis::Controls) -> Self {
+            self.settings.controls = controls;
+            self
+        }
+
+        /// Whether each layer, block and role is measured on its own, with the dimensions and
+        /// degrees of its neurons (default: yes).
+        pub fn layers(mut self, on: bool) -> Self {
+            self.settings.layers = on;
+            self
+        }
+
+        /// Whether every neuron's dimension and degree is written, to a file for each analysed step
+        /// (default: no).
+        pub fn neurons(mut self, on: bool) -> Self {
+            self.settings.neurons = on;
             self
         }
 

@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::analysis::Controls;
 use crate::mfa::Parameters;
 use crate::network::Network;
 use crate::stop::StopRule;
 
 /// Version of the run directory's layout.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// How the neurons of the published estimator were chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,12 @@ pub struct RunConfig {
     pub sampling: Sampling,
     /// Whether the stable estimator runs on the whole network.
     pub stable: bool,
+    /// Which null controls are computed.
+    pub controls: Controls,
+    /// Whether layers, blocks and roles, and their neurons, are measured on their own.
+    pub layers: bool,
+    /// Whether every neuron's numbers are kept.
+    pub neurons: bool,
     /// When steps are analysed: a schedule, or the checkpoints given.
     pub schedule: Value,
     /// The stop rule; null for none.
@@ -63,6 +70,9 @@ impl RunConfig {
             method,
             sampling,
             stable,
+            controls: Controls::none(),
+            layers: false,
+            neurons: false,
             schedule: Value::Null,
             stop_rule: Value::Null,
             baseline: None,

@@ -21,6 +21,14 @@ pub const METRICS: &str = "metrics.csv";
 pub const EMERGENCE: &str = "emergence.csv";
 /// The published spectrum of each analysed step.
 pub const SPECTRA: &str = "spectra.csv";
+/// Layers, blocks and roles of each analysed step.
+pub const LAYERS: &str = "layers.csv";
+/// How degrees and dimensions are distributed over neurons, at each analysed step.
+pub const DISTRIBUTIONS: &str = "distributions.csv";
+/// A folder with a file for each analysed step: every neuron's numbers.
+pub const NEURONS: &str = "neurons";
+/// The weights of step 0, for the rescaled start.
+pub const START: &str = "start.safetensors";
 /// State of the stop rule.
 pub const STATE: &str = "state.json";
 /// Written at the end.
@@ -29,7 +37,19 @@ pub const SUMMARY: &str = "summary.json";
 pub(super) const LOCK: &str = ".lock";
 
 /// A run's files, latest first: run.json is there before those above it, after those below it.
-const FILES: [&str; 8] = [SUMMARY, STATE, METRICS, EMERGENCE, SPECTRA, RUN, BASELINE, NODES];
+const FILES: [&str; 11] = [
+    SUMMARY,
+    STATE,
+    METRICS,
+    EMERGENCE,
+    DISTRIBUTIONS,
+    LAYERS,
+    SPECTRA,
+    RUN,
+    START,
+    BASELINE,
+    NODES,
+];
 
 /// Whether the folder holds a run.
 pub fn holds_run(folder: &Path) -> bool {
@@ -89,8 +109,31 @@ pub(super) fn remove(path: &Path) -> Result<(), RecordError> {
 /// Removes the files of a run; other files of the folder stay. Interrupted, it leaves a run
 /// without rows, or what a run leaves that died before its run.json.
 pub(super) fn remove_run(folder: &Path) -> Result<(), RecordError> {
+    remove_neurons(folder, 0)?;
     FILES.iter().try_for_each(|name| remove(&folder.join(name)))?;
     remove_unfinished(folder)
+}
+
+/// The file of a step in neurons/.
+pub fn neurons_file(step: u64) -> String {
+    format!("step-{step}.csv")
+}
+
+/// Removes the files of this step and later ones in neurons/, and the folder when it is empty.
+pub(super) fn remove_neurons(folder: &Path, step: u64) -> Result<(), RecordError> {
+    let neurons = folder.join(NEURONS);
+    let Ok(entries) = std::fs::read_dir(&neurons) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let of_step =
+            name.to_str().and_then(|n| n.strip_prefix("step-")?.split('.').next()?.parse().ok());
+        if of_step.is_some_and(|of: u64| of >= step) {
+            remove(&entry.path())?;
+        }
+    }
+    // Not empty where files of earlier steps, or of others, stay.
+    let _ = std::fs::remove_dir(&neurons);
+    Ok(())
 }
 
 /// Removes what a process left that died while it replaced a file.
@@ -115,7 +158,12 @@ pub(super) fn write_json_in_passing(
     path: &Path,
     value: &impl Serialize,
 ) -> Result<(), RecordError> {
-    write_and_rename(path, &json(path, value)?, |_| Ok(()))
+    replace_in_passing(path, &json(path, value)?)
+}
+
+/// As [`replace`], without waiting for the disk.
+pub(super) fn replace_in_passing(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
+    write_and_rename(path, bytes, |_| Ok(()))
 }
 
 fn json(path: &Path, value: &impl Serialize) -> Result<Vec<u8>, RecordError> {

@@ -7,7 +7,11 @@
 //! | `baseline.json` | what step 0 measured ([`crate::analysis::Baseline`]) |
 //! | `metrics.csv` | step, wall_time, then whatever the loop logs: one row for each call |
 //! | `emergence.csv` | one row for each analysed step ([`COLUMNS`]) |
-//! | `spectra.csv` | step, q, tau, r2, alpha, f and their deviations over the samples |
+//! | `spectra.csv` | step, q, tau, r2, alpha, f, their deviations over the samples, and D_q |
+//! | `layers.csv` | step, then each layer, block, role and the network: both estimators, and the statistics of its neurons' dimensions and degrees |
+//! | `distributions.csv` | step, part, quantity, low, high, neurons: how degrees and dimensions are distributed over the neurons of each layer and of the network (`all`) |
+//! | `neurons/step-N.csv` | on request: every neuron's dimension and degree |
+//! | `start.safetensors` | for the rescaled start: the weights of step 0 |
 //! | `state.json` | where the stop rule stands |
 //! | `summary.json` | at the end: best and last E, stop reason, cost of monitoring |
 //!
@@ -16,7 +20,7 @@
 //!
 //! # After a crash
 //!
-//! A step is recorded in the order metrics, spectra, emergence. Say a run that analyses every 10th
+//! A step is recorded in the order metrics, spectra, layers, distributions, emergence. Say a run that analyses every 10th
 //! step dies while it writes step 30:
 //!
 //! ```text
@@ -26,11 +30,12 @@
 //! ```
 //!
 //! On opening, half lines go first; then step 30, which has no row in emergence.csv, is cut from
-//! the other two. All files end with step 29, and the run goes on with step 30. A resume at an
+//! the others. All files end with step 29, and the run goes on with step 30. A resume at an
 //! earlier step (an older checkpoint, say) drops the rows from that step on in the same way. The
 //! files are then those of a run that ended there: a metric that has no value left has no column.
 
 mod config;
+mod details;
 mod files;
 mod recorder;
 mod resume;
@@ -39,7 +44,10 @@ mod summary;
 mod table;
 
 pub use config::{RunConfig, Sampling};
-pub use files::{BASELINE, EMERGENCE, METRICS, NODES, RUN, SPECTRA, STATE, SUMMARY, holds_run};
+pub use files::{
+    BASELINE, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, NEURONS, NODES, RUN, SPECTRA, START,
+    STATE, SUMMARY, holds_run, neurons_file,
+};
 pub use recorder::Recorder;
 pub use resume::{Recorded, RecordedRow, resume};
 pub use row::{COLUMNS, Row, check_name, computed_quantities, number};

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::details::{DETAILS, NEURON_COLUMNS, neuron_cells};
 use super::files::{
-    BASELINE, EMERGENCE, LOCK, METRICS, NODES, RUN, SPECTRA, STATE, SUMMARY, holds_run, remove_run,
-    sync_names, without_run, write_error, write_json, write_json_in_passing,
+    BASELINE, EMERGENCE, LOCK, METRICS, NEURONS, NODES, RUN, SPECTRA, STATE, SUMMARY, holds_run,
+    neurons_file, remove_run, replace_in_passing, sync_names, without_run, write_error, write_json,
+    write_json_in_passing,
 };
-use super::row::{COLUMNS, Row, SPECTRUM_COLUMNS, number, time};
-use super::table::Table;
+use super::row::{COLUMNS, Row, number, time};
+use super::table::{Table, lines};
 use super::{RecordError, RunConfig, Summary};
 use crate::analysis::Baseline;
 use crate::network::Draw;
@@ -22,7 +24,7 @@ pub struct Recorder {
     _lock: File,
     pub(super) metrics: Option<Table>,
     pub(super) emergence: Option<Table>,
-    pub(super) spectra: Option<Table>,
+    pub(super) details: [Option<Table>; DETAILS.len()],
 }
 
 impl Recorder {
@@ -43,7 +45,8 @@ impl Recorder {
             Err(TryLockError::Error(_)) => {}
         }
         let folder = folder.to_owned();
-        Ok(Self { folder, _lock: lock, metrics: None, emergence: None, spectra: None })
+        let details = Default::default();
+        Ok(Self { folder, _lock: lock, metrics: None, emergence: None, details })
     }
 
     /// Begins a run: writes run.json, nodes.json and baseline.json. With `replace` a run that the
@@ -103,20 +106,40 @@ impl Recorder {
         table.append(&[cells])
     }
 
-    /// Appends an analysed step: its spectrum to spectra.csv, then its row to emergence.csv.
+    /// Appends an analysed step: its neurons' file, its rows in spectra.csv, layers.csv and
+    /// distributions.csv, then its row in emergence.csv.
     ///
     /// # Errors
     /// [`RecordError::Write`] when the system refuses.
     pub fn log_row(&mut self, row: &Row) -> Result<(), RecordError> {
-        let path = self.folder.join(SPECTRA);
-        let spectra = table(&mut self.spectra, &path, &SPECTRUM_COLUMNS, &[], &[])?;
-        spectra.append(&row.spectrum_cells())?;
+        self.write_neurons(row)?;
+        for (detail, kept) in DETAILS.iter().zip(&mut self.details) {
+            let rows = (detail.cells)(row);
+            // A table that a run has no rows for is not made; spectra.csv is there from the start.
+            if kept.is_none() && rows.is_empty() && detail.file != SPECTRA {
+                continue;
+            }
+            let path = self.folder.join(detail.file);
+            table(kept, &path, detail.columns, &[], &[])?.append(&rows)?;
+        }
         let names = names_of(&row.scalars);
         let path = self.folder.join(EMERGENCE);
         let emergence =
             table(&mut self.emergence, &path, &["step", "wall_time"], &COLUMNS, &names)?;
         let cells = row.cells(emergence.columns());
         emergence.append(&[cells])
+    }
+
+    fn write_neurons(&self, row: &Row) -> Result<(), RecordError> {
+        let rows = neuron_cells(row);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let folder = self.folder.join(NEURONS);
+        std::fs::create_dir_all(&folder).map_err(write_error(&folder))?;
+        let path = folder.join(neurons_file(row.step));
+        let columns = NEURON_COLUMNS.map(str::to_owned).to_vec();
+        replace_in_passing(&path, &lines(std::iter::once(&columns).chain(&rows)))
     }
 
     /// Replaces state.json.
@@ -140,10 +163,8 @@ impl Recorder {
     /// # Errors
     /// [`RecordError::Write`] when the system refuses.
     pub fn sync(&self) -> Result<(), RecordError> {
-        [&self.metrics, &self.spectra, &self.emergence]
-            .into_iter()
-            .flatten()
-            .try_for_each(Table::sync)?;
+        let details = self.details.iter().flatten();
+        self.metrics.iter().chain(details).chain(&self.emergence).try_for_each(Table::sync)?;
         sync_names(&self.folder);
         Ok(())
     }

@@ -1,18 +1,20 @@
 //! Going on with a recorded run.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
 use super::config::{Difference, difference};
+use super::details::DETAILS;
 use super::files::{
-    BASELINE, EMERGENCE, METRICS, NODES, RUN, SPECTRA, SUMMARY, holds_run, read_json, remove,
-    remove_run, remove_unfinished,
+    BASELINE, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, NODES, RUN, SPECTRA, SUMMARY, holds_run,
+    read_json, remove, remove_neurons, remove_run, remove_unfinished,
 };
 use super::row::COLUMNS;
 use super::table::{Contents, StoredRow, Table};
 use super::{RecordError, Recorder, RunConfig, Summary};
-use crate::analysis::{Baseline, Status};
+use crate::analysis::{Baseline, Group, Scope, Status};
 use crate::network::Draw;
 
 /// A run that goes on.
@@ -78,10 +80,9 @@ pub fn resume(
     let mut recorder = Recorder::lock(folder)?;
     let (stored, baseline) = read_same_run(folder, config, draw)?;
     let mut tables = Tables::read(folder)?;
-    let points = config.method.check().map_or(0, |method| method.q().len());
-    let complete = tables.complete_before(points, due);
+    let complete = tables.complete_before(config, due);
     let next_step = at.unwrap_or(complete);
-    let (lost, last_step) = (tables.lost(), tables.last_step());
+    let (lost, last_step) = (tables.lost(config.layers || config.neurons), tables.last_step());
     tables.keep_before(next_step.min(complete));
     if tables.emergence.rows.is_empty() {
         if let Some(step) = beyond {
@@ -108,6 +109,7 @@ pub fn resume(
     remove(&summary)?;
     remove_unfinished(folder)?;
     tables.open(folder, &mut recorder)?;
+    remove_neurons(folder, next_step.min(complete))?;
     let gap_from = (next_step > complete).then_some(complete);
     Ok(Some(Recorded {
         recorder,
@@ -142,10 +144,10 @@ fn needed<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T, RecordErr
     read_json(&path).map_err(|why| RecordError::Damaged { path, why })
 }
 
-/// What the three tables hold.
+/// What the tables hold.
 struct Tables {
     metrics: Contents,
-    spectra: Contents,
+    details: [Contents; DETAILS.len()],
     emergence: Contents,
 }
 
@@ -155,28 +157,49 @@ impl Tables {
             path if path.exists() => Contents::read(&path),
             _ => Ok(Contents::none()),
         };
-        Ok(Self { metrics: read(METRICS)?, spectra: read(SPECTRA)?, emergence: read(EMERGENCE)? })
+        let mut details = DETAILS.map(|_| Contents::none());
+        for (contents, detail) in details.iter_mut().zip(&DETAILS) {
+            *contents = read(detail.file)?;
+        }
+        Ok(Self { metrics: read(METRICS)?, details, emergence: read(EMERGENCE)? })
     }
 
     /// The first step of which something is missing: a step is recorded in the order metrics,
-    /// spectra, emergence. An analysed step has `points` rows in spectra.csv.
-    fn complete_before(&self, points: usize, due: &dyn Fn(u64) -> bool) -> u64 {
-        let Self { metrics, spectra, emergence } = self;
+    /// details, emergence. An analysed step has a row for each q in spectra.csv and for each part
+    /// of the network in layers.csv; the neurons in distributions.csv are as many as layers.csv
+    /// says.
+    fn complete_before(&self, config: &RunConfig, due: &dyn Fn(u64) -> bool) -> u64 {
+        let Self { metrics, details, emergence } = self;
         // The first step is measured on attaching, and need not be logged.
         let first = emergence.rows.first().map(|row| row.step);
         let mut complete = metrics.last_step().max(first).map_or(0, |last| last.saturating_add(1));
-        let alpha0 = emergence.column(COLUMNS[0]);
+        let (alpha0, status) = (emergence.column(COLUMNS[0]), emergence.column("status"));
         let has_spectrum =
             |row: &StoredRow| alpha0.is_some_and(|column| !row.cells[column].is_empty());
-        let mut stored = spectra.rows.iter().peekable();
-        for row in &emergence.rows {
-            let mut found = 0;
-            while stored.next_if(|point| point.step <= row.step).is_some() {
-                found += 1;
-            }
-            if found != if has_spectrum(row) { points } else { 0 } {
-                complete = complete.min(row.step);
-                break;
+        let absent = [Status::Dropped, Status::NonFinite].map(Status::as_str);
+        let has_parts =
+            |row: &StoredRow| status.is_some_and(|k| !absent.contains(&row.cells[k].as_str()));
+        let points = config.method.check().map_or(0, |method| method.q().len());
+        let parts = if config.layers || config.neurons { Group::count(&config.network) } else { 0 };
+        let distributed = distributed(&details[1]);
+        for (detail, contents) in DETAILS.iter().zip(details) {
+            let neurons = contents.column("neurons").filter(|_| detail.file == DISTRIBUTIONS);
+            let mut stored = contents.rows.iter().peekable();
+            for row in &emergence.rows {
+                let mut found = 0;
+                while let Some(point) = stored.next_if(|point| point.step <= row.step) {
+                    let count = neurons.map(|k| point.cells[k].parse().unwrap_or(0));
+                    found += count.unwrap_or(1);
+                }
+                let (present, expected) = match detail.file {
+                    SPECTRA => (has_spectrum(row), points),
+                    LAYERS => (has_parts(row), parts),
+                    _ => (true, distributed.get(&row.step).copied().unwrap_or(0)),
+                };
+                if found != if present { expected } else { 0 } {
+                    complete = complete.min(row.step);
+                    break;
+                }
             }
         }
         let analysed =
@@ -186,22 +209,30 @@ impl Tables {
     }
 
     /// The table without which a run of more than one step lacks its first.
-    fn lost(&self) -> Option<&'static str> {
+    fn lost(&self, layers: bool) -> Option<&'static str> {
         let begun =
             |contents: &Contents| contents.rows.first().map(|row| row.step) != contents.last_step();
-        let named = [(&self.emergence, EMERGENCE), (&self.spectra, SPECTRA)];
+        // layers.csv says what distributions.csv should hold, so that none is lost where both are.
+        let mut named = vec![(&self.emergence, EMERGENCE), (&self.details[0], DETAILS[0].file)];
+        if layers {
+            named.extend(self.details.iter().zip(DETAILS.map(|detail| detail.file)).skip(1));
+        }
         let (_, name) = named.into_iter().min_by_key(|(contents, _)| contents.rows.len())?;
-        [&self.metrics, &self.spectra, &self.emergence].into_iter().any(begun).then_some(name)
+        self.all().any(begun).then_some(name)
     }
 
     fn last_step(&self) -> Option<u64> {
-        let Self { metrics, spectra, emergence } = self;
-        metrics.last_step().max(spectra.last_step()).max(emergence.last_step())
+        self.all().filter_map(Contents::last_step).max()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Contents> {
+        std::iter::once(&self.metrics).chain(&self.details).chain([&self.emergence])
     }
 
     /// Keeps the rows before `step`, and the columns that a run which ended there would have.
     fn keep_before(&mut self, step: u64) {
-        for contents in [&mut self.metrics, &mut self.spectra, &mut self.emergence] {
+        let details = self.details.iter_mut();
+        for contents in details.chain([&mut self.metrics, &mut self.emergence]) {
             contents.keep_before(step);
         }
         self.metrics.drop_unused_columns(&[]);
@@ -209,13 +240,30 @@ impl Tables {
     }
 
     /// Cuts the files to what is kept of them. metrics.csv comes first: should this be
-    /// interrupted, the other two are cut by it the next time.
+    /// interrupted, the others are cut by it the next time.
     fn open(&self, folder: &Path, recorder: &mut Recorder) -> Result<(), RecordError> {
         recorder.metrics = Table::open(&folder.join(METRICS), &self.metrics)?;
-        recorder.spectra = Table::open(&folder.join(SPECTRA), &self.spectra)?;
+        for (k, detail) in DETAILS.iter().enumerate() {
+            recorder.details[k] = Table::open(&folder.join(detail.file), &self.details[k])?;
+        }
         recorder.emergence = Table::open(&folder.join(EMERGENCE), &self.emergence)?;
         Ok(())
     }
+}
+
+/// How many neurons a step's distributions hold: the numbers of dimensions and of degrees of each
+/// layer and of the network in layers.csv, together.
+fn distributed(layers: &Contents) -> BTreeMap<u64, usize> {
+    let columns = ["scope", "dimension_neurons", "degree_neurons"].map(|name| layers.column(name));
+    let [Some(scope), Some(dimensions), Some(degrees)] = columns else { return BTreeMap::new() };
+    let mut sums = BTreeMap::new();
+    for row in &layers.rows {
+        if [Scope::Layer, Scope::Network].map(Scope::as_str).contains(&row.cells[scope].as_str()) {
+            let of = |k: usize| row.cells[k].parse().unwrap_or(0);
+            *sums.entry(row.step).or_default() += of(dimensions) + of(degrees);
+        }
+    }
+    sums
 }
 
 fn recorded_rows(emergence: &Contents) -> Vec<RecordedRow> {

@@ -3,10 +3,8 @@
 use super::RecordError;
 use crate::analysis::{Emergence, SpectrumPoint, Status};
 
-/// The columns of emergence.csv after step, wall_time and the loop's own. Those of the null
-/// controls (`E_shuffled`, `E_stable_shuffled`, `E_excess`, `E_excess_se`, `E_norm_matched`) are
-/// empty.
-pub const COLUMNS: [&str; 20] = [
+/// The columns of emergence.csv after step, wall_time and the loop's own.
+pub const COLUMNS: [&str; 26] = [
     "alpha0",
     "width",
     "E",
@@ -22,15 +20,21 @@ pub const COLUMNS: [&str; 20] = [
     "E_excess",
     "E_excess_se",
     "E_norm_matched",
+    "E_rescaled_start",
     "neurons",
     "radii",
+    "r2_min",
+    "kept",
+    "concave",
+    "argmax_stable",
     "snapshot_ms",
     "analysis_ms",
     "status",
+    "warning",
 ];
 
-pub(super) const SPECTRUM_COLUMNS: [&str; 10] =
-    ["step", "q", "tau", "r2", "alpha", "f", "tau_std", "r2_std", "alpha_std", "f_std"];
+pub(super) const SPECTRUM_COLUMNS: [&str; 11] =
+    ["step", "q", "tau", "r2", "alpha", "f", "tau_std", "r2_std", "alpha_std", "f_std", "D_q"];
 
 /// One analysed step, as it stands in emergence.csv and spectra.csv.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,7 +76,7 @@ pub fn computed_quantities() -> Vec<&'static str> {
     COLUMNS.into_iter().filter(|name| quantity(&row, name).is_some()).collect()
 }
 
-/// The value of a column of the published or stable estimator; `None` for another name.
+/// The value of a computed column; `None` for another name.
 fn quantity(row: &Emergence, name: &str) -> Option<Option<f64>> {
     Some(match name {
         "alpha0" => row.alpha0,
@@ -85,8 +89,18 @@ fn quantity(row: &Emergence, name: &str) -> Option<Option<f64>> {
         "alpha0_stable" => row.alpha0_stable,
         "width_stable" => row.width_stable,
         "E_stable" => row.e_stable,
+        "E_shuffled" => row.e_shuffled,
+        "E_stable_shuffled" => row.e_stable_shuffled,
+        "E_excess" => row.e_excess,
+        "E_excess_se" => row.e_excess_se,
+        "E_norm_matched" => row.e_norm_matched,
+        "E_rescaled_start" => row.e_rescaled_start,
         "neurons" => row.neurons,
         "radii" => row.radii,
+        "r2_min" => row.trust.r2_min,
+        "kept" => row.trust.kept,
+        "concave" => row.trust.concave,
+        "argmax_stable" => row.trust.argmax_stable,
         _ => return None,
     })
 }
@@ -118,6 +132,7 @@ impl Row {
             "snapshot_ms" => optional(self.snapshot_ms.map(to_microseconds)),
             "analysis_ms" => optional(self.analysis_ms.map(to_microseconds)),
             "status" => self.emergence.status.to_string(),
+            "warning" => self.emergence.trust.text().unwrap_or_default(),
             name => optional(self.value(name)),
         };
         columns.iter().map(cell).collect()
@@ -129,13 +144,14 @@ impl Row {
             let mut cells = vec![self.step.to_string(), number(p.q), number(p.tau)];
             let rest = [p.r2, p.alpha, p.f, p.tau_std, p.r2_std, p.alpha_std, p.f_std];
             cells.extend(rest.map(optional));
+            cells.push(optional((p.q != 1.0).then(|| p.tau / (p.q - 1.0))));
             cells
         };
         self.emergence.spectrum.iter().map(cells).collect()
     }
 }
 
-fn optional(value: Option<f64>) -> String {
+pub(super) fn optional(value: Option<f64>) -> String {
     value.map(number).unwrap_or_default()
 }
 
@@ -170,9 +186,11 @@ mod tests {
     }
 
     #[test]
-    fn controls_are_columns_but_not_yet_quantities() {
+    fn numbers_are_quantities_and_costs_are_not() {
         let computed = computed_quantities();
-        assert!(computed.contains(&"E_stable") && !computed.contains(&"E_excess"));
-        assert!(!computed.contains(&"snapshot_ms") && !computed.contains(&"status"));
+        assert!(computed.contains(&"E_stable") && computed.contains(&"E_excess"));
+        for name in ["snapshot_ms", "analysis_ms", "status", "warning"] {
+            assert!(COLUMNS.contains(&name) && !computed.contains(&name), "{name}");
+        }
     }
 }

@@ -37,7 +37,7 @@ impl Table {
     pub(super) fn create(path: &Path, columns: Vec<String>) -> Result<Self, RecordError> {
         let fail = write_error(path);
         let mut file = File::create(path).map_err(&fail)?;
-        file.write_all(&lines(&[&columns])).map_err(&fail)?;
+        file.write_all(&lines([&columns])).map_err(&fail)?;
         Ok(Self { path: path.to_owned(), file: appender(path)?, columns })
     }
 
@@ -49,8 +49,7 @@ impl Table {
         }
         if contents.reshaped {
             let rows = contents.rows.iter().map(|row| &row.cells);
-            let all: Vec<&Cells> = std::iter::once(&contents.columns).chain(rows).collect();
-            replace(path, &lines(&all))?;
+            replace(path, &lines(std::iter::once(&contents.columns).chain(rows)))?;
         }
         let file = appender(path)?;
         if !contents.reshaped {
@@ -65,8 +64,7 @@ impl Table {
 
     /// Appends rows with one write.
     pub(super) fn append(&mut self, rows: &[Cells]) -> Result<(), RecordError> {
-        let rows: Vec<&Cells> = rows.iter().collect();
-        self.file.write_all(&lines(&rows)).map_err(write_error(&self.path))
+        self.file.write_all(&lines(rows)).map_err(write_error(&self.path))
     }
 
     /// Adds a column before the `at`-th; the rows so far have no value there. The file is replaced
@@ -79,7 +77,7 @@ impl Table {
             row.cells.insert(at, String::new());
             row.cells
         }));
-        replace(&self.path, &lines(&all.iter().collect::<Vec<_>>()))?;
+        replace(&self.path, &lines(&all))?;
         self.file = appender(&self.path)?;
         Ok(())
     }
@@ -99,7 +97,7 @@ fn appender(path: &Path) -> Result<File, RecordError> {
     OpenOptions::new().append(true).open(path).map_err(write_error(path))
 }
 
-fn lines(rows: &[&Cells]) -> Vec<u8> {
+pub(super) fn lines<'a>(rows: impl IntoIterator<Item = &'a Cells>) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
         writer.write_record(row.iter()).expect("rows of one length are written to memory");

@@ -12,6 +12,7 @@
 mod checkpoints;
 mod memory;
 mod safetensors;
+mod save;
 #[cfg(feature = "tch")]
 mod tch_varstore;
 mod tensor;
@@ -19,6 +20,7 @@ mod tensor;
 pub use checkpoints::Checkpoint;
 pub use memory::Memory;
 pub use safetensors::Safetensors;
+pub use save::save;
 #[cfg(feature = "tch")]
 pub(crate) use tch_varstore::VarStoreWeights;
 pub use tensor::{OwnedValues, Tensor};
@@ -100,6 +102,14 @@ pub enum SourceError {
     /// A file that cannot be read.
     #[error("cannot read {path}: {why}")]
     File {
+        /// The file.
+        path: String,
+        /// The reason.
+        why: String,
+    },
+    /// A file that cannot be written.
+    #[error("cannot write {path}: {why}")]
+    Unwritable {
         /// The file.
         path: String,
         /// The reason.

@@ -1,0 +1,86 @@
+//! What later steps compare against.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::groups::Scope;
+use super::measure::Measurement;
+use super::plan::Plan;
+use crate::mfa::{Fractal, Spectrum};
+
+/// What step 0 (or the file given in its place) measured: later steps compare against it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// The step that was measured.
+    pub step: u64,
+    /// Published estimator, one for each sample; empty when it had no value.
+    pub samples: Vec<Fractal>,
+    /// Where each sample's spectrum lay.
+    #[serde(default)]
+    pub places: Vec<Place>,
+    /// Stable estimator on the whole network; none when it had no value.
+    pub stable: Option<Fractal>,
+    /// Layers, blocks and roles; empty when they are not measured on their own.
+    #[serde(default)]
+    pub groups: Vec<GroupBaseline>,
+    /// The standard deviation of each matrix, by name; empty when no control asks for it.
+    #[serde(default)]
+    pub deviations: BTreeMap<String, f64>,
+}
+
+/// Where a sample's published spectrum was taken: should it move, E moves with it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// The smallest occupied radius.
+    pub smallest_radius: f64,
+    /// Index on the q grid of the maximum of f.
+    pub top: usize,
+}
+
+impl Place {
+    pub(super) fn of(spectrum: &Spectrum) -> Self {
+        Self { smallest_radius: spectrum.smallest_radius, top: spectrum.top }
+    }
+}
+
+/// A part of the network at step 0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupBaseline {
+    /// What kind of part.
+    pub scope: Scope,
+    /// Its name.
+    pub name: String,
+    /// Published estimator, one for each sample; empty when one of them had no value.
+    pub samples: Vec<Fractal>,
+    /// Stable estimator over all its neurons; none when it had no value.
+    pub stable: Option<Fractal>,
+}
+
+impl Baseline {
+    /// The baseline that a measurement of this plan makes.
+    pub fn new(step: u64, plan: &Plan, measurement: &Measurement) -> Self {
+        let samples = measurement.published.as_ref().map_or(&[][..], |s| s.as_slice());
+        let groups = plan.groups().iter().zip(&measurement.groups);
+        Self {
+            step,
+            samples: fractals(samples),
+            places: samples.iter().map(Place::of).collect(),
+            stable: measurement.stable.clone().and_then(Result::ok),
+            groups: groups
+                .map(|(group, measured)| GroupBaseline {
+                    scope: group.scope,
+                    name: group.name.clone(),
+                    samples: fractals(measured.published.as_deref().unwrap_or_default()),
+                    stable: measured.stable,
+                })
+                .collect(),
+            deviations: measurement.deviations.clone(),
+        }
+    }
+}
+
+/// alpha0 and width of each sample.
+pub(super) fn fractals(samples: &[Spectrum]) -> Vec<Fractal> {
+    samples.iter().map(|spectrum| spectrum.fractal).collect()
+}

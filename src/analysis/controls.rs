@@ -1,0 +1,62 @@
+//! Null controls: is it structure, or only scale?
+//!
+//! | control | at step t | what it leaves | what it takes away |
+//! |---|---|---|---|
+//! | shuffled | the weights of each matrix permuted at random | the distribution of the weights | differences between neurons |
+//! | norm-matched | each matrix rescaled to its standard deviation at step 0 | the shape | growth |
+//! | rescaled start | the weights of step 0, each matrix rescaled to its standard deviation at t | growth | all else |
+//!
+//! Each is compared with the same step 0 as the run itself. E_excess = E_stable - E_stable_shuffled,
+//! the mean over the draws of the shuffled control, is what training organised beyond scale.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use serde::{Deserialize, Serialize};
+
+/// Which null controls a run computes. They need the whole network.
+///
+/// | setting | default | meaning |
+/// |---|---|---|
+/// | `shuffled` | 4 | draws of the shuffled control; 0 leaves it out, 1 gives no standard error |
+/// | `norm_matched` | on | the norm-matched control |
+/// | `rescaled_start` | off | the rescaled start; keeps the weights of step 0 as `start.safetensors` in the run directory |
+/// | `seed` | 0 | of the draws |
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Controls {
+    /// Draws of the shuffled control.
+    pub shuffled: usize,
+    /// Whether weights are matched to their spread at step 0.
+    pub norm_matched: bool,
+    /// Whether the weights of step 0 are rescaled to the spread of each step.
+    pub rescaled_start: bool,
+    /// Seed of the draws.
+    pub seed: u64,
+}
+
+impl Default for Controls {
+    fn default() -> Self {
+        Self { shuffled: 4, norm_matched: true, rescaled_start: false, seed: 0 }
+    }
+}
+
+impl Controls {
+    /// No control at all.
+    pub fn none() -> Self {
+        Self { shuffled: 0, norm_matched: false, ..Self::default() }
+    }
+
+    /// Whether the controls ask for the spread of each matrix.
+    pub(super) fn need_deviations(&self) -> bool {
+        self.norm_matched || self.rescaled_start
+    }
+
+    /// The generator of one deal: of a step, and a number within it.
+    pub(super) fn generator(&self, step: u64, deal: u64) -> Xoshiro256PlusPlus {
+        let mut seeds = ChaCha8Rng::seed_from_u64(self.seed);
+        seeds.set_stream(step);
+        seeds.set_word_pos(u128::from(deal) * 2);
+        Xoshiro256PlusPlus::seed_from_u64(seeds.next_u64())
+    }
+}

@@ -1,0 +1,139 @@
+//! Parts of a network that are looked at on their own: layers, blocks, roles, and the whole.
+
+use serde::{Deserialize, Serialize};
+
+use crate::mfa::{Degenerate, PowerSums};
+use crate::network::{Network, NeuronLayer, Role};
+
+/// What kind of part a group is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// One neuron layer: the edges that leave it.
+    Layer,
+    /// The layers of one block.
+    Block,
+    /// The layers of one role, in all blocks.
+    Role,
+    /// All layers.
+    Network,
+}
+
+impl Scope {
+    /// The name in layers.csv.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Layer => "layer",
+            Self::Block => "block",
+            Self::Role => "role",
+            Self::Network => "network",
+        }
+    }
+}
+
+/// A part of the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// What kind of part.
+    pub scope: Scope,
+    /// `block.0.mlp`, `block.0`, `mlp_out` or `all`.
+    pub name: String,
+    /// The role of all its layers; none when they have several.
+    pub role: Option<Role>,
+    /// Indices of its layers among those that edges leave, ascending.
+    pub(super) members: Vec<usize>,
+}
+
+impl Group {
+    /// How many groups a network has.
+    pub fn count(network: &Network) -> usize {
+        let leaves = |&(k, _): &(usize, &NeuronLayer)| network.leaving(k).next().is_some();
+        let sources = network.layers().iter().enumerate().filter(leaves);
+        Self::all(&sources.map(|(_, layer)| layer).collect::<Vec<_>>()).len()
+    }
+
+    /// The whole network, of so many layers that edges leave.
+    pub(super) fn network(sources: &[&NeuronLayer]) -> Self {
+        let members = (0..sources.len()).collect();
+        Self::of(Scope::Network, "all".to_owned(), sources, members)
+    }
+
+    /// All groups of the layers that edges leave: each layer, block by block, role by role, and
+    /// the network last. Roles are left out where there is one only.
+    pub(super) fn all(sources: &[&NeuronLayer]) -> Vec<Self> {
+        let all = sources.iter().enumerate();
+        let mut groups: Vec<Self> = all
+            .clone()
+            .map(|(k, layer)| Self::of(Scope::Layer, layer.name.clone(), sources, vec![k]))
+            .collect();
+        let mut by = |scope, key: &dyn Fn(&NeuronLayer) -> Option<String>, least: usize| {
+            let mut found: Vec<(String, Vec<usize>)> = Vec::new();
+            for (k, name) in all.clone().filter_map(|(k, layer)| Some((k, key(layer)?))) {
+                match found.iter_mut().find(|(other, _)| *other == name) {
+                    Some((_, members)) => members.push(k),
+                    None => found.push((name, vec![k])),
+                }
+            }
+            if found.len() >= least {
+                let group = |(name, members)| Self::of(scope, name, sources, members);
+                groups.extend(found.into_iter().map(group));
+            }
+        };
+        by(Scope::Block, &|layer| Some(format!("block.{}", layer.block?)), 1);
+        by(Scope::Role, &|layer| Some(layer.role.to_string()), 2);
+        groups.push(Self::network(sources));
+        groups
+    }
+
+    fn of(scope: Scope, name: String, sources: &[&NeuronLayer], members: Vec<usize>) -> Self {
+        let first = members.first().map(|&k| sources[k].role);
+        let role = first.filter(|role| members.iter().all(|&k| sources[k].role == *role));
+        Self { scope, name, role, members }
+    }
+}
+
+/// Adds the sums of layers, which come in order, up to those of the groups. A group is finished as
+/// soon as its last layer has come, so that few sums are held at once.
+pub(super) struct Fold<'a, T, F> {
+    groups: &'a [Group],
+    open: Vec<Option<PowerSums>>,
+    done: Vec<Option<Result<T, Degenerate>>>,
+    finish: F,
+    none: Degenerate, // why a group without kept neurons has no result
+}
+
+impl<'a, T, F: Fn(&PowerSums) -> Result<T, Degenerate>> Fold<'a, T, F> {
+    pub(super) fn new(groups: &'a [Group], min_edges: u32, finish: F) -> Self {
+        Self {
+            groups,
+            open: groups.iter().map(|_| None).collect(),
+            done: groups.iter().map(|_| None).collect(),
+            finish,
+            none: Degenerate::NoNeurons { min_edges },
+        }
+    }
+
+    /// Takes the sums of the next layer; none when it has no kept neuron.
+    pub(super) fn add(&mut self, layer: usize, sums: Option<&PowerSums>) {
+        for (k, group) in self.groups.iter().enumerate() {
+            if group.members.binary_search(&layer).is_err() {
+                continue;
+            }
+            match (&mut self.open[k], sums) {
+                (Some(open), Some(sums)) => open.add(sums),
+                (open @ None, Some(sums)) => *open = Some(sums.clone()),
+                (_, None) => {}
+            }
+            if group.members.last() == Some(&layer) {
+                let sums = self.open[k].take();
+                self.done[k] = Some(sums.map_or(Err(self.none), |sums| (self.finish)(&sums)));
+            }
+        }
+    }
+
+    /// The results, in the order of the groups.
+    pub(super) fn finish(self) -> Vec<Result<T, Degenerate>> {
+        let none = self.none;
+        self.done.into_iter().map(|done| done.unwrap_or(Err(none))).collect()
+    }
+}

@@ -1,0 +1,70 @@
+//! The numbers of one part of the network: a row of layers.csv.
+
+use super::baseline::{Baseline, GroupBaseline, fractals};
+use super::emergence::{PublishedNumbers, mean_fractal};
+use super::groups::{Group, Scope};
+use super::measure::GroupMeasurement;
+use super::neurons::NeuronStatistics;
+use super::statistics::mean;
+use crate::mfa::{Fractal, Spectrum, degree_of_emergence};
+use crate::network::Role;
+
+/// A layer, a block, a role or the whole network at one step. A value that does not exist is
+/// `None`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// What kind of part.
+    pub scope: Scope,
+    /// Its name.
+    pub name: String,
+    /// The role of its edges; none when there are several.
+    pub role: Option<Role>,
+    /// Published alpha0, mean over samples.
+    pub alpha0: Option<f64>,
+    /// Published width, mean over samples.
+    pub width: Option<f64>,
+    /// E of the published estimator, against the part's own step 0.
+    pub e: Option<f64>,
+    /// Its standard error over the samples.
+    pub e_se: Option<f64>,
+    /// R² of ln Z_q at the largest q, mean over samples.
+    pub r2: Option<f64>,
+    /// Kept neurons of the published estimator, mean over samples.
+    pub kept: Option<f64>,
+    /// Stable alpha0, over all neurons of the part.
+    pub alpha0_stable: Option<f64>,
+    /// Stable width.
+    pub width_stable: Option<f64>,
+    /// E of the stable estimator.
+    pub e_stable: Option<f64>,
+    /// Dimensions and degrees of all its neurons.
+    pub neurons: NeuronStatistics,
+}
+
+impl Part {
+    pub(super) fn new(baseline: &Baseline, group: &Group, measured: &GroupMeasurement) -> Self {
+        let start = baseline.groups.iter().find(|g| g.scope == group.scope && g.name == group.name);
+        let samples: &[Spectrum] = measured.published.as_deref().unwrap_or_default();
+        let now = fractals(samples);
+        let published = start.and_then(|start| PublishedNumbers::of(&start.samples, &now).ok());
+        let fractal: Option<Fractal> = mean_fractal(&now);
+        let r2: Vec<f64> = samples.iter().filter_map(Spectrum::r2).collect();
+        let stable =
+            |start: &GroupBaseline| degree_of_emergence(start.stable?, measured.stable?).ok();
+        Self {
+            scope: group.scope,
+            name: group.name.clone(),
+            role: group.role,
+            alpha0: fractal.map(|f| f.alpha0),
+            width: fractal.map(|f| f.width),
+            e: published.as_ref().map(|published| published.e),
+            e_se: published.and_then(|published| published.e_se),
+            r2: mean(r2.into_iter()),
+            kept: mean(samples.iter().map(|s| s.neurons as f64)),
+            alpha0_stable: measured.stable.map(|f| f.alpha0),
+            width_stable: measured.stable.map(|f| f.width),
+            e_stable: start.and_then(stable),
+            neurons: measured.neurons,
+        }
+    }
+}

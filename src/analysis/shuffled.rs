@@ -1,0 +1,141 @@
+//! The shuffled control: both estimators on networks whose matrices are permuted at random.
+//!
+//! The stable estimator sees the whole network, as often as the plan says; the published one its
+//! own samples, once (or, where it takes the whole network, the first draw of it). What is drawn
+//! are histograms ([`crate::mfa::Dealer`]), not weights. Samples are drawn one by one: where two
+//! overlap, permuted weights would agree on what they share, and these do not.
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rayon::prelude::*;
+
+use super::groups::{Fold, Group};
+use super::measure::Estimators;
+use super::plan::{Plan, SourceLayer};
+use super::snapshot::Snapshot;
+use crate::mfa::{BoxMasses, Dealer, Degenerate, Fractal, PowerSums, Spectrum, draw_pool};
+
+/// Both estimators on shuffled weights.
+#[derive(Default)]
+pub(super) struct Shuffled {
+    pub(super) published: Option<Result<Vec<Spectrum>, Degenerate>>,
+    pub(super) stable: Option<Result<Vec<Fractal>, Degenerate>>,
+}
+
+/// One layer's part of a control.
+struct Part {
+    published: Option<PowerSums>,
+    stable: Vec<Option<PowerSums>>, // one for each draw
+}
+
+pub(super) fn measure(
+    estimators: &Estimators,
+    plan: &Plan,
+    snapshot: &Snapshot,
+    step: u64,
+) -> Shuffled {
+    let mut first = 0;
+    let firsts = plan.sources.iter().map(|layer| {
+        first += layer.tensors.len();
+        first - layer.tensors.len()
+    });
+    let jobs: Vec<(&SourceLayer, usize)> = plan.sources.iter().zip(firsts).collect();
+    let draw = Draw { estimators, plan, snapshot, step };
+    let parts: Vec<Part> =
+        jobs.par_iter().map(|&(layer, first)| draw.whole(layer, first)).collect();
+    let network = &plan.groups[plan.groups.len() - 1..];
+    let published = match plan.published_on_whole() {
+        true => {
+            let parts = parts.iter().map(|part| part.published.clone());
+            draw.spectrum(network, parts).map(|spectrum| vec![spectrum])
+        }
+        false => (0..plan.sample_neurons.len())
+            .into_par_iter()
+            .map(|sample| {
+                let parts = jobs.iter().map(|&(layer, first)| draw.sample(layer, first, sample));
+                draw.spectrum(network, parts)
+            })
+            .collect::<Vec<_>>()
+            .into_iter()
+            .collect(),
+    };
+    let stable = plan.stable().then(|| {
+        let one = |k: usize| {
+            let of_draw = parts.iter().map(|part: &Part| part.stable[k].clone());
+            estimators.combined(plan, of_draw.collect())
+        };
+        (0..plan.controls.shuffled).map(one).collect()
+    });
+    Shuffled { published: Some(published), stable }
+}
+
+struct Draw<'a> {
+    estimators: &'a Estimators,
+    plan: &'a Plan,
+    snapshot: &'a Snapshot,
+    step: u64,
+}
+
+impl Draw<'_> {
+    /// The generator of a tensor's `k`-th deal: the draws of the whole come first, then the samples.
+    fn generator(&self, tensor: usize, k: usize) -> Xoshiro256PlusPlus {
+        let deals = self.plan.controls.shuffled + self.plan.sample_neurons.len();
+        self.plan.controls.generator(self.step, (tensor * deals + k) as u64)
+    }
+
+    /// All draws of one layer of the whole network.
+    fn whole(&self, layer: &SourceLayer, first: usize) -> Part {
+        let method = self.plan.method();
+        let dealers: Vec<Option<Dealer>> =
+            (layer.tensors.iter().zip(&self.snapshot.pools[first..]))
+                .map(|(tensor, pool)| Dealer::new(pool, tensor.layout.targets * tensor.layout.taps))
+                .collect();
+        let mut rows = vec![0; layer.whole.len() * method.slots()];
+        let mut dealt = vec![0; rows.len()];
+        let mut part = Part { published: None, stable: Vec::new() };
+        for draw in 0..self.plan.controls.shuffled {
+            rows.fill(0);
+            for (k, dealer) in dealers.iter().enumerate() {
+                let Some(dealer) = dealer else { continue };
+                dealer.deal(&mut dealt, &mut self.generator(first + k, draw));
+                rows.iter_mut().zip(&dealt).for_each(|(all, one)| *all += one);
+            }
+            let masses = BoxMasses::of_rows(method, &rows).ok();
+            if self.plan.published_on_whole() && draw == 0 {
+                part.published = masses.as_ref().map(|m| self.estimators.published.sums(m));
+            }
+            let stable = masses.as_ref().filter(|_| self.plan.stable());
+            part.stable.push(stable.map(|masses| self.estimators.stable.sums(masses)));
+        }
+        part
+    }
+
+    /// The drawn neurons of one layer, in one sample.
+    fn sample(&self, layer: &SourceLayer, first: usize, sample: usize) -> Option<PowerSums> {
+        let method = self.plan.method();
+        let sources = layer.drawn[sample].neurons.len();
+        let mut rows = vec![0; sources * method.slots()];
+        let mut dealt = vec![0; rows.len()];
+        for (k, tensor) in layer.tensors.iter().enumerate() {
+            let rng = &mut self.generator(first + k, self.plan.controls.shuffled + sample);
+            let edges = tensor.targets[sample].len() * tensor.layout.taps;
+            let pool = draw_pool(&self.snapshot.pools[first + k], (sources * edges) as u64, rng);
+            let Some(dealer) = pool.and_then(|pool| Dealer::new(&pool, edges)) else { continue };
+            dealer.deal(&mut dealt, rng);
+            rows.iter_mut().zip(&dealt).for_each(|(all, one)| *all += one);
+        }
+        let masses = BoxMasses::of_rows(method, &rows).ok()?;
+        Some(self.estimators.published.sums(&masses))
+    }
+
+    fn spectrum(
+        &self,
+        network: &[Group],
+        parts: impl Iterator<Item = Option<PowerSums>>,
+    ) -> Result<Spectrum, Degenerate> {
+        let min_edges = self.plan.method().parameters().min_edges;
+        let mut fold =
+            Fold::new(network, min_edges, |sums| self.estimators.published.spectrum(sums));
+        parts.enumerate().for_each(|(layer, sums)| fold.add(layer, sums.as_ref()));
+        fold.finish().remove(0)
+    }
+}
