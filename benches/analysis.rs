@@ -9,7 +9,7 @@ mod gpt_neox;
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use gpt_neox::{Initialisation, network, pool, sampled, snapshot, weights, whole};
-use neuromfa::analysis::{Estimators, Plan};
+use neuromfa::analysis::{Controls, Estimators, Plan};
 use neuromfa::mfa::Values;
 use neuromfa::network::Connection;
 use neuromfa::source::{Memory, Source};
@@ -51,6 +51,12 @@ fn drawn(samples: &[Vec<Vec<usize>>], c: &Connection, weights: &[f32]) -> u64 {
     sum
 }
 
+/// With the null controls, every part of the network and its neurons: what a run computes unless
+/// it is told otherwise.
+fn with_everything(plan: Plan) -> Plan {
+    plan.with_controls(Controls::default()).with_details()
+}
+
 fn benches(c: &mut Criterion) {
     let source = weights(&Initialisation::pythia_160m(0));
     let weights: usize = network(&source).connections().iter().map(|c| c.weights()).sum();
@@ -58,6 +64,7 @@ fn benches(c: &mut Criterion) {
         ("sampled", sampled(&source, false)),
         ("sampled, stable whole", sampled(&source, true)),
         ("whole", whole(&source)),
+        ("default, all on", with_everything(sampled(&source, true))),
     ];
     for (name, plan) in plans {
         let mut group = c.benchmark_group(format!("analysis, {name}"));
@@ -67,6 +74,8 @@ fn benches(c: &mut Criterion) {
         for threads in [1, 2] {
             let pool = pool(threads);
             let mut taken = snapshot(&plan, &source, &pool);
+            let mut plan = plan.clone();
+            plan.start_from(&estimators.measure(&plan, &taken, 0).deviations);
             if name == "sampled" {
                 group.bench_function(format!("read the drawn weights, {threads} threads"), |b| {
                     b.iter(|| sum(&plan, &source, &pool, |c, weights| drawn(&samples, c, weights)));

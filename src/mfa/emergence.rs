@@ -43,7 +43,7 @@ pub enum NoEmergence {
         value: f64,
     },
     /// The baseline's width is 0.
-    #[error("the width of the baseline is {value}, which is 0 within rounding")]
+    #[error("the width of the baseline is 0 within rounding")]
     ZeroWidth {
         /// The width.
         value: f64,

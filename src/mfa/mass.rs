@@ -31,24 +31,13 @@ pub enum Degenerate {
     NotFinite,
 }
 
-/// Largest number of neurons in a block: their running masses stay in the second-level cache.
-const BLOCK: usize = 2048;
-
-/// Kept neurons of one mass T: a unit of work of the partition function.
-#[derive(Clone, Debug)]
-pub(super) struct Block {
-    pub(super) total: u32,
-    pub(super) neurons: std::ops::Range<usize>, // into BoxMasses::order
-}
-
 /// The kept neurons of a network with their masses.
 #[derive(Clone, Debug)]
 pub struct BoxMasses<'a> {
     method: &'a Method,
-    rows: &'a [u32],      // neurons × slots
-    order: Vec<u32>,      // kept neurons, ascending T; where a T fills several blocks, by counters
-    blocks: Vec<Block>,   // ascending T, each at most BLOCK neurons
-    occupied: Vec<usize>, // slots ≥ 1 with an edge of a kept neuron, ascending
+    rows: &'a [u32],        // neurons × slots
+    order: Vec<(u32, u32)>, // T and number of each kept neuron; by what they count, T first
+    occupied: Vec<usize>,   // slots ≥ 1 with an edge of a kept neuron, ascending
 }
 
 impl<'a> BoxMasses<'a> {
@@ -73,38 +62,26 @@ impl<'a> BoxMasses<'a> {
         let slots = method.slots();
         let row = |neuron: u32| &rows[neuron as usize * slots..(neuron as usize + 1) * slots];
         let min_edges = method.parameters().min_edges;
-        let mut kept: Vec<(u32, u32)> = (0..(rows.len() / slots) as u32)
-            .map(|neuron| (row(neuron)[1..].iter().sum::<u32>(), neuron))
-            .filter(|&(edges, _)| edges > min_edges)
+        let mut kept: Vec<(u32, u64, u32)> = (0..(rows.len() / slots) as u32)
+            .map(|neuron| (neuron, row(neuron)[1..].iter().sum::<u32>()))
+            .filter(|&(_, edges)| edges > min_edges)
+            .map(|(neuron, edges)| (edges + 1, fingerprint(&row(neuron)[1..]), neuron))
             .collect();
         if kept.is_empty() {
             return Err(Degenerate::NoNeurons { min_edges });
         }
         kept.sort_unstable();
-        // Cut by what neurons count, not by their numbers, the blocks of one T hold the same in
-        // whatever order the neurons come. The largest radii tell most neurons apart.
-        let counters = |neuron: u32| row(neuron)[1..].iter().rev();
-        for one_total in kept.chunk_by_mut(|a, b| a.0 == b.0).filter(|k| k.len() > BLOCK) {
-            one_total.sort_unstable_by(|a, b| counters(a.1).cmp(counters(b.1)));
-        }
+        let order: Vec<(u32, u32)> = kept.iter().map(|&(t, _, neuron)| (t, neuron)).collect();
         let mut used = vec![0u32; method.slots()];
-        for &(_, neuron) in &kept {
+        for &(_, neuron) in &order {
             for (used, count) in used.iter_mut().zip(row(neuron)) {
                 *used |= count;
-            }
-        }
-        let mut blocks: Vec<Block> = Vec::new();
-        for (k, &(edges, _)) in kept.iter().enumerate() {
-            match blocks.last_mut() {
-                Some(b) if b.total == edges + 1 && b.neurons.len() < BLOCK => b.neurons.end += 1,
-                _ => blocks.push(Block { total: edges + 1, neurons: k..k + 1 }),
             }
         }
         Ok(Self {
             method,
             rows,
-            order: kept.into_iter().map(|(_, neuron)| neuron).collect(),
-            blocks,
+            order,
             occupied: (1..method.slots()).filter(|&slot| used[slot] > 0).collect(),
         })
     }
@@ -116,8 +93,7 @@ impl<'a> BoxMasses<'a> {
 
     /// The kept neurons, ascending, each with its T.
     pub fn totals(&self) -> Vec<(usize, u32)> {
-        let totals = self.blocks.iter().flat_map(|b| b.neurons.clone().map(|_| b.total));
-        let mut all: Vec<_> = self.order.iter().map(|&n| n as usize).zip(totals).collect();
+        let mut all: Vec<_> = self.order.iter().map(|&(t, n)| (n as usize, t)).collect();
         all.sort_unstable();
         all
     }
@@ -136,14 +112,23 @@ impl<'a> BoxMasses<'a> {
         &self.occupied
     }
 
-    pub(super) fn blocks(&self) -> &[Block] {
-        &self.blocks
+    /// T and number of each kept neuron, in an order that depends on what they count alone.
+    pub(super) fn ordered(&self) -> &[(u32, u32)] {
+        &self.order
     }
 
-    /// The counters of the neurons of a block.
-    pub(super) fn rows(&self, block: &Block) -> impl Iterator<Item = &'a [u32]> + '_ {
+    /// The counters of a neuron.
+    pub(super) fn row(&self, neuron: u32) -> &'a [u32] {
         let slots = self.method.slots();
-        let row = move |&n: &u32| &self.rows[n as usize * slots..(n as usize + 1) * slots];
-        self.order[block.neurons.clone()].iter().map(row)
+        &self.rows[neuron as usize * slots..(neuron as usize + 1) * slots]
     }
+}
+
+/// A number that two neurons share when they count the same, and hardly otherwise: sorted by it,
+/// neurons come in an order that does not depend on their numbers.
+fn fingerprint(counters: &[u32]) -> u64 {
+    let mix = |hash: u64, &count: &u32| {
+        (hash ^ u64::from(count)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    };
+    counters.iter().fold(0, mix)
 }

@@ -1,62 +1,99 @@
-//! The partition function by counts.
+//! The partition function by tables of powers.
 //!
-//! N and T are small integers, so Z_q(r) = Σ_i N_i(r)^q T_i^(-q) is summed as
-//! Σ_T T^(-q) Σ_N c(T, r, N) N^q, where c counts the neurons of mass T with N_i(r) = N: one row of
-//! a table of powers per distinct N in place of one power per neuron. Counts do not depend on the
-//! order of the neurons, blocks are cut by what neurons count and added in a fixed order, so the
-//! result is the same bits for any order of the neurons and on any number of threads.
+//! N_i(r) and T_i are small integers, so that
+//!
+//! ```text
+//! Σ_i p_i(r)^q        = Σ_i N_i(r)^q · T_i^(-q)
+//! Σ_i p_i(r)^q ln p_i = Σ_i (N_i^q ln N_i) · T_i^(-q) - Σ_i N_i^q · (T_i^(-q) ln T_i)
+//! ```
+//!
+//! are sums of products of a row that depends on N_i(r) alone with one that depends on T_i alone. A
+//! neuron costs one multiply-add for each radius and column, no power and no logarithm. Neurons are
+//! taken in an order that depends on what they count alone, in blocks of fixed size whose sums are
+//! added in order, so the result is the same bits for any order of the neurons and on any number of
+//! threads.
 
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::mass::{Block, BoxMasses};
+use super::mass::BoxMasses;
 
-/// Blocks of at least this many neurons together make one task.
-const TASK: usize = 2048;
+/// Neurons that are summed in registers before they are added to the rest.
+const BLOCK: usize = 64;
 
-/// Radii that are taken together, so that a neuron's counters are read a cache line at a time.
-const RADII: usize = 16;
-
-/// Blocks of fewer neurons than this are sorted by mass, not counted over the range of masses.
-const FEW: usize = 32;
+/// Blocks that make one task.
+const TASK: usize = 32;
 
 /// Columns that are summed together, in registers.
 const LANES: usize = 8;
 
-/// n^q for n = 1 … largest mass and each q; with `logs`, n^q ln n beside it.
+/// What a column of the table holds, as a function of N, and what it is multiplied with, of T.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Column {
+    /// N^q · T^(-q)
+    Power(f64),
+    /// N^q ln N · T^(-q)
+    Log(f64),
+    /// N^q · T^(-q) ln T
+    LogTotal(f64),
+}
+
+impl Column {
+    fn of_mass(self, n: f64) -> f64 {
+        match self {
+            Self::Power(q) | Self::LogTotal(q) => n.powf(q),
+            Self::Log(q) => n.powf(q) * n.ln(),
+        }
+    }
+
+    fn of_total(self, t: f64) -> f64 {
+        match self {
+            Self::Power(q) | Self::Log(q) => t.powf(-q),
+            Self::LogTotal(q) => t.powf(-q) * t.ln(),
+        }
+    }
+}
+
+/// The factors of N = 1 … largest mass and of T, for each column.
 #[derive(Clone, Debug)]
 pub(super) struct PowerTable {
     q: Vec<f64>,
     logs: bool,
+    columns: Vec<Column>,
     lanes: usize,              // of one row
-    powers: Vec<[f64; LANES]>, // row n - 1: n^q for each q, n^q ln n for each q, zeros to the end
+    powers: Vec<[f64; LANES]>, // row n - 1: of_mass(n) for each column, zeros to the end
+    totals: Vec<[f64; LANES]>, // row t - 1: of_total(t) for each column, zeros to the end
 }
 
 impl PowerTable {
     pub(super) fn new(q: &[f64], logs: bool) -> Self {
-        let columns = q.len() * if logs { 2 } else { 1 };
-        Self { q: q.to_vec(), logs, lanes: columns.div_ceil(LANES), powers: Vec::new() }
+        // At q = 0 the first and the third are known without a sum, up to ln T.
+        let others = || q.iter().copied().filter(|&q| q != 0.0);
+        let columns: Vec<Column> = match logs {
+            false => others().map(Column::Power).collect(),
+            true => {
+                let powers = others().map(Column::Power).chain(q.iter().copied().map(Column::Log));
+                powers.chain(others().map(Column::LogTotal)).collect()
+            }
+        };
+        let lanes = columns.len().div_ceil(LANES);
+        Self { q: q.to_vec(), logs, columns, lanes, powers: Vec::new(), totals: Vec::new() }
     }
 
     /// Makes the table reach up to mass `largest`.
     pub(super) fn reach(&mut self, largest: u32) {
         let reached = self.powers.len() / self.lanes;
-        for n in reached as u32 + 1..=largest {
-            let n = f64::from(n);
-            let mut row = vec![[0.0; LANES]; self.lanes];
-            let (powers, logs) = row.as_flattened_mut().split_at_mut(self.q.len());
-            for (power, q) in powers.iter_mut().zip(&self.q) {
-                *power = n.powf(*q);
-            }
-            if self.logs {
-                logs.iter_mut().zip(powers).for_each(|(log, power)| *log = *power * n.ln());
-            }
-            self.powers.extend(row);
+        for n in (reached as u32 + 1..=largest).map(f64::from) {
+            let row = |of: &dyn Fn(Column) -> f64| {
+                let mut row = vec![[0.0; LANES]; self.lanes];
+                let cells = row.as_flattened_mut().iter_mut();
+                cells.zip(&self.columns).for_each(|(cell, column)| *cell = of(*column));
+                row
+            };
+            let (powers, totals) = (row(&|c| c.of_mass(n)), row(&|c| c.of_total(n)));
+            self.powers.extend(powers);
+            self.totals.extend(totals);
         }
-    }
-
-    fn row(&self, n: u32) -> &[[f64; LANES]] {
-        &self.powers[(n as usize - 1) * self.lanes..n as usize * self.lanes]
     }
 
     /// Number of q.
@@ -64,25 +101,21 @@ impl PowerTable {
         self.q.len()
     }
 
-    fn columns(&self) -> usize {
-        self.q.len() * if self.logs { 2 } else { 1 }
-    }
-}
-
-/// Σ c · row(n) over the pairs (n, c). Each column is summed in the order of the pairs, so the
-/// result is the same bits whatever the processor's vectors.
-#[multiversion(targets = "simd")]
-fn weighted_rows(found: &[(u32, u32)], powers: &[[f64; LANES]], out: &mut [[f64; LANES]]) {
-    let lanes = out.len();
-    for (lane, out) in out.iter_mut().enumerate() {
-        let mut sum = [0.0; LANES];
-        for &(n, neurons) in found {
-            let row = &powers[(n as usize - 1) * lanes + lane];
-            for (sum, power) in sum.iter_mut().zip(row) {
-                *sum += f64::from(neurons) * power;
+    /// Σ p^q for each q and, with logs, Σ p^q ln p for each q, from the sums of the columns; over
+    /// this many neurons, whose ln T sum up to `ln_totals`.
+    fn finish(&self, sums: &[f64], neurons: usize, ln_totals: f64, out: &mut [f64]) {
+        let (powers, logs) = out.split_at_mut(self.q.len());
+        let nonzero = self.q.iter().filter(|&&q| q != 0.0).count();
+        let mut power = 0;
+        for (k, &q) in self.q.iter().enumerate() {
+            let at_zero = q == 0.0;
+            powers[k] = if at_zero { neurons as f64 } else { sums[power] };
+            if self.logs {
+                let log_total = sums[nonzero + self.q.len() + if at_zero { 0 } else { power }];
+                logs[k] = sums[nonzero + k] - if at_zero { ln_totals } else { log_total };
             }
+            power += usize::from(!at_zero);
         }
-        *out = sum;
     }
 }
 
@@ -128,17 +161,18 @@ impl PowerSums {
 
 /// The sums at all possible radii. The table must reach the largest T.
 pub(super) fn power_sums(masses: &BoxMasses<'_>, table: &PowerTable) -> PowerSums {
-    let columns = table.columns();
     let radii = masses.method().radii();
     let mut occupied = vec![false; radii];
     masses.occupied_slots().iter().for_each(|&slot| occupied[slot - 1] = true);
-    let partial: Vec<Vec<f64>> = tasks(masses.blocks())
-        .into_par_iter()
-        .map(|blocks| {
-            let mut scratch = Scratch::new(masses, table);
-            let mut sums = vec![0.0; radii * columns];
-            for block in blocks {
-                scratch.add_block(masses, table, block, &occupied, &mut sums);
+    let width = table.lanes * LANES;
+    let partial: Vec<Vec<f64>> = masses
+        .ordered()
+        .par_chunks(BLOCK * TASK)
+        .map(|neurons| {
+            let mut sums = vec![0.0; radii * width];
+            let mut block = Block::default();
+            for neurons in neurons.chunks(BLOCK) {
+                block.add(masses, neurons, table, &occupied, sums.as_chunks_mut().0);
             }
             sums
         })
@@ -147,131 +181,80 @@ pub(super) fn power_sums(masses: &BoxMasses<'_>, table: &PowerTable) -> PowerSum
         sums.iter_mut().zip(partial).for_each(|(sum, part)| *sum += part);
         sums
     };
-    let sums = partial.into_iter().reduce(add).unwrap_or_default();
-    PowerSums { columns, neurons: masses.neurons(), occupied, sums }
+    let raw = partial.into_iter().reduce(add).unwrap_or_default();
+    let ln_totals = masses.ordered().iter().map(|&(total, _)| f64::from(total).ln()).sum();
+    let columns = table.len() * if table.logs { 2 } else { 1 };
+    let neurons = masses.ordered().len();
+    let mut sums = vec![0.0; radii * columns];
+    for (out, raw) in sums.chunks_exact_mut(columns).zip(raw.chunks_exact(width)) {
+        table.finish(raw, neurons, ln_totals, out);
+    }
+    PowerSums { columns, neurons, occupied, sums }
 }
 
-/// Runs of consecutive blocks, cut by their neurons alone: the same on any number of threads.
-fn tasks(blocks: &[Block]) -> Vec<&[Block]> {
-    let mut tasks = Vec::new();
-    let (mut first, mut neurons) = (0, 0);
-    for (k, block) in blocks.iter().enumerate() {
-        neurons += block.neurons.len();
-        if neurons >= TASK {
-            tasks.push(&blocks[first..=k]);
-            (first, neurons) = (k + 1, 0);
-        }
-    }
-    if first < blocks.len() {
-        tasks.push(&blocks[first..]);
-    }
-    tasks
+/// Neurons that are summed together.
+#[derive(Default)]
+struct Block {
+    masses: Vec<u32>, // N_i: a run of the block's neurons for each radius
 }
 
-struct Scratch<'a> {
-    rows: Vec<&'a [u32]>,    // histogram rows of the block's neurons
-    mass: Vec<u32>,          // N_i at some radii: a run of the block's neurons for each
-    reached: Vec<u32>,       // N_i at the last radius so far
-    neurons_of: Vec<u32>,    // how many neurons have mass N; all 0 between radii
-    found: Vec<(u32, u32)>,  // masses N at one radius, ascending, and how many neurons have them
-    raw: Vec<[f64; LANES]>,  // Σ_N c(N) N^q, in the columns of the table
-    inverse_power: Vec<f64>, // T^-q
-}
-
-impl<'a> Scratch<'a> {
-    fn new(masses: &BoxMasses<'a>, table: &PowerTable) -> Self {
-        let largest = masses.blocks().last().map_or(0, |block| block.total as usize);
-        Self {
-            rows: Vec::new(),
-            mass: Vec::new(),
-            reached: Vec::new(),
-            neurons_of: vec![0; largest + 1],
-            found: Vec::new(),
-            raw: vec![[0.0; LANES]; table.lanes],
-            inverse_power: Vec::new(),
-        }
-    }
-
-    /// Adds the neurons of a block to the sums.
-    fn add_block(
+impl Block {
+    /// Adds the columns of these neurons to the sums, `lanes` for each radius.
+    fn add(
         &mut self,
-        masses: &BoxMasses<'a>,
+        masses: &BoxMasses<'_>,
+        neurons: &[(u32, u32)],
         table: &PowerTable,
-        block: &Block,
         occupied: &[bool],
-        sums: &mut [f64],
+        sums: &mut [[f64; LANES]],
     ) {
-        self.rows.clear();
-        self.rows.extend(masses.rows(block));
-        self.reached.clear();
-        self.reached.resize(self.rows.len(), 1);
-        self.inverse_power.clear();
-        let total = &table.row(block.total).as_flattened()[..table.q.len()];
-        self.inverse_power.extend(total.iter().map(|power| 1.0 / power));
-        let ln_total = f64::from(block.total).ln();
-        let mut fresh = false; // whether `raw` holds the sums of the radius before
-        let radii: Vec<usize> = (0..occupied.len()).collect();
-        for radii in radii.chunks(RADII) {
-            self.advance(radii);
-            for (k, &radius) in radii.iter().enumerate() {
-                if occupied[radius] || !fresh {
-                    self.find_masses(k);
-                    weighted_rows(&self.found, &table.powers, &mut self.raw);
-                    fresh = true;
-                }
-                let columns = table.columns();
-                self.add_raw(table, ln_total, &mut sums[radius * columns..][..columns]);
+        let n = neurons.len();
+        self.masses.resize(occupied.len() * n, 0);
+        for (k, &(_, neuron)) in neurons.iter().enumerate() {
+            let mut reached = 1;
+            let edges = &masses.row(neuron)[1..];
+            for (mass, edges) in self.masses[k..].iter_mut().step_by(n).zip(edges) {
+                reached += edges;
+                *mass = reached;
             }
         }
+        let totals: Vec<u32> = neurons.iter().map(|&(total, _)| total).collect();
+        let mut block = vec![[0.0; LANES]; table.lanes];
+        let mut fresh = false; // whether `block` holds the sums of the radius before
+        for (radius, masses) in self.masses.chunks_exact(n).enumerate() {
+            if occupied[radius] || !fresh {
+                add_products(masses, &totals, &table.powers, &table.totals, &mut block);
+                fresh = true;
+            }
+            let all = &mut sums[radius * table.lanes..][..table.lanes];
+            let pairs = all.as_flattened_mut().iter_mut().zip(block.as_flattened());
+            pairs.for_each(|(sum, part)| *sum += part);
+        }
     }
+}
 
-    /// Takes each neuron's mass on over these radii.
-    fn advance(&mut self, radii: &[usize]) {
-        let neurons = self.rows.len();
-        self.mass.resize(radii.len() * neurons, 0);
-        for (k, (reached, row)) in self.reached.iter_mut().zip(&self.rows).enumerate() {
-            for (mass, &radius) in self.mass[k..].iter_mut().step_by(neurons).zip(radii) {
-                *reached += row[radius + 1];
-                *mass = *reached;
+/// Σ powers(n) ∘ totals(t) over the neurons' masses n and totals t. Each column is summed in the
+/// order of the neurons, product and sum rounded one by one, so the result is the same bits
+/// whatever the processor's vectors.
+#[multiversion(targets = "simd")]
+fn add_products(
+    masses: &[u32],
+    neurons: &[u32],
+    powers: &[[f64; LANES]],
+    totals: &[[f64; LANES]],
+    out: &mut [[f64; LANES]],
+) {
+    let lanes = out.len();
+    for (lane, out) in out.iter_mut().enumerate() {
+        let mut sum = [0.0; LANES];
+        for (&n, &t) in masses.iter().zip(neurons) {
+            let power = &powers[(n as usize - 1) * lanes + lane];
+            let total = &totals[(t as usize - 1) * lanes + lane];
+            for ((sum, power), total) in sum.iter_mut().zip(power).zip(total) {
+                *sum += power * total;
             }
         }
-    }
-
-    /// Counts the neurons of each mass at one of the radii.
-    fn find_masses(&mut self, radius: usize) {
-        let neurons = self.rows.len();
-        let masses = &mut self.mass[radius * neurons..(radius + 1) * neurons];
-        self.found.clear();
-        if neurons < FEW {
-            masses.sort_unstable();
-            let runs = masses.chunk_by(|a, b| a == b);
-            self.found.extend(runs.map(|run| (run[0], run.len() as u32)));
-            return;
-        }
-        let (mut low, mut high) = (u32::MAX, 0);
-        for &mass in &*masses {
-            self.neurons_of[mass as usize] += 1;
-            low = low.min(mass);
-            high = high.max(mass);
-        }
-        for n in low..=high {
-            let neurons = std::mem::take(&mut self.neurons_of[n as usize]);
-            if neurons > 0 {
-                self.found.push((n, neurons));
-            }
-        }
-    }
-
-    fn add_raw(&self, table: &PowerTable, ln_total: f64, sums: &mut [f64]) {
-        let (powers, logs) = self.raw.as_flattened().split_at(table.q.len());
-        let (sum, log_sum) = sums.split_at_mut(table.q.len());
-        for ((sum, power), t) in sum.iter_mut().zip(powers).zip(&self.inverse_power) {
-            *sum += t * power;
-        }
-        // p^q ln p = T^-q (N^q ln N - ln T · N^q)
-        for (k, (sum, log)) in log_sum.iter_mut().zip(logs).enumerate() {
-            *sum += self.inverse_power[k] * (log - ln_total * powers[k]);
-        }
+        *out = sum;
     }
 }
 
