@@ -245,17 +245,37 @@ fn add_products(
     out: &mut [[f64; LANES]],
 ) {
     let lanes = out.len();
-    for (lane, out) in out.iter_mut().enumerate() {
-        let mut sum = [0.0; LANES];
-        for (&n, &t) in masses.iter().zip(neurons) {
-            let power = &powers[(n as usize - 1) * lanes + lane];
-            let total = &totals[(t as usize - 1) * lanes + lane];
-            for ((sum, power), total) in sum.iter_mut().zip(power).zip(total) {
+    let (fours, rest) = out.as_chunks_mut::<4>();
+    let done = 4 * fours.len();
+    for (k, out) in fours.iter_mut().enumerate() {
+        *out = products(masses, neurons, powers, totals, lanes, 4 * k);
+    }
+    for (k, out) in rest.iter_mut().enumerate() {
+        [*out] = products(masses, neurons, powers, totals, lanes, done + k);
+    }
+}
+
+/// The lanes from `first` on, in registers.
+#[inline(always)]
+fn products<const L: usize>(
+    masses: &[u32],
+    neurons: &[u32],
+    powers: &[[f64; LANES]],
+    totals: &[[f64; LANES]],
+    lanes: usize,
+    first: usize,
+) -> [[f64; LANES]; L] {
+    let mut sums = [[0.0; LANES]; L];
+    for (&n, &t) in masses.iter().zip(neurons) {
+        let power = &powers[(n as usize - 1) * lanes + first..][..L];
+        let total = &totals[(t as usize - 1) * lanes + first..][..L];
+        for (sum, (power, total)) in sums.iter_mut().zip(power.iter().zip(total)) {
+            for (sum, (power, total)) in sum.iter_mut().zip(power.iter().zip(total)) {
                 *sum += power * total;
             }
         }
-        *out = sum;
     }
+    sums
 }
 
 #[cfg(test)]
