@@ -51,19 +51,24 @@ pub(super) struct TensorPlan {
 
 impl TensorPlan {
     fn new(connection: &Connection, samples: &[Vec<Vec<usize>>]) -> Self {
-        let Connection { outputs, inputs, taps, copies, target, .. } = *connection;
-        let width = outputs / copies;
+        let Connection { outputs, inputs, taps, copies, target, groups, .. } = *connection;
         let rows_of = |drawn: &Vec<usize>| {
-            (0..copies).flat_map(|copy| drawn.iter().map(move |f| copy * width + f)).collect()
+            let rows = |copy| drawn.iter().map(move |&f| connection.output(copy, f));
+            (0..copies).flat_map(rows).collect()
         };
         Self {
             connection: connection.clone(),
             layout: match connection.orientation {
-                Orientation::OutIn => EdgeLayout::out_in(outputs, inputs, taps),
+                Orientation::OutIn => EdgeLayout::grouped(outputs, inputs, taps, groups),
                 Orientation::InOut => EdgeLayout::in_out(inputs, outputs),
             },
             targets: samples.iter().map(|sample| rows_of(&sample[target])).collect(),
         }
+    }
+
+    /// Whether the drawn edges are whole rows and columns of the tensor's first two axes.
+    pub(super) fn can_be_gathered(&self) -> bool {
+        self.connection.groups == 1 && !self.connection.flattened
     }
 }
 
@@ -220,7 +225,7 @@ impl Plan {
     /// The largest T that a neuron of the whole network can have.
     pub(super) fn largest_whole_mass(&self) -> u32 {
         let edges = |layer: &SourceLayer| {
-            layer.tensors.iter().map(|t| t.layout.targets * t.layout.taps).sum::<usize>()
+            layer.tensors.iter().map(|t| t.layout.edges_per_source()).sum::<usize>()
         };
         self.sources.iter().map(edges).max().unwrap_or(0) as u32 + 1
     }

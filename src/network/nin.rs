@@ -89,6 +89,7 @@ impl Network {
                 && connection.source != connection.target
                 && connection.copies > 0
                 && connection.taps > 0
+                && connection.divides()
                 && connection
                     .outputs
                     .checked_mul(connection.inputs)

@@ -80,8 +80,9 @@ impl Settings {
 
     /// Refuses what would be without effect.
     pub(super) fn check_network(&self) -> Result<(), Error> {
-        let Selection { include, exclude, architecture } = &self.selection;
-        let selects = !include.is_empty() || !exclude.is_empty() || architecture.is_some();
+        let Selection { include, exclude, architecture, per_head } = &self.selection;
+        let named = architecture.is_some() || per_head.is_some();
+        let selects = !include.is_empty() || !exclude.is_empty() || named;
         if self.network.is_some() && selects { Err(Error::TwoNetworks) } else { Ok(()) }
     }
 
@@ -229,6 +230,13 @@ macro_rules! run_settings {
         /// Reads the parameters as this architecture, or fails.
         pub fn architecture(mut self, architecture: $crate::network::Architecture) -> Self {
             self.settings.selection.architecture = Some(architecture);
+            self
+        }
+
+        /// Reads GPT-NeoX's fused query-key-value rows as the model does, interleaved by so many heads
+        /// ([`Selection::per_head`](crate::network::Selection::per_head)), not as published.
+        pub fn per_head(mut self, heads: usize) -> Self {
+            self.settings.selection.per_head = Some(heads);
             self
         }
 
