@@ -18,6 +18,8 @@
 //! | [`Architecture::Generic`] | anything else, with a warning | `{parameter}.in` and `{parameter}.out` for each tensor |
 //! | [`Architecture::Custom`] | [`Network::builder`] | yours |
 //!
+//! docs/architectures.md has the connections of each, what it leaves out and its warnings.
+//!
 //! The order in which the parameters come does not matter: they are sorted by the natural order
 //! of their names first (`layers.2` before `layers.10`).
 //!

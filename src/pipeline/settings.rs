@@ -227,6 +227,12 @@ macro_rules! run_settings {
             self
         }
 
+        /// Which parameters to analyse, and as what, in place of all that was said of it before.
+        pub fn selection(mut self, selection: $crate::network::Selection) -> Self {
+            self.settings.selection = selection;
+            self
+        }
+
         /// Reads the parameters as this architecture, or fails.
         pub fn architecture(mut self, architecture: $crate::network::Architecture) -> Self {
             self.settings.selection.architecture = Some(architecture);
