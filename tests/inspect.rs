@@ -116,7 +116,7 @@ Left out
 
     let all = printed(&["inspect", folder, "--all", "--neurons", "1000"]);
     assert!(!all.contains("alike"));
-    assert!(all.contains("\n  block.7.mlp          3,072  2,000  mlp_out            7\n"), "{all}");
+    assert!(all.contains("\n  block.7.mlp         3,072  2,000  mlp_out            7\n"), "{all}");
     assert_eq!(all.matches("attn.c_attn.weight").count(), 12);
     assert_eq!(all.matches("attn.c_attn.bias").count(), 12);
 }

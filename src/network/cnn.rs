@@ -23,6 +23,13 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
     let Some(first) = kernels.first() else {
         return Err("no tensor has the three or more dimensions of a convolution".into());
     };
+    if let Some(odd) = kernels.iter().find(|m| stands_beside(m.path())) {
+        return Err(format!(
+            "`{}` {:?} sounds like a branch or a squeeze beside the chain, not a link of it",
+            odd.name(),
+            odd.shape()
+        ));
+    }
     let mut plan = Plan { unplaced, ..Plan::default() };
     let input = plan.layer(format!("{}.in", first.path()), first.inputs(), Role::Linear, None);
     let mut chain = Chain { plan, end: input, last: *first, grouped: Vec::new() };
@@ -43,6 +50,18 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
 /// Whether any matrix is a convolution.
 pub(super) fn has_kernels(matrices: &[Matrix]) -> bool {
     matrices.iter().any(|m| !m.put_back && m.shape().len() > 2)
+}
+
+/// Whether a convolution's name is one that parallel branches, squeeze and excitation, and
+/// transposed convolutions have, whose shapes may chain all the same.
+fn stands_beside(path: &str) -> bool {
+    path.split('.').any(|segment| {
+        let segment = segment.to_ascii_lowercase();
+        matches!(segment.as_str(), "se" | "fc1" | "fc2")
+            || ["branch", "squeeze", "deconv", "conv_transpose", "convtranspose"]
+                .iter()
+                .any(|sign| segment.starts_with(sign))
+    })
 }
 
 /// A convolution by itself (no stem), or the convolutions of a residual block.

@@ -34,7 +34,8 @@ impl Network {
         &self.layers
     }
 
-    /// The tensors that join the layers, by source layer where the architecture is known.
+    /// The tensors that join the layers, about in the order of computation where the architecture
+    /// is known.
     #[must_use]
     pub fn connections(&self) -> &[Connection] {
         &self.connections
