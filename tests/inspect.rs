@@ -135,7 +135,8 @@ fn the_network_as_json_is_that_of_run_json() {
     let inspected =
         printed(&[&["inspect", neox.to_str().unwrap(), "--json"], &choice[..]].concat());
     let out = ["analyze", neox.to_str().unwrap(), "--out", run.to_str().unwrap()];
-    printed(&[&out[..], &choice].concat());
+    let analysed = neuromfa(&[&out[..], &choice].concat());
+    assert_eq!(analysed.status.code(), Some(0));
     let config: Value =
         serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
     assert_eq!(config["network"], serde_json::from_str::<Value>(&inspected).unwrap());

@@ -3,6 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::plan::{DrawnRun, SourceLayer};
 use super::{Plan, Snapshot};
 use crate::mfa::{Histogram, Method, Parameters, Values};
 use crate::network::{Draw, Network, Parameter, Selection};
@@ -105,6 +106,25 @@ fn groups_and_flattened_maps() {
         "fc1.weight" => (0..4).map(|k| target * 96 + source * 4 + k).collect(),
         _ => Vec::new(),
     });
+}
+
+#[test]
+fn drawn_sources_have_the_edges_of_their_group() {
+    let memory = memory(4, &[("c1.weight", &[8, 3, 1, 1]), ("c2.weight", &[12, 2, 3, 3])]);
+    let network = infer(&memory, None);
+    let draw = r#"{"samples": [{"c1.in": [0, 2], "c1": [5, 0, 1, 7, 4], "c2": [0, 2, 6, 7, 1]}]}"#;
+    let draw: Draw = serde_json::from_str(draw).unwrap();
+    let plan = Plan::new(&method(), &network, &draw, false).unwrap();
+    // 4 groups: inputs 2g and 2g + 1 meet outputs 3g to 3g + 2.
+    let [first, second] = plan.sources.as_slice() else { panic!("two source layers") };
+    let runs = |layer: &SourceLayer| layer.tensors[0].drawn_runs(&layer.drawn[0].neurons, 0);
+    assert_eq!(runs(first), [DrawnRun { rows: vec![0, 1], edges: 5 }]);
+    let expected =
+        [DrawnRun { rows: vec![1, 2], edges: 3 * 9 }, DrawnRun { rows: vec![0, 4], edges: 2 * 9 }];
+    assert_eq!(runs(second), expected, "neuron 7 has no drawn target in its group");
+    let counted = snapshot(&memory, &network, &draw);
+    let edges: Vec<u32> = (2..7).map(|row| counted.samples[0].row(row).iter().sum()).collect();
+    assert_eq!(edges, [18, 27, 27, 0, 18]);
 }
 
 const BLOCK: [(&str, usize, usize); 4] = [

@@ -41,6 +41,13 @@ pub(super) struct DrawnRows {
     pub(super) rows: Range<usize>,
 }
 
+/// Drawn sources of one tensor that have equally many drawn edges.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct DrawnRun {
+    pub(super) rows: Vec<usize>, // among the drawn sources
+    pub(super) edges: usize,
+}
+
 /// One tensor that leaves a source layer.
 #[derive(Clone, Debug)]
 pub(super) struct TensorPlan {
@@ -64,6 +71,21 @@ impl TensorPlan {
             },
             targets: samples.iter().map(|sample| rows_of(&sample[target])).collect(),
         }
+    }
+
+    /// The drawn sources of a sample by how many drawn edges each has: all alike, but for a grouped
+    /// convolution, where it depends on the group.
+    pub(super) fn drawn_runs(&self, sources: &[usize], sample: usize) -> Vec<DrawnRun> {
+        let EdgeLayout { sources: inputs, targets: outputs, taps, groups, .. } = self.layout;
+        let of = |group: usize| {
+            let here = |(_, source): &(usize, &usize)| **source / (inputs / groups) == group;
+            let meets = |target: &&usize| **target / (outputs / groups) == group;
+            DrawnRun {
+                rows: sources.iter().enumerate().filter(here).map(|(row, _)| row).collect(),
+                edges: self.targets[sample].iter().filter(meets).count() * taps,
+            }
+        };
+        (0..groups).map(of).filter(|run| run.edges > 0 && !run.rows.is_empty()).collect()
     }
 
     /// Whether the drawn edges are whole rows and columns of the tensor's first two axes.
