@@ -43,7 +43,7 @@ pub enum Error {
     },
     /// A network was given, and settings that choose one.
     #[error(
-        "network(..) gives the network, so include, exclude and architecture have no effect: \
+        "network(..) gives the network, so include, exclude, architecture and per_head have no effect: \
          leave them out, or leave the network to be inferred"
     )]
     TwoNetworks,

@@ -175,6 +175,32 @@ fn gathered_weights_give_the_snapshot_of_whole_tensors() {
 }
 
 #[test]
+fn tensors_of_which_no_rows_and_columns_are_drawn_are_read_whole() {
+    let weights = Memory::new();
+    for (name, shape) in [
+        ("c1.weight", &[16, 3, 3, 3][..]),
+        ("c2.weight", &[24, 4, 3, 3]), // 4 groups
+        ("fc.weight", &[40, 96]),      // a map of 4 positions
+    ] {
+        let n = shape.iter().product::<usize>();
+        let values = (0..n).map(|k| ((k * 7919 % 1009) as f32 / 1009.0 - 0.5) / 4.0);
+        weights.set(name, shape, values.collect::<Vec<f32>>()).unwrap();
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let network = Network::infer(&weights.parameters(), &Selection::default()).unwrap();
+    let draw = Draw::random(&network, 9, 3, 5).unwrap();
+    let plan = Plan::new(&Method::default(), &network, &draw, false).unwrap();
+    let device = Device { weights: weights.clone(), whole_reads: 0.into() };
+    let snapshot = |source: &dyn Source| {
+        let mut snapshot = Snapshot::new(&plan);
+        plan.snapshot(source, &pool, &mut snapshot).unwrap();
+        snapshot
+    };
+    assert_eq!(snapshot(&device), snapshot(&weights));
+    assert_eq!(device.whole_reads.into_inner(), 2);
+}
+
+#[test]
 fn memory_refuses_values_that_do_not_fill_the_shape() {
     let error = Memory::new().set("w", &[2, 3], vec![0.0f32; 5]).unwrap_err().to_string();
     assert!(

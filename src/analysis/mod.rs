@@ -11,6 +11,8 @@ mod controls;
 mod distribution;
 mod emergence;
 mod groups;
+#[cfg(test)]
+mod layouts;
 mod measure;
 mod neurons;
 mod parts;

@@ -41,6 +41,13 @@ pub(super) struct DrawnRows {
     pub(super) rows: Range<usize>,
 }
 
+/// Drawn sources of one tensor that have equally many drawn edges.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct DrawnRun {
+    pub(super) rows: Vec<usize>, // among the drawn sources
+    pub(super) edges: usize,
+}
+
 /// One tensor that leaves a source layer.
 #[derive(Clone, Debug)]
 pub(super) struct TensorPlan {
@@ -51,19 +58,39 @@ pub(super) struct TensorPlan {
 
 impl TensorPlan {
     fn new(connection: &Connection, samples: &[Vec<Vec<usize>>]) -> Self {
-        let Connection { outputs, inputs, taps, copies, target, .. } = *connection;
-        let width = outputs / copies;
+        let Connection { outputs, inputs, taps, copies, target, groups, .. } = *connection;
         let rows_of = |drawn: &Vec<usize>| {
-            (0..copies).flat_map(|copy| drawn.iter().map(move |f| copy * width + f)).collect()
+            let rows = |copy| drawn.iter().map(move |&f| connection.output(copy, f));
+            (0..copies).flat_map(rows).collect()
         };
         Self {
             connection: connection.clone(),
             layout: match connection.orientation {
-                Orientation::OutIn => EdgeLayout::out_in(outputs, inputs, taps),
+                Orientation::OutIn => EdgeLayout::grouped(outputs, inputs, taps, groups),
                 Orientation::InOut => EdgeLayout::in_out(inputs, outputs),
             },
             targets: samples.iter().map(|sample| rows_of(&sample[target])).collect(),
         }
+    }
+
+    /// The drawn sources of a sample by how many drawn edges each has: all alike, but for a grouped
+    /// convolution, where it depends on the group.
+    pub(super) fn drawn_runs(&self, sources: &[usize], sample: usize) -> Vec<DrawnRun> {
+        let EdgeLayout { sources: inputs, targets: outputs, taps, groups, .. } = self.layout;
+        let of = |group: usize| {
+            let here = |(_, source): &(usize, &usize)| **source / (inputs / groups) == group;
+            let meets = |target: &&usize| **target / (outputs / groups) == group;
+            DrawnRun {
+                rows: sources.iter().enumerate().filter(here).map(|(row, _)| row).collect(),
+                edges: self.targets[sample].iter().filter(meets).count() * taps,
+            }
+        };
+        (0..groups).map(of).filter(|run| run.edges > 0 && !run.rows.is_empty()).collect()
+    }
+
+    /// Whether the drawn edges are whole rows and columns of the tensor's first two axes.
+    pub(super) fn can_be_gathered(&self) -> bool {
+        self.connection.groups == 1 && !self.connection.flattened
     }
 }
 
@@ -220,7 +247,7 @@ impl Plan {
     /// The largest T that a neuron of the whole network can have.
     pub(super) fn largest_whole_mass(&self) -> u32 {
         let edges = |layer: &SourceLayer| {
-            layer.tensors.iter().map(|t| t.layout.targets * t.layout.taps).sum::<usize>()
+            layer.tensors.iter().map(|t| t.layout.edges_per_source()).sum::<usize>()
         };
         self.sources.iter().map(edges).max().unwrap_or(0) as u32 + 1
     }

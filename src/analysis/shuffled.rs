@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::groups::{Fold, Group};
 use super::measure::Estimators;
-use super::plan::{Plan, SourceLayer};
+use super::plan::{DrawnRun, Plan, SourceLayer};
 use super::snapshot::Snapshot;
 use crate::mfa::{BoxMasses, Dealer, Degenerate, Fractal, PowerSums, Spectrum, draw_pool};
 
@@ -87,7 +87,7 @@ impl Draw<'_> {
         let method = self.plan.method();
         let dealers: Vec<Option<Dealer>> =
             (layer.tensors.iter().zip(&self.snapshot.pools[first..]))
-                .map(|(tensor, pool)| Dealer::new(pool, tensor.layout.targets * tensor.layout.taps))
+                .map(|(tensor, pool)| Dealer::new(pool, tensor.layout.edges_per_source()))
                 .collect();
         let mut rows = vec![0; layer.whole.len() * method.slots()];
         let mut dealt = vec![0; rows.len()];
@@ -112,16 +112,28 @@ impl Draw<'_> {
     /// The drawn neurons of one layer, in one sample.
     fn sample(&self, layer: &SourceLayer, first: usize, sample: usize) -> Option<PowerSums> {
         let method = self.plan.method();
-        let sources = layer.drawn[sample].neurons.len();
-        let mut rows = vec![0; sources * method.slots()];
-        let mut dealt = vec![0; rows.len()];
+        let sources = &layer.drawn[sample].neurons;
+        let slots = method.slots();
+        let mut rows = vec![0; sources.len() * slots];
         for (k, tensor) in layer.tensors.iter().enumerate() {
             let rng = &mut self.generator(first + k, self.plan.controls.shuffled + sample);
-            let edges = tensor.targets[sample].len() * tensor.layout.taps;
-            let pool = draw_pool(&self.snapshot.pools[first + k], (sources * edges) as u64, rng);
-            let Some(dealer) = pool.and_then(|pool| Dealer::new(&pool, edges)) else { continue };
-            dealer.deal(&mut dealt, rng);
-            rows.iter_mut().zip(&dealt).for_each(|(all, one)| *all += one);
+            let runs = tensor.drawn_runs(sources, sample);
+            let total: usize = runs.iter().map(|run| run.rows.len() * run.edges).sum();
+            let drawn = draw_pool(&self.snapshot.pools[first + k], total as u64, rng);
+            let Some(mut left) = drawn else { continue };
+            for DrawnRun { rows: of_run, edges } in runs {
+                let Some(pool) = draw_pool(&left, (of_run.len() * edges) as u64, rng) else {
+                    continue;
+                };
+                left.iter_mut().zip(&pool).for_each(|(left, taken)| *left -= taken);
+                let Some(dealer) = Dealer::new(&pool, edges) else { continue };
+                let mut dealt = vec![0; of_run.len() * slots];
+                dealer.deal(&mut dealt, rng);
+                for (row, dealt) in of_run.into_iter().zip(dealt.chunks_exact(slots)) {
+                    let row = &mut rows[row * slots..(row + 1) * slots];
+                    row.iter_mut().zip(dealt).for_each(|(all, one)| *all += one);
+                }
+            }
         }
         let masses = BoxMasses::of_rows(method, &rows).ok()?;
         Some(self.estimators.published.sums(&masses))

@@ -105,7 +105,7 @@ impl Plan {
         tensor: &TensorPlan,
     ) -> Result<Read<'s>, SourceError> {
         let name = &tensor.connection.parameter;
-        if !self.needs_whole() {
+        if !self.needs_whole() && tensor.can_be_gathered() {
             let drawn = layer.drawn.iter().zip(&tensor.targets);
             let blocks: Vec<Block<'_>> = drawn
                 .map(|(sources, targets)| match tensor.connection.orientation {
@@ -286,7 +286,7 @@ fn changed(tensor: &TensorPlan, values: &Tensor<'_>) -> SourceError {
         name: connection.parameter.clone(),
         place: "the source of the weights".to_owned(),
         found: vec![values.values().len()],
-        expected: vec![connection.outputs, connection.inputs, connection.taps],
+        expected: vec![connection.outputs, connection.inputs / connection.groups, connection.taps],
     }
 }
 

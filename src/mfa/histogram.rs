@@ -58,6 +58,10 @@ impl Values<'_> {
 ///
 /// PyTorch's `[out, in, taps..]` has `source_stride = taps`, `target_stride = in * taps`;
 /// `[in, out]` (Conv1D) has `source_stride = out`, `target_stride = 1`, `taps = 1`.
+///
+/// With g > 1 groups (a grouped convolution, `[out, in/g, taps..]`) sources and target rows fall
+/// into g equal runs, and edges stand between a source and the targets of its own run only: s in
+/// the formula is then the source's place within its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EdgeLayout {
     /// Number of source neurons.
@@ -70,29 +74,52 @@ pub struct EdgeLayout {
     pub source_stride: usize,
     /// Distance in elements between two targets.
     pub target_stride: usize,
+    /// Groups, of which sources and targets are multiples; 1 joins every source to every target.
+    pub groups: usize,
 }
 
 impl EdgeLayout {
     /// Row-major `[targets, sources, taps]`.
     pub fn out_in(targets: usize, sources: usize, taps: usize) -> Self {
-        Self { sources, targets, taps, source_stride: taps, target_stride: sources * taps }
+        let target_stride = sources * taps;
+        Self { sources, targets, taps, source_stride: taps, target_stride, groups: 1 }
+    }
+
+    /// Row-major `[targets, sources / groups, taps]`: a grouped convolution.
+    pub fn grouped(targets: usize, sources: usize, taps: usize, groups: usize) -> Self {
+        let within = sources.checked_div(groups).unwrap_or(0);
+        Self { sources, groups, ..Self::out_in(targets, within, taps) }
     }
 
     /// Row-major `[sources, targets]`.
     pub fn in_out(sources: usize, targets: usize) -> Self {
-        Self { sources, targets, taps: 1, source_stride: targets, target_stride: 1 }
+        let source_stride = targets;
+        Self { sources, targets, taps: 1, source_stride, target_stride: 1, groups: 1 }
     }
 
-    fn elements(&self) -> usize {
-        self.sources * self.targets * self.taps
+    /// Edges that leave one source neuron.
+    pub fn edges_per_source(&self) -> usize {
+        self.targets / self.groups * self.taps
+    }
+
+    /// Whether sources and targets fall into equal groups.
+    fn divides(&self) -> bool {
+        let multiple = |n: usize| n.checked_rem(self.groups) == Some(0);
+        multiple(self.sources) && multiple(self.targets)
+    }
+
+    /// One group by itself.
+    fn group(self) -> Self {
+        let (sources, targets) = (self.sources / self.groups, self.targets / self.groups);
+        Self { sources, targets, groups: 1, ..self }
     }
 
     /// Elements at the start of a tensor of this layout that hold all its edges.
     fn reach(&self) -> usize {
-        if self.elements() == 0 {
+        if self.sources * self.edges_per_source() == 0 {
             return 0;
         }
-        (self.sources - 1) * self.source_stride
+        (self.sources / self.groups - 1) * self.source_stride
             + (self.targets - 1) * self.target_stride
             + self.taps
     }
@@ -106,9 +133,10 @@ pub struct EdgeMatrix<'a> {
 }
 
 impl<'a> EdgeMatrix<'a> {
-    /// Joins values and layout; `None` when the layout reaches beyond the values.
+    /// Joins values and layout; `None` when the layout reaches beyond the values or its groups do
+    /// not divide it.
     pub fn new(values: Values<'a>, layout: EdgeLayout) -> Option<Self> {
-        (layout.reach() <= values.len()).then_some(Self { values, layout })
+        (layout.divides() && layout.reach() <= values.len()).then_some(Self { values, layout })
     }
 
     /// The values, those that are no edges included.
@@ -120,6 +148,34 @@ impl<'a> EdgeMatrix<'a> {
     pub fn layout(&self) -> EdgeLayout {
         self.layout
     }
+
+    /// The sources `first..last`, group by group.
+    fn parts(&self, first: usize, last: usize) -> impl Iterator<Item = Part<'a>> {
+        let Self { values, layout } = *self;
+        let one = layout.group();
+        let groups = match last {
+            _ if first >= last || layout.taps == 0 => 0..0,
+            _ => first / one.sources..(last - 1) / one.sources + 1,
+        };
+        groups.map(move |group| {
+            let start = group * one.sources;
+            let (from, to) = (first.max(start), last.min(start + one.sources));
+            Part {
+                values: values.from(group * one.targets * one.target_stride),
+                layout: one,
+                sources: from - start..to - start,
+                rows: from - first..to - first,
+            }
+        })
+    }
+}
+
+/// A run of sources within one group of a matrix, as a matrix of its own.
+struct Part<'a> {
+    values: Values<'a>,
+    layout: EdgeLayout,
+    sources: std::ops::Range<usize>, // within the group
+    rows: std::ops::Range<usize>,    // within the run that was asked for
 }
 
 /// Edges per source neuron and radius. Row i holds [`Method::slots`] counters of neuron i.
@@ -261,25 +317,28 @@ pub fn count_layer(
             let mut before = vec![0u64; slots];
             for (k, matrix) in matrices.iter().enumerate() {
                 let last = (first + counts.len() / slots).min(matrix.layout.sources);
-                let tile = Tile { table, slots, first, last, layout: matrix.layout };
-                if first < last && matrix.layout.taps > 0 {
-                    counted.not_finite += match matrix.values {
+                for Part { values, layout, sources, rows } in matrix.parts(first, last) {
+                    let (first, last) = (sources.start, sources.end);
+                    let tile = Tile { table, slots, first, last, layout };
+                    let cells = rows.start * slots..rows.end * slots;
+                    let counts = &mut counts[cells.clone()];
+                    counted.not_finite += match values {
                         Values::F32(v) => tile.count(v, counts),
                         Values::F64(v) => tile.count(v, counts),
                         Values::F16(v) => tile.count(v, counts),
                         Values::Bf16(v) => tile.count(v, counts),
                     };
-                    if !distances.is_empty() {
-                        match matrix.values {
+                    if let Some(distances) = distances.get_mut(rows) {
+                        match values {
                             Values::F32(v) => tile.add_distances(v, distances),
                             Values::F64(v) => tile.add_distances(v, distances),
                             Values::F16(v) => tile.add_distances(v, distances),
                             Values::Bf16(v) => tile.add_distances(v, distances),
                         }
                     }
-                    if !matched.is_empty() {
+                    if let Some(matched) = matched.get_mut(cells) {
                         let tile = Tile { table: &rescaled[k], ..tile };
-                        match matrix.values {
+                        match values {
                             Values::F32(v) => tile.count(v, matched),
                             Values::F64(v) => tile.count(v, matched),
                             Values::F16(v) => tile.count(v, matched),
@@ -306,7 +365,7 @@ fn chunks<T: Send>(slice: &mut [T], size: usize, parts: usize) -> Vec<&mut [T]> 
     chunks
 }
 
-/// Adds the edges between drawn sources and drawn target rows only. Row k of `rows` is the
+/// Adds the edges between drawn sources and drawn target rows of their group only. Row k of `rows` is the
 /// neuron `sources[k]`. Returns the number of drawn weights that are not finite.
 ///
 /// # Panics
@@ -335,8 +394,13 @@ fn sampled<W: Weight>(
     rows: &mut [u32],
 ) -> u64 {
     let mut not_finite = 0;
+    let group = layout.group();
     for &target in targets {
         for (row, &source) in rows.chunks_exact_mut(table.method().slots()).zip(sources) {
+            if layout.groups > 1 && source / group.sources != target / group.targets {
+                continue;
+            }
+            let source = if layout.groups > 1 { source % group.sources } else { source };
             let first = target * layout.target_stride + source * layout.source_stride;
             for weight in &weights[first..first + layout.taps] {
                 row[weight.slot(table)] += 1;
@@ -508,10 +572,11 @@ mod tests {
     /// The definition, edge by edge.
     fn plain(method: &Method, weights: &[f32], layout: EdgeLayout) -> Histogram {
         let mut histogram = Histogram::new(method, layout.sources);
+        let (n, m) = (layout.sources / layout.groups, layout.targets / layout.groups);
         for s in 0..layout.sources {
-            for t in 0..layout.targets {
+            for t in (0..layout.targets).filter(|t| t / m == s / n) {
                 for k in 0..layout.taps {
-                    let w = weights[t * layout.target_stride + s * layout.source_stride + k];
+                    let w = weights[t * layout.target_stride + s % n * layout.source_stride + k];
                     let slot = method.slot_of_weight(f64::from(w));
                     histogram.rows_mut(s..s + 1)[slot] += 1;
                 }
@@ -520,11 +585,21 @@ mod tests {
         histogram
     }
 
-    const LAYOUTS: [fn() -> EdgeLayout; 4] = [
+    const LAYOUTS: [fn() -> EdgeLayout; 7] = [
+        || EdgeLayout::grouped(70, 140, 9, 10),
+        || EdgeLayout::grouped(260, 130, 4, 130),
+        || EdgeLayout::grouped(6, 198, 1, 2),
         || EdgeLayout::out_in(70, 130, 1),
         || EdgeLayout::out_in(9, 65, 9),
         || EdgeLayout::in_out(130, 70),
-        || EdgeLayout { sources: 30, targets: 20, taps: 2, source_stride: 50, target_stride: 2 },
+        || EdgeLayout {
+            sources: 30,
+            targets: 20,
+            taps: 2,
+            source_stride: 50,
+            target_stride: 2,
+            groups: 1,
+        },
     ];
 
     #[test]
@@ -581,7 +656,7 @@ mod tests {
     fn a_sample_counts_the_drawn_edges_only() {
         let method = Method::default();
         let table = RadiusTable::new(&method);
-        let (sources, targets) = ([7, 3, 60], [0, 8, 4, 5]);
+        let (sources, targets) = ([7, 3, 60], [0, 5, 4, 3]);
         for layout in LAYOUTS.map(|l| l()).into_iter().filter(|l| l.sources > 60) {
             let w = weights(layout.reach(), 4);
             let matrix = EdgeMatrix::new(Values::F32(&w), layout).unwrap();
@@ -589,9 +664,10 @@ mod tests {
             count_sampled_edges(&table, &matrix, &sources, &targets, histogram.rows_mut(0..3));
             for (k, s) in sources.iter().enumerate() {
                 let mut row = vec![0; method.slots()];
-                for t in targets {
+                let (n, m) = (layout.sources / layout.groups, layout.targets / layout.groups);
+                for t in targets.into_iter().filter(|t| t / m == s / n) {
                     for tap in 0..layout.taps {
-                        let w = w[t * layout.target_stride + s * layout.source_stride + tap];
+                        let w = w[t * layout.target_stride + s % n * layout.source_stride + tap];
                         row[method.slot_of_weight(f64::from(w))] += 1;
                     }
                 }
@@ -604,6 +680,11 @@ mod tests {
     fn a_layout_beyond_the_values_is_refused() {
         let w = [0.0; 11];
         assert!(EdgeMatrix::new(Values::F32(&w), EdgeLayout::out_in(3, 4, 1)).is_none());
+        for (targets, sources, groups) in [(4, 6, 4), (4, 6, 3), (1, 1, 0), (6, 4, 2)] {
+            let layout = EdgeLayout::grouped(targets, sources, 1, groups);
+            assert!(EdgeMatrix::new(Values::F32(&w), layout).is_none(), "{layout:?}");
+        }
+        assert!(EdgeMatrix::new(Values::F32(&w), EdgeLayout::grouped(4, 4, 1, 2)).is_some());
     }
 
     #[test]

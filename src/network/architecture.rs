@@ -12,12 +12,31 @@ use super::NetworkError;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Architecture {
+    /// `lora`: low-rank adapters A and B beside frozen weights (PEFT names).
+    Lora,
     /// `mlp`: matrices chained by position, each one's outputs the next one's inputs.
     Mlp,
+    /// `cnn`: convolutions chained by position, plain, grouped or depthwise, or residual blocks
+    /// (ResNet names); then linear layers.
+    Cnn,
+    /// `unet`: the UNet of a diffusion model (diffusers names).
+    Unet,
+    /// `rnn`: plain recurrent, GRU and LSTM layers (PyTorch and tch names).
+    Rnn,
     /// `gpt-neox`: transformer blocks with one fused query-key-value matrix, read as
-    /// [Q; K; V] row blocks.
+    /// [Q; K; V] row blocks unless [`Selection::per_head`](super::Selection::per_head) is given.
     GptNeox,
-    /// `transformer`: blocks with separate query, key and value matrices (Llama names).
+    /// `gpt2`: transformer blocks with one fused query-key-value matrix, stored by `Conv1D` or
+    /// by linear layers.
+    Gpt2,
+    /// `bert`: transformer blocks of BERT and of what is written after it (HF's ViT too).
+    Bert,
+    /// `vit`: transformer blocks of timm's vision transformers.
+    Vit,
+    /// `encoder-decoder`: two stacks of blocks, the second with cross attention (T5, BART).
+    EncoderDecoder,
+    /// `transformer`: blocks with separate query, key and value matrices (Llama names), or fused
+    /// ones (Phi-3).
     Transformer,
     /// `generic`: every tensor of two or more dimensions is a bipartite network of its own.
     Generic,
@@ -27,20 +46,46 @@ pub enum Architecture {
 
 impl Architecture {
     /// Every architecture, in the order in which errors list them.
-    pub const ALL: [Self; 5] =
-        [Self::Mlp, Self::GptNeox, Self::Transformer, Self::Generic, Self::Custom];
+    pub const ALL: [Self; 13] = [
+        Self::Lora,
+        Self::Mlp,
+        Self::Cnn,
+        Self::Unet,
+        Self::Rnn,
+        Self::GptNeox,
+        Self::Gpt2,
+        Self::Bert,
+        Self::Vit,
+        Self::EncoderDecoder,
+        Self::Transformer,
+        Self::Generic,
+        Self::Custom,
+    ];
 
     /// The name that [`FromStr`] reads back and that run.json carries.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Lora => "lora",
             Self::Mlp => "mlp",
+            Self::Cnn => "cnn",
+            Self::Unet => "unet",
+            Self::Rnn => "rnn",
             Self::GptNeox => "gpt-neox",
+            Self::Gpt2 => "gpt2",
+            Self::Bert => "bert",
+            Self::Vit => "vit",
+            Self::EncoderDecoder => "encoder-decoder",
             Self::Transformer => "transformer",
             Self::Generic => "generic",
             Self::Custom => "custom",
         }
     }
+}
+
+/// The names of all of them, for an error.
+pub(super) fn listed() -> String {
+    Architecture::ALL.map(Architecture::as_str).join(", ")
 }
 
 impl fmt::Display for Architecture {

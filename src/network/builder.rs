@@ -18,6 +18,9 @@ use super::{
 /// | [`block`](Self::block) | none | the last layer | the block it belongs to |
 /// | [`connect`](Self::connect) | | | joins two layers by a tensor |
 /// | [`copies`](Self::copies) | 1 | the last connection | outputs per target neuron; at least 1 |
+/// | [`heads`](Self::heads) | 1 | the last connection | heads that interleave the copies; a divisor of the target's width |
+/// | [`groups`](Self::groups) | 1 | the last connection | groups of a grouped convolution; a divisor of both widths |
+/// | [`flattened`](Self::flattened) | no | the last connection | the second axis holds inputs and taps |
 /// | [`orientation`](Self::orientation) | `OutIn` | the last connection | the tensor's layout |
 ///
 /// ```
@@ -52,6 +55,9 @@ struct Join {
     target: String,
     orientation: Orientation,
     copies: usize,
+    heads: usize,
+    groups: usize,
+    flattened: bool,
 }
 
 impl Network {
@@ -102,6 +108,9 @@ impl NetworkBuilder {
             target: target.into(),
             orientation: Orientation::OutIn,
             copies: 1,
+            heads: 1,
+            groups: 1,
+            flattened: false,
         });
         self
     }
@@ -109,6 +118,23 @@ impl NetworkBuilder {
     /// Gives every target neuron of the last connection so many of its outputs.
     pub fn copies(self, copies: usize) -> Self {
         self.last_join(|| format!("copies({copies})"), |join| join.copies = copies)
+    }
+
+    /// Interleaves the copies of the last connection by so many heads: its outputs stand as
+    /// [heads, copies, width/heads].
+    pub fn heads(self, heads: usize) -> Self {
+        self.last_join(|| format!("heads({heads})"), |join| join.heads = heads)
+    }
+
+    /// Gives the last connection the groups of a grouped convolution `[out, in/groups, taps..]`.
+    pub fn groups(self, groups: usize) -> Self {
+        self.last_join(|| format!("groups({groups})"), |join| join.groups = groups)
+    }
+
+    /// Reads the matrix of the last connection as `[out, in·taps]`: a linear layer that reads a
+    /// feature map.
+    pub fn flattened(self) -> Self {
+        self.last_join(|| "flattened()".to_owned(), |join| join.flattened = true)
     }
 
     /// Says how the tensor of the last connection lies in memory.
@@ -243,11 +269,15 @@ impl Join {
         }
         let (inputs, width) = (layers[source].width, layers[target].width);
         let read = self.orientation.read(&parameter.shape);
-        match (read, width.checked_mul(self.copies)) {
+        let read = read.map(|(rows, columns, taps)| match self.flattened {
+            true if columns % inputs == 0 => (rows, inputs, columns / inputs * taps),
+            _ => (rows, columns.saturating_mul(self.groups), taps),
+        });
+        let connection = match (read, width.checked_mul(self.copies)) {
             (Some((rows, columns, taps)), Some(outputs))
                 if rows == outputs && columns == inputs && outputs > 0 && taps > 0 =>
             {
-                Ok(Connection {
+                Connection {
                     parameter: self.parameter.clone(),
                     source,
                     target,
@@ -256,10 +286,15 @@ impl Join {
                     taps,
                     inputs,
                     outputs,
-                })
+                    heads: self.heads,
+                    groups: self.groups,
+                    flattened: self.flattened,
+                }
             }
-            _ => Err(self.misshapen(parameter, inputs, width)),
-        }
+            _ => return Err(self.misshapen(parameter, inputs, width)),
+        };
+        let whole = connection.divides();
+        whole.then_some(connection).ok_or_else(|| self.misshapen(parameter, inputs, width))
     }
 
     fn misshapen(&self, parameter: &Parameter, inputs: usize, width: usize) -> NetworkError {
@@ -269,15 +304,23 @@ impl Join {
             _ => format!("{copies}·{width}"),
         };
         let expected = match self.orientation {
+            Orientation::OutIn if self.flattened => format!("[{outputs}, {inputs}·taps]"),
+            Orientation::OutIn if self.groups != 1 => {
+                format!("[{outputs}, {inputs}/{}, taps..]", self.groups)
+            }
             Orientation::OutIn => format!("[{outputs}, {inputs}, taps..]"),
             Orientation::InOut => format!("[{inputs}, {outputs}]"),
+        };
+        let heads = match self.heads {
+            1 => String::new(),
+            heads => format!(" and heads {heads}, which must divide {width}"),
         };
         NetworkError::ConnectionShape {
             parameter: self.parameter.clone(),
             shape: parameter.shape.clone(),
             expected: format!(
                 "{expected}, since it leads from `{source}` (width {inputs}) to `{target}` (width \
-                 {width}) with copies {copies}, which must be at least 1"
+                 {width}) with copies {copies}, which must be at least 1{heads}"
             ),
         }
     }

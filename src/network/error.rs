@@ -3,16 +3,14 @@
 use thiserror::Error;
 
 use super::Architecture;
+use super::architecture::listed;
 
 /// Why a network could not be read off its parameters or put together.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NetworkError {
     /// A name that is no [`Architecture`].
-    #[error(
-        "no architecture is called `{name}`; there are mlp, gpt-neox, transformer, generic and \
-         custom"
-    )]
+    #[error("no architecture is called `{name}`; there are {}", listed())]
     UnknownArchitecture {
         /// The name given.
         name: String,
@@ -92,6 +90,18 @@ pub enum NetworkError {
         /// The architecture asked for.
         architecture: Architecture,
         /// What is missing or does not fit, with names and shapes.
+        why: String,
+    },
+
+    /// [`per_head`](super::Selection::per_head) where it means nothing, or not a divisor.
+    #[error(
+        "per-head with {heads} heads does not fit: {why}; give the model's num_attention_heads, or \
+         leave per-head out to read [Q; K; V] blocks as published"
+    )]
+    PerHead {
+        /// The number of heads given.
+        heads: usize,
+        /// What stands against it.
         why: String,
     },
 

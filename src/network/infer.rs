@@ -3,8 +3,8 @@
 use super::plan::{Fit, Plan};
 use super::select::{self, Matrix, Selected, Selection};
 use super::{
-    Architecture, LeftOut, Network, NetworkError, Parameter, generic, gpt_neox, mlp, natural,
-    transformer,
+    Architecture, LeftOut, Network, NetworkError, Parameter, bert, cnn, encoder_decoder, generic,
+    gpt_neox, gpt2, lora, mlp, natural, rnn, transformer, unet, vit,
 };
 
 /// How many names a warning lists.
@@ -13,13 +13,15 @@ const LISTED: usize = 4;
 impl Network {
     /// Reads a network off the names and shapes of its parameters, in whatever order they come.
     ///
-    /// Without an architecture in `selection` the first that fits of gpt-neox, transformer and mlp
-    /// is taken, and else the generic one with a warning that says what stood against the others.
+    /// Without an architecture in `selection` the first is taken whose names are there, of lora,
+    /// gpt-neox, gpt2, encoder-decoder, unet, bert, vit, transformer and rnn; without such names cnn
+    /// where there are convolutions, else mlp. If the shapes then do not fit, it is the generic one,
+    /// with a warning that says what stood against the other.
     ///
     /// # Errors
     ///
     /// A pattern that matches nothing; a name given twice; an architecture asked for by name that
-    /// the parameters do not have; nothing left to analyse.
+    /// the parameters do not have; `per_head` where it does not apply; nothing left to analyse.
     pub fn infer(parameters: &[Parameter], selection: &Selection) -> Result<Self, NetworkError> {
         let sorted = select::in_natural_order(parameters)?;
         let Selected { matrices, mut left_out } = select::select(&sorted, selection)?;
@@ -50,6 +52,10 @@ impl Network {
                 (Architecture::Generic, generic::plan(&kept))
             }
         };
+        if let Some(heads) = selection.per_head {
+            gpt_neox::per_head(&mut plan, architecture, heads)?;
+        }
+        warnings.append(&mut plan.warnings);
         warnings.extend(settle(architecture, &mut plan, &mut left_out));
         for matrix in &matrices {
             if let Some(pattern) = matrix.excluded {
@@ -81,40 +87,104 @@ fn read<'a>(
     architecture: Option<Architecture>,
     matrices: &[Matrix<'a>],
 ) -> Fit<(Architecture, Plan<'a>)> {
-    let absent = |name: &str| format!("no parameter is called `{name}`");
     let Some(architecture) = architecture else {
         return recognise(matrices);
     };
     let plan = match architecture {
-        Architecture::GptNeox => gpt_neox::plan(matrices)?
-            .ok_or_else(|| absent("[prefix.]layers.{i}.attention.query_key_value.weight")),
-        Architecture::Transformer => transformer::plan(matrices)?
-            .ok_or_else(|| absent("[prefix.]layers.{i}.self_attn.q_proj.weight")),
-        Architecture::Mlp => mlp::plan(matrices),
-        Architecture::Generic => Ok(generic::plan(matrices)),
-        Architecture::Custom => Err("it is put together by hand".into()),
+        Architecture::Mlp => mlp::plan(matrices)?,
+        Architecture::Cnn => cnn::plan(matrices)?,
+        Architecture::Generic => generic::plan(matrices),
+        named => {
+            let reader = NAMED.iter().find(|reader| reader.architecture == named);
+            let Some(reader) = reader else {
+                return Err("it is put together by hand".into());
+            };
+            let absent = || format!("no parameter is called `{}`", reader.sign);
+            (reader.plan)(matrices)?.ok_or_else(absent)?
+        }
     };
-    Ok((architecture, plan?))
+    Ok((architecture, plan))
 }
 
+/// An architecture that is known by its names.
+struct Reader {
+    architecture: Architecture,
+    plan: for<'a> fn(&[Matrix<'a>]) -> Fit<Option<Plan<'a>>>,
+    /// A name without which it is not.
+    sign: &'static str,
+}
+
+/// In the order in which they are tried: those with names of their own come first.
+const NAMED: [Reader; 9] = [
+    Reader { architecture: Architecture::Lora, plan: lora::plan, sign: "{module}.lora_A.weight" },
+    Reader {
+        architecture: Architecture::GptNeox,
+        plan: gpt_neox::plan,
+        sign: "[prefix.]layers.{i}.attention.query_key_value.weight",
+    },
+    Reader {
+        architecture: Architecture::Gpt2,
+        plan: gpt2::plan,
+        sign: "[prefix.]h.{i}.attn.c_attn.weight",
+    },
+    Reader {
+        architecture: Architecture::EncoderDecoder,
+        plan: encoder_decoder::plan,
+        sign: "encoder.block.{i}.layer.0.SelfAttention.q.weight",
+    },
+    Reader {
+        architecture: Architecture::Unet,
+        plan: unet::plan,
+        sign: "down_blocks.{i}.resnets.{j}.conv1.weight",
+    },
+    Reader {
+        architecture: Architecture::Bert,
+        plan: bert::plan,
+        sign: "[prefix.]layer.{i}.attention.self.query.weight",
+    },
+    Reader {
+        architecture: Architecture::Vit,
+        plan: vit::plan,
+        sign: "[prefix.]blocks.{i}.attn.qkv.weight",
+    },
+    Reader {
+        architecture: Architecture::Transformer,
+        plan: transformer::plan,
+        sign: "[prefix.]layers.{i}.self_attn.q_proj.weight",
+    },
+    Reader { architecture: Architecture::Rnn, plan: rnn::plan, sign: "[prefix.]weight_ih_l{k}" },
+];
+
 fn recognise<'a>(matrices: &[Matrix<'a>]) -> Fit<(Architecture, Plan<'a>)> {
-    let like = |architecture, why| format!("it looks like {architecture}, but {why}");
-    let found = gpt_neox::plan(matrices).map_err(|why| like(Architecture::GptNeox, why))?;
-    if let Some(plan) = found {
-        return Ok((Architecture::GptNeox, plan));
+    for Reader { architecture, plan, .. } in NAMED {
+        let like = |why| format!("it looks like {architecture}, but {why}");
+        if let Some(plan) = plan(matrices).map_err(like)? {
+            return Ok((architecture, plan));
+        }
     }
-    let found = transformer::plan(matrices).map_err(|why| like(Architecture::Transformer, why))?;
-    if let Some(plan) = found {
-        return Ok((Architecture::Transformer, plan));
+    if let Some(why) = mlp::doubt(matrices) {
+        return Err(why);
     }
-    match mlp::doubt(matrices) {
-        Some(why) => Err(why),
-        None => Ok((Architecture::Mlp, mlp::plan(matrices)?)),
+    if cnn::has_kernels(matrices) {
+        let like = |why| format!("it looks like {}, but {why}", Architecture::Cnn);
+        return Ok((Architecture::Cnn, cnn::plan(matrices).map_err(like)?));
     }
+    Ok((Architecture::Mlp, mlp::plan(matrices)?))
+}
+
+/// Why an architecture leaves a matrix out that stands beside its own.
+fn beside(architecture: Architecture, matrix: &Matrix) -> Option<&'static str> {
+    let of_its_own = match architecture {
+        Architecture::Lora => lora::beside(matrix.path()),
+        Architecture::Bert => bert::beside(matrix.path()),
+        Architecture::EncoderDecoder => encoder_decoder::beside(matrix.path()),
+        _ => None,
+    };
+    of_its_own.or_else(|| select::is_last_layer(matrix.name()).then_some("output head"))
 }
 
 /// Puts the matrices that the architecture has no place for beside it if an include pattern asks
-/// for them, and leaves the others out, with a warning unless they are output heads.
+/// for them, and leaves the others out, with a warning unless that is as it should be.
 fn settle(
     architecture: Architecture,
     plan: &mut Plan,
@@ -127,8 +197,8 @@ fn settle(
             continue;
         } else if matrix.included {
             plan.alone(&matrix);
-        } else if select::is_last_layer(name) {
-            left_out.push(LeftOut::new(matrix.parameter, "output head"));
+        } else if let Some(why) = beside(architecture, &matrix) {
+            left_out.push(LeftOut::new(matrix.parameter, why));
         } else {
             odd.push(format!("`{name}` {:?}", matrix.shape()));
             let why = format!("no place in the architecture {architecture}");

@@ -33,7 +33,7 @@ pub enum Role {
     MlpIn,
     /// Hidden layer of the block's MLP to the residual stream.
     MlpOut,
-    /// A matrix outside transformer blocks.
+    /// A tensor outside transformer blocks.
     Linear,
     /// No edge leaves.
     Output,
@@ -64,7 +64,12 @@ impl fmt::Display for Role {
 ///
 /// With `copies` c > 1 a target neuron owns c outputs of the tensor: neuron f of a layer of width
 /// m owns the outputs k·m + f for k = 0, .., c - 1. A fused query-key-value matrix has c = 3 and is
-/// read as [Q; K; V] row blocks.
+/// read as [Q; K; V] row blocks. With h > 1 heads of s = m/h neurons each, the outputs stand as
+/// [h, c, s] instead: neuron f owns the outputs (⌊f/s⌋·c + k)·s + f mod s
+/// ([`Connection::output`]).
+///
+/// With g > 1 groups (a grouped convolution, `[outputs, inputs/g, taps..]`) inputs and outputs fall
+/// into g equal runs, and an input has edges to the outputs of its own run only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
     /// The tensor's name, unique among the connections.
@@ -83,13 +88,52 @@ pub struct Connection {
     pub inputs: usize,
     /// `copies` times the width of the target layer.
     pub outputs: usize,
+    /// Heads by which the copies are interleaved, at least 1: 1 is one block of rows for each copy.
+    #[serde(default = "one")]
+    pub heads: usize,
+    /// Groups of a grouped convolution, at least 1.
+    #[serde(default = "one")]
+    pub groups: usize,
+    /// Whether inputs and taps share the tensor's second axis: `[outputs, inputs·taps]`, a linear
+    /// layer that reads a feature map of `inputs` channels and `taps` positions.
+    #[serde(default)]
+    pub flattened: bool,
+}
+
+const fn one() -> usize {
+    1
 }
 
 impl Connection {
     /// The number of weights in the tensor.
     #[must_use]
     pub const fn weights(&self) -> usize {
-        self.outputs * self.inputs * self.taps
+        self.outputs * (self.inputs / self.groups) * self.taps
+    }
+
+    /// Whether heads and groups divide what they must, in a layout that can have them.
+    pub(super) const fn divides(&self) -> bool {
+        let Self { outputs, inputs, copies, heads, groups, flattened, .. } = *self;
+        if copies == 0 || heads == 0 || groups == 0 {
+            return false;
+        }
+        let plain = groups == 1 && !flattened;
+        (outputs / copies) % heads == 0
+            && outputs % groups == 0
+            && inputs % groups == 0
+            && (plain || matches!(self.orientation, Orientation::OutIn))
+            && (groups == 1 || !flattened)
+    }
+
+    /// The output that is copy `copy` of target neuron `neuron`: the row of the tensor that holds
+    /// its weights (its column for [`Orientation::InOut`]).
+    ///
+    /// # Panics
+    /// When the target layer is narrower than the heads.
+    #[must_use]
+    pub const fn output(&self, copy: usize, neuron: usize) -> usize {
+        let size = self.outputs / self.copies / self.heads;
+        (neuron / size * self.copies + copy) * size + neuron % size
     }
 }
 

@@ -7,10 +7,18 @@
 //! | architecture | recognised by | neuron layers |
 //! |---|---|---|
 //! | [`Architecture::GptNeox`] | `[prefix.]layers.{i}.attention.query_key_value.weight`, `.attention.dense`, `.mlp.dense_h_to_4h`, `.mlp.dense_4h_to_h` | per block `residual`, `attention`, `middle`, `mlp`; at the end one more `residual` |
+//! | [`Architecture::Gpt2`], [`Architecture::Bert`], [`Architecture::Vit`] | `attn.c_attn`; `attention.self.query`; `attn.qkv` | as above |
+//! | [`Architecture::EncoderDecoder`] | `SelfAttention.q`, `EncDecAttention.q`; `encoder_attn.q_proj` | two such stacks; the decoder's blocks also `cross`, `cross_attention` |
+//! | [`Architecture::Unet`] | `down_blocks.{i}.resnets.{j}.conv1` | `in`, `hidden`, `out` of each unit |
+//! | [`Architecture::Rnn`] | `weight_ih_l{k}`, `weight_hh_l{k}` | `l{k}.hidden`, `l{k}.gates`, `l0.input` |
+//! | [`Architecture::Lora`] | `{module}.lora_A`, `{module}.lora_B` | `{module}.rank`, `{module}.out` and what A reads |
+//! | [`Architecture::Cnn`] | convolutions that chain, in residual blocks or one after the other | the outputs of each module |
 //! | [`Architecture::Transformer`] | `q_proj`, `k_proj`, `v_proj`, `o_proj`, `gate_proj` (may be absent), `up_proj`, `down_proj`; `wq`, `wk`, `wv`, `wo`, `w1`, `w3`, `w2`; `q`, `k`, `v`, `o`, `gate`, `up`, `down`; `fc1`, `fc2` | as above, and `key_value` where keys and values are narrower than queries |
 //! | [`Architecture::Mlp`] | matrices that chain in the natural order of their names | `layer.0`, `layer.1`, .. |
 //! | [`Architecture::Generic`] | anything else, with a warning | `{parameter}.in` and `{parameter}.out` for each tensor |
 //! | [`Architecture::Custom`] | [`Network::builder`] | yours |
+//!
+//! docs/architectures.md has the connections of each, what it leaves out and its warnings.
 //!
 //! The order in which the parameters come does not matter: they are sorted by the natural order
 //! of their names first (`layers.2` before `layers.10`).
@@ -37,22 +45,31 @@
 //! ```
 
 mod architecture;
+mod bert;
 mod blocks;
 mod builder;
+mod cnn;
 mod draw;
+mod encoder_decoder;
 mod error;
 mod generic;
+mod gpt2;
 mod gpt_neox;
 mod infer;
 mod layers;
+mod layout;
+mod lora;
 mod mlp;
 mod natural;
 mod nin;
 mod parameter;
 mod plan;
+mod rnn;
 mod select;
 mod stack;
 mod transformer;
+mod unet;
+mod vit;
 
 #[cfg(test)]
 mod tests;

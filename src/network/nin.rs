@@ -34,7 +34,8 @@ impl Network {
         &self.layers
     }
 
-    /// The tensors that join the layers, by source layer where the architecture is known.
+    /// The tensors that join the layers, about in the order of computation where the architecture
+    /// is known.
     #[must_use]
     pub fn connections(&self) -> &[Connection] {
         &self.connections
@@ -89,6 +90,7 @@ impl Network {
                 && connection.source != connection.target
                 && connection.copies > 0
                 && connection.taps > 0
+                && connection.divides()
                 && connection
                     .outputs
                     .checked_mul(connection.inputs)

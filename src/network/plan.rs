@@ -13,6 +13,8 @@ pub(super) struct Plan<'a> {
     pub connections: Vec<Connection>,
     /// Matrices without a place in the architecture.
     pub unplaced: Vec<Matrix<'a>>,
+    /// What the user should know, each a sentence or more.
+    pub warnings: Vec<String>,
 }
 
 impl<'a> Plan<'a> {
@@ -28,18 +30,29 @@ impl<'a> Plan<'a> {
         self.layers.len() - 1
     }
 
-    /// Joins two layers by a matrix read as `[outputs, inputs, taps..]`.
-    pub fn join(&mut self, matrix: &Matrix<'a>, source: usize, target: usize, copies: usize) {
+    /// Joins two layers by a matrix, and lends the connection for what is more to say.
+    pub fn join(
+        &mut self,
+        matrix: &Matrix<'a>,
+        source: usize,
+        target: usize,
+        copies: usize,
+    ) -> &mut Connection {
         self.connections.push(Connection {
             parameter: matrix.name().into(),
             source,
             target,
-            orientation: Orientation::OutIn,
+            orientation: matrix.orientation,
             copies,
-            taps: matrix.shape()[2..].iter().product(),
+            taps: matrix.taps(),
             inputs: matrix.inputs(),
             outputs: matrix.outputs(),
+            heads: 1,
+            groups: 1,
+            flattened: false,
         });
+        let last = self.connections.len() - 1;
+        &mut self.connections[last]
     }
 
     /// Makes a matrix a bipartite network of its own.
@@ -89,14 +102,17 @@ pub(super) fn expect_shape(
     inputs: usize,
     from: &Matrix,
 ) -> Fit<()> {
-    if matrix.shape() == [outputs, inputs] {
+    let expected = match matrix.orientation {
+        Orientation::OutIn => [outputs, inputs],
+        Orientation::InOut => [inputs, outputs],
+    };
+    if matrix.shape() == expected {
         return Ok(());
     }
     Err(format!(
-        "`{}` has shape {:?}, but must have {:?} beside `{}` {:?}",
+        "`{}` has shape {:?}, but must have {expected:?} beside `{}` {:?}",
         matrix.name(),
         matrix.shape(),
-        [outputs, inputs],
         from.name(),
         from.shape(),
     ))

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, LeftOut, NetworkError, Parameter, natural};
+use super::{Architecture, LeftOut, NetworkError, Orientation, Parameter, natural};
 
 /// Which parameters to analyse, and as what.
 ///
@@ -11,6 +11,7 @@ use super::{Architecture, LeftOut, NetworkError, Parameter, natural};
 /// | `include` | none | patterns of matrices to put in although they are left out by default |
 /// | `exclude` | none | patterns of parameters to take out; wins over `include` |
 /// | `architecture` | inferred | how to read the names |
+/// | `per_head` | none | the number of attention heads by which GPT-NeoX interleaves its fused query-key-value rows as [heads, 3, head size]; none reads them as [Q; K; V] blocks, as published |
 ///
 /// A **pattern** must match a whole name; `*` stands for any run of characters, dots and the empty
 /// run included, and every other character for itself: `*.mlp.*`, `model.layers.0.*`. A pattern
@@ -32,6 +33,9 @@ pub struct Selection {
     pub exclude: Vec<String>,
     /// The architecture, if not to be inferred.
     pub architecture: Option<Architecture>,
+    /// Heads of the fused query-key-value rows; none: as published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_head: Option<usize>,
 }
 
 /// A tensor of two or more dimensions that may take part.
@@ -44,6 +48,8 @@ pub(super) struct Matrix<'a> {
     pub included: bool,
     /// The exclude pattern that matches: the matrix marks its place, then goes.
     pub excluded: Option<&'a str>,
+    /// How it lies in memory; architectures that know better say so.
+    pub orientation: Orientation,
 }
 
 impl<'a> Matrix<'a> {
@@ -57,11 +63,28 @@ impl<'a> Matrix<'a> {
     }
 
     pub fn outputs(&self) -> usize {
-        self.parameter.shape[0]
+        match self.orientation {
+            Orientation::OutIn => self.parameter.shape[0],
+            Orientation::InOut => self.parameter.shape[1],
+        }
     }
 
     pub fn inputs(&self) -> usize {
-        self.parameter.shape[1]
+        match self.orientation {
+            Orientation::OutIn => self.parameter.shape[1],
+            Orientation::InOut => self.parameter.shape[0],
+        }
+    }
+
+    /// Weights for each pair of output and input.
+    pub fn taps(&self) -> usize {
+        self.parameter.shape[2..].iter().product()
+    }
+
+    /// The name without `.weight`.
+    pub fn path(&self) -> &'a str {
+        let name: &str = &self.parameter.name;
+        name.strip_suffix(".weight").unwrap_or(name)
     }
 }
 
@@ -123,6 +146,7 @@ pub(super) fn select<'a>(
                 put_back: why.is_some(),
                 included,
                 excluded,
+                orientation: Orientation::OutIn,
             }),
         }
     }
@@ -235,11 +259,18 @@ fn is_norm(name: &str) -> bool {
 /// no further: a whole model may stand under a name such as `embedder`.
 fn is_embedding(name: &str) -> bool {
     let path = name.strip_suffix(".weight").unwrap_or(name);
+    // T5 and BART call so the table that encoder and decoder share.
+    if matches!(path, "shared" | "model.shared" | "transformer.shared") {
+        return true;
+    }
     path.rsplit('.').take(2).any(|segment| {
         let segment = segment.to_ascii_lowercase();
-        segment
-            .split('_')
-            .any(|word| word.starts_with("embed") || matches!(word, "emb" | "wte" | "wpe"))
+        // A diffusion model's block projects the time's embedding with a matrix like any other.
+        let projected = segment.ends_with("emb_proj");
+        !projected
+            && segment
+                .split('_')
+                .any(|word| word.starts_with("embed") || matches!(word, "emb" | "wte" | "wpe"))
     })
 }
 
@@ -296,6 +327,11 @@ mod tests {
             ("output.weight", None),
             ("0.weight", None),
             ("member.weight", None),
+            ("mid_block.resnets.0.time_emb_proj.weight", None),
+            ("patch_embed.proj.weight", Some("embedding")),
+            ("vit.embeddings.patch_embeddings.projection.weight", Some("embedding")),
+            ("shared.weight", Some("embedding")),
+            ("transformer.h.0.attn.masked_bias", Some("bias")),
         ] {
             assert_eq!(left_out_by_name(name), expected, "{name}");
         }

@@ -8,6 +8,8 @@ use super::select::Matrix;
 /// [`Stack::close`].
 pub(super) struct Stack<'a> {
     pub plan: Plan<'a>,
+    prefix: &'static str,
+    first: usize,
     width: usize,
     /// The last block: its number, its MLP's layer, the matrix from there.
     last: Option<(usize, usize, Matrix<'a>)>,
@@ -16,52 +18,61 @@ pub(super) struct Stack<'a> {
 impl<'a> Stack<'a> {
     /// An empty stack around a residual stream of this width.
     pub fn new(width: usize) -> Self {
-        Self { plan: Plan::default(), width, last: None }
+        Self::beside(Plan::default(), "", 0, width)
+    }
+
+    /// An empty stack in a plan that holds another: with a prefix to its names, its blocks counted
+    /// from `first` on.
+    pub fn beside(plan: Plan<'a>, prefix: &'static str, first: usize, width: usize) -> Self {
+        Self { plan, prefix, first, width, last: None }
     }
 
     /// Adds a block's residual layer, reached by the block before.
     pub fn open(&mut self, number: usize) -> usize {
-        self.residual(number, Role::Qkv, Some(number))
+        let residual = self.layer(number, "residual", self.width, Role::Qkv);
+        self.reach(residual);
+        residual
+    }
+
+    /// Adds a layer to a block.
+    pub fn layer(&mut self, number: usize, part: &str, width: usize, role: Role) -> usize {
+        let name = format!("{}block.{number}.{part}", self.prefix);
+        self.plan.layer(name, width, role, Some(self.first + number))
     }
 
     /// Adds what follows attention: `out` to the middle, `hidden` from there to the MLP's hidden
-    /// layer, of which twice as many neurons are drawn, `down` to the next residual layer.
+    /// layer (each with its copies), of which twice as many neurons are drawn, `down` to the next
+    /// residual layer.
     pub fn close(
         &mut self,
         number: usize,
         attention: usize,
         out: &Matrix<'a>,
-        hidden: &[Matrix<'a>],
+        hidden: &[(Matrix<'a>, usize)],
         down: &Matrix<'a>,
     ) {
-        let block = Some(number);
-        let name = format!("block.{number}.middle");
-        let middle = self.plan.layer(name, self.width, Role::MlpIn, block);
-        let name = format!("block.{number}.mlp");
-        let mlp = self.plan.layer(name, down.inputs(), Role::MlpOut, block);
+        let middle = self.layer(number, "middle", self.width, Role::MlpIn);
+        let mlp = self.layer(number, "mlp", down.inputs(), Role::MlpOut);
         self.plan.layers[mlp].draw = 2;
         self.plan.join(out, attention, middle, 1);
-        for matrix in hidden {
-            self.plan.join(matrix, middle, mlp, 1);
+        for (matrix, copies) in hidden {
+            self.plan.join(matrix, middle, mlp, *copies);
         }
         self.last = Some((number, mlp, *down));
     }
 
-    /// Ends with the output of the last block.
-    pub fn finish(mut self, unplaced: Vec<Matrix<'a>>) -> Plan<'a> {
-        if let Some((number, ..)) = self.last {
-            self.residual(number + 1, Role::Output, None);
-        }
-        self.plan.unplaced = unplaced;
-        self.plan
+    /// Ends with the output of the last block, and says which layer that is.
+    pub fn finish(mut self) -> (Plan<'a>, usize) {
+        let number = self.last.as_ref().map_or(0, |(number, ..)| number + 1);
+        let output = self.layer(number, "residual", self.width, Role::Output);
+        self.plan.layers[output].block = None;
+        self.reach(output);
+        (self.plan, output)
     }
 
-    fn residual(&mut self, number: usize, role: Role, block: Option<usize>) -> usize {
-        let name = format!("block.{number}.residual");
-        let residual = self.plan.layer(name, self.width, role, block);
+    fn reach(&mut self, residual: usize) {
         if let Some((_, mlp, down)) = &self.last {
             self.plan.join(down, *mlp, residual, 1);
         }
-        residual
     }
 }

@@ -80,8 +80,9 @@ impl Settings {
 
     /// Refuses what would be without effect.
     pub(super) fn check_network(&self) -> Result<(), Error> {
-        let Selection { include, exclude, architecture } = &self.selection;
-        let selects = !include.is_empty() || !exclude.is_empty() || architecture.is_some();
+        let Selection { include, exclude, architecture, per_head } = &self.selection;
+        let named = architecture.is_some() || per_head.is_some();
+        let selects = !include.is_empty() || !exclude.is_empty() || named;
         if self.network.is_some() && selects { Err(Error::TwoNetworks) } else { Ok(()) }
     }
 
@@ -226,9 +227,22 @@ macro_rules! run_settings {
             self
         }
 
+        /// Which parameters to analyse, and as what, in place of all that was said of it before.
+        pub fn selection(mut self, selection: $crate::network::Selection) -> Self {
+            self.settings.selection = selection;
+            self
+        }
+
         /// Reads the parameters as this architecture, or fails.
         pub fn architecture(mut self, architecture: $crate::network::Architecture) -> Self {
             self.settings.selection.architecture = Some(architecture);
+            self
+        }
+
+        /// Reads GPT-NeoX's fused query-key-value rows as the model does, interleaved by so many heads
+        /// ([`Selection::per_head`](crate::network::Selection::per_head)), not as published.
+        pub fn per_head(mut self, heads: usize) -> Self {
+            self.settings.selection.per_head = Some(heads);
             self
         }
 

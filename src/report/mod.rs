@@ -1,5 +1,8 @@
-//! A run directory as text for people.
+//! A run directory and a network as text for people.
 
+mod alike;
+mod network;
 mod table;
 
+pub use network::network;
 pub use table::table;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::SourceError;
-use super::safetensors::{INDEX, SINGLE};
+use super::safetensors::{NAMES, SINGLE};
 
 /// A checkpoint and the step that its name says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,12 +82,26 @@ impl Checkpoint {
         Ok(found)
     }
 
+    /// `num_attention_heads` (or GPT-2's `n_head`) of the config.json beside the weights; nothing
+    /// where there is no such file or number.
+    pub fn attention_heads(&self) -> Option<usize> {
+        let text = std::fs::read(self.folder()?.join("config.json")).ok()?;
+        let config: Value = serde_json::from_slice(&text).ok()?;
+        let heads =
+            ["num_attention_heads", "n_head"].iter().find_map(|key| config[*key].as_u64())?;
+        usize::try_from(heads).ok()
+    }
+
+    /// The folder that the weights lie in.
+    fn folder(&self) -> Option<&Path> {
+        if self.path.is_dir() { Some(self.path.as_path()) } else { self.path.parent() }
+    }
+
     /// What the trainer logged at this step: the numbers of `trainer_state.json`'s `log_history`,
     /// in its order. Nothing where there is no such file beside the weights.
     pub fn logged(&self) -> Vec<(String, f64)> {
-        let folder =
-            if self.path.is_dir() { Some(self.path.as_path()) } else { self.path.parent() };
-        let Some(path) = folder.map(|f| f.join("trainer_state.json")).filter(|p| p.is_file())
+        let Some(path) =
+            self.folder().map(|f| f.join("trainer_state.json")).filter(|p| p.is_file())
         else {
             return Vec::new();
         };
@@ -122,7 +136,7 @@ fn refuse(path: &Path, why: &str) -> SourceError {
 }
 
 fn holds_model(folder: &Path) -> bool {
-    folder.is_dir() && [SINGLE, INDEX].iter().any(|name| folder.join(name).is_file())
+    folder.is_dir() && NAMES.iter().any(|name| folder.join(name).is_file())
 }
 
 /// The number at the end of a name, if one of [`WORDS`] stands before it.

@@ -18,6 +18,14 @@ compile_error!("safetensors files are little-endian and are mapped as they are")
 
 pub(super) const SINGLE: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";
+/// What a folder's weights may be called: a model's, an adapter's (PEFT), a diffusion model's.
+pub(super) const NAMES: [&str; 5] = [
+    SINGLE,
+    INDEX,
+    "adapter_model.safetensors",
+    "diffusion_pytorch_model.safetensors",
+    "diffusion_pytorch_model.safetensors.index.json",
+];
 
 /// A checkpoint of one safetensors file, or of several behind `model.safetensors.index.json`.
 ///
@@ -50,7 +58,8 @@ fn unreadable(path: &Path, why: impl ToString) -> SourceError {
 
 impl Safetensors {
     /// Opens a `.safetensors` file, a `.safetensors.index.json`, or a folder that holds
-    /// `model.safetensors` or `model.safetensors.index.json`.
+    /// `model.safetensors` or `model.safetensors.index.json`, `adapter_model.safetensors`, or
+    /// `diffusion_pytorch_model.safetensors` (or its index).
     ///
     /// # Errors
     /// [`SourceError::File`] with the file and the reason: absent, cut short, a header that does
@@ -59,10 +68,15 @@ impl Safetensors {
         let path = path.as_ref();
         let mut file = path.to_owned();
         if path.is_dir() {
-            let found =
-                [SINGLE, INDEX].map(|name| path.join(name)).into_iter().find(|f| f.is_file());
+            let found = NAMES.map(|name| path.join(name)).into_iter().find(|f| f.is_file());
             file = found.ok_or_else(|| {
-                unreadable(path, format!("the folder holds neither {SINGLE} nor {INDEX}"))
+                unreadable(
+                    path,
+                    format!(
+                        "the folder holds neither {SINGLE} nor {INDEX}, nor {}",
+                        NAMES[2..4].join(", ")
+                    ),
+                )
             })?;
         }
         let mut checkpoint =

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use neuromfa::Replay;
 use neuromfa::source::Checkpoint;
-use neuromfa::{Architecture, Replay};
+
+use crate::choice::Choice;
 
 /// Analyse checkpoints into a run directory, the same as the monitor's.
 ///
@@ -38,15 +40,8 @@ pub struct Analyze {
     /// Compare against this checkpoint, or this run's baseline, in place of the first checkpoint.
     #[arg(long, value_name = "PATH")]
     baseline: Option<PathBuf>,
-    /// Read the parameters as this architecture: gpt-neox, transformer, mlp or generic.
-    #[arg(long, value_name = "NAME")]
-    architecture: Option<Architecture>,
-    /// Put in matrices that are left out by default (embeddings, the output head); `*` is any text.
-    #[arg(long, value_name = "PATTERN")]
-    include: Vec<String>,
-    /// Leave out matrices; `*` is any text.
-    #[arg(long, value_name = "PATTERN")]
-    exclude: Vec<String>,
+    #[command(flatten)]
+    choice: Choice,
     /// Replace a run that the folder holds.
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
@@ -66,7 +61,7 @@ impl Analyze {
         let style = "{bar:30} {pos}/{len} checkpoints, {elapsed} so far, {eta} to go {msg}";
         bar.set_style(ProgressStyle::with_template(style)?);
         let progress = bar.clone();
-        let replay = self.replay().on_row(move |row| {
+        let replay = self.replay(&checkpoints)?.on_row(move |row| {
             progress.set_message(format!("(step {})", row.step));
             progress.inc(1);
         });
@@ -76,7 +71,7 @@ impl Analyze {
         crate::print(&format!("{}\n", summary?))
     }
 
-    fn replay(self) -> Replay {
+    fn replay(self, checkpoints: &[Checkpoint]) -> anyhow::Result<Replay> {
         let mut replay = Replay::new(self.out);
         replay = match (self.whole, self.nodes) {
             (true, _) => replay.whole(),
@@ -86,20 +81,18 @@ impl Analyze {
         if let Some(path) = self.baseline {
             replay = replay.baseline(path);
         }
-        if let Some(architecture) = self.architecture {
-            replay = replay.architecture(architecture);
+        if let Some(first) = checkpoints.first() {
+            replay = replay.selection(self.choice.selection(first)?);
         }
-        replay = self.include.into_iter().fold(replay, Replay::include);
-        replay = self.exclude.into_iter().fold(replay, Replay::exclude);
         if self.overwrite {
             replay = replay.overwrite();
         }
         if self.resume {
             replay = replay.resume();
         }
-        match self.threads {
+        Ok(match self.threads {
             Some(n) => replay.threads(n),
             None => replay,
-        }
+        })
     }
 }

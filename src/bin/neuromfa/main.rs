@@ -1,6 +1,8 @@
 //! The command `neuromfa`.
 
 mod analyze;
+mod choice;
+mod inspect;
 mod show;
 
 use std::io::Write;
@@ -19,6 +21,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Analyze(analyze::Analyze),
+    Inspect(inspect::Inspect),
     Show(show::Show),
 }
 
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         .init();
     let result = match Cli::parse().command {
         Command::Analyze(command) => command.run(),
+        Command::Inspect(command) => command.run(),
         Command::Show(command) => command.run(),
     };
     match result {

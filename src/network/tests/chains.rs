@@ -118,17 +118,18 @@ fn broken_chains_become_generic() {
 }
 
 #[test]
-fn convolutions_keep_their_taps() {
+fn convolutions_that_do_not_chain_keep_their_taps() {
     let network = infer(&parameters(&[
         ("conv1.weight", &[8, 3, 5, 5]),
-        ("conv2.weight", &[16, 8, 3]),
+        ("conv2.weight", &[16, 9, 3]),
         ("fc.weight", &[10, 16]),
     ]));
     assert_eq!(network.architecture(), Architecture::Generic);
-    assert!(network.warnings()[0].contains("`conv1.weight` has shape [8, 3, 5, 5]"));
+    let why = "`conv2.weight` [16, 9, 3] reads 9 values, but `conv1.weight` [8, 3, 5, 5] before it";
+    assert!(network.warnings()[0].contains(why), "{}", network.warnings()[0]);
     let taps: Vec<_> =
         network.connections().iter().map(|c| (c.inputs, c.outputs, c.taps, c.weights())).collect();
-    assert_eq!(taps, [(3, 8, 25, 600), (8, 16, 3, 384), (16, 10, 1, 160)]);
+    assert_eq!(taps, [(3, 8, 25, 600), (9, 16, 3, 432), (16, 10, 1, 160)]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod chains;
 mod draws;
 mod misfits;
 mod patterns;
+mod real;
 mod transformers;
 
 fn parameters(named: &[(&str, &[usize])]) -> Vec<Parameter> {
@@ -30,7 +31,7 @@ fn selected(
 ) -> Result<Network, NetworkError> {
     let owned = |patterns: &[&str]| patterns.iter().map(|p| (*p).to_owned()).collect();
     let selection =
-        Selection { include: owned(include), exclude: owned(exclude), architecture: None };
+        Selection { include: owned(include), exclude: owned(exclude), ..Selection::default() };
     Network::infer(parameters, &selection)
 }
 

@@ -1,0 +1,210 @@
+//! Convolutional networks: convolutions in natural order of their names, or in residual blocks
+//! (ResNet names), then linear layers.
+//!
+//! A neuron is a channel; each pair of output channel and kernel tap is one target. A layer is
+//! called after the module whose outputs it holds. In a residual block (`layer1.0.conv1`, `conv2`,
+//! `conv3`, `downsample.0`) the first convolution and the shortcut leave the same layer.
+//!
+//! A convolution that reads 1/g of the channels before it, `[out, in/g, taps..]`, has g groups; no
+//! shape says so, the chain does. A linear layer that reads p times as many values as there are
+//! channels reads a feature map of p positions: it is a convolution of p taps.
+
+use super::Role;
+use super::plan::{Fit, Plan, expect_matrix};
+use super::select::Matrix;
+
+/// Chains convolutions, then linear layers; without those put back by a pattern, which have no
+/// place.
+pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
+    let all = matrices.iter().copied();
+    let (chained, unplaced): (Vec<Matrix>, Vec<Matrix>) = all.partition(|m| !m.put_back);
+    let (kernels, linear): (Vec<Matrix>, Vec<Matrix>) =
+        chained.into_iter().partition(|m| m.shape().len() > 2);
+    let Some(first) = kernels.first() else {
+        return Err("no tensor has the three or more dimensions of a convolution".into());
+    };
+    if let Some(odd) = kernels.iter().find(|m| stands_beside(m.path())) {
+        return Err(format!(
+            "`{}` {:?} sounds like a branch or a squeeze beside the chain, not a link of it",
+            odd.name(),
+            odd.shape()
+        ));
+    }
+    let mut plan = Plan { unplaced, ..Plan::default() };
+    let input = plan.layer(format!("{}.in", first.path()), first.inputs(), Role::Linear, None);
+    let mut chain = Chain { plan, end: input, last: *first, grouped: Vec::new() };
+    for unit in units(&kernels) {
+        chain.unit(&unit)?;
+    }
+    let mut on_map = true;
+    for matrix in &linear {
+        expect_matrix(matrix)?;
+        chain.linear(matrix, on_map)?;
+        on_map = false;
+    }
+    let Chain { mut plan, grouped, .. } = chain;
+    plan.warnings.extend(grouping(&grouped));
+    Ok(plan)
+}
+
+/// Whether any matrix is a convolution.
+pub(super) fn has_kernels(matrices: &[Matrix]) -> bool {
+    matrices.iter().any(|m| !m.put_back && m.shape().len() > 2)
+}
+
+/// Whether a convolution's name is one that parallel branches, squeeze and excitation, and
+/// transposed convolutions have, whose shapes may chain all the same.
+fn stands_beside(path: &str) -> bool {
+    path.split('.').any(|segment| {
+        let segment = segment.to_ascii_lowercase();
+        matches!(segment.as_str(), "se" | "fc1" | "fc2")
+            || ["branch", "squeeze", "deconv", "conv_transpose", "convtranspose"]
+                .iter()
+                .any(|sign| segment.starts_with(sign))
+    })
+}
+
+/// A convolution by itself (no stem), or the convolutions of a residual block.
+struct Unit<'a> {
+    stem: Option<&'a str>,
+    convolutions: Vec<Matrix<'a>>,
+    shortcut: Option<Matrix<'a>>,
+}
+
+fn units<'a>(kernels: &[Matrix<'a>]) -> Vec<Unit<'a>> {
+    let mut units: Vec<Unit<'a>> = Vec::new();
+    for kernel in kernels {
+        let place = place(kernel.path());
+        let stem = place.map(|(stem, _)| stem);
+        let known = units.iter_mut().rev().find(|u| stem.is_some() && u.stem == stem);
+        match (known, place) {
+            (Some(unit), Some((_, true))) => unit.shortcut = Some(*kernel),
+            (Some(unit), _) => unit.convolutions.push(*kernel),
+            (None, Some((stem, true))) => units.push(Unit {
+                stem: Some(stem),
+                convolutions: Vec::new(),
+                shortcut: Some(*kernel),
+            }),
+            (None, _) => {
+                units.push(Unit { stem, convolutions: vec![*kernel], shortcut: None });
+            }
+        }
+    }
+    units
+}
+
+/// Divides a path into a residual block's stem and whether it is the shortcut.
+fn place(path: &str) -> Option<(&str, bool)> {
+    let numbered = |stem: &&str| stem.rsplit('.').next().is_some_and(|s| s.parse::<u32>().is_ok());
+    for shortcut in [".downsample.0", ".shortcut.0", ".downsample.conv", ".shortcut.convolution"] {
+        if let Some(stem) = path.strip_suffix(shortcut) {
+            return Some((stem, true));
+        }
+    }
+    if let Some(stem) = path.strip_suffix(".convolution") {
+        let stem = stem.rsplit_once('.')?.0.strip_suffix(".layer")?;
+        return Some((stem, false));
+    }
+    let (stem, last) = path.rsplit_once('.')?;
+    let convolution = last.strip_prefix("conv").is_some_and(|k| k.parse::<u8>().is_ok());
+    Some((stem, false)).filter(|_| convolution && numbered(&stem))
+}
+
+struct Chain<'a> {
+    plan: Plan<'a>,
+    /// The layer that the chain has reached, and the matrix that reaches it.
+    end: usize,
+    last: Matrix<'a>,
+    /// Grouped convolutions, with their groups.
+    grouped: Vec<(Matrix<'a>, usize)>,
+}
+
+impl<'a> Chain<'a> {
+    fn unit(&mut self, unit: &Unit<'a>) -> Fit<()> {
+        let start = self.end;
+        let [.., last] = unit.convolutions.as_slice() else {
+            let name = unit.shortcut.map_or("", |m| m.name());
+            return Err(format!("no convolution stands beside the shortcut `{name}`"));
+        };
+        for matrix in &unit.convolutions {
+            let is_last = matrix.name() == last.name();
+            let name = unit.stem.filter(|_| is_last).unwrap_or(matrix.path());
+            self.convolution(matrix, name)?;
+        }
+        if let Some(shortcut) = &unit.shortcut {
+            let widths = [self.end, start].map(|layer| self.plan.layers[layer].width);
+            if shortcut.shape()[..2] != widths {
+                return Err(format!(
+                    "the shortcut `{}` {:?} must join {} channels to {} beside `{}` {:?}",
+                    shortcut.name(),
+                    shortcut.shape(),
+                    widths[1],
+                    widths[0],
+                    last.name(),
+                    last.shape(),
+                ));
+            }
+            self.plan.join(shortcut, start, self.end, 1);
+        }
+        Ok(())
+    }
+
+    fn convolution(&mut self, matrix: &Matrix<'a>, name: &str) -> Fit<()> {
+        let channels = self.plan.layers[self.end].width;
+        let groups = channels / matrix.inputs();
+        if groups * matrix.inputs() != channels || !matrix.outputs().is_multiple_of(groups) {
+            return Err(self.broken(matrix));
+        }
+        if groups > 1 {
+            self.grouped.push((*matrix, groups));
+        }
+        let target = self.plan.layer(name, matrix.outputs(), Role::Linear, None);
+        let connection = self.plan.join(matrix, self.end, target, 1);
+        (connection.inputs, connection.groups) = (channels, groups);
+        (self.end, self.last) = (target, *matrix);
+        Ok(())
+    }
+
+    /// A linear layer, perhaps on a feature map.
+    fn linear(&mut self, matrix: &Matrix<'a>, on_map: bool) -> Fit<()> {
+        let channels = self.plan.layers[self.end].width;
+        let positions = if on_map { matrix.inputs() / channels } else { 1 };
+        if positions * channels != matrix.inputs() {
+            return Err(self.broken(matrix));
+        }
+        let target = self.plan.layer(matrix.path(), matrix.outputs(), Role::Linear, None);
+        let connection = self.plan.join(matrix, self.end, target, 1);
+        connection.inputs = channels;
+        connection.taps = positions;
+        connection.flattened = positions > 1;
+        (self.end, self.last) = (target, *matrix);
+        Ok(())
+    }
+
+    fn broken(&self, matrix: &Matrix) -> String {
+        format!(
+            "`{}` {:?} reads {} values, but `{}` {:?} before it gives {}",
+            matrix.name(),
+            matrix.shape(),
+            matrix.inputs(),
+            self.last.name(),
+            self.last.shape(),
+            self.plan.layers[self.end].width,
+        )
+    }
+}
+
+fn grouping(grouped: &[(Matrix, usize)]) -> Option<String> {
+    let ((matrix, groups), rest) = grouped.split_first()?;
+    let more = match rest.len() {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    Some(format!(
+        "The groups of convolutions are in no shape; they were read off the chain of channels: \
+         `{}` {:?} has {groups}{more}. Where a convolution reads only some of the channels before \
+         it for another reason, put the network together with Network::builder().",
+        matrix.name(),
+        matrix.shape(),
+    ))
+}

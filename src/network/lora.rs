@@ -1,0 +1,145 @@
+//! Low-rank adapters (LoRA, PEFT names): `{module}.lora_A[.{adapter}].weight` `[r, in]` and
+//! `lora_B` `[out, r]`, with the frozen weights beside them or alone (adapter_model.safetensors).
+//!
+//! What is trained is what is analysed: A joins the module's inputs to `{module}.rank`, B joins
+//! these r neurons to `{module}.out`. The product B·A is not formed. The frozen weights are left out;
+//! an include pattern puts one in as a network of its own. The A matrices of query, key and value
+//! read one layer, `{parent}.in`, and so do those of gate and up; in cross attention key and value
+//! read `{parent}.context`.
+
+use super::Role;
+use super::plan::{Fit, Plan};
+use super::select::Matrix;
+
+/// Last segments of modules that read the same neurons; the first is the query of attention.
+const TOGETHER: [&[&str]; 10] = [
+    &["q_proj", "k_proj", "v_proj"],
+    &["query", "key", "value"],
+    &["q", "k", "v"],
+    &["to_q", "to_k", "to_v"],
+    &["q_lin", "k_lin", "v_lin"],
+    &["wq", "wk", "wv"],
+    &["gate_proj", "up_proj"],
+    &["w1", "w3"],
+    &["gate", "up"],
+    &["wi_0", "wi_1"],
+];
+
+/// Modules of cross attention.
+const CROSS: [&str; 4] = ["attn2", "EncDecAttention", "encoder_attn", "crossattention"];
+
+/// A source neuron needs more edges than this by default (`Parameters::min_edges`).
+const FEW: usize = 10;
+
+/// Lays out pairs of A and B; none without a name that they have.
+pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
+    let mut plan = Plan::default();
+    let mut ups = Vec::new();
+    let mut downs = Vec::new();
+    for matrix in matrices {
+        match place(matrix.path()) {
+            Some((module, adapter, false)) => downs.push((module, adapter, *matrix)),
+            Some((module, adapter, true)) => ups.push((module, adapter, *matrix)),
+            None => plan.unplaced.push(*matrix),
+        }
+    }
+    if downs.is_empty() && ups.is_empty() {
+        return Ok(None);
+    }
+    for (module, adapter, up) in &ups {
+        if !downs.iter().any(|(m, a, _)| (m, a) == (module, adapter)) {
+            return Err(format!("no lora_A stands beside `{}` {:?}", up.name(), up.shape()));
+        }
+    }
+    for (module, adapter, down) in &downs {
+        let Some((.., up)) = ups.iter().find(|(m, a, _)| (m, a) == (module, adapter)) else {
+            return Err(format!("no lora_B stands beside `{}` {:?}", down.name(), down.shape()));
+        };
+        let rank = down.outputs();
+        if up.inputs() != rank {
+            return Err(format!(
+                "`{}` {:?} reads {} values, but `{}` {:?} gives {rank}",
+                up.name(),
+                up.shape(),
+                up.inputs(),
+                down.name(),
+                down.shape(),
+            ));
+        }
+        let source = source(&mut plan, module, adapter, down.inputs());
+        let name = |part: &str| format!("{module}.{part}{adapter}");
+        let middle = plan.layer(name("rank"), rank, Role::Linear, None);
+        let target = plan.layer(name("out"), up.outputs(), Role::Output, None);
+        plan.join(down, source, middle, 1);
+        plan.join(up, middle, target, 1);
+    }
+    let first = downs[0].2;
+    plan.warnings = warnings(&plan, &first);
+    Ok(Some(plan))
+}
+
+/// Why a matrix beside the adapters is left out, where that is as it should be.
+pub(super) fn beside(path: &str) -> Option<&'static str> {
+    (!path.contains("modules_to_save")).then_some("frozen base: an include pattern puts it in")
+}
+
+/// The layer that a module's A reads, shared where modules read the same.
+fn source(plan: &mut Plan, module: &str, adapter: &str, width: usize) -> usize {
+    let own = format!("{module}.in{adapter}");
+    let (parent, last) = module.rsplit_once('.').unwrap_or(("", module));
+    let family = TOGETHER.iter().find(|family| family.contains(&last));
+    let name = match family {
+        Some(family) if !parent.is_empty() => {
+            let of = parent.rsplit('.').next().unwrap_or(parent);
+            let context = CROSS.contains(&of) && family[0] != last;
+            format!("{parent}.{}{adapter}", if context { "context" } else { "in" })
+        }
+        _ => own.clone(),
+    };
+    match plan.layers.iter().position(|layer| layer.name == name) {
+        Some(known) if plan.layers[known].width == width => known,
+        Some(_) => plan.layer(own, width, Role::Linear, None),
+        None => plan.layer(name, width, Role::Linear, None),
+    }
+}
+
+fn warnings(plan: &Plan, first: &Matrix) -> Vec<String> {
+    let mut warnings = vec![format!(
+        "Low-rank adapters are analysed by their own matrices A and B, such as `{}` {:?}: neither \
+         the frozen weights nor the product B·A. B begins as zeros, which are no edges, so take a \
+         checkpoint after the first update as the baseline.",
+        first.name(),
+        first.shape(),
+    )];
+    let edges = |layer: usize| {
+        let leaving = plan.connections.iter().filter(|c| c.source == layer);
+        leaving.map(|c| c.outputs * c.taps).sum::<usize>()
+    };
+    let few = (0..plan.layers.len()).filter(|&layer| (1..=FEW).contains(&edges(layer)));
+    let few: Vec<&str> = few.map(|layer| plan.layers[layer].name.as_str()).collect();
+    if let [name, rest @ ..] = few.as_slice() {
+        let more =
+            if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+        warnings.push(format!(
+            "The neurons of layer `{name}`{more} have no more than {FEW} edges each, the rank of \
+             their adapters: by default a neuron takes part only with more. Lower the method's \
+             min_edges to see them."
+        ));
+    }
+    warnings
+}
+
+/// Divides a path into the module, the adapter (`""`, else with a dot before it) and whether it
+/// is B.
+fn place(path: &str) -> Option<(&str, &str, bool)> {
+    for (mark, is_up) in
+        [("lora_A", false), ("lora_B", true), ("lora_down", false), ("lora_up", true)]
+    {
+        let Some((module, after)) = path.split_once(&format!(".{mark}")) else { continue };
+        if after.is_empty() || after.starts_with('.') {
+            let adapter = if after == ".default" { "" } else { after };
+            return Some((module, adapter, is_up));
+        }
+    }
+    None
+}
