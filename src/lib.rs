@@ -111,6 +111,7 @@ mod pipeline;
 pub mod record;
 mod replay;
 pub mod report;
+pub mod sensitivity;
 pub mod source;
 pub mod stop;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Each room with the rooms that it may use.
-const RULE: [(&str, &[&str]); 10] = [
+const RULE: [(&str, &[&str]); 11] = [
     ("mfa", &[]),
     ("network", &["mfa"]),
     ("stop", &[]),
@@ -13,7 +13,8 @@ const RULE: [(&str, &[&str]); 10] = [
     ("pipeline", &["record", "stop", "analysis", "source", "network", "mfa", "error"]),
     ("monitor", &["pipeline", "record", "stop", "analysis", "source", "network", "mfa", "error"]),
     ("replay", &["pipeline", "record", "analysis", "source", "network", "mfa", "error"]),
-    ("report", &["record", "analysis", "network", "mfa"]),
+    ("sensitivity", &["pipeline", "analysis", "source", "network", "mfa", "error"]),
+    ("report", &["sensitivity", "record", "analysis", "network", "mfa"]),
 ];
 
 /// Files that may name tch: the live source, and the edge of the monitor that takes a VarStore.

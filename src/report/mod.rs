@@ -1,8 +1,11 @@
-//! A run directory and a network as text for people.
+//! A run directory, a network and a sensitivity analysis as text for people.
 
+mod align;
 mod alike;
 mod network;
+mod sensitivity;
 mod table;
 
 pub use network::network;
+pub use sensitivity::sensitivity;
 pub use table::table;

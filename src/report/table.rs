@@ -3,18 +3,20 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use crate::record::{COLUMNS, EMERGENCE, RUN, RecordError, RunConfig, Sampling, read_table};
+use super::align::{align, rounded};
+use crate::record::{COLUMNS, Cells, EMERGENCE, RUN, RecordError, RunConfig, Sampling, read_table};
 
 /// Computed columns that the table shows, with the digits behind the point.
-const SHOWN: [(&str, usize); 8] = [
+const SHOWN: [(&str, usize); 9] = [
     ("alpha0", 4),
     ("width", 4),
-    ("E", 5),
-    ("E_se", 5),
-    ("E_stable", 5),
-    ("r2", 4),
-    ("neurons", 0),
-    ("radii", 0),
+    ("E", 4),
+    ("E_se", 4),
+    ("E_shuffled", 4),
+    ("E_stable", 4),
+    ("E_excess", 4),
+    ("E_excess_se", 4),
+    ("r2", 3),
 ];
 
 /// The run in a folder as text: a line on what it is, then a row for each analysed step with all
@@ -39,7 +41,22 @@ pub fn table(folder: &Path) -> Result<String, RecordError> {
             .collect()
     }));
     align(&mut text, &lines);
+    text += &warnings(&columns, &rows);
     Ok(text)
+}
+
+/// How many steps should not be believed as they stand, and why not the last of them.
+fn warnings(columns: &[String], rows: &[Cells]) -> String {
+    let at = |name: &str| columns.iter().position(|column| column == name);
+    let Some((warning, step)) = at("warning").zip(at("step")) else { return String::new() };
+    let marked = || rows.iter().filter(|row| !row[warning].is_empty());
+    let Some(last) = marked().next_back() else { return String::new() };
+    let (n, of) = (marked().count(), rows.len());
+    let mut text = format!("\n{n} of {of} steps have warnings. At step {}:\n", last[step]);
+    for warning in last[warning].split("; ") {
+        let _ = writeln!(text, "  {warning}");
+    }
+    text
 }
 
 fn heading(config: &RunConfig) -> String {
@@ -71,46 +88,4 @@ fn shown(columns: &[String]) -> Vec<(usize, Option<usize>)> {
     let computed = SHOWN.iter().filter_map(|&(name, digits)| Some((at(name)?, Some(digits))));
     let step = at("step").map(|k| (k, None));
     step.into_iter().chain(logged).chain(computed).chain(at("status").map(|k| (k, None))).collect()
-}
-
-/// A number with this many digits behind the point; small ones keep as many significant digits.
-fn rounded(cell: &str, digits: usize) -> String {
-    match cell.parse::<f64>() {
-        Ok(value) if value != 0.0 && value.abs() < 10f64.powi(1 - digits as i32) && digits > 0 => {
-            format!("{value:.2e}")
-        }
-        Ok(value) => format!("{value:.digits$}"),
-        Err(_) => cell.to_owned(),
-    }
-}
-
-/// Right-aligned columns; an absent value is a dash.
-fn align(text: &mut String, lines: &[Vec<String>]) {
-    let columns = lines.first().map_or(0, Vec::len);
-    let widths: Vec<usize> = (0..columns)
-        .map(|k| lines.iter().map(|line| line[k].chars().count().max(1)).max().unwrap_or(1))
-        .collect();
-    for line in lines {
-        let cells: Vec<String> = line
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{:>width$}", if cell.is_empty() { "-" } else { cell }))
-            .collect();
-        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_keep_their_meaning() {
-        assert_eq!(rounded("0.123456789", 5), "0.12346");
-        assert_eq!(rounded("0.0000123", 5), "1.23e-5");
-        assert_eq!(rounded("0", 5), "0.00000");
-        assert_eq!(rounded("", 5), "");
-        assert_eq!(rounded("NaN", 5), "NaN");
-        assert_eq!(rounded("320", 0), "320");
-    }
 }

@@ -3,6 +3,7 @@
 mod analyze;
 mod choice;
 mod inspect;
+mod sensitivity;
 mod show;
 
 use std::io::Write;
@@ -22,6 +23,7 @@ struct Cli {
 enum Command {
     Analyze(analyze::Analyze),
     Inspect(inspect::Inspect),
+    Sensitivity(sensitivity::Sensitivity),
     Show(show::Show),
 }
 
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Analyze(command) => command.run(),
         Command::Inspect(command) => command.run(),
+        Command::Sensitivity(command) => command.run(),
         Command::Show(command) => command.run(),
     };
     match result {
