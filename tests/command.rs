@@ -133,3 +133,21 @@ fn an_interrupted_analysis_goes_on() {
     assert!(text(&resumed.stdout).contains("for 1 analysis\n"), "{}", text(&resumed.stdout));
     assert_eq!(Table::read(&out, "emergence.csv").column("step"), ["0", "64", "300"]);
 }
+
+#[test]
+fn sensitivity_tables_one_line_for_each_case_and_step() {
+    let files = ["neox-step0.safetensors", "neox-step300.safetensors"].map(data);
+    let shown = neuromfa(&["sensitivity", &files[0], &files[1], "--samples", "2"]);
+    assert_eq!(shown.status.code(), Some(0), "{}", text(&shown.stderr));
+    let lines: Vec<&str> = text(&shown.stdout).lines().collect();
+    // The defaults, two ranges, 32 and whole, two steps, two transfer functions; of 128 neurons
+    // every layer is whole.
+    assert_eq!(lines.len(), 1 + 9, "{lines:#?}");
+    assert!(lines[0].trim_start().starts_with("parameter") && lines[1].contains("defaults"));
+    let json = neuromfa(&["sensitivity", &files[1], "--samples", "2", "--json"]);
+    let cases: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    // The whole network, at alpha0 of analyze --whole.
+    let whole = cases.as_array().unwrap().iter().find(|case| case["value"] == "whole").unwrap();
+    let alpha0 = whole["points"][0]["alpha0"].as_f64().unwrap();
+    assert!((alpha0 - 0.554711).abs() < 1e-6, "{alpha0}");
+}

@@ -19,7 +19,6 @@
 
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
-use rand_distr::{Distribution, Hypergeometric};
 
 /// Walker's alias table: draws an outcome with one random number.
 #[derive(Clone, Debug)]
@@ -178,22 +177,29 @@ fn take_edge(row: &mut [u32], mut edge: u64) {
 
 /// The pool of `edges` weights that are drawn from a larger pool without replacement: of the drawn
 /// part of a permuted matrix. None when the pool holds fewer.
+///
+/// Weights are drawn one by one: a slot with probability K_b/ΣK, accepted with the share of its
+/// weights that are left. Of more than half of the pool, those that stay are drawn.
 pub fn draw_pool(pool: &[u64], edges: u64, rng: &mut impl Rng) -> Option<Vec<u64>> {
-    let mut left: u64 = pool.iter().sum();
-    let mut wanted = edges;
-    if wanted > left {
-        return None;
+    let total: u64 = pool.iter().sum();
+    let stay = total.checked_sub(edges)?;
+    let wanted = edges.min(stay);
+    let mut drawn = vec![0; pool.len()];
+    if wanted > 0 {
+        let shares: Vec<f64> = pool.iter().map(|&count| count as f64).collect();
+        let slots = Alias::new(0, &shares);
+        let mut left = wanted;
+        while left > 0 {
+            let slot = slots.draw(rng) as usize;
+            // Of an empty slot too, which the table may give by its rounding.
+            if pool[slot] > 0 && rng.random_range(0..pool[slot]) >= drawn[slot] {
+                drawn[slot] += 1;
+                left -= 1;
+            }
+        }
     }
-    let mut drawn = Vec::with_capacity(pool.len());
-    for &count in pool {
-        let of_these = match wanted {
-            0 => 0,
-            _ if wanted == left => count,
-            _ => Hypergeometric::new(left, count, wanted).ok()?.sample(rng),
-        };
-        drawn.push(of_these);
-        left -= count;
-        wanted -= of_these;
+    if wanted < edges {
+        drawn.iter_mut().zip(pool).for_each(|(drawn, all)| *drawn = all - *drawn);
     }
     Some(drawn)
 }
@@ -279,13 +285,32 @@ mod tests {
         let mut rng = rng(5);
         assert_eq!(draw_pool(&[3, 0, 4], 7, &mut rng), Some(vec![3, 0, 4]));
         assert_eq!(draw_pool(&[3, 4], 8, &mut rng), None);
-        let n = 40_000;
-        let draws: Vec<f64> =
-            (0..n).map(|_| draw_pool(&[30, 70], 50, &mut rng).unwrap()[0] as f64).collect();
-        let mean = draws.iter().sum::<f64>() / f64::from(n);
-        let variance = draws.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / f64::from(n);
-        let expected = 50.0 * 0.3 * 0.7 * 50.0 / 99.0;
-        assert!((mean - 15.0).abs() < 4.0 * (expected / f64::from(n)).sqrt(), "{mean}");
-        assert!((variance / expected - 1.0).abs() < 0.03, "{variance}, {expected}");
+        // Few and most of a pool; rare slots, and one that holds most.
+        let pool: Vec<u64> = [0, 1, 7, 40, 952].to_vec();
+        for edges in [1, 300, 800, 999] {
+            let n = 20_000;
+            let (mut sums, mut squares) = ([0.0; 5], [0.0; 5]);
+            for _ in 0..n {
+                let drawn = draw_pool(&pool, edges, &mut rng).unwrap();
+                assert_eq!(drawn.iter().sum::<u64>(), edges);
+                for (k, drawn) in drawn.into_iter().enumerate() {
+                    sums[k] += drawn as f64;
+                    squares[k] += (drawn * drawn) as f64;
+                }
+            }
+            // The hypergeometric law: mean m·p, variance m·p·(1 - p)·(N - m)/(N - 1).
+            let share = edges as f64 / 1000.0;
+            for (k, &count) in pool.iter().enumerate() {
+                let (mean, p) = (sums[k] / f64::from(n), count as f64 / 1000.0);
+                let variance = edges as f64 * p * (1.0 - p) * (1000.0 - edges as f64) / 999.0;
+                let error = (variance / f64::from(n)).sqrt();
+                assert!((mean - count as f64 * share).abs() <= 4.5 * error, "{edges}, {k}: {mean}");
+                let measured = squares[k] / f64::from(n) - mean * mean;
+                assert!(
+                    (measured - variance).abs() <= 0.06 * variance + 5.0 * error,
+                    "{edges}, {k}: {measured}"
+                );
+            }
+        }
     }
 }

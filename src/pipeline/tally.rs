@@ -13,6 +13,7 @@ pub(super) struct Tally {
     without_value: u64,
     e: Extremes,
     e_stable: Extremes,
+    e_excess: Option<(Best, Option<f64>)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,6 +43,9 @@ impl Tally {
         }
         self.e.add(step, value("E"));
         self.e_stable.add(step, value("E_stable"));
+        if let Some(excess) = value("E_excess") {
+            self.e_excess = Some((Best { step, value: excess }, value("E_excess_se")));
+        }
     }
 
     pub(super) fn summary(
@@ -61,6 +65,8 @@ impl Tally {
             last_e: self.e.last,
             best_e_stable: self.e_stable.best,
             last_e_stable: self.e_stable.last,
+            last_e_excess: self.e_excess.map(|(last, _)| last),
+            last_e_excess_se: self.e_excess.and_then(|(_, se)| se),
             stop,
             hook_share: cost.hook_share(),
             cost,

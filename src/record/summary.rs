@@ -80,6 +80,12 @@ pub struct Summary {
     pub best_e_stable: Option<Best>,
     /// Last E, stable estimator.
     pub last_e_stable: Option<Best>,
+    /// Last E_excess: what training organised beyond the scale of the weights.
+    #[serde(default)]
+    pub last_e_excess: Option<Best>,
+    /// Its standard error.
+    #[serde(default)]
+    pub last_e_excess_se: Option<f64>,
     /// Why the run was stopped; none when no rule stopped it.
     pub stop: Option<StopRecord>,
     /// What monitoring cost.
@@ -102,6 +108,14 @@ impl fmt::Display for Summary {
         };
         ends(f, "E", self.last_e, self.best_e)?;
         ends(f, "E_stable", self.last_e_stable, self.best_e_stable)?;
+        if let Some(Best { step, value }) = self.last_e_excess {
+            let se = self.last_e_excess_se.map_or(String::new(), |se| format!(" ± {se:.5}"));
+            let told = match self.last_e_excess_se {
+                Some(se) if value <= 2.0 * se => ": scale alone explains E",
+                _ => " beyond the scale of the weights",
+            };
+            writeln!(f, "E_excess {value:.5}{se} at step {step}{told}")?;
+        }
         if let Some(stop) = &self.stop {
             let seen =
                 stop.stopped_step.map_or("at the end".to_owned(), |s| format!("at step {s}"));

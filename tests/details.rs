@@ -1,0 +1,165 @@
+//! What a run leaves besides its rows: parts, distributions, neurons, the rescaled start, and a
+//! stop rule on the excess.
+
+mod loops;
+
+use loops::{Table, set_weights, weights_at};
+use neuromfa::analysis::Controls;
+use neuromfa::record::{NEURONS, START};
+use neuromfa::{Monitor, MonitorBuilder, StopRule};
+use std::path::Path;
+
+/// Analyses steps 0, 10 and 20 of the loop.
+fn run(builder: MonitorBuilder) -> neuromfa::Summary {
+    let weights = weights_at(0);
+    let mut monitor = builder.every(10).threads(1).attach_source(weights.clone()).unwrap();
+    for step in monitor.next_step()..=20 {
+        set_weights(&weights, step);
+        let _ = monitor.step(step, &[("loss", 1.0 / step as f64)]).unwrap();
+    }
+    monitor.finish().unwrap()
+}
+
+#[test]
+fn layers_hold_each_part_and_the_network_as_the_row_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    run(Monitor::builder(dir.path()));
+    let layers = Table::read(dir.path(), "layers.csv");
+    // A chain of two layers: no blocks, one role.
+    let one_step = ["layer.0", "layer.1", "all"];
+    assert_eq!(layers.column("part"), [one_step; 3].concat());
+    assert_eq!(layers.column("scope")[..3], ["layer", "layer", "network"]);
+    let emergence = Table::read(dir.path(), "emergence.csv");
+    for name in ["alpha0", "width", "E", "E_se", "r2", "alpha0_stable", "width_stable", "E_stable"]
+    {
+        let network: Vec<String> = layers.column(name).into_iter().skip(2).step_by(3).collect();
+        assert_eq!(network, emergence.column(name), "{name}");
+    }
+    // 32 and 48 neurons.
+    assert_eq!(layers.column("neurons")[..3], ["32", "48", "80"]);
+    let spectra = Table::read(dir.path(), "spectra.csv");
+    let (q, tau, d) = (spectra.column("q"), spectra.column("tau"), spectra.column("D_q"));
+    let number = |cell: &String| cell.parse::<f64>().unwrap();
+    for k in 0..q.len() {
+        match q[k].as_str() {
+            "1" => assert_eq!(d[k], ""),
+            _ => assert_eq!(number(&d[k]), number(&tau[k]) / (number(&q[k]) - 1.0)),
+        }
+    }
+}
+
+#[test]
+fn distributions_hold_every_neuron_once() {
+    let dir = tempfile::tempdir().unwrap();
+    run(Monitor::builder(dir.path()));
+    let table = Table::read(dir.path(), "distributions.csv");
+    let cells = ["step", "part", "quantity", "neurons"].map(|name| table.column(name));
+    let neurons = |step: &str, part: &str, quantity: &str| {
+        let rows = (0..table.rows.len()).filter(|&k| {
+            (&cells[0][k][..], &cells[1][k][..], &cells[2][k][..]) == (step, part, quantity)
+        });
+        rows.map(|k| cells[3][k].parse::<usize>().unwrap()).sum::<usize>()
+    };
+    for step in ["0", "10", "20"] {
+        for quantity in ["degree", "dimension"] {
+            assert_eq!(neurons(step, "layer.0", quantity), 32);
+            assert_eq!(neurons(step, "layer.1", quantity), 48);
+            assert_eq!(neurons(step, "all", quantity), 80);
+        }
+    }
+}
+
+/// Name and text of each file in neurons/, by name.
+fn neuron_files(run: &Path) -> Vec<(String, String)> {
+    let entries = std::fs::read_dir(run.join(NEURONS)).unwrap().map(|entry| entry.unwrap());
+    let mut files: Vec<_> = entries
+        .map(|e| {
+            let text = std::fs::read_to_string(e.path()).unwrap();
+            (e.file_name().into_string().unwrap(), text)
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn neurons_are_written_on_request_and_cut_back_by_a_resume() {
+    let dir = tempfile::tempdir().unwrap();
+    let builder = || Monitor::builder(dir.path()).neurons(true);
+    run(builder());
+    let files = neuron_files(dir.path());
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["step-0.csv", "step-10.csv", "step-20.csv"]);
+    let lines: Vec<&str> = files[2].1.lines().collect();
+    assert_eq!(lines[0], "layer,neuron,edges,dimension,dimension_r2,degree");
+    assert_eq!(lines.len(), 1 + 80);
+    assert!(lines[1].starts_with("layer.0,0,") && lines[80].starts_with("layer.1,47,"));
+    // The statistics of layers.csv are those of the file.
+    let degree = |line: &&str| line.rsplit(',').next().unwrap().parse::<f64>().unwrap();
+    let mean = lines[1..].iter().map(degree).sum::<f64>() / 80.0;
+    let layers = Table::read(dir.path(), "layers.csv");
+    assert!((layers.number("degree_mean", 8) / mean - 1.0).abs() < 1e-12);
+
+    let mut monitor = builder().resume_at(10).every(10).attach_source(weights_at(9)).unwrap();
+    assert_eq!(neuron_files(dir.path()).len(), 1, "the steps that are run again are gone");
+    monitor.flush().unwrap();
+    drop(monitor);
+    run(builder().resume_at(10));
+    assert_eq!(neuron_files(dir.path()), files);
+}
+
+#[test]
+fn the_rescaled_start_is_growth_alone_also_after_a_resume() {
+    let dir = tempfile::tempdir().unwrap();
+    let controls = Controls { rescaled_start: true, ..Controls::default() };
+    let builder = || Monitor::builder(dir.path()).controls(controls);
+    run(builder());
+    assert!(dir.path().join(START).is_file());
+    let before = Table::read(dir.path(), "emergence.csv");
+    let rescaled = before.column("E_rescaled_start");
+    assert_eq!(rescaled[0], "0");
+    // The loop's weights grow, and differ more and more between neurons: growth is less than all.
+    assert!(before.number("E_rescaled_start", 2) > 0.0);
+    assert_ne!(rescaled[2], before.column("E_stable")[2]);
+    run(builder().resume_at(5));
+    assert_eq!(Table::read(dir.path(), "emergence.csv").column("E_rescaled_start"), rescaled);
+}
+
+#[test]
+fn a_rule_can_watch_the_excess() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = StopRule::on("E_excess").max().stopping_threshold(-1.0);
+    let summary = run(Monitor::builder(dir.path()).stop_when(rule));
+    let reason = summary.stop.unwrap().reason;
+    assert!(reason.starts_with("E_excess"), "{reason}");
+    assert!(summary.last_e_excess.is_some() && summary.last_e_excess_se.is_some());
+}
+
+#[test]
+fn without_the_stable_estimator_there_are_no_controls() {
+    let dir = tempfile::tempdir().unwrap();
+    run(Monitor::builder(dir.path()).stable(false).layers(false));
+    let emergence = Table::read(dir.path(), "emergence.csv");
+    for name in ["E_shuffled", "E_stable_shuffled", "E_excess", "E_norm_matched"] {
+        assert!(emergence.column(name).iter().all(String::is_empty), "{name}");
+    }
+    assert!(!dir.path().join("layers.csv").exists());
+}
+
+#[test]
+fn a_step_is_marked_and_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    run(Monitor::builder(dir.path()));
+    let emergence = Table::read(dir.path(), "emergence.csv");
+    for name in ["r2_min", "kept", "concave", "argmax_stable"] {
+        for row in 0..3 {
+            let mark = emergence.number(name, row);
+            assert!((0.0..=1.0).contains(&mark), "{name}: {mark}");
+        }
+    }
+    assert_eq!(emergence.column("kept")[0], "1");
+    assert_eq!(emergence.column("argmax_stable")[0], "1");
+    let text = neuromfa::report::table(dir.path()).unwrap();
+    let marked = emergence.column("warning").iter().filter(|text| !text.is_empty()).count();
+    assert!(marked > 0 && text.contains(&format!("{marked} of 3 steps have warnings")), "{text}");
+}
