@@ -71,7 +71,16 @@ pub(crate) fn open(
         let given = matches!(settings.nodes, Nodes::File(_)).then_some(&draw);
         let recorded = resume(&settings.folder, &config, given, at, follow.due)?;
         if let Some(recorded) = recorded {
-            let mut plan = plan(settings, &method, &config, &recorded.draw)?;
+            // A drawn neuron that does not fit stands in the run's own file.
+            let in_run = |error| match error {
+                Error::Draw { source, .. } => {
+                    let place = settings.folder.join(NODES).display().to_string();
+                    Error::Draw { place, source }
+                }
+                other => other,
+            };
+            let plan = plan(settings, &method, &config, &recorded.draw);
+            let mut plan = plan.map_err(in_run)?;
             plan.start_from(&recorded.baseline.deviations);
             return go_on(settings, plan, recorded, follow.due, listeners);
         }

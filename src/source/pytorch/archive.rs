@@ -20,6 +20,8 @@ const LOCATOR_64_LENGTH: usize = 20;
 const HEADER: &[u8] = b"PK\x01\x02";
 const LOCAL: &[u8] = b"PK\x03\x04";
 const LOCAL_LENGTH: usize = 30;
+/// Names of entries that are longer are refused, so that a message can hold one.
+const NAME: usize = 1024;
 
 /// The entries of an archive by name.
 pub(super) struct Archive<'a> {
@@ -117,6 +119,9 @@ fn entry<'a>(file: &'a [u8], cursor: &mut Cursor<'a>) -> Result<(&'a str, usize,
     let [name, extra, comment] = lengths.map(usize::from);
     let name = cursor.take(name)?;
     let name = std::str::from_utf8(name).map_err(|_| "the name of an entry is not UTF-8")?;
+    if name.len() > NAME {
+        return Err(format!("the name of an entry is longer than {NAME} bytes"));
+    }
     let extra = cursor.take(extra)?;
     cursor.take(comment)?;
     let beyond = || format!("its entry {name:?} does not lie in the file");

@@ -11,7 +11,7 @@
 //! and a few calls that make them ([`rebuild`]); every other object is a value without content.
 //! Nothing is looked up, imported or executed. Each length, offset and index is checked against the
 //! file before it is used, nesting is bounded, and the values that are made of a pickle take no
-//! more memory than the file is long, and 16 MiB ([`values`]).
+//! more memory than the file is long, and 64 MiB ([`values`]).
 
 mod archive;
 mod cursor;

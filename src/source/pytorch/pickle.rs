@@ -67,43 +67,51 @@ impl<'a> Machine<'a> {
             0x85 => self.tuple_of(1)?,             // TUPLE1
             0x86 => self.tuple_of(2)?,             // TUPLE2
             0x87 => self.tuple_of(3)?,             // TUPLE3
+            // TUPLE
             b't' => {
-                let items = self.pop_to_mark()?; // TUPLE
+                let items = self.pop_to_mark()?;
                 self.heap.tuple(items)?
             }
+            // LIST
             b'l' => {
-                let items = self.pop_to_mark()?; // LIST
+                let items = self.pop_to_mark()?;
                 let list = self.heap.add(Node::List(Items::default()))?;
                 self.heap.append(list, &items)?;
                 list
             }
+            // DICT
             b'd' => {
-                let pairs = self.pop_to_mark()?; // DICT
+                let pairs = self.pop_to_mark()?;
                 let dict = self.heap.add(Node::Dict(Vec::new()))?;
                 self.heap.set(dict, &pairs)?;
                 dict
             }
             0x91 => self.pop_to_mark().map(|_| Value::Opaque)?, // FROZENSET
+            // GLOBAL
             b'c' => {
-                let (module, name) = (self.input.line()?, self.input.line()?); // GLOBAL
+                let (module, name) = (self.input.line()?, self.input.line()?);
                 self.global(text(module), text(name))?
             }
+            // STACK_GLOBAL
             0x93 => {
-                let (name, module) = (self.pop()?, self.pop()?); // STACK_GLOBAL
+                let (name, module) = (self.pop()?, self.pop()?);
                 self.global(module, name)?
             }
+            // INST
             b'i' => {
-                let (module, name) = (self.input.line()?, self.input.line()?); // INST
+                let (module, name) = (self.input.line()?, self.input.line()?);
                 self.pop_to_mark()?;
                 let class = self.global(text(module), text(name))?;
                 instance(&mut self.heap, class)?
             }
+            // OBJ
             b'o' => {
-                let class = self.pop_to_mark()?.first().copied(); // OBJ
+                let class = self.pop_to_mark()?.first().copied();
                 instance(&mut self.heap, class.ok_or("an object has no class")?)?
             }
+            // REDUCE
             b'R' => {
-                let (arguments, function) = (self.pop()?, self.pop()?); // REDUCE
+                let (arguments, function) = (self.pop()?, self.pop()?);
                 call(&mut self.heap, function, arguments)?
             }
             0x81 | 0x92 => {
@@ -114,8 +122,9 @@ impl<'a> Machine<'a> {
                 let class = self.pop()?;
                 instance(&mut self.heap, class)?
             }
+            // BINPERSID
             b'Q' => {
-                let id = self.pop()?; // BINPERSID
+                let id = self.pop()?;
                 match storage(&self.heap, id) {
                     Some(storage) => self.heap.add(Node::Storage(storage))?,
                     None => Value::Opaque,
@@ -123,16 +132,19 @@ impl<'a> Machine<'a> {
             }
             b'P' => self.input.line().map(|_| Value::Opaque)?, // PERSID
             b'2' => self.top()?,                               // DUP
+            // BINGET
             b'h' => {
-                let index = self.input.u8()?; // BINGET
+                let index = self.input.u8()?;
                 self.get(u32::from(index))?
             }
+            // LONG_BINGET
             b'j' => {
-                let index = self.input.u32()?; // LONG_BINGET
+                let index = self.input.u32()?;
                 self.get(index)?
             }
+            // GET
             b'g' => {
-                let index = index(self.input.line()?)?; // GET
+                let index = index(self.input.line()?)?;
                 self.get(index)?
             }
             _ => return self.change(opcode),
@@ -145,8 +157,9 @@ impl<'a> Machine<'a> {
         match opcode {
             0x80 => self.input.u8().map(|_| ())?,    // PROTO
             0x95 => self.input.take(8).map(|_| ())?, // FRAME
+            // MARK
             b'(' => {
-                self.heap.charge::<usize>(1)?; // MARK
+                self.heap.charge::<usize>(1)?;
                 self.marks.push(self.stack.len());
             }
             // POP, which takes a mark where one is on top
@@ -155,46 +168,55 @@ impl<'a> Machine<'a> {
             }
             b'0' => self.pop().map(|_| ())?,
             b'1' => self.pop_to_mark().map(|_| ())?, // POP_MARK
+            // APPEND
             b'a' => {
-                let item = self.pop()?; // APPEND
+                let item = self.pop()?;
                 let list = self.top()?;
                 self.heap.append(list, &[item])?;
             }
+            // APPENDS
             b'e' => {
-                let items = self.pop_to_mark()?; // APPENDS
+                let items = self.pop_to_mark()?;
                 let list = self.top()?;
                 self.heap.append(list, &items)?;
             }
+            // SETITEM
             b's' => {
-                let (value, key) = (self.pop()?, self.pop()?); // SETITEM
+                let (value, key) = (self.pop()?, self.pop()?);
                 let dict = self.top()?;
                 self.heap.set(dict, &[key, value])?;
             }
+            // SETITEMS
             b'u' => {
-                let pairs = self.pop_to_mark()?; // SETITEMS
+                let pairs = self.pop_to_mark()?;
                 let dict = self.top()?;
                 self.heap.set(dict, &pairs)?;
             }
             0x90 => self.pop_to_mark().map(|_| ())?, // ADDITEMS
+            // BUILD
             b'b' => {
-                let state = self.pop()?; // BUILD
+                let state = self.pop()?;
                 let object = self.top()?;
                 self.heap.build(object, state);
             }
+            // BINPUT
             b'q' => {
-                let index = self.input.u8()?; // BINPUT
+                let index = self.input.u8()?;
                 self.put(u32::from(index))?;
             }
+            // LONG_BINPUT
             b'r' => {
-                let index = self.input.u32()?; // LONG_BINPUT
+                let index = self.input.u32()?;
                 self.put(index)?;
             }
+            // PUT
             b'p' => {
-                let index = index(self.input.line()?)?; // PUT
+                let index = index(self.input.line()?)?;
                 self.put(index)?;
             }
+            // MEMOIZE
             0x94 => {
-                let index = self.memo.len(); // MEMOIZE
+                let index = self.memo.len();
                 self.put(u32::try_from(index).map_err(|_| "its memo is too large")?)?;
             }
             _ => return Err(format!("it has the opcode 0x{opcode:02x}, which is not read")),

@@ -48,7 +48,8 @@ pub(super) fn call<'a>(
                 let dtype = if name.ends_with("v3") { given.get(6) } else { None };
                 let view = view(heap, given, dtype.copied())?;
                 heap.charge::<usize>(view.shape.len() + view.strides.len())?;
-                return heap.add(Node::Tensor(view));
+                heap.charge::<View<'_>>(1)?;
+                return heap.add(Node::Tensor(Box::new(view)));
             }
             (
                 "torch._utils",
@@ -148,9 +149,9 @@ fn dimensions<'a>(heap: &Heap<'a>, value: Value<'a>) -> Result<Vec<usize>, Strin
     }
     let dimension = |value: &Value<'_>| match value {
         Value::Int(n) => {
-            usize::try_from(*n).map_err(|_| format!("a tensor has a dimension of {n}"))
+            usize::try_from(*n).map_err(|_| format!("a tensor has a dimension or stride of {n}"))
         }
-        _ => Err("a tensor has a dimension that is no whole number".to_owned()),
+        _ => Err("a tensor has a dimension or stride that is no whole number".to_owned()),
     };
     items.iter().map(dimension).collect()
 }
@@ -172,8 +173,8 @@ impl View<'_> {
         self.elements.is_some()
     }
 
-    /// Where the tensor lies in a file of this length, given the bytes of its storage. `None` when it
-    /// holds no weights.
+    /// Where the tensor lies in a file of this length, given the bytes of its storage. `None` when
+    /// it holds no weights.
     pub(super) fn stored(
         &self,
         storage: Option<Range<usize>>,

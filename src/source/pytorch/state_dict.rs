@@ -13,7 +13,7 @@ const STATE_OF_TRAINING: [&str; 5] = ["optim", "scheduler", "lr_scheduler", "sca
 const CONTENTS: [&str; 3] = ["_parameters", "_buffers", "_modules"];
 /// Containers nested more deeply are refused, and so are names longer than this.
 const DEPTH: usize = 64;
-const NAME: usize = 4096;
+const NAME: usize = 1024;
 
 /// The tensors that hold weights, by name.
 pub(super) struct Found<'p, 'a> {

@@ -5,8 +5,8 @@
 
 use super::rebuild::{Storage, View};
 
-/// Beside the length of the file, for pickles of tiny models and many objects.
-const ALLOWANCE: usize = 16 << 20;
+/// Bytes beside the length of the file, for pickles of many small tensors and objects.
+const ALLOWANCE: usize = 64 << 20;
 
 /// A small value, or the place of a larger one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,7 +35,7 @@ pub(super) enum Node<'a> {
         state: Option<usize>,
     },
     Storage(Storage<'a>),
-    Tensor(View<'a>),
+    Tensor(Box<View<'a>>),
 }
 
 /// The nodes among the items of a list, with their places in the list.
@@ -71,9 +71,10 @@ impl<'a> Heap<'a> {
         self.nodes
     }
 
-    /// Counts memory for so many values, twice: a vector may hold room for as many again.
+    /// Counts memory for so many values, three times: a vector that grows has for a moment its old
+    /// room and twice as much.
     pub(super) fn charge<T>(&mut self, values: usize) -> Result<(), String> {
-        let bytes = values.saturating_mul(2 * size_of::<T>());
+        let bytes = values.saturating_mul(3 * size_of::<T>());
         self.left = self.left.checked_sub(bytes).ok_or_else(|| {
             "it describes more objects than a file of this length holds tensors for".to_owned()
         })?;
