@@ -15,7 +15,7 @@ use crate::pipeline::{
     Follow, Listener, Opened, Pipeline, Settings, Start, Step, open, run_settings,
 };
 use crate::record::{Cost, RecordError, Summary, check_name};
-use crate::source::{Checkpoint, Safetensors};
+use crate::source::{Checkpoint, CheckpointFile};
 
 /// Analyses checkpoints into a run directory. The first one, by step, is the baseline.
 ///
@@ -71,7 +71,7 @@ impl Replay {
         }
         let due = |step| steps.contains(&step);
         let follow = Follow { schedule: "checkpoints".into(), due: &due, log_first: true };
-        let source = Safetensors::open(&first.path)?;
+        let source = CheckpointFile::open(&first.path)?;
         let opened = open(&self.settings, follow, &source, &pool, step(first), self.listeners)?;
         let Opened { mut pipeline, resumed_at, .. } = opened;
         if resumed_at.is_none() && first.step > 0 && self.settings.baseline.is_none() {
@@ -125,7 +125,7 @@ impl Work {
         pool: &ThreadPool,
     ) -> Result<(), Error> {
         let start = Instant::now();
-        let source = Safetensors::open(&checkpoint.path)?;
+        let source = CheckpointFile::open(&checkpoint.path)?;
         let read = pipeline.plan().snapshot(&source, pool, &mut self.snapshot);
         read.map_err(|error| Error::Checkpoints {
             path: checkpoint.path.clone(),

@@ -87,9 +87,11 @@ fn one_clear_line_and_status_2() {
     let nodes = dir.path().join("nodes.json");
     std::fs::write(&nodes, r#"{"samples": [{"block.0.residual": [64]}]}"#).unwrap();
     let checkpoints = data("");
+    let legacy = data("mlp-legacy.pth");
     let cases: &[(&[&str], &str)] = &[
         (&["analyze", "/nowhere", "--out", run], "cannot read /nowhere: No such file"),
         (&["analyze", cut.to_str().unwrap(), "--out", run], "not a whole safetensors file"),
+        (&["analyze", &legacy, "--out", run], "mlp-legacy.pth: the format of torch before"),
         (
             &["analyze", &checkpoints, "--out", run, "--nodes", nodes.to_str().unwrap()],
             "nodes.json: sample 0 names neuron 64 of layer `block.0.residual`",

@@ -9,7 +9,7 @@ use golden::{
 use neuromfa::analysis::{Baseline, Emergence, Estimators, Measurement, Plan, Snapshot};
 use neuromfa::mfa::{Fractal, Method};
 use neuromfa::network::{Draw, Network, Selection};
-use neuromfa::source::{Safetensors, Source};
+use neuromfa::source::{CheckpointFile, Source};
 use serde_json::Value;
 
 fn pool(threads: usize) -> rayon::ThreadPool {
@@ -30,7 +30,7 @@ fn measure(plan: &Plan, source: &dyn Source, threads: usize) -> Measurement {
 
 #[test]
 fn mlp_over_all_layers() {
-    let source = Safetensors::open(path("mlp.safetensors")).unwrap();
+    let source = CheckpointFile::open(path("mlp.safetensors")).unwrap();
     let measured = measure(&plan(&source, &Draw::whole()), &source, 2);
     let expected = Expected::read(&read("mlp.json")["one_hop"]);
     expected.assert_published(&measured.published.unwrap()[0]);
@@ -39,7 +39,7 @@ fn mlp_over_all_layers() {
 
 #[test]
 fn mlp_layer_by_layer() {
-    let source = Safetensors::open(path("mlp.safetensors")).unwrap();
+    let source = CheckpointFile::open(path("mlp.safetensors")).unwrap();
     let parameters = source.parameters();
     for (k, expected) in read("mlp.json")["per_layer"].as_array().unwrap().iter().enumerate() {
         let only: Vec<_> =
@@ -96,7 +96,7 @@ fn neox_samples_means_and_emergence() {
     let golden = read("neox.json");
     let (mut start, mut start_whole, mut expected_start) = (None, None, None);
     for step in [0u64, 64, 300] {
-        let source = Safetensors::open(path(&format!("neox-step{step}.safetensors"))).unwrap();
+        let source = CheckpointFile::open(path(&format!("neox-step{step}.safetensors"))).unwrap();
         let expected = &golden["expected"][step.to_string()];
 
         let sampled = measure(&plan(&source, &draw), &source, 2);
@@ -134,7 +134,7 @@ fn neox_samples_means_and_emergence() {
 
 #[test]
 fn the_same_bits_on_any_number_of_threads() {
-    let source = Safetensors::open(path("neox-step300.safetensors")).unwrap();
+    let source = CheckpointFile::open(path("neox-step300.safetensors")).unwrap();
     let draw: Draw = value(&read("neox-nodes.json"));
     for draw in [draw, Draw::whole()] {
         let plan = plan(&source, &draw);

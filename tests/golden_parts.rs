@@ -8,7 +8,7 @@ use neuromfa::analysis::{
 };
 use neuromfa::mfa::Method;
 use neuromfa::network::{Draw, Network, Selection};
-use neuromfa::source::{Safetensors, Source};
+use neuromfa::source::{CheckpointFile, Source};
 use serde_json::Value;
 
 fn plan(source: &dyn Source) -> Plan {
@@ -42,7 +42,7 @@ fn assert_neurons(neurons: &[Neuron], expected: &Value) {
 
 #[test]
 fn mlp_neurons_and_layers() {
-    let source = Safetensors::open(path("mlp.safetensors")).unwrap();
+    let source = CheckpointFile::open(path("mlp.safetensors")).unwrap();
     let plan = plan(&source);
     let measured = measure(&plan, &source);
     let data = read("mlp.json");
@@ -70,7 +70,7 @@ fn neox_neurons_and_norm_matched() {
     let golden = read("neox.json");
     let mut start: Option<Baseline> = None;
     for step in [0u64, 64, 300] {
-        let source = Safetensors::open(path(&format!("neox-step{step}.safetensors"))).unwrap();
+        let source = CheckpointFile::open(path(&format!("neox-step{step}.safetensors"))).unwrap();
         let mut plan = plan(&source);
         if let Some(baseline) = &start {
             plan.start_from(&baseline.deviations);

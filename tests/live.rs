@@ -8,8 +8,9 @@ use std::path::Path;
 
 use golden::{assert_near, path, published_fractal, read, value};
 use loops::Table;
-use neuromfa::mfa::Fractal;
-use neuromfa::source::Checkpoint;
+use neuromfa::mfa::{Fractal, Values};
+use neuromfa::network::Parameter;
+use neuromfa::source::{Checkpoint, CheckpointFile, Source};
 use neuromfa::{Monitor, Replay};
 use tch::nn::{self, OptimizerConfig, VarStore};
 use tch::{Device, Kind, Tensor};
@@ -177,4 +178,27 @@ fn training_is_the_same_with_and_without_the_monitor() {
         losses
     };
     assert_eq!(train(true), train(false));
+}
+
+#[test]
+fn a_var_store_saved_by_tch_is_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_of("mlp.safetensors");
+    let expected = CheckpointFile::open(path("mlp.safetensors")).unwrap();
+    for name in ["mlp.ot", "mlp.safetensors"] {
+        let file = dir.path().join(name);
+        store.save(&file).unwrap();
+        let saved = CheckpointFile::open(&file).unwrap();
+        assert_eq!(saved.parameters(), expected.parameters(), "{name}");
+        for Parameter { name, .. } in expected.parameters() {
+            let [a, b] = [&saved, &expected].map(|source| source.tensor(&name).unwrap());
+            let (Values::F32(a), Values::F32(b)) = (a.values(), b.values()) else {
+                panic!("{name} is f32")
+            };
+            assert_eq!(a, b, "{name}");
+        }
+        if let Ok(kept) = std::env::var("KEEP_CHECKPOINTS") {
+            std::fs::copy(&file, Path::new(&kept).join(name)).unwrap();
+        }
+    }
 }

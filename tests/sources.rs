@@ -7,7 +7,7 @@ use std::path::Path;
 use neuromfa::analysis::{Plan, Snapshot};
 use neuromfa::mfa::{Method, Values};
 use neuromfa::network::{Draw, Network, Parameter, Selection};
-use neuromfa::source::{Block, Memory, Safetensors, Source, SourceError, Tensor};
+use neuromfa::source::{Block, CheckpointFile, Memory, Source, SourceError, Tensor};
 
 use golden::{path, read, value};
 
@@ -21,7 +21,7 @@ fn f32s(source: &dyn Source, name: &str) -> Vec<f32> {
 
 /// All tensors of the golden checkpoint, with names and shapes.
 fn tensors() -> Vec<(Parameter, Vec<f32>)> {
-    let source = Safetensors::open(path(STEP)).unwrap();
+    let source = CheckpointFile::open(path(STEP)).unwrap();
     let parameters = source.parameters().into_iter();
     parameters.map(|p| (p.clone(), f32s(&source, &p.name))).collect()
 }
@@ -62,7 +62,7 @@ fn shards_and_unaligned_files_hold_the_same_values() {
         let single = dir.path().join(format!("single-{padding}.safetensors"));
         write(&single, &all, padding);
         for opened in [&single, &index, &dir.path().to_owned()] {
-            let source = Safetensors::open(opened).unwrap();
+            let source = CheckpointFile::open(opened).unwrap();
             assert_eq!(source.parameters().len(), all.len());
             for (parameter, values) in &all {
                 assert_eq!(&f32s(&source, &parameter.name), values);
@@ -70,7 +70,7 @@ fn shards_and_unaligned_files_hold_the_same_values() {
         }
     }
     std::fs::remove_file(dir.path().join(names[1])).unwrap();
-    let error = Safetensors::open(&index).unwrap_err().to_string();
+    let error = CheckpointFile::open(&index).unwrap_err().to_string();
     assert!(error.contains(names[1]), "{error}");
 }
 
@@ -81,7 +81,7 @@ fn an_index_names_no_file_elsewhere() {
     for shard in ["../other.safetensors", "/etc/passwd", ".."] {
         let text = serde_json::json!({"weight_map": {"a": shard}}).to_string();
         std::fs::write(&index, text).unwrap();
-        let error = Safetensors::open(&index).unwrap_err().to_string();
+        let error = CheckpointFile::open(&index).unwrap_err().to_string();
         assert!(error.contains("not a file beside it"), "{error}");
     }
 }
@@ -93,24 +93,21 @@ fn a_file_cut_anywhere_is_refused_with_its_name() {
     let file = dir.path().join("cut.safetensors");
     for length in [0, 1, 7, 8, 9, 100, 4000, whole.len() / 2, whole.len() - 1] {
         std::fs::write(&file, &whole[..length]).unwrap();
-        let error = Safetensors::open(&file).unwrap_err().to_string();
+        let error = CheckpointFile::open(&file).unwrap_err().to_string();
         assert!(error.contains("cut.safetensors"), "{length}: {error}");
     }
     let mut huge = whole.clone();
     huge[..8].copy_from_slice(&u64::MAX.to_le_bytes());
     std::fs::write(&file, &huge).unwrap();
-    assert!(Safetensors::open(&file).unwrap_err().to_string().contains("whole safetensors"));
+    assert!(CheckpointFile::open(&file).unwrap_err().to_string().contains("whole safetensors"));
 }
 
 #[test]
 fn an_empty_folder_says_what_is_looked_for() {
     let dir = tempfile::tempdir().unwrap();
-    let error = Safetensors::open(dir.path()).unwrap_err().to_string();
-    assert!(
-        error.contains("neither model.safetensors nor model.safetensors.index.json"),
-        "{error}"
-    );
-    let source = Safetensors::open(path(STEP)).unwrap();
+    let error = CheckpointFile::open(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("none of model.safetensors, model.safetensors.index.json"), "{error}");
+    let source = CheckpointFile::open(path(STEP)).unwrap();
     let error = source.tensor("nowhere").unwrap_err();
     assert!(matches!(error, SourceError::Missing { .. }), "{error}");
 }

@@ -18,7 +18,7 @@ use crate::network::Draw;
 use crate::record::{
     BASELINE, NODES, RUN, RecordError, Recorded, Recorder, RunConfig, START, holds_run, resume,
 };
-use crate::source::{Safetensors, Source, SourceError, save};
+use crate::source::{CheckpointFile, Source, SourceError, save};
 use crate::stop::RuleState;
 
 /// Which steps the run analyses.
@@ -71,7 +71,16 @@ pub(crate) fn open(
         let given = matches!(settings.nodes, Nodes::File(_)).then_some(&draw);
         let recorded = resume(&settings.folder, &config, given, at, follow.due)?;
         if let Some(recorded) = recorded {
-            let mut plan = plan(settings, &method, &config, &recorded.draw)?;
+            // A drawn neuron that does not fit stands in the run's own file.
+            let in_run = |error| match error {
+                Error::Draw { source, .. } => {
+                    let place = settings.folder.join(NODES).display().to_string();
+                    Error::Draw { place, source }
+                }
+                other => other,
+            };
+            let plan = plan(settings, &method, &config, &recorded.draw);
+            let mut plan = plan.map_err(in_run)?;
             plan.start_from(&recorded.baseline.deviations);
             return go_on(settings, plan, recorded, follow.due, listeners);
         }
@@ -101,7 +110,7 @@ pub(crate) fn open(
     plan.start_from(&baseline.deviations);
     if config.controls.rescaled_start {
         keep_start(settings, &plan, source)?;
-        estimators.start_from(Arc::new(Safetensors::open(settings.folder.join(START))?));
+        estimators.start_from(Arc::new(CheckpointFile::open(settings.folder.join(START))?));
     }
     let mut pipeline = Pipeline {
         plan: Arc::new(plan),
@@ -138,7 +147,7 @@ fn keep_start(settings: &Settings, plan: &Plan, source: &dyn Source) -> Result<(
                 path: path.clone(),
                 why: format!("the rescaled start needs the weights of step 0: {why}"),
             };
-            save(&kept, &Safetensors::open(found).map_err(fail)?, &names).map_err(fail)?;
+            save(&kept, &CheckpointFile::open(found).map_err(fail)?, &names).map_err(fail)?;
         }
     }
     Ok(())
@@ -184,7 +193,7 @@ fn go_on(
     }
     let mut estimators = Estimators::new(&plan);
     if plan.controls().rescaled_start {
-        estimators.start_from(Arc::new(Safetensors::open(settings.folder.join(START))?));
+        estimators.start_from(Arc::new(CheckpointFile::open(settings.folder.join(START))?));
     }
     let mut pipeline = Pipeline {
         estimators,
@@ -248,7 +257,7 @@ fn baseline_from(
         }
         return with_values(read(&folder.join(BASELINE)).map_err(&fail)?, plan).map_err(fail);
     }
-    let source = Safetensors::open(path).map_err(|e| fail(e.to_string()))?;
+    let source = CheckpointFile::open(path).map_err(|e| fail(e.to_string()))?;
     plan.snapshot(&source, pool, snapshot).map_err(|e| fail(e.to_string()))?;
     let measurement = pool.install(|| estimators.measure(plan, snapshot, 0));
     with_values(Baseline::new(0, plan, &measurement), plan).map_err(fail)

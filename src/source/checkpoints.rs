@@ -5,26 +5,44 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::SourceError;
-use super::safetensors::{NAMES, SINGLE};
+use super::checkpoint_file::model_in;
+use super::trainer_log::logged_at;
 
 /// A checkpoint and the step that its name says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The step.
     pub step: u64,
-    /// A safetensors file, or a folder that holds one.
+    /// A file of weights, or a folder that holds one, as [`super::CheckpointFile::open`] takes it.
     pub path: PathBuf,
 }
 
-/// Words that a step number may follow in a name.
-const WORDS: [&str; 4] = ["step", "checkpoint", "ckpt", "iter"];
+/// Words that a step number may follow at the end of a name.
+const WORDS: [&str; 6] = ["step", "checkpoint", "ckpt", "iter", "model", "epoch"];
+/// Ends of the names of files that may hold weights.
+const WEIGHTS: [&str; 6] = ["safetensors", "pt", "pth", "bin", "ckpt", "ot"];
+/// What a trainer saves beside the weights, by the beginnings of the names.
+const STATE_OF_TRAINING: [&str; 8] = [
+    "optim",
+    "scheduler",
+    "lr_scheduler",
+    "rng_state",
+    "random_states",
+    "scaler",
+    "training_args",
+    "trainer_state",
+];
 
 impl Checkpoint {
     /// The checkpoints among files and folders, ordered by step.
     ///
-    /// A folder is a checkpoint if it holds `model.safetensors` (or its index); else the
-    /// checkpoints are taken that it holds: folders `checkpoint-N`, `stepN`, and files
-    /// `*-stepN.safetensors`. A single file without a number in its name is step 0.
+    /// A file is a checkpoint, whatever its name; so is a folder that holds a model under one of the
+    /// names of [`super::CheckpointFile::open`]. Of any other folder, and of one without a step in
+    /// its name that holds several, the checkpoints are taken that lie in it and whose names say a
+    /// step: folders `checkpoint-N` or `stepN` and files such as `model-stepN.safetensors`,
+    /// `ckpt_N.pt`, `iter_N.pth`, `model_N.bin`, `epoch=3-step=N.ckpt`, `stepN.ot`. Optimizers,
+    /// schedulers, generators' states and arguments that lie there too are passed over. A single
+    /// file without a step in its name is step 0.
     ///
     /// # Errors
     /// [`SourceError::File`] with the path: absent, no checkpoint in it, no step in its name, or
@@ -32,52 +50,62 @@ impl Checkpoint {
     pub fn find<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Self>, SourceError> {
         let mut found = Vec::new();
         for path in paths.iter().map(AsRef::as_ref) {
-            if path.is_file() || holds_model(path) {
-                let step = match step_of(path) {
-                    Some(step) => step,
-                    None if paths.len() == 1 => 0,
-                    None => {
-                        return Err(refuse(
-                            path,
-                            "its name says no step; among several checkpoints each name ends in \
-                             one, as in model-step1000.safetensors or checkpoint-1000/",
-                        ));
+            let (model, step) = (path.is_file() || holds_model(path), step_of(path));
+            let mut within = Vec::new();
+            if !model || (step.is_none() && path.is_dir()) {
+                within = Self::within(path)?;
+            }
+            match step {
+                _ if !within.is_empty() => {
+                    if model {
+                        let path = path.display();
+                        tracing::warn!("the model in {path} itself has no step: passed over");
                     }
-                };
-                found.push(Self { step, path: path.to_owned() });
-            } else {
-                found.extend(Self::within(path)?);
+                    found.append(&mut within);
+                }
+                _ if !model => {
+                    let why = "no checkpoints in it: folders checkpoint-N or stepN that hold \
+                               model.safetensors or pytorch_model.bin, or files such as \
+                               model-stepN.safetensors, ckpt_N.pt, epoch=0-step=N.ckpt";
+                    return Err(SourceError::file(path, why));
+                }
+                Some(step) => found.push(Self { step, path: path.to_owned() }),
+                None if paths.len() == 1 => found.push(Self { step: 0, path: path.to_owned() }),
+                None => {
+                    let why = "its name says no step; among several checkpoints each name ends in \
+                               one, as in model-step1000.safetensors or checkpoint-1000/";
+                    return Err(SourceError::file(path, why));
+                }
             }
         }
         found.sort_by(|a, b| (a.step, &a.path).cmp(&(b.step, &b.path)));
         match found.windows(2).find(|pair| pair[0].step == pair[1].step) {
             Some(pair) => {
                 let (step, other) = (pair[0].step, pair[0].path.display());
-                Err(refuse(&pair[1].path, &format!("it is step {step}, and so is {other}")))
+                let why = format!("it is step {step}, and so is {other}");
+                Err(SourceError::file(&pair[1].path, why))
             }
             None => Ok(found),
         }
     }
 
+    /// The checkpoints that lie in a folder and whose names say a step.
     fn within(folder: &Path) -> Result<Vec<Self>, SourceError> {
-        let entries = std::fs::read_dir(folder).map_err(|e| refuse(folder, &e.to_string()))?;
+        let unreadable = |e: std::io::Error| SourceError::file(folder, e);
         let mut found = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(|e| refuse(folder, &e.to_string()))?.path();
+        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
             let Some(step) = step_of(&path) else { continue };
-            let file = path.extension().is_some_and(|e| e == "safetensors") && path.is_file();
-            if file || holds_model(&path) {
+            if is_state_of_training(&path) {
+                tracing::debug!("{} holds no weights: passed over", path.display());
+            } else if has_end_of_weights(&path) && path.is_file() || holds_model(&path) {
                 found.push(Self { step, path });
             } else if path.is_dir() {
-                tracing::warn!("{} holds no {SINGLE}: passed over", path.display());
+                tracing::warn!(
+                    "{} holds no model.safetensors, pytorch_model.bin or the like: passed over",
+                    path.display()
+                );
             }
-        }
-        if found.is_empty() {
-            return Err(refuse(
-                folder,
-                "no checkpoints in it: folders checkpoint-N or stepN that hold model.safetensors, \
-                 or files *-stepN.safetensors",
-            ));
         }
         Ok(found)
     }
@@ -100,50 +128,39 @@ impl Checkpoint {
     /// What the trainer logged at this step: the numbers of `trainer_state.json`'s `log_history`,
     /// in its order. Nothing where there is no such file beside the weights.
     pub fn logged(&self) -> Vec<(String, f64)> {
-        let Some(path) =
-            self.folder().map(|f| f.join("trainer_state.json")).filter(|p| p.is_file())
-        else {
-            return Vec::new();
-        };
-        let state: Value = match std::fs::read(&path)
-            .map_err(|e| e.to_string())
-            .and_then(|text| serde_json::from_slice(&text).map_err(|e| e.to_string()))
-        {
-            Ok(state) => state,
-            Err(why) => {
-                tracing::warn!("{}: {why}: passed over", path.display());
-                return Vec::new();
-            }
-        };
-        let mut logged: Vec<(String, f64)> = Vec::new();
-        for entry in state["log_history"].as_array().into_iter().flatten() {
-            if entry["step"].as_u64() != Some(self.step) {
-                continue;
-            }
-            let numbers = entry.as_object().into_iter().flatten();
-            for (name, value) in numbers.filter_map(|(n, v)| Some((n, v.as_f64()?))) {
-                if name != "step" && !logged.iter().any(|(earlier, _)| earlier == name) {
-                    logged.push((name.clone(), value));
-                }
-            }
-        }
-        logged
+        let path = self.folder().map(|f| f.join("trainer_state.json")).filter(|p| p.is_file());
+        path.map(|path| logged_at(self.step, &path)).unwrap_or_default()
     }
 }
 
-fn refuse(path: &Path, why: &str) -> SourceError {
-    SourceError::File { path: path.display().to_string(), why: why.to_owned() }
-}
-
 fn holds_model(folder: &Path) -> bool {
-    folder.is_dir() && NAMES.iter().any(|name| folder.join(name).is_file())
+    folder.is_dir() && model_in(folder).is_some()
 }
 
-/// The number at the end of a name, if one of [`WORDS`] stands before it.
+fn has_end_of_weights(path: &Path) -> bool {
+    path.extension().is_some_and(|end| WEIGHTS.iter().any(|known| end == *known))
+}
+
+fn is_state_of_training(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    STATE_OF_TRAINING.iter().any(|start| name.starts_with(start))
+}
+
+/// The step that a name says: Lightning's `step=N` anywhere in it, else the number at its end, if
+/// one of [`WORDS`] stands before it.
 fn step_of(path: &Path) -> Option<u64> {
-    let name = if path.is_dir() { path.file_name() } else { path.file_stem() }?.to_str()?;
+    let whole = if path.is_dir() || !has_end_of_weights(path) {
+        path.file_name()
+    } else {
+        path.file_stem()
+    };
+    let name = whole?.to_str()?;
+    if let Some((_, after)) = name.rsplit_once("step=") {
+        let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+        return after[..end].parse().ok();
+    }
     let before = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    let word = before.trim_end_matches(['-', '_', '.']).to_ascii_lowercase();
+    let word = before.trim_end_matches(['-', '_', '.', '=']).to_ascii_lowercase();
     let number = WORDS.iter().any(|w| word.ends_with(w)).then_some(&name[before.len()..])?;
     number.parse().ok()
 }
@@ -152,15 +169,46 @@ fn step_of(path: &Path) -> Option<u64> {
 mod tests {
     use super::*;
 
+    const SINGLE: &str = "model.safetensors";
+
     #[test]
     fn steps_in_names() {
         let step = |name: &str| step_of(Path::new(name));
-        assert_eq!(step("neox-step300.safetensors"), Some(300));
-        assert_eq!(step("checkpoint-0.safetensors"), Some(0));
-        assert_eq!(step("global_step_12.safetensors"), Some(12));
-        assert_eq!(step("model-00001-of-00002.safetensors"), None);
-        assert_eq!(step("model.safetensors"), None);
-        assert_eq!(step("gpt2.safetensors"), None);
+        for (name, expected) in [
+            ("neox-step300.safetensors", 300),
+            ("checkpoint-0.safetensors", 0),
+            ("global_step_12.safetensors", 12),
+            ("step=1000.ckpt", 1000),
+            ("epoch=3-step=1000.ckpt", 1000),
+            ("epoch=3-step=1000-val_loss=0.25.ckpt", 1000),
+            ("epoch=7.ckpt", 7),
+            ("ckpt_1000.pt", 1000),
+            ("iter_0001000.pt", 1000),
+            ("model_1000.pt", 1000),
+            ("pytorch_model_20.bin", 20),
+            ("step143000", 143_000),
+            ("model-step8.ot", 8),
+            ("Checkpoint_5.pth", 5),
+        ] {
+            assert_eq!(step(name), Some(expected), "{name}");
+        }
+        for name in [
+            "model-00001-of-00002.safetensors",
+            "pytorch_model-00001-of-00002.bin",
+            "model.safetensors",
+            "gpt2.safetensors",
+            "step=.ckpt",
+            "step=99999999999999999999.ckpt",
+            "rng_state_0.pth",
+            "last.ckpt",
+        ] {
+            assert_eq!(step(name), None, "{name}");
+        }
+    }
+
+    fn steps(paths: &[PathBuf]) -> Result<Vec<u64>, String> {
+        let found = Checkpoint::find(paths).map_err(|e| e.to_string())?;
+        Ok(found.iter().map(|c| c.step).collect())
     }
 
     #[test]
@@ -174,15 +222,12 @@ mod tests {
         }
         std::fs::write(dir.path().join("m-step7.safetensors"), []).unwrap();
         std::fs::write(dir.path().join("optimizer.safetensors"), []).unwrap();
-        let steps = |paths: &[PathBuf]| {
-            Checkpoint::find(paths).map(|found| found.iter().map(|c| c.step).collect::<Vec<_>>())
-        };
         let path = |name: &str| dir.path().join(name);
         assert_eq!(steps(&[dir.path().to_owned()]).unwrap(), [3, 7, 20]);
         assert_eq!(steps(&[path("checkpoint-20")]).unwrap(), [20]);
         assert_eq!(steps(&[path("checkpoint-20"), path("m-step7.safetensors")]).unwrap(), [7, 20]);
         assert_eq!(steps(&[path("optimizer.safetensors")]).unwrap(), [0]);
-        let message = |paths: &[PathBuf]| steps(paths).unwrap_err().to_string();
+        let message = |paths: &[PathBuf]| steps(paths).unwrap_err();
         assert!(
             message(&[path("optimizer.safetensors"), path("checkpoint-3")]).contains("no step")
         );
@@ -192,15 +237,36 @@ mod tests {
     }
 
     #[test]
-    fn the_trainers_log_is_read_at_its_step() {
+    fn what_a_trainer_saves_beside_the_weights_is_passed_over() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("checkpoint-20");
+        let hugging_face = [
+            "pytorch_model.bin",
+            "optimizer.pt",
+            "scheduler.pt",
+            "rng_state_0.pth",
+            "scaler.pt",
+            "training_args.bin",
+            "trainer_state.json",
+        ];
+        let folder = dir.path().join("checkpoint-500");
         std::fs::create_dir(&folder).unwrap();
-        let state = r#"{"global_step": 20, "log_history": [{"loss": 3.0, "step": 10},
-            {"loss": 2.5, "lr": 1e-3, "note": "x", "step": 20}, {"eval_loss": 2.7, "step": 20}]}"#;
-        std::fs::write(folder.join("trainer_state.json"), state).unwrap();
-        let checkpoint = Checkpoint { step: 20, path: folder };
-        let expected = [("loss", 2.5), ("lr", 1e-3), ("eval_loss", 2.7)];
-        assert_eq!(checkpoint.logged(), expected.map(|(n, v)| (n.to_owned(), v)));
+        for name in hugging_face {
+            std::fs::write(folder.join(name), []).unwrap();
+        }
+        let files = ["model_1000.pt", "optimizer_1000.pt", "scaler_step1000.pt", "model_1000.log"];
+        for name in files {
+            std::fs::write(dir.path().join(name), []).unwrap();
+        }
+        assert_eq!(steps(&[dir.path().to_owned()]).unwrap(), [500, 1000]);
+        // The model after the last step, as `save_model` leaves it, has no step; a folder with
+        // a step in its name is one checkpoint, whatever lies in it.
+        std::fs::write(dir.path().join(SINGLE), []).unwrap();
+        assert_eq!(steps(&[dir.path().to_owned()]).unwrap(), [500, 1000]);
+        std::fs::write(folder.join("ckpt_3.pt"), []).unwrap();
+        assert_eq!(steps(std::slice::from_ref(&folder)).unwrap(), [500]);
+        let alone = dir.path().join("final");
+        std::fs::create_dir(&alone).unwrap();
+        std::fs::write(alone.join("pytorch_model.bin.index.json"), []).unwrap();
+        assert_eq!(steps(&[alone]).unwrap(), [0]);
     }
 }

@@ -3,27 +3,34 @@
 //! | source | weights |
 //! |---|---|
 //! | a live `tch::nn::VarStore` on any device, through `attach` (feature `tch`) | CPU weights are read where they lie |
-//! | [`Safetensors`] | a safetensors file, single or sharded, mapped |
+//! | [`CheckpointFile`] | safetensors, PyTorch's `.pt`, `.pth`, `.bin`, Lightning's `.ckpt`, tch's `.ot`; single or sharded; mapped |
 //! | [`Memory`] | vectors that the caller hands over |
 //!
 //! All give the same thing, a [`Tensor`] in the type in which it is stored, so that a replay of
 //! a run's checkpoints gives the numbers of the run.
 
+mod checkpoint_file;
 mod checkpoints;
+mod mapped;
 mod memory;
+mod pytorch;
 mod safetensors;
 mod save;
+mod stored;
 #[cfg(feature = "tch")]
 mod tch_varstore;
 mod tensor;
+mod trainer_log;
 
+pub use checkpoint_file::CheckpointFile;
 pub use checkpoints::Checkpoint;
 pub use memory::Memory;
-pub use safetensors::Safetensors;
 pub use save::save;
 #[cfg(feature = "tch")]
 pub(crate) use tch_varstore::VarStoreWeights;
 pub use tensor::{OwnedValues, Tensor};
+
+use std::path::Path;
 
 use crate::network::Parameter;
 
@@ -123,4 +130,11 @@ pub enum SourceError {
         /// The reason.
         why: String,
     },
+}
+
+impl SourceError {
+    /// The file that cannot be read, and why.
+    fn file(path: &Path, why: impl ToString) -> Self {
+        Self::File { path: path.display().to_string(), why: why.to_string() }
+    }
 }

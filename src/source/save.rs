@@ -42,7 +42,7 @@ fn bytes_of<'a>(tensor: &'a Tensor<'_>) -> (Dtype, &'a [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Memory, Safetensors};
+    use crate::source::{CheckpointFile, Memory};
 
     #[test]
     fn what_is_saved_reads_back() {
@@ -53,7 +53,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("kept.safetensors");
         save(&path, &weights, &["b", "a"]).unwrap();
-        let back = Safetensors::open(&path).unwrap();
+        let back = CheckpointFile::open(&path).unwrap();
         assert_eq!(back.parameters().len(), 2);
         assert_eq!(back.parameters()[0].shape, [2, 2]);
         for name in ["a", "b"] {

@@ -11,9 +11,10 @@ use crate::choice::Choice;
 
 /// Analyse checkpoints into a run directory, the same as the monitor's.
 ///
-/// Each CHECKPOINT is a safetensors file, a folder that holds model.safetensors (or its index),
-/// or a folder of checkpoints: checkpoint-N/, stepN/, *-stepN.safetensors. They are ordered by step;
-/// the first is the baseline that E compares against.
+/// Each CHECKPOINT is a file (safetensors; .pt, .pth, .bin of PyTorch; .ckpt of Lightning; .ot of tch),
+/// the index of a sharded one, a folder that holds model.safetensors or pytorch_model.bin, or a folder
+/// of checkpoints: checkpoint-N/, stepN/, *-stepN.safetensors, ckpt_N.pt, epoch=0-step=N.ckpt. They are
+/// ordered by step; the first is the baseline that E compares against.
 #[derive(Args)]
 pub struct Analyze {
     /// Checkpoints, or folders of them.

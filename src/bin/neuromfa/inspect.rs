@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use neuromfa::network::Network;
 use neuromfa::report;
-use neuromfa::source::{Checkpoint, Safetensors, Source};
+use neuromfa::source::{Checkpoint, CheckpointFile, Source};
 
 use crate::choice::Choice;
 
@@ -36,7 +36,7 @@ impl Inspect {
         let Some(checkpoint) = checkpoints.first() else {
             anyhow::bail!("no checkpoint in {}", self.checkpoint.display());
         };
-        let parameters = Safetensors::open(&checkpoint.path)?.parameters();
+        let parameters = CheckpointFile::open(&checkpoint.path)?.parameters();
         let network = Network::infer(&parameters, &self.choice.selection(checkpoint)?)?;
         if self.json {
             return crate::print(&format!("{}\n", serde_json::to_string_pretty(&network)?));

@@ -1,0 +1,231 @@
+//! The calls of a pickle that are understood: those that make tensors and dicts.
+
+use std::ops::Range;
+
+use super::super::stored::{Elements, Stored};
+use super::values::{Heap, Items, Node, Value};
+
+/// No tensor of torch has more dimensions.
+const DIMENSIONS: usize = 64;
+/// A parameter that is a view of a subclass nests to three.
+const NESTED_CALLS: usize = 8;
+
+/// A tensor's memory: an entry of the archive.
+#[derive(Clone, Debug)]
+pub(super) struct Storage<'a> {
+    pub(super) key: &'a str,
+    class: &'a str,
+    length: usize, // elements; bytes of an UntypedStorage
+}
+
+/// A tensor: a view of a storage.
+#[derive(Debug)]
+pub(super) struct View<'a> {
+    pub(super) storage: Storage<'a>,
+    elements: Option<Elements>, // none: of a type that holds no weights
+    offset: usize,              // in elements
+    shape: Vec<usize>,
+    strides: Vec<usize>,
+}
+
+/// What the call of a function with these arguments gives: a tensor, a dict, or an object of its
+/// own that nothing is known about.
+pub(super) fn call<'a>(
+    heap: &mut Heap<'a>,
+    function: Value<'a>,
+    arguments: Value<'a>,
+) -> Result<Value<'a>, String> {
+    let (mut function, mut arguments) = (function, arguments);
+    for _ in 0..NESTED_CALLS {
+        let Some((module, name)) = heap.global(function) else { return Ok(Value::Opaque) };
+        let given = heap.items_of_tuple(arguments).unwrap_or_default();
+        match (module, name, given) {
+            (
+                "torch._utils",
+                "_rebuild_tensor" | "_rebuild_tensor_v2" | "_rebuild_tensor_v3",
+                _,
+            ) => {
+                let dtype = if name.ends_with("v3") { given.get(6) } else { None };
+                let view = view(heap, given, dtype.copied())?;
+                heap.charge::<usize>(view.shape.len() + view.strides.len())?;
+                heap.charge::<View<'_>>(1)?;
+                return heap.add(Node::Tensor(Box::new(view)));
+            }
+            (
+                "torch._utils",
+                "_rebuild_parameter" | "_rebuild_parameter_with_state",
+                [data, ..],
+            ) => {
+                return Ok(*data);
+            }
+            ("torch._tensor", "_rebuild_from_type" | "_rebuild_from_type_v2", [f, _, a, ..]) => {
+                (function, arguments) = (*f, *a);
+            }
+            ("collections", "OrderedDict", _) => {
+                let list = given.first().copied().unwrap_or(Value::Opaque);
+                let pairs = pairs(heap, list)?;
+                let dict = heap.add(Node::Dict(Vec::new()))?;
+                heap.set(dict, &pairs)?;
+                return Ok(dict);
+            }
+            ("collections", "defaultdict", _) | ("builtins" | "__builtin__", "dict", _) => {
+                return heap.add(Node::Dict(Vec::new()));
+            }
+            ("builtins" | "__builtin__", "list", _) => {
+                return heap.add(Node::List(Items::default()));
+            }
+            ("torch", "Size", [dimensions]) => return Ok(*dimensions),
+            _ => return instance(heap, function),
+        }
+    }
+    Err("its calls are nested too deeply".to_owned())
+}
+
+/// A new object of a class.
+pub(super) fn instance<'a>(heap: &mut Heap<'a>, class: Value<'a>) -> Result<Value<'a>, String> {
+    match heap.global(class) {
+        Some(("collections", "OrderedDict")) => heap.add(Node::Dict(Vec::new())),
+        Some((module, _)) => heap.add(Node::Object { module, entries: Vec::new(), state: None }),
+        None => Ok(Value::Opaque),
+    }
+}
+
+/// Keys and values, in turn, of a list of pairs.
+fn pairs<'a>(heap: &mut Heap<'a>, list: Value<'a>) -> Result<Vec<Value<'a>>, String> {
+    let length = match heap.node(list) {
+        Some(Node::List(items)) => items.nodes.len(),
+        _ => 0,
+    };
+    heap.charge::<[Value<'_>; 2]>(length)?;
+    let Some(Node::List(items)) = heap.node(list) else { return Ok(Vec::new()) };
+    let pair = |(_, node): &(usize, usize)| match heap.items_of_tuple(Value::Node(*node)) {
+        Some(&[key, value]) => Some([key, value]),
+        _ => None,
+    };
+    Ok(items.nodes.iter().filter_map(pair).flatten().collect())
+}
+
+/// The storage that a persistent id `('storage', class, key, location, length)` names; `None` for
+/// an id of another kind.
+pub(super) fn storage<'a>(heap: &Heap<'a>, id: Value<'a>) -> Option<Storage<'a>> {
+    let [Value::Text("storage"), class, Value::Text(key), _, Value::Int(length), ..] =
+        heap.items_of_tuple(id)?
+    else {
+        return None;
+    };
+    let (_, class) = heap.global(*class)?;
+    Some(Storage { key, class, length: usize::try_from(*length).ok()? })
+}
+
+/// The arguments `(storage, offset, shape, strides, ..)`.
+fn view<'a>(
+    heap: &Heap<'a>,
+    given: &[Value<'a>],
+    dtype: Option<Value<'a>>,
+) -> Result<View<'a>, String> {
+    let [storage, Value::Int(offset), shape, strides, ..] = given else {
+        return Err("a tensor is not made of storage, offset, shape and strides".to_owned());
+    };
+    let Some(Node::Storage(storage)) = heap.node(*storage) else {
+        return Err("a tensor is made of something that is no storage".to_owned());
+    };
+    let elements = match dtype {
+        Some(dtype) => heap.global(dtype).and_then(|(_, name)| elements(name)),
+        None => elements(storage.class),
+    };
+    let (shape, strides) = (dimensions(heap, *shape)?, dimensions(heap, *strides)?);
+    if shape.len() != strides.len() {
+        let (n, m) = (shape.len(), strides.len());
+        return Err(format!("a tensor has {n} dimensions and {m} strides"));
+    }
+    let offset = usize::try_from(*offset).map_err(|_| format!("a tensor begins at {offset}"))?;
+    Ok(View { storage: storage.clone(), elements, offset, shape, strides })
+}
+
+fn dimensions<'a>(heap: &Heap<'a>, value: Value<'a>) -> Result<Vec<usize>, String> {
+    let items = heap.items_of_tuple(value).unwrap_or_default();
+    if items.len() > DIMENSIONS {
+        return Err(format!("a tensor has {} dimensions", items.len()));
+    }
+    let dimension = |value: &Value<'_>| match value {
+        Value::Int(n) => {
+            usize::try_from(*n).map_err(|_| format!("a tensor has a dimension or stride of {n}"))
+        }
+        _ => Err("a tensor has a dimension or stride that is no whole number".to_owned()),
+    };
+    items.iter().map(dimension).collect()
+}
+
+/// By the name of torch's dtype, or of its storage class.
+fn elements(name: &str) -> Option<Elements> {
+    Some(match name {
+        "FloatStorage" | "float32" => Elements::F32,
+        "DoubleStorage" | "float64" => Elements::F64,
+        "HalfStorage" | "float16" => Elements::F16,
+        "BFloat16Storage" | "bfloat16" => Elements::Bf16,
+        _ => return None,
+    })
+}
+
+impl View<'_> {
+    /// Whether the tensor holds weights.
+    pub(super) fn holds_weights(&self) -> bool {
+        self.elements.is_some()
+    }
+
+    /// Where the tensor lies in a file of this length, given the bytes of its storage. `None` when
+    /// it holds no weights.
+    pub(super) fn stored(
+        &self,
+        storage: Option<Range<usize>>,
+        file_length: usize,
+    ) -> Result<Option<Stored>, String> {
+        let Some(elements) = self.elements.clone() else { return Ok(None) };
+        let Some(size) = elements.size() else { return Ok(None) };
+        let key = self.storage.key;
+        let storage = storage.ok_or_else(|| format!("the archive has no entry data/{key}"))?;
+        let untyped = self.storage.class == "UntypedStorage";
+        let expected = if untyped { 1 } else { size }.checked_mul(self.storage.length);
+        if expected != Some(storage.len()) {
+            let (found, stated) = (storage.len(), self.storage.length);
+            return Err(format!("its entry data/{key} has {found} bytes for {stated} elements"));
+        }
+        let length = storage.len() / size;
+        let shape = self.shape.clone();
+        let numbers = shape.iter().try_fold(1, |n: usize, &d| n.checked_mul(d));
+        let numbers = numbers.ok_or_else(|| format!("its shape {shape:?} is too large"))?;
+        // A view can repeat its elements (strides of 0) far beyond any memory.
+        if numbers > length.max(file_length / size) {
+            return Err(format!(
+                "it has more elements, of shape {shape:?}, than the file has room for"
+            ));
+        }
+        if numbers == 0 {
+            let bytes = storage.start..storage.start;
+            return Ok(Some(Stored { elements, shape, strides: None, bytes }));
+        }
+        let last = shape.iter().zip(&self.strides).try_fold(self.offset, |last, (n, stride)| {
+            (n - 1).checked_mul(*stride).and_then(|reach| last.checked_add(reach))
+        });
+        if last.is_none_or(|last| last >= length) {
+            return Err(format!(
+                "offset {}, shape {shape:?} and strides {:?} reach beyond its storage of {length}",
+                self.offset, self.strides
+            ));
+        }
+        let start = storage.start + self.offset * size;
+        let in_order = is_row_major(&shape, &self.strides);
+        let end = if in_order { start + numbers * size } else { storage.end };
+        let strides = (!in_order).then(|| self.strides.clone());
+        Ok(Some(Stored { elements, shape, strides, bytes: start..end }))
+    }
+}
+
+fn is_row_major(shape: &[usize], strides: &[usize]) -> bool {
+    let mut expected = 1;
+    shape.iter().zip(strides).rev().all(|(&n, &stride)| {
+        let fits = n == 1 || stride == expected;
+        expected *= n;
+        fits
+    })
+}

@@ -1,0 +1,167 @@
+//! What is made of a pickle: values in one list, which refer to each other by their place in it.
+//!
+//! A pickle can say that a list holds itself; places hold that without a cycle of owners. What
+//! is made is counted, and no more is made than a file of this length can honestly need.
+
+use super::rebuild::{Storage, View};
+
+/// Bytes beside the length of the file, for pickles of many small tensors and objects.
+const ALLOWANCE: usize = 64 << 20;
+
+/// A small value, or the place of a larger one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Value<'a> {
+    Int(i64),
+    Text(&'a str),
+    Node(usize),
+    /// None, a float, bytes and all else that no tensor is made of.
+    Opaque,
+}
+
+/// Values that tensors are made of, or that can hold tensors.
+#[derive(Debug)]
+pub(super) enum Node<'a> {
+    Global {
+        module: &'a str,
+        name: &'a str,
+    },
+    Tuple(Vec<Value<'a>>),
+    List(Items),
+    Dict(Entries<'a>),
+    /// An instance of a class that is not known, with its attributes.
+    Object {
+        module: &'a str,
+        entries: Entries<'a>,
+        state: Option<usize>,
+    },
+    Storage(Storage<'a>),
+    Tensor(Box<View<'a>>),
+}
+
+/// The nodes among the items of a list, with their places in the list.
+#[derive(Debug, Default)]
+pub(super) struct Items {
+    pub(super) length: usize,
+    pub(super) nodes: Vec<(usize, usize)>,
+}
+
+/// The nodes among the values of a dict, with those keys that are strings.
+pub(super) type Entries<'a> = Vec<(&'a str, usize)>;
+
+/// All values of a pickle.
+#[derive(Debug)]
+pub(super) struct Pickled<'a> {
+    pub(super) nodes: Vec<Node<'a>>,
+    pub(super) root: Value<'a>,
+}
+
+/// The values so far, and how much more of them there may be.
+pub(super) struct Heap<'a> {
+    nodes: Vec<Node<'a>>,
+    left: usize, // bytes
+}
+
+impl<'a> Heap<'a> {
+    /// For the pickle of a file of this length.
+    pub(super) fn new(file_length: usize) -> Self {
+        Self { nodes: Vec::new(), left: file_length.saturating_add(ALLOWANCE) }
+    }
+
+    pub(super) fn into_nodes(self) -> Vec<Node<'a>> {
+        self.nodes
+    }
+
+    /// Counts memory for so many values, three times: a vector that grows has for a moment its old
+    /// room and twice as much.
+    pub(super) fn charge<T>(&mut self, values: usize) -> Result<(), String> {
+        let bytes = values.saturating_mul(3 * size_of::<T>());
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
+            "it describes more objects than a file of this length holds tensors for".to_owned()
+        })?;
+        Ok(())
+    }
+
+    pub(super) fn add(&mut self, node: Node<'a>) -> Result<Value<'a>, String> {
+        self.charge::<Node<'_>>(1)?;
+        self.nodes.push(node);
+        Ok(Value::Node(self.nodes.len() - 1))
+    }
+
+    pub(super) fn tuple(&mut self, items: Vec<Value<'a>>) -> Result<Value<'a>, String> {
+        self.charge::<Value<'_>>(items.len())?;
+        self.add(Node::Tuple(items))
+    }
+
+    pub(super) fn node(&self, value: Value<'a>) -> Option<&Node<'a>> {
+        match value {
+            Value::Node(k) => self.nodes.get(k),
+            _ => None,
+        }
+    }
+
+    pub(super) fn items_of_tuple(&self, value: Value<'a>) -> Option<&[Value<'a>]> {
+        match self.node(value)? {
+            Node::Tuple(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// Module and name of a class or function.
+    pub(super) fn global(&self, value: Value<'a>) -> Option<(&'a str, &'a str)> {
+        match self.node(value)? {
+            Node::Global { module, name } => Some((module, name)),
+            _ => None,
+        }
+    }
+
+    /// Appends to a list; to any other object it does nothing.
+    pub(super) fn append(&mut self, list: Value<'a>, items: &[Value<'a>]) -> Result<(), String> {
+        self.charge::<(usize, usize)>(
+            items.iter().filter(|v| matches!(v, Value::Node(_))).count(),
+        )?;
+        if let Value::Node(k) = list
+            && let Some(Node::List(list)) = self.nodes.get_mut(k)
+        {
+            for item in items {
+                if let Value::Node(node) = item {
+                    list.nodes.push((list.length, *node));
+                }
+                list.length += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets entries of a dict, or of an object that may be one; `pairs` are keys and values in turn.
+    pub(super) fn set(&mut self, dict: Value<'a>, pairs: &[Value<'a>]) -> Result<(), String> {
+        let (pairs, rest) = pairs.as_chunks::<2>();
+        if !rest.is_empty() {
+            return Err("a key of a dict has no value".to_owned());
+        }
+        let kept = pairs.iter().filter_map(|pair| match pair {
+            [Value::Text(key), Value::Node(node)] => Some((*key, *node)),
+            _ => None,
+        });
+        self.charge::<(&str, usize)>(kept.clone().count())?;
+        if let Value::Node(k) = dict
+            && let Some(Node::Dict(entries) | Node::Object { entries, .. }) = self.nodes.get_mut(k)
+        {
+            entries.extend(kept);
+        }
+        Ok(())
+    }
+
+    /// Gives an object its attributes. What is pickled of an object's slots follows them in a
+    /// tuple. Dicts and tensors keep theirs to themselves (`_metadata` of a state dict).
+    pub(super) fn build(&mut self, object: Value<'a>, state: Value<'a>) {
+        let attributes = match self.items_of_tuple(state) {
+            Some([first, _]) => *first,
+            _ => state,
+        };
+        if let (Value::Node(object), Value::Node(attributes)) = (object, attributes)
+            && let Some(Node::Object { state, .. }) = self.nodes.get_mut(object)
+        {
+            *state = Some(attributes);
+        }
+    }
+}

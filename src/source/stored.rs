@@ -1,0 +1,146 @@
+//! A tensor as it lies in a file: type, shape, strides, bytes.
+//!
+//! Element (i₁, .., iₙ) is the Σ iₖ·strideₖ-th one of the tensor's bytes.
+
+use std::ops::Range;
+
+use bytemuck::{AnyBitPattern, NoUninit};
+use half::{bf16, f16};
+
+use super::{OwnedValues, Tensor};
+use crate::mfa::Values;
+
+#[cfg(target_endian = "big")]
+compile_error!("checkpoint files are little-endian and are mapped as they are");
+
+/// The type of a tensor's elements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Elements {
+    F32,
+    F64,
+    F16,
+    Bf16,
+    /// A type that holds no weights, by its name.
+    Other(String),
+}
+
+impl Elements {
+    /// Bytes of one element; `None` for a type that holds no weights.
+    pub(super) fn size(&self) -> Option<usize> {
+        match self {
+            Self::F64 => Some(8),
+            Self::F32 => Some(4),
+            Self::F16 | Self::Bf16 => Some(2),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+/// Where a tensor lies in its file.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) elements: Elements,
+    pub(super) shape: Vec<usize>, // its product does not overflow
+    /// In elements, one for each dimension; `None` for row-major.
+    pub(super) strides: Option<Vec<usize>>,
+    /// In the file, from the tensor's first element on; those of a row-major tensor end with it.
+    pub(super) bytes: Range<usize>,
+}
+
+impl Stored {
+    /// The values, row-major; `None` when the tensor is not as long as its shape says, or holds no
+    /// weights.
+    pub(super) fn values<'a>(&self, file: &'a [u8]) -> Option<Tensor<'a>> {
+        let bytes = file.get(self.bytes.clone())?;
+        match self.elements {
+            Elements::F32 => self.cast::<f32>(bytes, Values::F32, Into::into),
+            Elements::F64 => self.cast::<f64>(bytes, Values::F64, Into::into),
+            Elements::F16 => self.cast::<f16>(bytes, Values::F16, Into::into),
+            Elements::Bf16 => self.cast::<bf16>(bytes, Values::Bf16, Into::into),
+            Elements::Other(_) => None,
+        }
+    }
+
+    /// Lends the bytes as values where they lie row-major and aligned; copies them where they do
+    /// not (the header of a safetensors file may have any length).
+    fn cast<'a, T: AnyBitPattern + NoUninit>(
+        &self,
+        bytes: &'a [u8],
+        lend: fn(&'a [T]) -> Values<'a>,
+        own: fn(Vec<T>) -> OwnedValues,
+    ) -> Option<Tensor<'a>> {
+        match &self.strides {
+            Some(strides) => in_order(bytes, &self.shape, strides).map(|v| Tensor::Owned(own(v))),
+            None => Some(match bytemuck::try_cast_slice(bytes) {
+                Ok(values) => Tensor::Lent(lend(values)),
+                Err(_) => Tensor::Owned(own(bytemuck::allocation::pod_collect_to_vec(bytes))),
+            }),
+        }
+    }
+}
+
+/// The elements of a strided tensor, row-major.
+fn in_order<T: AnyBitPattern>(bytes: &[u8], shape: &[usize], strides: &[usize]) -> Option<Vec<T>> {
+    let count: usize = shape.iter().product();
+    let mut values = Vec::with_capacity(count);
+    let Some((&last, outer)) = shape.split_last() else {
+        return Some(vec![element(bytes, 0)?]);
+    };
+    let (&step, outer_strides) = strides.split_last()?;
+    let mut index = vec![0; outer.len()];
+    let mut start = 0;
+    while values.len() < count {
+        for k in 0..last {
+            values.push(element(bytes, start + k * step)?);
+        }
+        for axis in (0..outer.len()).rev() {
+            index[axis] += 1;
+            start += outer_strides[axis];
+            if index[axis] < outer[axis] {
+                break;
+            }
+            start -= outer[axis] * outer_strides[axis];
+            index[axis] = 0;
+        }
+    }
+    Some(values)
+}
+
+fn element<T: AnyBitPattern>(bytes: &[u8], at: usize) -> Option<T> {
+    let size = size_of::<T>();
+    bytes.get(at * size..(at + 1) * size).map(bytemuck::pod_read_unaligned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(shape: &[usize], strides: &[usize], bytes: Range<usize>) -> Stored {
+        let (shape, strides) = (shape.to_vec(), Some(strides.to_vec()));
+        Stored { elements: Elements::F32, shape, strides, bytes }
+    }
+
+    fn read(stored: &Stored, file: &[u8]) -> Option<Vec<f32>> {
+        match stored.values(file)?.values() {
+            Values::F32(values) => Some(values.to_vec()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn strides_are_followed() {
+        let file: Vec<u8> = (0..12).flat_map(|k| (k as f32).to_le_bytes()).collect();
+        // [3, 4] transposed, every second column, a slice of three dimensions, one element.
+        let transposed = [0.0, 4.0, 8.0, 1.0, 5.0, 9.0, 2.0, 6.0, 10.0, 3.0, 7.0, 11.0];
+        assert_eq!(read(&stored(&[4, 3], &[1, 4], 0..48), &file).unwrap(), transposed);
+        let columns = [1.0, 3.0, 5.0, 7.0, 9.0, 11.0];
+        assert_eq!(read(&stored(&[3, 2], &[4, 2], 4..48), &file).unwrap(), columns);
+        let permuted = [0.0, 6.0, 2.0, 8.0, 1.0, 7.0, 3.0, 9.0];
+        assert_eq!(read(&stored(&[2, 2, 2], &[1, 2, 6], 0..48), &file).unwrap(), permuted);
+        assert_eq!(read(&stored(&[], &[], 8..48), &file).unwrap(), [2.0]);
+        assert_eq!(read(&stored(&[0, 7], &[7, 1], 0..0), &file).unwrap(), [0.0; 0]);
+        // One row too many, and bytes that the file does not have.
+        assert_eq!(read(&stored(&[4, 4], &[4, 1], 0..48), &file), None);
+        assert_eq!(read(&stored(&[3, 4], &[4, 1], 4..52), &file), None);
+    }
+}

@@ -1,0 +1,96 @@
+//! Run directories with garbage in their files are read as far as they are whole, or refused.
+
+mod golden;
+
+use std::path::Path;
+
+use neuromfa::Replay;
+use neuromfa::record::read_table;
+use neuromfa::source::Checkpoint;
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use golden::path;
+
+/// Damages a text at one to three places: bytes, digits, cuts, pieces of itself, zeros.
+fn damage(text: &mut Vec<u8>, rng: &mut ChaCha8Rng) {
+    for _ in 0..rng.random_range(1..=3) {
+        if text.is_empty() {
+            return;
+        }
+        let at = rng.random_range(0..text.len());
+        let piece = text[at..(at + rng.random_range(1..=30)).min(text.len())].to_vec();
+        match rng.random_range(0..8) {
+            0 => text[at] = rng.random(),
+            1 => text[at] = b"\",\n\r{}[]0-eNn"[rng.random_range(0..13)],
+            2 => text.truncate(at),
+            3 => drop(text.drain(at..at + piece.len())),
+            4 => drop(text.splice(at..at, piece)),
+            5 => text[at..at + piece.len()].fill(0),
+            6 => drop(text.splice(at..at, *b"99999999999999999999")),
+            _ => text[at] = b'0' + (rng.next_u32() % 10) as u8,
+        }
+    }
+}
+
+#[test]
+fn garbage_in_a_table_is_no_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("emergence.csv");
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let valid = b"step,wall_time,loss,\"val, loss\",E,status\n0,1.5,2,\"3\",0.1,ok\n\
+                  64,2.5,NaN,,0.2,\"degenerate\"\n128,3.5,2,\"a\nb\",,ok\n";
+    let (mut rows, mut lost) = (0, 0);
+    for _ in 0..2000 {
+        let mut text = valid.to_vec();
+        damage(&mut text, &mut rng);
+        // A new file each time: to cut an old one short some systems wait for the disk.
+        let _ = std::fs::remove_file(&file);
+        std::fs::write(&file, &text).unwrap();
+        let (columns, cells) = read_table(&file).unwrap();
+        assert!(cells.iter().all(|row| row.len() == columns.len()));
+        rows += cells.len();
+        lost += 3 - cells.len().min(3);
+    }
+    assert!(rows > 2000 && lost > 500, "{rows} rows were read, {lost} lost");
+}
+
+#[test]
+fn a_run_with_garbage_goes_on_or_says_what_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = std::fs::read(path("mlp.safetensors")).unwrap();
+    let checkpoints = dir.path().join("checkpoints");
+    std::fs::create_dir(&checkpoints).unwrap();
+    for step in [0, 5, 9] {
+        std::fs::write(checkpoints.join(format!("m-step{step}.safetensors")), &weights).unwrap();
+    }
+    let checkpoints = Checkpoint::find(&[checkpoints]).unwrap();
+    let analyse = |folder: &Path| Replay::new(folder).sampled(16, 2, 1).threads(1);
+    let valid = dir.path().join("valid");
+    analyse(&valid).run(&checkpoints).unwrap();
+    let files: Vec<_> = std::fs::read_dir(&valid).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let (mut went_on, mut refused) = (0, 0);
+    for damaged in files.iter().filter(|file| file.extension().is_some()) {
+        for _ in 0..40 {
+            let run = dir.path().join("run");
+            std::fs::create_dir(&run).unwrap();
+            for file in &files {
+                let mut text = std::fs::read(file).unwrap();
+                if file == damaged {
+                    damage(&mut text, &mut rng);
+                }
+                std::fs::write(run.join(file.file_name().unwrap()), text).unwrap();
+            }
+            match analyse(&run).resume().run(&checkpoints) {
+                Ok(_) => went_on += 1,
+                Err(error) => {
+                    assert!(error.to_string().contains("run"), "{error}");
+                    refused += 1;
+                }
+            }
+            std::fs::remove_dir_all(&run).unwrap();
+        }
+    }
+    assert!(went_on > 20 && refused > 20, "{went_on} went on, {refused} were refused");
+}
