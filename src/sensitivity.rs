@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::mfa::{Parameters, Transfer};
 use crate::network::{Draw, Network, Selection};
 use crate::pipeline::Settings;
-use crate::source::{Checkpoint, Safetensors, Source};
+use crate::source::{Checkpoint, CheckpointFile, Source};
 
 /// Analyses checkpoints once for each value of each parameter, the others at their defaults: the
 /// ablation of the paper, on one's own weights.
@@ -121,8 +121,8 @@ impl Sensitivity {
             let why = "no checkpoints to analyse".to_owned();
             return Err(Error::Checkpoints { path: Path::new("").to_owned(), why });
         };
-        let sources: Vec<Safetensors> =
-            checkpoints.iter().map(|c| Safetensors::open(&c.path)).collect::<Result<_, _>>()?;
+        let sources: Vec<CheckpointFile> =
+            checkpoints.iter().map(|c| CheckpointFile::open(&c.path)).collect::<Result<_, _>>()?;
         let settings = Settings { threads: self.threads, ..Settings::new(first.path.clone()) };
         let pool = settings.pool()?;
         let network = Network::infer(&sources[0].parameters(), &self.selection)?;
