@@ -1,7 +1,8 @@
-//! Radius histograms of one matrix, beside a read-only sum of the same bytes and the definition
-//! in f64, edge by edge.
+//! Radius histograms of one matrix, with each kind of instructions that the machine has, beside a
+//! read-only sum of the same bytes. "Plain" is the code for any machine, a table of thresholds.
 //!
 //! One element is one weight. PyTorch's `[out, in]` makes the source neuron the column.
+//! "With controls" counts rescaled weights and sums distances in the same pass.
 
 #[path = "gpt_neox/mod.rs"]
 mod gpt_neox;
@@ -13,15 +14,20 @@ use criterion::{
 };
 use gpt_neox::pool;
 use half::{bf16, f16};
-use neuromfa::mfa::{EdgeLayout, EdgeMatrix, Histogram, Method, RadiusTable, Values, count_edges};
+use neuromfa::mfa::{
+    EdgeLayout, EdgeMatrix, Histogram, Instructions, LayerRows, Method, RadiusTable, Values,
+    count_edges, count_layer,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
 
-/// Rows and columns: a projection of width 768, its fused query-key-value matrix, and the
-/// MLP of width 2048.
-const SHAPES: [(usize, usize); 3] = [(768, 768), (2304, 768), (8192, 2048)];
+/// Rows and columns: a projection of width 768, and the MLP of width 2048, which no cache holds.
+const SHAPES: [(usize, usize); 2] = [(768, 768), (8192, 2048)];
+
+const INSTRUCTIONS: [Instructions; 3] =
+    [Instructions::Plain, Instructions::Avx2, Instructions::Avx512];
 
 fn normal(n: usize) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
@@ -33,74 +39,101 @@ fn sum<T: Pod + Sync>(values: &[T]) -> u64 {
     bytemuck::cast_slice(values).par_chunks(1 << 16).map(add).reduce(|| 0, u64::wrapping_add)
 }
 
-/// The definition: 1/|w| in f64, range, rounding; the weights in the order in which they lie.
-fn plain(method: &Method, weights: &[f32], layout: EdgeLayout, histogram: &mut Histogram) {
-    let slot = |weight: &f32| method.slot_of_weight(f64::from(*weight));
-    let slots = method.slots();
-    let rows = histogram.rows_mut(0..layout.sources);
-    if layout.source_stride == 1 {
-        for line in weights.chunks_exact(layout.sources) {
-            line.iter().zip(rows.chunks_exact_mut(slots)).for_each(|(w, row)| row[slot(w)] += 1);
-        }
-    } else {
-        for (line, row) in weights.chunks_exact(layout.targets).zip(rows.chunks_exact_mut(slots)) {
-            line.iter().for_each(|w| row[slot(w)] += 1);
-        }
-    }
+fn read<T: Pod + Sync>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    threads: usize,
+    values: &[T],
+) {
+    let pool = pool(threads);
+    group.bench_function(format!("read {name}, {threads} threads"), |b| {
+        b.iter(|| pool.install(|| sum(values)));
+    });
 }
 
+/// Both layouts with all instructions.
 fn count(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
     threads: usize,
-    table: &RadiusTable,
-    (values, layout): (Values<'_>, EdgeLayout),
+    (rows, columns): (usize, usize),
+    values: Values<'_>,
 ) {
     let pool = pool(threads);
-    let matrix = EdgeMatrix::new(values, layout).unwrap();
-    let mut histogram = Histogram::new(table.method(), layout.sources);
-    group.bench_function(format!("{name}, {threads} threads"), |b| {
-        let rows = 0..layout.sources;
-        b.iter(|| pool.install(|| count_edges(table, &[matrix], histogram.rows_mut(rows.clone()))));
-    });
+    let method = Method::default();
+    for instructions in INSTRUCTIONS {
+        let Some(table) = RadiusTable::new(&method).with_instructions(instructions) else {
+            continue;
+        };
+        for (place, layout) in [
+            ("column", EdgeLayout::out_in(rows, columns, 1)),
+            ("row", EdgeLayout::in_out(columns, rows)),
+        ] {
+            let matrix = EdgeMatrix::new(values, layout).unwrap();
+            let mut histogram = Histogram::new(&method, layout.sources);
+            let name = format!("{place} {name}, {instructions:?}, {threads} threads");
+            group.bench_function(name, |b| {
+                let all = 0..layout.sources;
+                b.iter(|| {
+                    let rows = histogram.rows_mut(all.clone());
+                    pool.install(|| count_edges(&table, &[matrix], rows))
+                });
+            });
+        }
+    }
+}
+
+fn with_controls(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    (rows, columns): (usize, usize),
+    weights: &[f32],
+) {
+    let pool = pool(1);
+    let table = RadiusTable::new(&Method::default());
+    let rescaled = [RadiusTable::rescaled(table.method(), 0.9).unwrap()];
+    for (place, layout) in [
+        ("column", EdgeLayout::out_in(rows, columns, 1)),
+        ("row", EdgeLayout::in_out(columns, rows)),
+    ] {
+        let matrix = EdgeMatrix::new(Values::F32(weights), layout).unwrap();
+        let mut counts = Histogram::new(table.method(), layout.sources);
+        let mut matched = Histogram::new(table.method(), layout.sources);
+        let mut distances = vec![0.0; layout.sources];
+        let all = 0..layout.sources;
+        group.bench_function(format!("{place} f32 with controls, best, 1 threads"), |b| {
+            b.iter(|| {
+                let rows = LayerRows {
+                    counts: counts.rows_mut(all.clone()),
+                    distances: &mut distances,
+                    matched: Some((&rescaled, matched.rows_mut(all.clone()))),
+                };
+                pool.install(|| count_layer(&table, &[matrix], rows))
+            });
+        });
+    }
 }
 
 fn benches(c: &mut Criterion) {
-    let method = Method::default();
-    let table = RadiusTable::new(&method);
-    for (rows, columns) in SHAPES {
+    for shape in SHAPES {
+        let (rows, columns) = shape;
         let weights = normal(rows * columns);
-        let halves: Vec<f16> = weights.iter().map(|w| f16::from_f32(*w)).collect();
-        let brains: Vec<bf16> = weights.iter().map(|w| bf16::from_f32(*w)).collect();
-        let column = EdgeLayout::out_in(rows, columns, 1);
-        let row = EdgeLayout::in_out(rows, columns);
         let mut group = c.benchmark_group(format!("histogram, {rows} x {columns}"));
         group.throughput(Throughput::Elements(weights.len() as u64));
-        if weights.len() > 1 << 22 {
-            group.sampling_mode(SamplingMode::Flat);
-        }
+        group.sample_size(10).sampling_mode(SamplingMode::Flat);
         for threads in [1, 2] {
-            let pool = pool(threads);
-            group.bench_function(format!("read f32, {threads} threads"), |b| {
-                b.iter(|| pool.install(|| sum(&weights)));
-            });
-            for (name, layout) in [("column", column), ("row", row)] {
-                let f32s = (Values::F32(&weights), layout);
-                count(&mut group, &format!("{name} f32"), threads, &table, f32s);
-            }
+            read(&mut group, "f32", threads, &weights);
+            count(&mut group, "f32", threads, shape, Values::F32(&weights));
         }
-        group.bench_function("read 16 bits, 1 threads", |b| {
-            let pool = pool(1);
-            b.iter(|| pool.install(|| sum(&halves)));
-        });
-        for (name, layout) in [("column", column), ("row", row)] {
-            count(&mut group, &format!("{name} f16"), 1, &table, (Values::F16(&halves), layout));
-            count(&mut group, &format!("{name} bf16"), 1, &table, (Values::Bf16(&brains), layout));
-            let mut histogram = Histogram::new(&method, layout.sources);
-            group.sample_size(10);
-            group.bench_function(format!("{name} plain f64, 1 threads"), |b| {
-                b.iter(|| plain(&method, &weights, layout, &mut histogram));
-            });
+        with_controls(&mut group, shape, &weights);
+        if rows == 768 {
+            let halves: Vec<f16> = weights.iter().map(|w| f16::from_f32(*w)).collect();
+            let brains: Vec<bf16> = weights.iter().map(|w| bf16::from_f32(*w)).collect();
+            let doubles: Vec<f64> = weights.iter().map(|w| f64::from(*w)).collect();
+            read(&mut group, "16 bits", 1, &halves);
+            count(&mut group, "f16", 1, shape, Values::F16(&halves));
+            count(&mut group, "bf16", 1, shape, Values::Bf16(&brains));
+            read(&mut group, "f64", 1, &doubles);
+            count(&mut group, "f64", 1, shape, Values::F64(&doubles));
         }
         group.finish();
     }

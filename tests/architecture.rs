@@ -88,14 +88,19 @@ fn tch_is_named_at_the_edge_only() {
 }
 
 #[test]
-fn unsafe_code_is_in_two_files_each_block_with_its_reason() {
+fn unsafe_code_is_in_few_files_each_block_with_its_reason() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for path in sources(&src) {
         let text = std::fs::read_to_string(&path).unwrap();
         let name = path.strip_prefix(&src).unwrap().display().to_string();
         let blocks = text.lines().filter(|line| line.contains("unsafe {")).count();
         if blocks > 0 {
-            let known = ["source/tch_varstore.rs", "source/mapped.rs"];
+            let known = [
+                "mfa/kernel/avx2.rs",
+                "mfa/kernel/avx512.rs",
+                "source/mapped.rs",
+                "source/tch_varstore.rs",
+            ];
             assert!(known.contains(&name.as_str()), "{name}");
             assert_eq!(text.matches("SAFETY:").count(), blocks, "{name}");
         }

@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::histogram::Values;
+use super::edges::Values;
 
 /// Weights that one task sums.
 const PART: usize = 1 << 16;

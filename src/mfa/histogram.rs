@@ -3,180 +3,20 @@
 //! A histogram is all that one hop needs of the weights: N_i(r) is its running sum. It is
 //! counted in parallel over source neurons; counts are integers, so the order does not matter.
 
-use half::{bf16, f16};
+use multiversion::multiversion;
 use rayon::prelude::*;
 
+use super::edges::{EdgeLayout, EdgeMatrix, Part, Values};
+use super::kernel::{Counters, Kernel, Share};
 use super::parameters::Method;
 use super::radius::RadiusTable;
+use super::tile::{Tile, Weight};
 
-/// Neurons that one task counts: their counters (150 radii each) stay in the first-level cache.
-const TILE: usize = 64;
+/// Neurons that one task counts.
+const TILE: usize = 128;
 
-/// A weight tensor's values, row-major, in the type in which they are stored.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Values<'a> {
-    /// 32-bit floats.
-    F32(&'a [f32]),
-    /// 64-bit floats.
-    F64(&'a [f64]),
-    /// IEEE half precision; widened exactly.
-    F16(&'a [f16]),
-    /// bfloat16; widened exactly.
-    Bf16(&'a [bf16]),
-}
-
-impl Values<'_> {
-    /// The values from the `start`-th on; none of them when there are fewer.
-    pub fn from(self, start: usize) -> Self {
-        match self {
-            Self::F32(v) => Self::F32(v.get(start..).unwrap_or_default()),
-            Self::F64(v) => Self::F64(v.get(start..).unwrap_or_default()),
-            Self::F16(v) => Self::F16(v.get(start..).unwrap_or_default()),
-            Self::Bf16(v) => Self::Bf16(v.get(start..).unwrap_or_default()),
-        }
-    }
-
-    /// Number of values.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::F32(v) => v.len(),
-            Self::F64(v) => v.len(),
-            Self::F16(v) => v.len(),
-            Self::Bf16(v) => v.len(),
-        }
-    }
-
-    /// Whether there is no value.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// Where in a row-major tensor the edges stand: the edge from source s to target t, tap k, is
-/// element `t * target_stride + s * source_stride + k`.
-///
-/// PyTorch's `[out, in, taps..]` has `source_stride = taps`, `target_stride = in * taps`;
-/// `[in, out]` (Conv1D) has `source_stride = out`, `target_stride = 1`, `taps = 1`.
-///
-/// With g > 1 groups (a grouped convolution, `[out, in/g, taps..]`) sources and target rows fall
-/// into g equal runs, and edges stand between a source and the targets of its own run only: s in
-/// the formula is then the source's place within its group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EdgeLayout {
-    /// Number of source neurons.
-    pub sources: usize,
-    /// Number of target rows.
-    pub targets: usize,
-    /// Edges between one source and one target row (kernel taps of a convolution).
-    pub taps: usize,
-    /// Distance in elements between two sources.
-    pub source_stride: usize,
-    /// Distance in elements between two targets.
-    pub target_stride: usize,
-    /// Groups, of which sources and targets are multiples; 1 joins every source to every target.
-    pub groups: usize,
-}
-
-impl EdgeLayout {
-    /// Row-major `[targets, sources, taps]`.
-    pub fn out_in(targets: usize, sources: usize, taps: usize) -> Self {
-        let target_stride = sources * taps;
-        Self { sources, targets, taps, source_stride: taps, target_stride, groups: 1 }
-    }
-
-    /// Row-major `[targets, sources / groups, taps]`: a grouped convolution.
-    pub fn grouped(targets: usize, sources: usize, taps: usize, groups: usize) -> Self {
-        let within = sources.checked_div(groups).unwrap_or(0);
-        Self { sources, groups, ..Self::out_in(targets, within, taps) }
-    }
-
-    /// Row-major `[sources, targets]`.
-    pub fn in_out(sources: usize, targets: usize) -> Self {
-        let source_stride = targets;
-        Self { sources, targets, taps: 1, source_stride, target_stride: 1, groups: 1 }
-    }
-
-    /// Edges that leave one source neuron.
-    pub fn edges_per_source(&self) -> usize {
-        self.targets / self.groups * self.taps
-    }
-
-    /// Whether sources and targets fall into equal groups.
-    fn divides(&self) -> bool {
-        let multiple = |n: usize| n.checked_rem(self.groups) == Some(0);
-        multiple(self.sources) && multiple(self.targets)
-    }
-
-    /// One group by itself.
-    fn group(self) -> Self {
-        let (sources, targets) = (self.sources / self.groups, self.targets / self.groups);
-        Self { sources, targets, groups: 1, ..self }
-    }
-
-    /// Elements at the start of a tensor of this layout that hold all its edges.
-    fn reach(&self) -> usize {
-        if self.sources * self.edges_per_source() == 0 {
-            return 0;
-        }
-        (self.sources / self.groups - 1) * self.source_stride
-            + (self.targets - 1) * self.target_stride
-            + self.taps
-    }
-}
-
-/// A weight tensor with the layout of its edges.
-#[derive(Clone, Copy, Debug)]
-pub struct EdgeMatrix<'a> {
-    values: Values<'a>,
-    layout: EdgeLayout,
-}
-
-impl<'a> EdgeMatrix<'a> {
-    /// Joins values and layout; `None` when the layout reaches beyond the values or its groups do
-    /// not divide it.
-    pub fn new(values: Values<'a>, layout: EdgeLayout) -> Option<Self> {
-        (layout.divides() && layout.reach() <= values.len()).then_some(Self { values, layout })
-    }
-
-    /// The values, those that are no edges included.
-    pub fn values(&self) -> Values<'a> {
-        self.values
-    }
-
-    /// The layout.
-    pub fn layout(&self) -> EdgeLayout {
-        self.layout
-    }
-
-    /// The sources `first..last`, group by group.
-    fn parts(&self, first: usize, last: usize) -> impl Iterator<Item = Part<'a>> {
-        let Self { values, layout } = *self;
-        let one = layout.group();
-        let groups = match last {
-            _ if first >= last || layout.taps == 0 => 0..0,
-            _ => first / one.sources..(last - 1) / one.sources + 1,
-        };
-        groups.map(move |group| {
-            let start = group * one.sources;
-            let (from, to) = (first.max(start), last.min(start + one.sources));
-            Part {
-                values: values.from(group * one.targets * one.target_stride),
-                layout: one,
-                sources: from - start..to - start,
-                rows: from - first..to - first,
-            }
-        })
-    }
-}
-
-/// A run of sources within one group of a matrix, as a matrix of its own.
-struct Part<'a> {
-    values: Values<'a>,
-    layout: EdgeLayout,
-    sources: std::ops::Range<usize>, // within the group
-    rows: std::ops::Range<usize>,    // within the run that was asked for
-}
+/// Weights that are gathered at once.
+const GATHERED: usize = 1 << 14;
 
 /// Edges per source neuron and radius. Row i holds [`Method::slots`] counters of neuron i.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -244,8 +84,8 @@ impl Histogram {
 ///
 /// Rows beyond a matrix's sources count none of its edges; sources beyond the rows are left alone.
 pub fn count_edges(table: &RadiusTable, matrices: &[EdgeMatrix<'_>], rows: &mut [u32]) -> u64 {
-    count_layer(table, matrices, LayerRows { counts: rows, distances: &mut [], matched: None })
-        .not_finite
+    let rows = LayerRows { counts: rows, distances: &mut [], matched: None };
+    count_tiles(table, matrices, rows, false).not_finite
 }
 
 /// Where the edges of a neuron layer are counted; what was there is replaced.
@@ -291,6 +131,15 @@ pub fn count_layer(
     matrices: &[EdgeMatrix<'_>],
     rows: LayerRows<'_>,
 ) -> Counted {
+    count_tiles(table, matrices, rows, true)
+}
+
+fn count_tiles(
+    table: &RadiusTable,
+    matrices: &[EdgeMatrix<'_>],
+    rows: LayerRows<'_>,
+    pools: bool,
+) -> Counted {
     let slots = table.method().slots();
     let LayerRows { counts, distances, matched } = rows;
     let neurons = counts.len() / slots;
@@ -322,40 +171,34 @@ pub fn count_layer(
                     let tile = Tile { table, slots, first, last, layout };
                     let cells = rows.start * slots..rows.end * slots;
                     let counts = &mut counts[cells.clone()];
+                    let distances = distances.get_mut(rows).unwrap_or_default();
+                    let matched = matched.get_mut(cells).map(|rows| (&rescaled[k], rows));
                     counted.not_finite += match values {
-                        Values::F32(v) => tile.count(v, counts),
-                        Values::F64(v) => tile.count(v, counts),
-                        Values::F16(v) => tile.count(v, counts),
-                        Values::Bf16(v) => tile.count(v, counts),
+                        Values::F32(v) => tile.count_all(v, counts, distances, matched),
+                        Values::F64(v) => tile.count_all(v, counts, distances, matched),
+                        Values::F16(v) => tile.count_all(v, counts, distances, matched),
+                        Values::Bf16(v) => tile.count_all(v, counts, distances, matched),
                     };
-                    if let Some(distances) = distances.get_mut(rows) {
-                        match values {
-                            Values::F32(v) => tile.add_distances(v, distances),
-                            Values::F64(v) => tile.add_distances(v, distances),
-                            Values::F16(v) => tile.add_distances(v, distances),
-                            Values::Bf16(v) => tile.add_distances(v, distances),
-                        }
-                    }
-                    if let Some(matched) = matched.get_mut(cells) {
-                        let tile = Tile { table: &rescaled[k], ..tile };
-                        match values {
-                            Values::F32(v) => tile.count(v, matched),
-                            Values::F64(v) => tile.count(v, matched),
-                            Values::F16(v) => tile.count(v, matched),
-                            Values::Bf16(v) => tile.count(v, matched),
-                        };
-                    }
+                }
+                if !pools {
+                    continue;
                 }
                 let mut all = vec![0u64; slots];
-                for row in counts.chunks_exact(slots) {
-                    all.iter_mut().zip(row).for_each(|(all, &count)| *all += u64::from(count));
-                }
+                add_up(counts, &mut all);
                 counted.pools.push(all.iter().zip(&before).map(|(now, then)| now - then).collect());
                 before = all;
             }
             counted
         })
         .reduce(Counted::default, Counted::add)
+}
+
+/// Adds each of the rows to `all`.
+#[multiversion(targets = "simd")]
+fn add_up(rows: &[u32], all: &mut [u64]) {
+    for row in rows.chunks_exact(all.len()) {
+        all.iter_mut().zip(row).for_each(|(all, &count)| *all += u64::from(count));
+    }
 }
 
 /// `parts` chunks of a slice, all empty when it is.
@@ -393,6 +236,12 @@ fn sampled<W: Weight>(
     targets: &[usize],
     rows: &mut [u32],
 ) -> u64 {
+    let gathered = EdgeLayout::out_in(targets.len(), sources.len(), layout.taps);
+    if let Some(kernel) = table.kernel_for(&gathered, sources.len()).filter(|_| layout.groups == 1)
+    {
+        let slots = table.method().slots();
+        return gather(&kernel, slots, weights, layout, (sources, targets), rows);
+    }
     let mut not_finite = 0;
     let group = layout.group();
     for &target in targets {
@@ -411,144 +260,41 @@ fn sampled<W: Weight>(
     not_finite
 }
 
-/// A task's share of a matrix: the sources `first..last`.
-#[derive(Clone, Copy)]
-struct Tile<'a> {
-    table: &'a RadiusTable,
+/// Gathers the drawn edges, some targets at a time, into a matrix of their own.
+fn gather<W: Weight>(
+    kernel: &Kernel,
     slots: usize,
-    first: usize,
-    last: usize,
+    weights: &[W],
     layout: EdgeLayout,
-}
-
-impl Tile<'_> {
-    fn count<W: Weight>(&self, weights: &[W], rows: &mut [u32]) -> u64 {
-        let EdgeLayout { targets, taps, source_stride, target_stride, .. } = self.layout;
-        let mut not_finite = 0u64;
-        if source_stride == taps {
-            // The tile's sources lie side by side: one run of weights for each target.
-            let run = (self.last - self.first) * taps;
-            for target in 0..targets {
-                let start = target * target_stride + self.first * taps;
-                let edges = &weights[start..start + run];
-                let rows = rows.chunks_exact_mut(self.slots);
-                if taps == 1 {
-                    for (weight, row) in edges.iter().zip(rows) {
-                        row[weight.slot(self.table)] += 1;
-                        not_finite += u64::from(!weight.finite());
-                    }
-                } else {
-                    for (edges, row) in edges.chunks_exact(taps).zip(rows) {
-                        not_finite += self.count_run(edges, row);
-                    }
-                }
-            }
-        } else {
-            for (source, row) in (self.first..self.last).zip(rows.chunks_exact_mut(self.slots)) {
-                let start = source * source_stride;
-                if target_stride == taps {
-                    not_finite += self.count_run(&weights[start..start + targets * taps], row);
-                } else {
-                    for target in 0..targets {
-                        let start = start + target * target_stride;
-                        not_finite += self.count_run(&weights[start..start + taps], row);
-                    }
-                }
+    (sources, targets): (&[usize], &[usize]),
+    rows: &mut [u32],
+) -> u64 {
+    let taps = layout.taps;
+    let at = |source, target| target * layout.target_stride + source * layout.source_stride;
+    let mut gathered = Vec::new();
+    let mut not_finite = 0;
+    for targets in targets.chunks((GATHERED / (sources.len() * taps).max(1)).max(1)) {
+        gathered.clear();
+        for &target in targets {
+            for &source in sources {
+                gathered.extend_from_slice(&weights[at(source, target)..][..taps]);
             }
         }
-        not_finite
-    }
-
-    /// Adds the kept distances of each source, in the order of its targets.
-    fn add_distances<W: Weight>(&self, weights: &[W], sums: &mut [f64]) {
-        let EdgeLayout { targets, taps, source_stride, target_stride, .. } = self.layout;
-        let method = self.table.method();
-        let (parameters, transfer) = (method.parameters(), method.parameters().transfer);
-        let kept = |weight: W| {
-            let d = transfer.distance(weight.wide());
-            if d > parameters.min_distance && d <= parameters.max_distance { d } else { 0.0 }
-        };
-        for target in 0..targets {
-            let start = target * target_stride + self.first * source_stride;
-            for (k, sum) in sums.iter_mut().take(self.last - self.first).enumerate() {
-                let start = start + k * source_stride;
-                weights[start..start + taps].iter().for_each(|&weight| *sum += kept(weight));
-            }
+        let layout = EdgeLayout::out_in(targets.len(), sources.len(), taps);
+        if !gathered.is_empty() {
+            let share = Share { weights: &gathered, layout, first: 0, last: sources.len() };
+            let counts = &mut rows[..sources.len() * slots];
+            let into = Counters { slots, counts, distances: None, rescaled: None };
+            not_finite += kernel.count(share, into);
         }
     }
-
-    #[inline(always)]
-    fn count_run<W: Weight>(&self, edges: &[W], row: &mut [u32]) -> u64 {
-        let mut not_finite = 0;
-        for weight in edges {
-            row[weight.slot(self.table)] += 1;
-            not_finite += u64::from(!weight.finite());
-        }
-        not_finite
-    }
+    not_finite
 }
-
-/// What the counting loops need of a stored weight.
-trait Weight: Copy + Sync {
-    fn slot(self, table: &RadiusTable) -> usize;
-    fn finite(self) -> bool;
-    fn wide(self) -> f64;
-}
-
-impl Weight for f32 {
-    #[inline(always)]
-    fn slot(self, table: &RadiusTable) -> usize {
-        table.slot_of_bits(self.to_bits() & 0x7fff_ffff)
-    }
-    #[inline(always)]
-    fn finite(self) -> bool {
-        self.is_finite()
-    }
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        f64::from(self)
-    }
-}
-
-impl Weight for f64 {
-    #[inline(always)]
-    fn slot(self, table: &RadiusTable) -> usize {
-        table.slot_of_wide(self)
-    }
-    #[inline(always)]
-    fn finite(self) -> bool {
-        self.is_finite()
-    }
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        self
-    }
-}
-
-macro_rules! widened {
-    ($half:ty) => {
-        impl Weight for $half {
-            #[inline(always)]
-            fn slot(self, table: &RadiusTable) -> usize {
-                f32::from(self).slot(table)
-            }
-            #[inline(always)]
-            fn finite(self) -> bool {
-                self.is_finite()
-            }
-            #[inline(always)]
-            fn wide(self) -> f64 {
-                f64::from(self)
-            }
-        }
-    };
-}
-widened!(f16);
-widened!(bf16);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use half::{bf16, f16};
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

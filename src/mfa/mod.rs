@@ -14,8 +14,10 @@
 //! caller; results are the same bits on any number of threads.
 
 mod deviation;
+mod edges;
 mod emergence;
 mod histogram;
+mod kernel;
 mod mass;
 mod neuron;
 mod parameters;
@@ -25,13 +27,14 @@ mod regression;
 mod shuffle;
 mod spectrum;
 mod stable;
+mod tile;
 mod transfer;
 
+pub use edges::{EdgeLayout, EdgeMatrix, Values};
 pub use emergence::{Fractal, NoEmergence, degree_of_emergence};
-pub use histogram::{
-    Counted, EdgeLayout, EdgeMatrix, Histogram, LayerRows, Values, count_edges, count_layer,
-    count_sampled_edges,
-};
+pub use histogram::{Counted, Histogram, LayerRows, count_edges, count_layer, count_sampled_edges};
+#[doc(hidden)]
+pub use kernel::Instructions;
 pub use mass::{BoxMasses, Degenerate};
 pub use neuron::{Dimensions, Statistics};
 pub use parameters::{Method, ParameterError, Parameters};

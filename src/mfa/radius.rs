@@ -9,6 +9,8 @@
 //! A rescaled table gives the slot of w·factor rounded to f32, for the norm-matched control: as
 //! monotone a function of |w|, so as cheap a look-up.
 
+use super::edges::EdgeLayout;
+use super::kernel::{Instructions, Kernel};
 use super::parameters::Method;
 
 /// Bits of +∞; at and above it lie the infinities and NaN (sign cleared).
@@ -31,6 +33,7 @@ pub struct RadiusTable {
     shift: u32,
     base: i32, // bucket 0 holds the patterns with (bits >> shift) ≤ base
     buckets: Vec<Bucket>,
+    kernel: Option<Kernel>,
 }
 
 impl RadiusTable {
@@ -79,7 +82,26 @@ impl RadiusTable {
             current = bucket.above;
             buckets.push(bucket);
         }
-        Self { method: method.clone(), factor, shift, base, buckets }
+        let kernel = Kernel::best(method);
+        Self { method: method.clone(), factor, shift, base, buckets, kernel }
+    }
+
+    /// This table for counting with these instructions; none where the machine lacks them or the
+    /// method is not one that they serve.
+    #[doc(hidden)]
+    pub fn with_instructions(mut self, instructions: Instructions) -> Option<Self> {
+        self.kernel = Kernel::with(instructions, &self.method);
+        (self.kernel.is_some() || instructions == Instructions::Plain).then_some(self)
+    }
+
+    /// What counts so many sources of a layout faster than this table, where there is such.
+    pub(super) fn kernel_for(&self, layout: &EdgeLayout, sources: usize) -> Option<Kernel> {
+        self.kernel.filter(|kernel| self.factor.is_none() && kernel.serves(layout, sources))
+    }
+
+    /// What weights are multiplied by.
+    pub(super) fn factor(&self) -> Option<f64> {
+        self.factor
     }
 
     /// The method whose radii these are.

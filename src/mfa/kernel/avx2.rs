@@ -1,0 +1,261 @@
+//! Binning with AVX2: 8 weights at a time.
+
+use std::arch::x86_64::*;
+
+use half::{bf16, f16};
+
+use super::{Ask, CHUNK, Slots, Task, Vectors};
+
+/// Says that this machine has AVX2, FMA and F16C.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Avx2(());
+
+impl Avx2 {
+    pub fn find() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
+        found.then_some(Self(()))
+    }
+}
+
+macro_rules! chunk_of {
+    ($weight:ident, $bin:expr) => {
+        #[inline(always)]
+        fn $weight<const RESCALED: bool, const SUMS: bool>(
+            self,
+            ask: &Ask,
+            weights: &[$weight; CHUNK],
+            slots: &mut Slots,
+            sums: &mut [f64; CHUNK],
+        ) -> bool {
+            // SAFETY: `self` exists only where the features were found.
+            unsafe { $bin(ask, weights, slots, sums) }
+        }
+    };
+}
+
+impl Vectors for Avx2 {
+    #[inline(always)]
+    fn enter<T: Task>(self, task: T) -> u64 {
+        #[target_feature(enable = "avx2,fma,f16c")]
+        fn compiled<T: Task>(vectors: Avx2, task: T) -> u64 {
+            task.run(vectors)
+        }
+        // SAFETY: `self` exists only where the features were found.
+        unsafe { compiled(self, task) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, at: *const u8) {
+        // SAFETY: a prefetch reads nothing that the program sees and faults at no address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    chunk_of!(f32, widened::<f32, RESCALED, SUMS>);
+    chunk_of!(f16, widened::<f16, RESCALED, SUMS>);
+    chunk_of!(bf16, widened::<bf16, RESCALED, SUMS>);
+    chunk_of!(f64, doubles::<RESCALED, SUMS>);
+}
+
+const ONE: u32 = 0x3f80_0000;
+const INFINITE: u32 = 0x7f80_0000;
+
+/// A number so large that adding it rounds to whole numbers, which are the low bits of the sum.
+const WHOLE: f32 = 8_388_608.0;
+
+/// Takes the estimate of 1/|w|, which is at most 1.5·2⁻¹² of it off, below it.
+const BELOW: f32 = 1.0 - 1.0 / 2048.0;
+
+/// A type that f32 holds exactly.
+trait Widened: Copy {
+    fn load(from: &[Self; 8]) -> __m256;
+}
+
+macro_rules! load {
+    ($weight:ty, $from:ident, $widen:expr) => {
+        impl Widened for $weight {
+            #[inline(always)]
+            fn load($from: &[Self; 8]) -> __m256 {
+                // SAFETY: reads the 8 weights of the array, aligned or not. Called only where the
+                // features were found, from `widened`.
+                unsafe { $widen }
+            }
+        }
+    };
+}
+load!(f32, from, _mm256_loadu_ps(from.as_ptr()));
+load!(f16, from, _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().cast())));
+load!(bf16, from, {
+    let high = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.as_ptr().cast()));
+    _mm256_castsi256_ps(_mm256_slli_epi32::<16>(high))
+});
+
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn widened<W: Widened, const RESCALED: bool, const SUMS: bool>(
+    ask: &Ask,
+    weights: &[W; CHUNK],
+    slots: &mut Slots,
+    sums: &mut [f64; CHUNK],
+) -> bool {
+    let mut largest = _mm256_setzero_si256();
+    let plain = slots.plain.as_chunks_mut::<32>().0.iter_mut();
+    let rescaled = slots.rescaled.as_chunks_mut::<32>().0;
+    let sums = sums.as_chunks_mut::<4>().0;
+    for (k, (weights, plain)) in weights.as_chunks::<32>().0.iter().zip(plain).enumerate() {
+        let mut radii = [_mm256_setzero_si256(); 4];
+        let mut others = [_mm256_setzero_si256(); 4];
+        for (quarter, weights) in weights.as_chunks::<8>().0.iter().enumerate() {
+            let w = W::load(weights);
+            let size = without_sign(w);
+            largest = _mm256_max_epu32(largest, size);
+            let kept = kept(ask, size);
+            radii[quarter] = self::radii(size, kept);
+            if RESCALED || SUMS {
+                let low = _mm256_cvtps_pd(_mm256_castps256_ps128(w));
+                let high = _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(w));
+                if RESCALED {
+                    let w = _mm256_set_m128(rescale(ask, high), rescale(ask, low));
+                    let size = without_sign(w);
+                    others[quarter] = self::radii(size, self::kept(ask, size));
+                }
+                if SUMS {
+                    let place = 8 * k + 2 * quarter;
+                    let wide = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(kept));
+                    add_distances(&mut sums[place], low, wide);
+                    let wide = _mm256_cvtepi32_epi64(_mm256_extracti128_si256::<1>(kept));
+                    add_distances(&mut sums[place + 1], high, wide);
+                }
+            }
+        }
+        store(plain, radii);
+        if RESCALED {
+            store(&mut rescaled[k], others);
+        }
+    }
+    let infinite = _mm256_cmpgt_epi32(largest, _mm256_set1_epi32(INFINITE as i32 - 1));
+    _mm256_movemask_epi8(infinite) != 0
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn doubles<const RESCALED: bool, const SUMS: bool>(
+    ask: &Ask,
+    weights: &[f64; CHUNK],
+    slots: &mut Slots,
+    sums: &mut [f64; CHUNK],
+) -> bool {
+    let one = _mm256_set1_pd(1.0);
+    let mut finite = _mm256_castsi256_pd(_mm256_set1_epi64x(-1));
+    let plain = slots.plain.as_chunks_mut::<32>().0.iter_mut();
+    let rescaled = slots.rescaled.as_chunks_mut::<32>().0;
+    let sums = sums.as_chunks_mut::<4>().0;
+    for (k, (weights, plain)) in weights.as_chunks::<32>().0.iter().zip(plain).enumerate() {
+        let mut radii = [_mm_setzero_si128(); 8];
+        let mut scaled = [_mm_setzero_ps(); 8];
+        for (eighth, weights) in weights.as_chunks::<4>().0.iter().enumerate() {
+            // SAFETY: reads the 4 weights of the array, aligned or not.
+            let w = unsafe { _mm256_loadu_pd(weights.as_ptr()) };
+            let size = without_sign_pd(w);
+            let is_finite = _mm256_cmp_pd::<_CMP_LE_OQ>(size, _mm256_set1_pd(f64::MAX));
+            finite = _mm256_and_pd(finite, is_finite);
+            let distance = _mm256_div_pd(one, size);
+            let most = _mm256_set1_pd(ask.kept.largest_distance);
+            let kept = _mm256_and_pd(
+                _mm256_cmp_pd::<_CMP_GT_OQ>(distance, one),
+                _mm256_cmp_pd::<_CMP_LE_OQ>(distance, most),
+            );
+            let distance = _mm256_and_pd(distance, kept);
+            radii[eighth] = _mm256_cvtpd_epi32(distance); // half to even
+            if RESCALED {
+                scaled[eighth] = rescale(ask, w);
+            }
+            if SUMS {
+                add(&mut sums[8 * k + eighth], distance);
+            }
+        }
+        let [a, b, c, d, e, f, g, h] = radii;
+        let join = |low, high| _mm256_set_m128i(high, low);
+        store(plain, [join(a, b), join(c, d), join(e, f), join(g, h)]);
+        if RESCALED {
+            let [a, b, c, d, e, f, g, h] = scaled;
+            let radii = [(a, b), (c, d), (e, f), (g, h)].map(|(low, high)| {
+                let size = without_sign(_mm256_set_m128(high, low));
+                self::radii(size, kept(ask, size))
+            });
+            store(&mut rescaled[k], radii);
+        }
+    }
+    _mm256_movemask_pd(finite) != 0xf
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn without_sign(w: __m256) -> __m256i {
+    _mm256_and_si256(_mm256_castps_si256(w), _mm256_set1_epi32(i32::MAX))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn without_sign_pd(w: __m256d) -> __m256d {
+    _mm256_andnot_pd(_mm256_set1_pd(-0.0), w)
+}
+
+/// All bits of the weights that are kept, given by the bits of |w|.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn kept(ask: &Ask, size: __m256i) -> __m256i {
+    let below = _mm256_set1_epi32(ask.kept.smallest as i32 - 1);
+    let one = _mm256_set1_epi32(ONE as i32);
+    _mm256_and_si256(_mm256_cmpgt_epi32(size, below), _mm256_cmpgt_epi32(one, size))
+}
+
+/// The radii of 8 weights given by the bits of |w|, 0 for those left out.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn radii(size: __m256i, kept: __m256i) -> __m256i {
+    let w = _mm256_castsi256_ps(size);
+    let estimate = _mm256_rcp_ps(w);
+    let q = _mm256_fmadd_ps(estimate, _mm256_set1_ps(BELOW), _mm256_set1_ps(WHOLE));
+    let q_and_half = _mm256_sub_ps(q, _mm256_set1_ps(WHOLE - 0.5));
+    let error = _mm256_fmsub_ps(w, q_and_half, _mm256_set1_ps(1.0));
+    let one_more = _mm256_srli_epi32::<31>(_mm256_castps_si256(error));
+    let radii = _mm256_add_epi32(_mm256_castps_si256(q), one_more);
+    _mm256_and_si256(radii, _mm256_srli_epi32::<24>(kept))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn rescale(ask: &Ask, w: __m256d) -> __m128 {
+    _mm256_cvtpd_ps(_mm256_mul_pd(w, _mm256_set1_pd(ask.factor)))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn add_distances(sums: &mut [f64; 4], w: __m256d, kept: __m256i) {
+    let distances = _mm256_div_pd(_mm256_set1_pd(1.0), without_sign_pd(w));
+    add(sums, _mm256_and_pd(distances, _mm256_castsi256_pd(kept)));
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn add(sums: &mut [f64; 4], distances: __m256d) {
+    // SAFETY: reads and writes the 4 sums of the array, aligned or not.
+    unsafe {
+        let sum = _mm256_add_pd(_mm256_loadu_pd(sums.as_ptr()), distances);
+        _mm256_storeu_pd(sums.as_mut_ptr(), sum);
+    }
+}
+
+/// Stores 32 radii as bytes.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn store(to: &mut [u8; 32], [a, b, c, d]: [__m256i; 4]) {
+    // Packing works in each half of a vector: a b c d of the low half, then those of the high one.
+    let halves = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+    let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    let radii = _mm256_permutevar8x32_epi32(halves, order);
+    // SAFETY: writes the 32 bytes of the array, aligned or not.
+    unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), radii) }
+}

@@ -1,0 +1,225 @@
+//! Binning with AVX-512: 16 weights at a time.
+
+use std::arch::x86_64::*;
+
+use half::{bf16, f16};
+
+use super::{Ask, CHUNK, Slots, Task, Vectors};
+
+/// Says that this machine has AVX-512 with its byte, double word and short vector parts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Avx512(());
+
+impl Avx512 {
+    pub fn find() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl");
+        found.then_some(Self(()))
+    }
+}
+
+macro_rules! chunk_of {
+    ($weight:ident, $bin:expr) => {
+        #[inline(always)]
+        fn $weight<const RESCALED: bool, const SUMS: bool>(
+            self,
+            ask: &Ask,
+            weights: &[$weight; CHUNK],
+            slots: &mut Slots,
+            sums: &mut [f64; CHUNK],
+        ) -> bool {
+            // SAFETY: `self` exists only where the features were found.
+            unsafe { $bin(ask, weights, slots, sums) }
+        }
+    };
+}
+
+impl Vectors for Avx512 {
+    #[inline(always)]
+    fn enter<T: Task>(self, task: T) -> u64 {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+        fn compiled<T: Task>(vectors: Avx512, task: T) -> u64 {
+            task.run(vectors)
+        }
+        // SAFETY: `self` exists only where the features were found.
+        unsafe { compiled(self, task) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, at: *const u8) {
+        // SAFETY: a prefetch reads nothing that the program sees and faults at no address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    chunk_of!(f32, widened::<f32, RESCALED, SUMS>);
+    chunk_of!(f16, widened::<f16, RESCALED, SUMS>);
+    chunk_of!(bf16, widened::<bf16, RESCALED, SUMS>);
+    chunk_of!(f64, doubles::<RESCALED, SUMS>);
+}
+
+const ONE: u32 = 0x3f80_0000;
+const INFINITE: u32 = 0x7f80_0000;
+
+/// A number so large that adding it rounds to whole numbers, which are the low bits of the sum.
+const WHOLE: f32 = 8_388_608.0;
+
+/// Takes the estimate of 1/|w|, which is less than 2⁻¹⁴ of it off, below it.
+const BELOW: f32 = 1.0 - 1.0 / 8192.0;
+
+/// A type that f32 holds exactly.
+trait Widened: Copy {
+    fn load(from: &[Self; 16]) -> __m512;
+}
+
+macro_rules! load {
+    ($weight:ty, $from:ident, $widen:expr) => {
+        impl Widened for $weight {
+            #[inline(always)]
+            fn load($from: &[Self; 16]) -> __m512 {
+                // SAFETY: reads the 16 weights of the array, aligned or not. Called only where the
+                // features were found, from `widened`.
+                unsafe { $widen }
+            }
+        }
+    };
+}
+load!(f32, from, _mm512_loadu_ps(from.as_ptr()));
+load!(f16, from, _mm512_cvtph_ps(_mm256_loadu_si256(from.as_ptr().cast())));
+load!(bf16, from, {
+    let high = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.as_ptr().cast()));
+    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(high))
+});
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[inline]
+fn widened<W: Widened, const RESCALED: bool, const SUMS: bool>(
+    ask: &Ask,
+    weights: &[W; CHUNK],
+    slots: &mut Slots,
+    sums: &mut [f64; CHUNK],
+) -> bool {
+    let mut largest = _mm512_setzero_si512();
+    let plain = slots.plain.as_chunks_mut::<16>().0.iter_mut();
+    let rescaled = slots.rescaled.as_chunks_mut::<16>().0;
+    let sums = sums.as_chunks_mut::<8>().0;
+    for (k, (weights, plain)) in weights.as_chunks::<16>().0.iter().zip(plain).enumerate() {
+        let w = W::load(weights);
+        let size = without_sign(w);
+        largest = _mm512_max_epu32(largest, size);
+        let (radii, kept) = radii(ask, size);
+        store(plain, radii);
+        if RESCALED || SUMS {
+            let low = _mm512_cvtps_pd(_mm512_castps512_ps256(w));
+            let high = _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(w));
+            if RESCALED {
+                let (low, high) = (rescale(ask, low), rescale(ask, high));
+                let w = _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high);
+                store(&mut rescaled[k], self::radii(ask, without_sign(w)).0);
+            }
+            if SUMS {
+                add_distances(&mut sums[2 * k], low, kept as u8);
+                add_distances(&mut sums[2 * k + 1], high, (kept >> 8) as u8);
+            }
+        }
+    }
+    _mm512_cmpge_epu32_mask(largest, _mm512_set1_epi32(INFINITE as i32)) != 0
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[inline]
+fn doubles<const RESCALED: bool, const SUMS: bool>(
+    ask: &Ask,
+    weights: &[f64; CHUNK],
+    slots: &mut Slots,
+    sums: &mut [f64; CHUNK],
+) -> bool {
+    let one = _mm512_set1_pd(1.0);
+    let mut infinite = 0;
+    let plain = slots.plain.as_chunks_mut::<16>().0.iter_mut();
+    let rescaled = slots.rescaled.as_chunks_mut::<16>().0;
+    let sums = sums.as_chunks_mut::<8>().0;
+    for (k, (weights, plain)) in weights.as_chunks::<16>().0.iter().zip(plain).enumerate() {
+        let mut radii = [_mm256_setzero_si256(); 2];
+        let mut scaled = [_mm256_setzero_ps(); 2];
+        for (half, weights) in weights.as_chunks::<8>().0.iter().enumerate() {
+            // SAFETY: reads the 8 weights of the array, aligned or not.
+            let w = unsafe { _mm512_loadu_pd(weights.as_ptr()) };
+            infinite |= _mm512_fpclass_pd_mask::<0x99>(w); // infinities and NaN
+            let distance = _mm512_div_pd(one, _mm512_abs_pd(w));
+            let most = _mm512_set1_pd(ask.kept.largest_distance);
+            let kept = _mm512_cmp_pd_mask::<_CMP_GT_OQ>(distance, one)
+                & _mm512_cmp_pd_mask::<_CMP_LE_OQ>(distance, most);
+            let distance = _mm512_maskz_mov_pd(kept, distance);
+            radii[half] = _mm512_cvtpd_epi32(distance); // half to even
+            if RESCALED {
+                scaled[half] = rescale(ask, w);
+            }
+            if SUMS {
+                add(&mut sums[2 * k + half], distance);
+            }
+        }
+        let [low, high] = radii;
+        let radii = _mm512_inserti32x8::<1>(_mm512_castsi256_si512(low), high);
+        store(plain, _mm512_cvtepi32_epi8(radii));
+        if RESCALED {
+            let [low, high] = scaled;
+            let w = _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high);
+            store(&mut rescaled[k], self::radii(ask, without_sign(w)).0);
+        }
+    }
+    infinite != 0
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[inline]
+fn without_sign(w: __m512) -> __m512i {
+    _mm512_and_si512(_mm512_castps_si512(w), _mm512_set1_epi32(i32::MAX))
+}
+
+/// The radii of 16 weights given by the bits of |w|, 0 for those left out, and which are kept.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[inline]
+fn radii(ask: &Ask, size: __m512i) -> (__m128i, __mmask16) {
+    let smallest = ask.kept.smallest;
+    let above = _mm512_sub_epi32(size, _mm512_set1_epi32(smallest as i32));
+    let kept = _mm512_cmplt_epu32_mask(above, _mm512_set1_epi32((ONE - smallest) as i32));
+    let w = _mm512_castsi512_ps(size);
+    let estimate = _mm512_rcp14_ps(w);
+    let q = _mm512_fmadd_ps(estimate, _mm512_set1_ps(BELOW), _mm512_set1_ps(WHOLE));
+    let q_and_half = _mm512_sub_ps(q, _mm512_set1_ps(WHOLE - 0.5));
+    let error = _mm512_fmsub_ps(w, q_and_half, _mm512_set1_ps(1.0));
+    let one_more = _mm512_srli_epi32::<31>(_mm512_castps_si512(error));
+    let radii = _mm512_maskz_add_epi32(kept, _mm512_castps_si512(q), one_more);
+    (_mm512_cvtepi32_epi8(radii), kept)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[inline]
+fn rescale(ask: &Ask, w: __m512d) -> __m256 {
+    _mm512_cvtpd_ps(_mm512_mul_pd(w, _mm512_set1_pd(ask.factor)))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[inline]
+fn add_distances(sums: &mut [f64; 8], w: __m512d, kept: u8) {
+    add(sums, _mm512_maskz_div_pd(kept, _mm512_set1_pd(1.0), _mm512_abs_pd(w)));
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[inline]
+fn add(sums: &mut [f64; 8], distances: __m512d) {
+    // SAFETY: reads and writes the 8 sums of the array, aligned or not.
+    unsafe {
+        let sum = _mm512_add_pd(_mm512_loadu_pd(sums.as_ptr()), distances);
+        _mm512_storeu_pd(sums.as_mut_ptr(), sum);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[inline]
+fn store(to: &mut [u8; 16], radii: __m128i) {
+    // SAFETY: writes the 16 bytes of the array, aligned or not.
+    unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), radii) }
+}

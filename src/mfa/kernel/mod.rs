@@ -1,0 +1,318 @@
+//! Counting with wide vectors.
+//!
+//! The kernels serve the published shape of the method: d = 1/|w|, kept for 1 < d ≤ a largest
+//! distance below 160, radii 1, 2, 3, … The slot is then the radius itself and fits a byte. The
+//! vector unit turns 64 weights into 64 bytes ([`Vectors`]), plain code counts the bytes ([`rows`],
+//! [`columns`]): one increment in memory for each weight, of which a core does one a cycle. The
+//! increments of one chunk stand beside the vector code of the next, so that both go on at once.
+//! Everything else takes the table of [`super::RadiusTable`].
+//!
+//! A slot is found without a division. With r a little below 1/|w| and q = round(r), the radius is
+//! q or q + 1; it is q + 1 just when |w|·(q + ½) < 1, of which a fused multiply-add gives the exact
+//! sign. No f32 lies on a tie, or so near one that f64 would take it for one, so this is 1/|w|
+//! rounded half to even as in f64, for all 2³² patterns. Weights in f64 are divided.
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod columns;
+mod rows;
+
+use half::{bf16, f16};
+
+#[cfg(target_arch = "x86_64")]
+use self::{avx2::Avx2, avx512::Avx512};
+use super::edges::EdgeLayout;
+use super::parameters::Method;
+use super::transfer::Transfer;
+
+/// Weights that are binned at once.
+pub(super) const CHUNK: usize = 64;
+
+/// The most counters of a neuron that the kernels serve.
+const SLOTS: usize = 160;
+
+/// Fewer edges than this are counted sooner than a kernel's own counters are cleared and added.
+const FEW: usize = 1024;
+
+/// The vector instructions with which edges are counted. All give the same counts and sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instructions {
+    /// None: the code for any machine.
+    Plain,
+    /// AVX2, with FMA and F16C.
+    Avx2,
+    /// AVX-512, with its byte, double word and short vector parts.
+    Avx512,
+}
+
+/// A method and a machine that the kernels serve.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kernel {
+    machine: Machine,
+    kept: Kept,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Machine {
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+}
+
+/// The distances that are kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Kept {
+    smallest: u32, // bits of the smallest |w| that is kept, at most those of 1
+    largest_distance: f64,
+}
+
+impl Kept {
+    fn new(method: &Method) -> Option<Self> {
+        let p = method.parameters();
+        let published = p.transfer == Transfer::Inverse
+            && p.radius_step == 1.0
+            && p.min_distance == 1.0
+            && method.slots() <= SLOTS;
+        if !published {
+            return None;
+        }
+        let (mut low, mut high) = (0, 1f32.to_bits());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let distance = 1.0 / f64::from(f32::from_bits(middle));
+            if distance > p.max_distance { low = middle + 1 } else { high = middle }
+        }
+        Some(Self { smallest: low, largest_distance: p.max_distance })
+    }
+}
+
+/// Sources `first..last` of a weight matrix.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share<'a, W> {
+    pub weights: &'a [W],
+    pub layout: EdgeLayout,
+    pub first: usize,
+    pub last: usize,
+}
+
+/// Where a share is counted; each part has one entry or row of `slots` counters for each source.
+#[derive(Debug)]
+pub(super) struct Counters<'a> {
+    pub slots: usize,
+    pub counts: &'a mut [u32],
+    /// Σ of the kept distances, if wanted.
+    pub distances: Option<&'a mut [f64]>,
+    /// The counts of w · factor rounded to f32, if wanted.
+    pub rescaled: Option<(f64, &'a mut [u32])>,
+}
+
+impl Kernel {
+    /// The kernel for a method with the best instructions of this machine.
+    pub fn best(method: &Method) -> Option<Self> {
+        let with = |instructions| Self::with(instructions, method);
+        with(Instructions::Avx512).or_else(|| with(Instructions::Avx2))
+    }
+
+    /// The kernel for a method with these instructions, where the machine has them.
+    pub fn with(instructions: Instructions, method: &Method) -> Option<Self> {
+        let machine = match instructions {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => Machine::Avx2(Avx2::find()?),
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => Machine::Avx512(Avx512::find()?),
+            _ => return None,
+        };
+        Some(Self { machine, kept: Kept::new(method)? })
+    }
+
+    /// Whether the edges of so many sources are served: not few, and side by side for each source
+    /// or for each target.
+    pub fn serves(&self, layout: &EdgeLayout, sources: usize) -> bool {
+        let columns = layout.source_stride == layout.taps && layout.taps <= columns::MOST_TAPS;
+        sources * layout.targets * layout.taps >= FEW
+            && (layout.target_stride == layout.taps || columns)
+    }
+
+    /// Adds the edges of a share whose layout is served. Gives the number of weights that are not
+    /// finite.
+    pub fn count<W: Stored>(&self, share: Share<'_, W>, into: Counters<'_>) -> u64 {
+        match (into.rescaled.is_some(), into.distances.is_some()) {
+            (false, false) => self.run::<W, false, false>(share, into),
+            (false, true) => self.run::<W, false, true>(share, into),
+            (true, false) => self.run::<W, true, false>(share, into),
+            (true, true) => self.run::<W, true, true>(share, into),
+        }
+    }
+
+    fn run<W: Stored, const RESCALED: bool, const SUMS: bool>(
+        &self,
+        share: Share<'_, W>,
+        into: Counters<'_>,
+    ) -> u64 {
+        let (factor, rescaled) = into.rescaled.unwrap_or((1.0, &mut []));
+        let ask = Ask { kept: self.kept, factor };
+        let pass = Pass {
+            ask,
+            share,
+            slots: into.slots,
+            counts: into.counts,
+            rescaled,
+            distances: into.distances.unwrap_or_default(),
+        };
+        if share.layout.target_stride == share.layout.taps {
+            return self.enter(rows::Rows::<W, RESCALED, SUMS>(pass));
+        }
+        let tiles = &mut [columns::Tile::new(), columns::Tile::new()];
+        if share.layout.taps == 1 {
+            self.enter(columns::Columns::<W, RESCALED, SUMS, false> { pass, tiles })
+        } else {
+            self.enter(columns::Columns::<W, RESCALED, SUMS, true> { pass, tiles })
+        }
+    }
+
+    fn enter<T: Task>(&self, task: T) -> u64 {
+        match self.machine {
+            #[cfg(target_arch = "x86_64")]
+            Machine::Avx2(vectors) => vectors.enter(task),
+            #[cfg(target_arch = "x86_64")]
+            Machine::Avx512(vectors) => vectors.enter(task),
+        }
+    }
+}
+
+/// A share and where it is counted; `rescaled` and `distances` are used where wanted.
+struct Pass<'a, W> {
+    ask: Ask,
+    share: Share<'a, W>,
+    slots: usize,
+    counts: &'a mut [u32],
+    rescaled: &'a mut [u32],
+    distances: &'a mut [f64],
+}
+
+/// How a chunk is binned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask {
+    kept: Kept,
+    factor: f64,
+}
+
+/// The slots of a chunk, and those of its rescaled weights.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+pub(super) struct Slots {
+    plain: [u8; CHUNK],
+    rescaled: [u8; CHUNK],
+}
+
+impl Slots {
+    const LEFT_OUT: Self = Self { plain: [0; CHUNK], rescaled: [0; CHUNK] };
+}
+
+/// A loop over chunks that gives the number of weights that are not finite.
+pub(super) trait Task {
+    fn run<V: Vectors>(self, vectors: V) -> u64;
+}
+
+/// Some vector instructions; a value exists only on a machine that has them.
+///
+/// The methods named as types bin a chunk: its slots, if `RESCALED` those of w · factor rounded to
+/// f32, and if `SUMS` each kept distance is added to the sum of its place. They say whether some
+/// weight is not finite.
+pub(super) trait Vectors: Copy {
+    /// Runs a task, compiled for these instructions.
+    fn enter<T: Task>(self, task: T) -> u64;
+
+    /// Asks for the cache line at an address, which may be any.
+    fn prefetch(self, at: *const u8);
+
+    fn f32<const RESCALED: bool, const SUMS: bool>(
+        self,
+        ask: &Ask,
+        weights: &[f32; CHUNK],
+        slots: &mut Slots,
+        sums: &mut [f64; CHUNK],
+    ) -> bool;
+
+    fn f16<const RESCALED: bool, const SUMS: bool>(
+        self,
+        ask: &Ask,
+        weights: &[f16; CHUNK],
+        slots: &mut Slots,
+        sums: &mut [f64; CHUNK],
+    ) -> bool;
+
+    fn bf16<const RESCALED: bool, const SUMS: bool>(
+        self,
+        ask: &Ask,
+        weights: &[bf16; CHUNK],
+        slots: &mut Slots,
+        sums: &mut [f64; CHUNK],
+    ) -> bool;
+
+    fn f64<const RESCALED: bool, const SUMS: bool>(
+        self,
+        ask: &Ask,
+        weights: &[f64; CHUNK],
+        slots: &mut Slots,
+        sums: &mut [f64; CHUNK],
+    ) -> bool;
+}
+
+/// A type in which weights are stored.
+pub(super) trait Stored: Copy + Default {
+    fn bin<V: Vectors, const RESCALED: bool, const SUMS: bool>(
+        vectors: V,
+        ask: &Ask,
+        weights: &[Self; CHUNK],
+        slots: &mut Slots,
+        sums: &mut [f64; CHUNK],
+    ) -> bool;
+
+    fn finite(self) -> bool;
+}
+
+macro_rules! stored {
+    ($($weight:ident),*) => {$(
+        impl Stored for $weight {
+            #[inline(always)]
+            fn bin<V: Vectors, const RESCALED: bool, const SUMS: bool>(
+                vectors: V,
+                ask: &Ask,
+                weights: &[Self; CHUNK],
+                slots: &mut Slots,
+                sums: &mut [f64; CHUNK],
+            ) -> bool {
+                vectors.$weight::<RESCALED, SUMS>(ask, weights, slots, sums)
+            }
+
+            #[inline(always)]
+            fn finite(self) -> bool {
+                self.is_finite()
+            }
+        }
+    )*};
+}
+stored!(f32, f64, f16, bf16);
+
+/// Kept apart: it is hardly ever called.
+#[cold]
+#[inline(never)]
+fn not_finite<W: Stored>(weights: &[W; CHUNK]) -> u64 {
+    weights.iter().map(|weight| u64::from(!weight.finite())).sum()
+}
+
+/// A last chunk of fewer weights, filled up with zeros, which are left out.
+#[inline(always)]
+fn padded<W: Stored>(weights: &[W]) -> [W; CHUNK] {
+    let mut chunk = [W::default(); CHUNK];
+    chunk[..weights.len()].copy_from_slice(weights);
+    chunk
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! Counting a task's share of a matrix: by a kernel where one serves it, else weight by weight by
+//! the table of radii.
+
+use half::{bf16, f16};
+
+use super::edges::EdgeLayout;
+use super::kernel::{CHUNK, Counters, Share, Stored};
+use super::radius::RadiusTable;
+
+/// A task's share of a matrix: the sources `first..last`.
+#[derive(Clone, Copy)]
+pub(super) struct Tile<'a> {
+    pub table: &'a RadiusTable,
+    pub slots: usize,
+    pub first: usize,
+    pub last: usize,
+    pub layout: EdgeLayout,
+}
+
+impl Tile<'_> {
+    /// Counts all that is wanted of a matrix; no distances where there is no room for them.
+    pub fn count_all<W: Weight>(
+        &self,
+        weights: &[W],
+        counts: &mut [u32],
+        distances: &mut [f64],
+        matched: Option<(&RadiusTable, &mut [u32])>,
+    ) -> u64 {
+        let Self { table, slots, first, last, layout } = *self;
+        let same = matched.as_ref().is_none_or(|(other, _)| other.method() == table.method());
+        if let Some(kernel) = table.kernel_for(&layout, last - first).filter(|_| same) {
+            let share = Share { weights, layout, first, last };
+            let distances = (!distances.is_empty()).then_some(distances);
+            let rescaled = matched.map(|(table, rows)| (table.factor().unwrap_or(1.0), rows));
+            return kernel.count(share, Counters { slots, counts, distances, rescaled });
+        }
+        if !distances.is_empty() {
+            self.add_distances(weights, distances);
+        }
+        if let Some((table, rows)) = matched {
+            Tile { table, ..*self }.count(weights, rows);
+        }
+        self.count(weights, counts)
+    }
+
+    fn count<W: Weight>(&self, weights: &[W], rows: &mut [u32]) -> u64 {
+        let EdgeLayout { targets, taps, source_stride, target_stride, .. } = self.layout;
+        let mut not_finite = 0u64;
+        if source_stride == taps {
+            // The tile's sources lie side by side: one run of weights for each target.
+            let run = (self.last - self.first) * taps;
+            for target in 0..targets {
+                let start = target * target_stride + self.first * taps;
+                let edges = &weights[start..start + run];
+                let rows = rows.chunks_exact_mut(self.slots);
+                if taps == 1 {
+                    for (weight, row) in edges.iter().zip(rows) {
+                        row[weight.slot(self.table)] += 1;
+                        not_finite += u64::from(!weight.finite());
+                    }
+                } else {
+                    for (edges, row) in edges.chunks_exact(taps).zip(rows) {
+                        not_finite += self.count_run(edges, row);
+                    }
+                }
+            }
+        } else {
+            for (source, row) in (self.first..self.last).zip(rows.chunks_exact_mut(self.slots)) {
+                let start = source * source_stride;
+                if target_stride == taps {
+                    not_finite += self.count_run(&weights[start..start + targets * taps], row);
+                } else {
+                    for target in 0..targets {
+                        let start = start + target * target_stride;
+                        not_finite += self.count_run(&weights[start..start + taps], row);
+                    }
+                }
+            }
+        }
+        not_finite
+    }
+
+    /// Adds the kept distances of each source, in the order of the kernels, so that every machine
+    /// gets the same bits: where a source's edges lie side by side by their place in chunks of 64,
+    /// else by tap.
+    fn add_distances<W: Weight>(&self, weights: &[W], sums: &mut [f64]) {
+        let EdgeLayout { targets, taps, source_stride, target_stride, .. } = self.layout;
+        let method = self.table.method();
+        let (parameters, transfer) = (method.parameters(), method.parameters().transfer);
+        let kept = |weight: W| {
+            let d = transfer.distance(weight.wide());
+            if d > parameters.min_distance && d <= parameters.max_distance { d } else { 0.0 }
+        };
+        let sources = self.last - self.first;
+        if target_stride == taps {
+            for (k, sum) in sums[..sources].iter_mut().enumerate() {
+                let edges = &weights[(self.first + k) * source_stride..][..targets * taps];
+                let mut places = [0.0; CHUNK];
+                for (k, weight) in edges.iter().enumerate() {
+                    places[k % CHUNK] += kept(*weight);
+                }
+                *sum += places.iter().sum::<f64>();
+            }
+            return;
+        }
+        let mut places = vec![0.0; sources * taps];
+        for target in 0..targets {
+            for (k, places) in places.chunks_exact_mut(taps).enumerate() {
+                let start = target * target_stride + (self.first + k) * source_stride;
+                for (place, weight) in places.iter_mut().zip(&weights[start..start + taps]) {
+                    *place += kept(*weight);
+                }
+            }
+        }
+        for (sum, places) in sums.iter_mut().zip(places.chunks_exact(taps)) {
+            *sum += places.iter().sum::<f64>();
+        }
+    }
+
+    #[inline(always)]
+    fn count_run<W: Weight>(&self, edges: &[W], row: &mut [u32]) -> u64 {
+        let mut not_finite = 0;
+        for weight in edges {
+            row[weight.slot(self.table)] += 1;
+            not_finite += u64::from(!weight.finite());
+        }
+        not_finite
+    }
+}
+
+/// What the counting loops need of a stored weight.
+pub(super) trait Weight: Stored + Sync {
+    fn slot(self, table: &RadiusTable) -> usize;
+    fn wide(self) -> f64;
+}
+
+impl Weight for f32 {
+    #[inline(always)]
+    fn slot(self, table: &RadiusTable) -> usize {
+        table.slot_of_bits(self.to_bits() & 0x7fff_ffff)
+    }
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Weight for f64 {
+    #[inline(always)]
+    fn slot(self, table: &RadiusTable) -> usize {
+        table.slot_of_wide(self)
+    }
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        self
+    }
+}
+
+macro_rules! widened {
+    ($half:ty) => {
+        impl Weight for $half {
+            #[inline(always)]
+            fn slot(self, table: &RadiusTable) -> usize {
+                f32::from(self).slot(table)
+            }
+            #[inline(always)]
+            fn wide(self) -> f64 {
+                f64::from(self)
+            }
+        }
+    };
+}
+widened!(f16);
+widened!(bf16);

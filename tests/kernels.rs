@@ -1,0 +1,176 @@
+//! Counting with vector instructions gives what counting without them gives, bit for bit.
+
+use half::{bf16, f16};
+use neuromfa::mfa::{
+    Counted, EdgeLayout, EdgeMatrix, Histogram, Instructions, LayerRows, Method, RadiusTable,
+    Values, count_edges, count_layer, count_sampled_edges,
+};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// The instructions that this machine has, the plain code first.
+fn tables() -> Vec<(Instructions, RadiusTable)> {
+    let table = RadiusTable::new(&Method::default());
+    [Instructions::Plain, Instructions::Avx2, Instructions::Avx512]
+        .into_iter()
+        .filter_map(|one| table.clone().with_instructions(one).map(|table| (one, table)))
+        .collect()
+}
+
+/// Weights of both signs and every oddity, ties in f64 among them.
+fn weights(n: usize) -> Vec<f64> {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let tiny = f64::from(f32::from_bits(3));
+    let odd = [0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1.0, -1.0, tiny, 1e300];
+    (0..n)
+        .map(|k| match k % 41 {
+            5 => odd[k / 41 % odd.len()],
+            6 => 2.0 / (2.0 * f64::from(rng.random_range(1..152u32)) + 1.0),
+            7 => -1.0 / f64::from(rng.random_range(1..152u32)),
+            8 => 1.0 - f64::EPSILON / 2.0,
+            _ => rng.random_range(-0.2..0.2),
+        })
+        .collect()
+}
+
+/// Odd sizes, taps, and views with holes; more than 255 targets fill a byte.
+fn layouts() -> Vec<EdgeLayout> {
+    let out_in = [(70, 130, 1), (9, 65, 9), (600, 3, 1), (300, 129, 1), (40, 20, 49), (2, 3, 256)];
+    let in_out = [(130, 70), (3, 64), (2, 63), (129, 65), (5, 1), (1, 2000)];
+    let view = EdgeLayout { source_stride: 50, target_stride: 2, ..EdgeLayout::out_in(20, 30, 2) };
+    let grouped = EdgeLayout::grouped(66, 195, 9, 3);
+    let rows = EdgeLayout { target_stride: 143, ..EdgeLayout::out_in(33, 70, 2) };
+    let apart =
+        EdgeLayout { source_stride: 2, target_stride: 150, ..EdgeLayout::out_in(40, 70, 1) };
+    let out_in = out_in.map(|(targets, sources, taps)| EdgeLayout::out_in(targets, sources, taps));
+    let in_out = in_out.map(|(sources, targets)| EdgeLayout::in_out(sources, targets));
+    out_in.into_iter().chain(in_out).chain([view, rows, apart, grouped]).collect()
+}
+
+fn reach(l: EdgeLayout) -> usize {
+    (l.sources / l.groups - 1) * l.source_stride + (l.targets - 1) * l.target_stride + l.taps
+}
+
+type All = (Counted, Histogram, Histogram, Vec<u64>);
+
+/// Everything that one pass gives, twice the same matrix; the distance sums as bits.
+fn count(
+    instructions: Instructions,
+    table: &RadiusTable,
+    values: Values<'_>,
+    layout: EdgeLayout,
+) -> All {
+    let method = table.method();
+    let matrix = EdgeMatrix::new(values, layout).unwrap();
+    let rescaled = [0.731, 1.9].map(|factor| {
+        RadiusTable::rescaled(method, factor).unwrap().with_instructions(instructions).unwrap()
+    });
+    let all = 0..layout.sources;
+    let mut counts = Histogram::new(method, layout.sources);
+    let mut matched = Histogram::new(method, layout.sources);
+    let mut distances = vec![0.0; layout.sources];
+    let rows = LayerRows {
+        counts: counts.rows_mut(all.clone()),
+        distances: &mut distances,
+        matched: Some((&rescaled, matched.rows_mut(all.clone()))),
+    };
+    let counted = count_layer(table, &[matrix, matrix], rows);
+    // Each alone is counted by other code.
+    let mut alone = Histogram::new(method, layout.sources);
+    let not_finite = count_edges(table, &[matrix, matrix], alone.rows_mut(all.clone()));
+    assert_eq!((not_finite, &alone), (counted.not_finite, &counts), "{layout:?}");
+    let mut sums = vec![0.0; layout.sources];
+    let rows =
+        LayerRows { counts: alone.rows_mut(all.clone()), distances: &mut sums, matched: None };
+    assert_eq!(count_layer(table, &[matrix, matrix], rows), counted, "{layout:?}");
+    assert_eq!((&sums, &alone), (&distances, &counts), "{layout:?}");
+    let mut other = Histogram::new(method, layout.sources);
+    let rows = LayerRows {
+        counts: alone.rows_mut(all.clone()),
+        distances: &mut [],
+        matched: Some((&rescaled, other.rows_mut(all))),
+    };
+    assert_eq!(count_layer(table, &[matrix, matrix], rows), counted, "{layout:?}");
+    assert_eq!((&other, &alone), (&matched, &counts), "{layout:?}");
+    (counted, counts, matched, distances.iter().map(|d| d.to_bits()).collect())
+}
+
+#[test]
+fn every_type_and_layout_counts_as_the_plain_code() {
+    let tables = tables();
+    for layout in layouts() {
+        let doubles = weights(reach(layout));
+        let singles: Vec<f32> = doubles.iter().map(|w| *w as f32).collect();
+        let halves: Vec<f16> = doubles.iter().map(|w| f16::from_f64(*w)).collect();
+        let brains: Vec<bf16> = doubles.iter().map(|w| bf16::from_f64(*w)).collect();
+        for values in [
+            Values::F64(&doubles),
+            Values::F32(&singles),
+            Values::F16(&halves),
+            Values::Bf16(&brains),
+        ] {
+            let (_, plain) = &tables[0];
+            let plain = count(Instructions::Plain, plain, values, layout);
+            assert!(plain.0.not_finite > 0 || layout.sources * layout.targets < 300);
+            for (instructions, table) in &tables[1..] {
+                let fast = count(*instructions, table, values, layout);
+                assert!(fast == plain, "{instructions:?}, {layout:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_but_equal_or_infinite_weights() {
+    for layout in [EdgeLayout::out_in(1000, 70, 1), EdgeLayout::in_out(70, 1000)] {
+        for weight in [0.0, 0.02, f32::NAN, f32::NEG_INFINITY] {
+            let weights = vec![weight; 70_000];
+            let matrix = EdgeMatrix::new(Values::F32(&weights), layout).unwrap();
+            for (instructions, table) in tables() {
+                let mut histogram = Histogram::new(table.method(), 70);
+                let infinite = count_edges(&table, &[matrix], histogram.rows_mut(0..70));
+                assert_eq!(infinite, if weight.is_finite() { 0 } else { 70_000 });
+                let slot = if weight == 0.02 { 50 } else { 0 };
+                for neuron in 0..70 {
+                    assert_eq!(histogram.row(neuron)[slot], 1000, "{instructions:?}, {weight}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sample_counts_as_with_the_plain_code() {
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    for layout in layouts() {
+        let singles: Vec<f32> = weights(reach(layout)).iter().map(|w| *w as f32).collect();
+        let matrix = EdgeMatrix::new(Values::F32(&singles), layout).unwrap();
+        let mut draw = |n: usize, from: usize| -> Vec<usize> {
+            (0..n).map(|_| rng.random_range(0..from)).collect()
+        };
+        // Rows are added to; more edges than are gathered at once.
+        let (sources, targets) = (draw(200, layout.sources), draw(300, layout.targets));
+        let counted = tables().into_iter().map(|(_, table)| {
+            let mut histogram = Histogram::new(table.method(), 200);
+            histogram.rows_mut(0..200).fill(3);
+            let rows = histogram.rows_mut(0..200);
+            (count_sampled_edges(&table, &matrix, &sources, &targets, rows), histogram)
+        });
+        let counted: Vec<_> = counted.collect();
+        assert!(counted.windows(2).all(|pair| pair[0] == pair[1]), "{layout:?}");
+    }
+}
+
+#[test]
+fn threads_change_no_bit() {
+    let weights: Vec<f32> = weights(700 * 500).iter().map(|w| *w as f32).collect();
+    for (instructions, table) in tables() {
+        for layout in [EdgeLayout::out_in(700, 500, 1), EdgeLayout::in_out(500, 700)] {
+            let on = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| count(instructions, &table, Values::F32(&weights), layout))
+            };
+            assert!(on(1) == on(3), "{instructions:?}, {layout:?}");
+        }
+    }
+}
