@@ -1,6 +1,7 @@
 //! The shuffled control: both estimators on networks whose matrices are permuted at random.
 //!
-//! The stable estimator sees the whole network, as often as the plan says; the published one its
+//! The stable estimator sees the whole network (of layers wider than 256 neurons, as many dealt
+//! from the same pool), as often as the plan says; the published one its
 //! own samples, once (or, where it takes the whole network, the first draw of it). What is drawn
 //! are histograms ([`crate::mfa::Dealer`]), not weights. Samples are drawn one by one: where two
 //! overlap, permuted weights would agree on what they share, and these do not.
@@ -12,7 +13,12 @@ use super::groups::{Fold, Group};
 use super::measure::Estimators;
 use super::plan::{DrawnRun, Plan, SourceLayer};
 use super::snapshot::Snapshot;
-use crate::mfa::{BoxMasses, Dealer, Degenerate, Fractal, PowerSums, Spectrum, draw_pool};
+use crate::mfa::{BoxMasses, Dealer, Degenerate, Fractal, PowerSums, Spectrum, Urn};
+
+/// Sources of a layer that a draw of the stable control takes at most; they stand for all. A wider
+/// layer has the same mean and, its sources alike, √(width/256) times the spread, which the
+/// standard error over the draws holds.
+const SOURCES: usize = 256;
 
 /// Both estimators on shuffled weights.
 #[derive(Default)]
@@ -89,7 +95,10 @@ impl Draw<'_> {
             (layer.tensors.iter().zip(&self.snapshot.pools[first..]))
                 .map(|(tensor, pool)| Dealer::new(pool, tensor.layout.edges_per_source()))
                 .collect();
-        let mut rows = vec![0; layer.whole.len() * method.slots()];
+        // What the published estimator fits depends on the rarest radii: it takes every source.
+        let all = layer.whole.len();
+        let sources = if self.plan.published_on_whole() { all } else { all.min(SOURCES) };
+        let mut rows = vec![0; sources * method.slots()];
         let mut dealt = vec![0; rows.len()];
         let mut part = Part { published: None, stable: Vec::new() };
         for draw in 0..self.plan.controls.shuffled {
@@ -104,7 +113,9 @@ impl Draw<'_> {
                 part.published = masses.as_ref().map(|m| self.estimators.published.sums(m));
             }
             let stable = masses.as_ref().filter(|_| self.plan.stable());
-            part.stable.push(stable.map(|masses| self.estimators.stable.sums(masses)));
+            let scale = all as f64 / sources as f64;
+            let sums = stable.map(|masses| self.estimators.stable.sums(masses).scaled(scale));
+            part.stable.push(sums);
         }
         part
     }
@@ -117,21 +128,13 @@ impl Draw<'_> {
         let mut rows = vec![0; sources.len() * slots];
         for (k, tensor) in layer.tensors.iter().enumerate() {
             let rng = &mut self.generator(first + k, self.plan.controls.shuffled + sample);
-            let runs = tensor.drawn_runs(sources, sample);
-            let total: usize = runs.iter().map(|run| run.rows.len() * run.edges).sum();
-            let drawn = draw_pool(&self.snapshot.pools[first + k], total as u64, rng);
-            let Some(mut left) = drawn else { continue };
-            for DrawnRun { rows: of_run, edges } in runs {
-                let Some(pool) = draw_pool(&left, (of_run.len() * edges) as u64, rng) else {
-                    continue;
-                };
-                left.iter_mut().zip(&pool).for_each(|(left, taken)| *left -= taken);
-                let Some(dealer) = Dealer::new(&pool, edges) else { continue };
-                let mut dealt = vec![0; of_run.len() * slots];
-                dealer.deal(&mut dealt, rng);
-                for (row, dealt) in of_run.into_iter().zip(dealt.chunks_exact(slots)) {
+            let mut urn = Urn::new(&self.snapshot.pools[first + k]);
+            for DrawnRun { rows: of_run, edges } in tensor.drawn_runs(sources, sample) {
+                for row in of_run {
                     let row = &mut rows[row * slots..(row + 1) * slots];
-                    row.iter_mut().zip(dealt).for_each(|(all, one)| *all += one);
+                    for slot in (0..edges).map_while(|_| urn.draw(rng)) {
+                        row[slot] += 1;
+                    }
                 }
             }
         }

@@ -41,7 +41,7 @@ pub use parameters::{Method, ParameterError, Parameters};
 pub use partition::PowerSums;
 pub use radius::RadiusTable;
 pub use regression::Line;
-pub use shuffle::{Dealer, draw_pool};
+pub use shuffle::{Dealer, Urn};
 pub use spectrum::{Published, Spectrum};
 pub use stable::{Stable, StableSpectrum};
 pub use transfer::Transfer;

@@ -147,6 +147,13 @@ impl PowerSums {
         self.sums.iter_mut().zip(&other.sums).for_each(|(sum, part)| *sum += part);
     }
 
+    /// The sums of `factor` times as many neurons of the same kind.
+    pub fn scaled(mut self, factor: f64) -> Self {
+        self.neurons = (self.neurons as f64 * factor).round() as usize;
+        self.sums.iter_mut().for_each(|sum| *sum *= factor);
+        self
+    }
+
     /// Σ_i p_i(r)^q for each q at the j-th possible radius and, from a table with logs, then
     /// Σ_i p_i(r)^q ln p_i(r) for each q.
     pub(super) fn at(&self, radius: usize) -> &[f64] {
