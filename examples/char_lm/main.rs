@@ -93,7 +93,9 @@ fn attach(
     state: &TrainerState,
     vs: &nn::VarStore,
 ) -> Result<Monitor> {
-    println!("  step    loss  alpha0       w        E   ± E_se  E_stable");
+    println!(
+        "  step    loss  alpha0       w        E   ± E_se  shuffled  E_stable  E_excess   ± se"
+    );
     let mut monitor = Monitor::builder(run)
         .every(options.every)
         .on_failure(OnFailure::KeepTraining)
@@ -107,9 +109,11 @@ fn attach(
 fn print(row: &Row) {
     let cell = |name| row.value(name).map_or("-".into(), |value| format!("{value:.4}"));
     let [loss, alpha0, width] = ["loss", "alpha0", "width"].map(cell);
-    let [e, e_se, e_stable] = ["E", "E_se", "E_stable"].map(cell);
+    let [e, e_se, shuffled] = ["E", "E_se", "E_shuffled"].map(cell);
+    let [e_stable, excess, excess_se] = ["E_stable", "E_excess", "E_excess_se"].map(cell);
     println!(
-        "{:>6}  {loss:>6}  {alpha0:>6}  {width:>6}  {e:>7}  {e_se:>7}  {e_stable:>8}",
+        "{:>6}  {loss:>6}  {alpha0:>6}  {width:>6}  {e:>7}  {e_se:>7}  {shuffled:>8}  \
+         {e_stable:>8}  {excess:>8} {excess_se:>6}",
         row.step,
     );
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use neuromfa::Replay;
+use neuromfa::analysis::Controls;
 use neuromfa::source::Checkpoint;
 
 use crate::choice::Choice;
@@ -43,6 +44,15 @@ pub struct Analyze {
     baseline: Option<PathBuf>,
     #[command(flatten)]
     choice: Choice,
+    /// Leave out the null controls.
+    #[arg(long, conflicts_with = "rescaled_start")]
+    no_controls: bool,
+    /// Also compute E of the first weights rescaled to the spread of each step: growth alone.
+    #[arg(long)]
+    rescaled_start: bool,
+    /// Also write every neuron's dimension and degree, to a file for each step.
+    #[arg(long)]
+    every_neuron: bool,
     /// Replace a run that the folder holds.
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
@@ -79,6 +89,10 @@ impl Analyze {
             (_, Some(file)) => replay.nodes(file),
             _ => replay.sampled(self.neurons, self.samples, self.seed),
         };
+        let controls = if self.no_controls { Controls::none() } else { Controls::default() };
+        replay = replay
+            .controls(Controls { rescaled_start: self.rescaled_start, ..controls })
+            .neurons(self.every_neuron);
         if let Some(path) = self.baseline {
             replay = replay.baseline(path);
         }
