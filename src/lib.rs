@@ -75,10 +75,10 @@
 //! # Limits
 //!
 //! - alpha0 depends on how many neurons are drawn: values of different n do not compare.
-//! - E moves with the scale of the weights alone. Read it beside a control before calling it
-//!   organisation.
+//! - E moves with the scale of the weights alone. `E_excess`, against shuffled weights, is what is
+//!   left; a step's warnings say when there is nothing ([`analysis::Trust`]).
 //! - At one hop the analysis sees how neurons differ in their weights, not which neurons they
-//!   prefer.
+//!   prefer; that enters with `hops(2)` and `hops(3)`.
 //! - Attention itself has no weights; biases, norms, embeddings and the output head are left out
 //!   unless they are put in.
 //!
@@ -96,6 +96,10 @@
 //! | alpha0 | `alpha0` | alpha where f is highest |
 //! | w | `width` | max alpha - min alpha |
 //! | E | `E`, `E_stable` | degree of emergence; of the published and of the stable estimator |
+//! | | `E_shuffled`, `E_stable_shuffled` | E of weights shuffled within each matrix |
+//! | | `E_excess` | E_stable - E_stable_shuffled |
+//! | D_i | `dimension` | fractal dimension of a neuron |
+//! | β₂ | `degree_kurtosis` | kurtosis of the average weighted degrees |
 //!
 //! Source: Xiao et al., "Neuron-based Multifractal Analysis of Neuron Interaction Dynamics in
 //! Large Models", ICLR 2025 (arXiv 2402.09099).

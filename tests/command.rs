@@ -46,13 +46,13 @@ fn analyze_writes_a_run_and_show_prints_it() {
         lines[2..],
         [
             "step  alpha0   width       E     E_se  E_shuffled  E_stable  E_excess  E_excess_se     r2  status",
-            "   0  0.5452  0.3533  0.0000   0.0000      0.0011    0.0000   1.91e-4      1.70e-4  0.695      ok",
-            "  64  0.5436  0.3523  0.0028  6.97e-4      0.0059    0.0028   8.29e-6      1.70e-4  0.694      ok",
-            " 300  0.5364  0.3269  0.0150   0.0010      0.0169    0.0060  -2.40e-4      8.60e-5  0.689      ok",
+            "   0  0.5452  0.3533  0.0000   0.0000     3.67e-4    0.0000   1.91e-4      1.70e-4  0.695      ok",
+            "  64  0.5436  0.3523  0.0028  6.97e-4      0.0073    0.0028   8.29e-6      1.70e-4  0.694      ok",
+            " 300  0.5364  0.3269  0.0150   0.0010      0.0175    0.0060  -2.40e-4      8.60e-5  0.689      ok",
             "",
             "3 of 3 steps have warnings. At step 300:",
             "  R² of ln Z falls to 0.67: no power law, so alpha depends on the range",
-            "  E is that of shuffled weights: 0.0150 ± 0.0010 against 0.0169",
+            "  E is that of shuffled weights: 0.0150 ± 0.0010 against 0.0175",
             "  E_stable is that of shuffled weights: E_excess is -0.0002 ± 0.0001, scale explains the rest",
         ]
     );

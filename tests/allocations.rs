@@ -1,0 +1,65 @@
+//! From the second snapshot on, no large memory is allocated: a snapshot's own is used again.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use neuromfa::analysis::{Controls, Estimators, Plan, Snapshot};
+use neuromfa::mfa::Method;
+use neuromfa::network::{Draw, Network, Selection};
+use neuromfa::source::{Memory, Source};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// The largest single allocation since it was last set to 0.
+static LARGEST: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+// SAFETY: all calls are passed on to the system's allocator as they come.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        LARGEST.fetch_max(size, Ordering::Relaxed);
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[test]
+fn a_snapshot_uses_its_memory_again() {
+    // 2 × 1.5 million weights between 1024, 1500 and 1000 neurons.
+    let weights = Memory::new();
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for (name, shape) in [("0.weight", [1500, 1024]), ("2.weight", [1000, 1500])] {
+        let values: Vec<f32> =
+            (0..shape[0] * shape[1]).map(|_| rng.random_range(-0.1..0.1)).collect();
+        weights.set(name, &shape, values).unwrap();
+    }
+    let network = Network::infer(&weights.parameters(), &Selection::default()).unwrap();
+    let draw = Draw::random(&network, 64, 10, 0).unwrap();
+    let plan = Plan::new(&Method::default(), &network, &draw, true).unwrap();
+    let mut plan = plan.with_controls(Controls::default()).with_details();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let estimators = Estimators::new(&plan);
+
+    LARGEST.store(0, Ordering::Relaxed);
+    let mut snapshot = Snapshot::new(&plan);
+    plan.snapshot(&weights, &pool, &mut snapshot).unwrap();
+    assert!(LARGEST.load(Ordering::Relaxed) > 1 << 20, "the first one allocates its histograms");
+    let measured = pool.install(|| estimators.measure(&plan, &snapshot, 0));
+    plan.start_from(&measured.deviations);
+    plan.snapshot(&weights, &pool, &mut snapshot).unwrap();
+
+    LARGEST.store(0, Ordering::Relaxed);
+    plan.snapshot(&weights, &pool, &mut snapshot).unwrap();
+    let largest = LARGEST.load(Ordering::Relaxed);
+    assert!(largest <= 256 << 10, "{largest} bytes at once");
+}
