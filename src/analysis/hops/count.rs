@@ -174,7 +174,8 @@ impl<'a> Walk<'a> {
     /// The distances to a place, all neurons between taking part.
     fn step(&self, hop: usize, place: Place, arrivals: &[Arrival]) -> Distances {
         let width = self.plan.width(place);
-        let mut all = Distances::none(self.paths.neurons.len(), width, self.plan.memory());
+        let neurons = self.paths.neurons.len();
+        let mut all = Distances::none(neurons, width, self.plan.memory(neurons * width));
         all.fill_rows(Scratch::default, |scratch, k, row| {
             for &Arrival { from, via } in arrivals {
                 match via {

@@ -67,7 +67,8 @@ impl LayerEdges {
         tensors: &[Tensor<'_>],
     ) -> Result<LayerDistances, SourceError> {
         let transfer = plan.method.parameters().transfer;
-        let none = |columns| Distances::none(self.width, columns, plan.memory());
+        let none =
+            |columns| Distances::none(self.width, columns, plan.memory(self.width * columns));
         let mut places: Vec<_> = self.places.iter().map(|&(_, width)| none(width)).collect();
         let targets = |end: &End, drawn: &[Vec<usize>]| end.targets(drawn[end.layer].len());
         let mut ends: Vec<Vec<_>> = self

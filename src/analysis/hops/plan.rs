@@ -134,10 +134,14 @@ impl HopsPlan {
         all.max().unwrap_or(0) as u32 + 1
     }
 
-    /// Memory for a matrix.
-    pub(super) fn memory(&self) -> Vec<f64> {
+    /// Memory for so many distances. What is much too large stays for the matrix that it was
+    /// made for: else, in time, all of it would be as large as the largest.
+    pub(super) fn memory(&self, distances: usize) -> Vec<f64> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.pop().unwrap_or_default()
+        let fits = |m: &&Vec<f64>| (distances..=2 * distances).contains(&m.capacity());
+        let best = memory.iter().filter(fits).map(Vec::capacity).min();
+        let place = memory.iter().position(|m| Some(m.capacity()) == best);
+        place.map_or_else(|| Vec::with_capacity(distances), |place| memory.swap_remove(place))
     }
 
     /// Takes the memory of matrices that are not needed any more.
