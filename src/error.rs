@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::analysis::HopsError;
 use crate::mfa::ParameterError;
 use crate::monitor::ScheduleError;
 use crate::network::{DrawError, NetworkError};
@@ -16,6 +17,9 @@ pub enum Error {
     /// A parameter of the method is out of range.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
+    /// Distances over several hops cannot be computed.
+    #[error(transparent)]
+    Hops(#[from] HopsError),
     /// The schedule is never due.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),

@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use neuromfa::analysis::{Controls, Estimators, Plan, Snapshot};
+use neuromfa::analysis::{Controls, Estimators, Hops, Plan, Snapshot};
 use neuromfa::mfa::Method;
 use neuromfa::network::{Draw, Network, Selection};
 use neuromfa::source::{Memory, Source};
@@ -46,6 +46,8 @@ fn a_snapshot_uses_its_memory_again() {
     let network = Network::infer(&weights.parameters(), &Selection::default()).unwrap();
     let draw = Draw::random(&network, 64, 10, 0).unwrap();
     let plan = Plan::new(&Method::default(), &network, &draw, true).unwrap();
+    let hops = Hops { most: 2, budget: None, seed: 0 };
+    let plan = plan.with_hops(hops).unwrap();
     let mut plan = plan.with_controls(Controls::default()).with_details();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     let estimators = Estimators::new(&plan);

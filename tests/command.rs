@@ -158,3 +158,27 @@ fn sensitivity_tables_one_line_for_each_case_and_step() {
     let alpha0 = whole["points"][0]["alpha0"].as_f64().unwrap();
     assert!((alpha0 - 0.554711).abs() < 1e-6, "{alpha0}");
 }
+
+#[test]
+fn hops_and_their_estimate() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let run = |more: &[&str]| {
+        let (data, nodes) = (data(""), data("neox-nodes.json"));
+        let arguments = ["analyze", &data, "--out", out.to_str().unwrap(), "--nodes", &nodes];
+        neuromfa(&[&arguments, more].concat())
+    };
+    let analysed = run(&["--hops", "3", "--hops-estimate", "16"]);
+    assert_eq!(analysed.status.code(), Some(0), "{}", text(&analysed.stderr));
+    let hops = Table::read(&out, "hops.csv");
+    assert_eq!(hops.column("step"), ["0", "0", "64", "64", "300", "300"]);
+    assert_eq!(hops.column("hops"), ["2", "3", "2", "3", "2", "3"]);
+    for (row, status) in hops.column("status").iter().enumerate() {
+        assert_eq!(status, "ok");
+        assert!(hops.number("estimate_error_mean", row) > 0.0);
+        assert!(hops.number("estimate_exact_share", row) < 1.0);
+    }
+    let refused = run(&["--hops", "4", "--overwrite"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).starts_with("neuromfa: hops = 4 is out of range"));
+}

@@ -100,7 +100,7 @@ fn a_killed_run_equals_one_that_was_not(seed: u64) {
         // However slow this machine is, what is left lasts for the lives to come.
         let until = LAST * life / (LIVES + 1) + LAST / 4;
         let process = Life::start(&run, until.min(LAST - 1));
-        let (file, bytes) = match rng.random_range(0..4) {
+        let (file, bytes) = match rng.random_range(0..5) {
             // Some time after the start: the first processes have then not even begun the run.
             0 => {
                 let moment = Duration::from_micros(rng.random_range(0..30_000));
@@ -110,6 +110,7 @@ fn a_killed_run_equals_one_that_was_not(seed: u64) {
             // Right when a file has grown: the next one is then about to grow.
             1 => ("metrics.csv", 1000),
             2 => ("spectra.csv", 10_000),
+            3 => ("hops.csv", 2500),
             _ => ("emergence.csv", 2500),
         };
         let file = run.join(file);
@@ -155,7 +156,14 @@ fn killed_while_it_attaches() {
     let dir = tempfile::tempdir().unwrap();
     let [run, whole] = ["killed", "whole"].map(|name| dir.path().join(name));
     // Each file of the beginning in turn, and what it is written as before it has its name.
-    let begun = ["nodes.json.new", "nodes.json", "baseline.json.new", "run.json", "spectra.csv"];
+    let begun = [
+        "nodes.json.new",
+        "nodes.json",
+        "baseline.json.new",
+        "run.json",
+        "spectra.csv",
+        "hops.csv",
+    ];
     for name in begun.iter().chain(&begun) {
         let file = run.join(name);
         Life::start(&run, 0).kill_when(|_| file.exists());

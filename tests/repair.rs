@@ -13,8 +13,8 @@ use neuromfa::record::{RunConfig, resume};
 use tempfile::TempDir;
 
 const LAST: u64 = 160;
-const TABLES: [&str; 5] =
-    ["metrics.csv", "spectra.csv", "layers.csv", "distributions.csv", "emergence.csv"];
+const TABLES: [&str; 6] =
+    ["metrics.csv", "spectra.csv", "layers.csv", "distributions.csv", "hops.csv", "emergence.csv"];
 
 /// The files of a finished run, and a folder for damaged copies of them.
 struct Undamaged {
@@ -123,6 +123,11 @@ fn every_cut_of_spectra_is_repaired() {
 }
 
 #[test]
+fn every_cut_of_hops_is_repaired() {
+    every_cut_is_repaired("hops.csv");
+}
+
+#[test]
 fn every_cut_of_layers_is_repaired() {
     every_cut_is_repaired("layers.csv");
 }
@@ -193,7 +198,7 @@ fn other_damage_is_repaired() {
     run.damage(TABLES.map(|name| (name, None)));
     run.assert_mended("all tables are missing");
     // metrics.csv says which steps there were, so that a row of the others cannot go unnoticed.
-    for name in ["spectra.csv", "emergence.csv"] {
+    for name in ["spectra.csv", "hops.csv", "emergence.csv"] {
         let lines: Vec<&[u8]> = run.bytes[name].split_inclusive(|&b| b == b'\n').collect();
         let row = lines.len() / 2;
         run.damage([(name, Some([&lines[..row], &lines[row + 1..]].concat().concat()))]);

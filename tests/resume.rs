@@ -69,9 +69,11 @@ fn a_resume_at_a_step_may_itself_be_interrupted() {
         copy(&whole, &cut);
         drop(builder(&cut).resume_at(at).attach_source(weights_at(at - 1)).unwrap());
         // The tables are cut in this order.
-        for done in 1..3 {
+        for done in 1..6 {
             copy(&whole, &run);
-            for table in &["metrics.csv", "spectra.csv"][..done] {
+            let order =
+                ["metrics.csv", "spectra.csv", "layers.csv", "distributions.csv", "hops.csv"];
+            for table in &order[..done] {
                 let _ = std::fs::remove_file(run.join(table));
                 let _ = std::fs::copy(cut.join(table), run.join(table)); // none without rows
             }
@@ -213,7 +215,7 @@ fn a_loop_that_logs_nothing_or_skips_steps_is_gone_on_with_in_the_same_way() {
             let case = format!("every {stride} steps, resumed at {at}");
             assert_same(&files(&run), &files(&whole), &case);
         }
-        for table in ["metrics.csv", "spectra.csv", "emergence.csv"] {
+        for table in ["metrics.csv", "spectra.csv", "hops.csv", "emergence.csv"] {
             copy(&whole, &run);
             let bytes = std::fs::read(run.join(table)).unwrap();
             std::fs::write(run.join(table), &bytes[..bytes.len() - 100]).unwrap();
@@ -257,6 +259,8 @@ fn what_does_not_match_is_named_with_both_values() {
             again().whole(),
             "sampling is drawn (neurons 16, samples 4, seed 7), that of this program is whole",
         ),
+        (again().hops(3), "hops is 2, that of this program is 3"),
+        (again().hops_estimated(9), "hops_estimated is 8, that of this program is 9"),
         (again().stable(false), "stable is true, that of this program is false"),
         (
             again().stop_when(StopRule::on("E").max().patience(7)),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::groups::Scope;
+use super::hops::HopBaseline;
 use super::measure::Measurement;
 use super::plan::Plan;
 use crate::mfa::{Fractal, Spectrum};
@@ -27,6 +28,9 @@ pub struct Baseline {
     /// The standard deviation of each matrix, by name; empty when no control asks for it.
     #[serde(default)]
     pub deviations: BTreeMap<String, f64>,
+    /// Over several hops, by their number; empty when only one was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hops: Vec<HopBaseline>,
 }
 
 /// Where a sample's published spectrum was taken: should it move, E moves with it.
@@ -76,6 +80,7 @@ impl Baseline {
                 })
                 .collect(),
             deviations: measurement.deviations.clone(),
+            hops: measurement.hops.iter().map(HopBaseline::new).collect(),
         }
     }
 }

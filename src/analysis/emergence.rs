@@ -2,7 +2,8 @@
 
 use super::baseline::{Baseline, fractals};
 use super::distribution::Distribution;
-use super::measure::{Measurement, Nulls};
+use super::hops::HopEmergence;
+use super::measure::{Fault, Measurement, Nulls};
 use super::neurons::Neuron;
 use super::parts::Part;
 use super::plan::Plan;
@@ -95,6 +96,8 @@ pub struct Emergence {
     pub distributions: Vec<Distribution>,
     /// Every neuron, by layer; empty unless the plan keeps them.
     pub neuron_values: Vec<(String, Vec<Neuron>)>,
+    /// The same over several hops, by their number; empty when only one was asked for.
+    pub hops: Vec<HopEmergence>,
 }
 
 impl Emergence {
@@ -130,21 +133,15 @@ impl Emergence {
             parts: Vec::new(),
             distributions: Vec::new(),
             neuron_values: Vec::new(),
+            hops: Vec::new(),
         }
     }
 
     /// The numbers of a measurement of this plan against a baseline.
     pub fn new(plan: &Plan, baseline: &Baseline, measurement: &Measurement) -> Self {
-        let mut row = Self::empty();
-        match &measurement.published {
-            Ok(samples) => row.add_published(plan.method().q(), baseline, samples),
-            Err(fault) => row.miss(Status::of(fault), "published estimator", fault),
-        }
-        match &measurement.stable {
-            Some(Ok(stable)) => row.add_stable(baseline, *stable),
-            Some(Err(fault)) => row.miss(Status::of(fault), "stable estimator", fault),
-            None => {}
-        }
+        let q = plan.method().q();
+        let Measurement { published, stable, .. } = measurement;
+        let mut row = Self::of_estimators(q, baseline, published, stable.as_ref());
         if measurement.stable.as_ref().is_none_or(Result::is_ok) {
             row.add_nulls(baseline, &measurement.controls);
         }
@@ -152,6 +149,28 @@ impl Emergence {
         row.parts = groups.map(|(group, now)| Part::new(baseline, group, now)).collect();
         row.add_neurons(plan, measurement);
         row.trust = Trust::of(plan.method(), baseline, measurement, &row);
+        let hops = measurement.hops.iter();
+        row.hops = hops.map(|hop| HopEmergence::new(q, baseline, hop)).collect();
+        row
+    }
+
+    /// The numbers of the two estimators alone.
+    pub(super) fn of_estimators(
+        q: &[f64],
+        baseline: &Baseline,
+        published: &Result<Vec<Spectrum>, Fault>,
+        stable: Option<&Result<Fractal, Fault>>,
+    ) -> Self {
+        let mut row = Self::empty();
+        match published {
+            Ok(samples) => row.add_published(q, baseline, samples),
+            Err(fault) => row.miss(Status::of(fault), "published estimator", fault),
+        }
+        match stable {
+            Some(Ok(stable)) => row.add_stable(baseline, *stable),
+            Some(Err(fault)) => row.miss(Status::of(fault), "stable estimator", fault),
+            None => {}
+        }
         row
     }
 

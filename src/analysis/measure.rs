@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::groups::Fold;
+use super::hops::{HopEstimators, HopMeasurement};
 use super::neurons::{Neuron, NeuronStatistics, neurons};
 use super::plan::Plan;
 use super::shuffled::{self, Shuffled};
@@ -55,6 +56,8 @@ pub struct Measurement {
     pub source_neurons: f64,
     /// The standard deviation of each matrix, by name, where a control asks for it.
     pub deviations: BTreeMap<String, f64>,
+    /// Over several hops, by their number; empty when only one was asked for.
+    pub hops: Vec<HopMeasurement>,
 }
 
 /// A part of the network.
@@ -88,6 +91,7 @@ pub struct Estimators {
     pub(super) stable: Stable,
     dimensions: Option<Dimensions>,
     start: Option<Arc<dyn Source + Sync>>,
+    hops: Option<HopEstimators>,
 }
 
 impl Estimators {
@@ -105,12 +109,20 @@ impl Estimators {
         }
         let neurons = plan.details() && plan.needs_whole();
         let dimensions = neurons.then(|| Dimensions::new(plan.method(), plan.largest_whole_mass()));
-        Self { published, stable, dimensions, start: None }
+        let hops = plan.hops().map(HopEstimators::new);
+        Self { published, stable, dimensions, start: None, hops }
     }
 
     /// Gives the weights of step 0, for the rescaled start.
     pub fn start_from(&mut self, weights: Arc<dyn Source + Sync>) {
         self.start = Some(weights);
+    }
+
+    fn over_hops(&self, plan: &Plan, snapshot: &Snapshot) -> Vec<HopMeasurement> {
+        match (&self.hops, plan.hops(), &snapshot.hops) {
+            (Some(estimators), Some(plan), Some(snapshot)) => estimators.measure(plan, snapshot),
+            _ => Vec::new(),
+        }
     }
 
     /// The spectra of a snapshot of this plan, taken at this step (which seeds the draws of the
@@ -125,6 +137,7 @@ impl Estimators {
             neurons: Vec::new(),
             source_neurons: plan.source_neurons() as f64 / samples as f64,
             deviations: deviations(plan, snapshot),
+            hops: self.over_hops(plan, snapshot),
         };
         if snapshot.not_finite > 0 {
             let fault = Fault::NonFinite { weights: snapshot.not_finite };

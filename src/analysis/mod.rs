@@ -11,6 +11,7 @@ mod controls;
 mod distribution;
 mod emergence;
 mod groups;
+mod hops;
 #[cfg(test)]
 mod layouts;
 mod measure;
@@ -28,6 +29,10 @@ pub use controls::Controls;
 pub use distribution::Distribution;
 pub use emergence::{Emergence, SpectrumPoint};
 pub use groups::{Group, Scope};
+pub use hops::{
+    EstimateError, HopBaseline, HopEmergence, HopEstimators, HopMeasurement, Hops, HopsError,
+    HopsPlan, HopsSnapshot, MOST_HOPS,
+};
 pub use measure::{Estimators, Fault, GroupMeasurement, Measurement, Nulls};
 pub use neurons::{Neuron, NeuronStatistics};
 pub use parts::Part;

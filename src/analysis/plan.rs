@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::controls::Controls;
 use super::groups::Group;
+use super::hops::{Hops, HopsError, HopsPlan};
 use crate::mfa::{EdgeLayout, Method, RadiusTable};
 use crate::network::{Connection, Draw, DrawError, Network, NeuronLayer, Orientation};
 
@@ -16,6 +17,7 @@ pub struct Plan {
     network: Network,
     draw: Draw,
     stable: bool,
+    hops: Option<HopsPlan>,
     details: bool,
     keeps_neurons: bool,
     pub(super) controls: Controls,
@@ -139,6 +141,7 @@ impl Plan {
             network: network.clone(),
             draw: draw.clone(),
             stable,
+            hops: None,
             details: false,
             keeps_neurons: false,
             controls: Controls::none(),
@@ -148,6 +151,20 @@ impl Plan {
             whole_neurons,
             sample_neurons,
         })
+    }
+
+    /// With distances over several hops beside it.
+    ///
+    /// # Errors
+    /// [`HopsError`] when the network has no path of so many hops, or they cannot be computed.
+    pub fn with_hops(mut self, hops: Hops) -> Result<Self, HopsError> {
+        self.hops = Some(HopsPlan::new(&self.method, &self.network, &self.draw, hops)?);
+        Ok(self)
+    }
+
+    /// What is computed over several hops.
+    pub fn hops(&self) -> Option<&HopsPlan> {
+        self.hops.as_ref()
     }
 
     /// With these null controls; without any where the plan does not take the whole network.

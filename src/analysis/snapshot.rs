@@ -5,6 +5,7 @@ use std::ops::Range;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
+use super::hops::HopsSnapshot;
 use super::plan::{Plan, SourceLayer, TensorPlan};
 use crate::mfa::{
     Counted, EdgeLayout, EdgeMatrix, Histogram, LayerRows, RadiusTable, count_edges, count_layer,
@@ -31,6 +32,7 @@ pub struct Snapshot {
     /// The standard deviation of each tensor, in the order of the plan; NaN where there is none.
     pub(super) deviations: Vec<f64>,
     pub(super) not_finite: u64,
+    pub(super) hops: Option<HopsSnapshot>,
 }
 
 impl Snapshot {
@@ -48,6 +50,7 @@ impl Snapshot {
             pools: Vec::new(),
             deviations: Vec::new(),
             not_finite: 0,
+            hops: plan.hops().map(HopsSnapshot::new),
         }
     }
 
@@ -95,7 +98,11 @@ impl Plan {
                 read.clear();
             }
         }
-        Ok(())
+        drop(read);
+        match (self.hops(), &mut snapshot.hops) {
+            (Some(plan), Some(snapshot)) => plan.count(source, pool, snapshot),
+            _ => Ok(()),
+        }
     }
 
     fn read<'s>(

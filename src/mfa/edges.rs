@@ -1,6 +1,7 @@
 //! Weight tensors as edges: the stored values and where each edge stands among them.
 
 use half::{bf16, f16};
+use rayon::prelude::*;
 
 /// A weight tensor's values, row-major, in the type in which they are stored.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,21 @@ impl Values<'_> {
             Self::F64(v) => v.len(),
             Self::F16(v) => v.len(),
             Self::Bf16(v) => v.len(),
+        }
+    }
+
+    /// How many values are infinite or NaN. Runs in the caller's rayon pool.
+    pub fn not_finite(self) -> u64 {
+        fn count<W: Copy + Sync + Into<f64>>(values: &[W]) -> u64 {
+            let of_run =
+                |run: &[W]| run.iter().filter(|&&w| !Into::<f64>::into(w).is_finite()).count();
+            values.par_chunks(1 << 16).map(|run| of_run(run) as u64).sum()
+        }
+        match self {
+            Self::F32(v) => count(v),
+            Self::F64(v) => count(v),
+            Self::F16(v) => count(v),
+            Self::Bf16(v) => count(v),
         }
     }
 

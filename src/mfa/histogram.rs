@@ -36,9 +36,7 @@ impl Histogram {
     pub fn from_distances<D: AsRef<[f64]>>(method: &Method, distances: &[D]) -> Self {
         let mut histogram = Self::new(method, distances.len());
         for (row, distances) in histogram.counts.chunks_exact_mut(method.slots()).zip(distances) {
-            for &distance in distances.as_ref() {
-                row[method.slot_of_distance(distance)] += 1;
-            }
+            count_distances(method, distances.as_ref(), row);
         }
         histogram
     }
@@ -75,6 +73,16 @@ impl Histogram {
     /// When the range reaches beyond [`Self::neurons`].
     pub fn rows_mut(&mut self, neurons: std::ops::Range<usize>) -> &mut [u32] {
         &mut self.counts[neurons.start * self.slots..neurons.end * self.slots]
+    }
+}
+
+/// Adds one neuron's distances to its counters.
+///
+/// # Panics
+/// When `row` has fewer than [`Method::slots`] counters.
+pub fn count_distances(method: &Method, distances: &[f64], row: &mut [u32]) {
+    for &distance in distances {
+        row[method.slot_of_distance(distance)] += 1;
     }
 }
 

@@ -10,18 +10,24 @@
 //!    [`Stable`] on a fixed radius grid with analytic derivatives;
 //! 5. [`degree_of_emergence`] compares two of them.
 //!
+//! Distances over two and more layers are min-plus products of [`Distances`] ([`shorten`],
+//! [`min_plus`]) in place of step 2; [`Nearest`] is their sampled estimate.
+//!
 //! Nothing here knows a file, a clock or libtorch. Parallel loops run in the rayon pool of the
 //! caller; results are the same bits on any number of threads.
 
 mod deviation;
+mod distances;
 mod edges;
 mod emergence;
 mod histogram;
 mod kernel;
 mod mass;
+mod min_plus;
 mod neuron;
 mod parameters;
 mod partition;
+mod path_estimate;
 mod radius;
 mod regression;
 mod shuffle;
@@ -30,15 +36,20 @@ mod stable;
 mod tile;
 mod transfer;
 
+pub use distances::{Column, Distances};
 pub use edges::{EdgeLayout, EdgeMatrix, Values};
 pub use emergence::{Fractal, NoEmergence, degree_of_emergence};
-pub use histogram::{Counted, Histogram, LayerRows, count_edges, count_layer, count_sampled_edges};
+pub use histogram::{
+    Counted, Histogram, LayerRows, count_distances, count_edges, count_layer, count_sampled_edges,
+};
 #[doc(hidden)]
 pub use kernel::Instructions;
 pub use mass::{BoxMasses, Degenerate};
+pub use min_plus::{Scratch, min_plus, shorten};
 pub use neuron::{Dimensions, Statistics};
 pub use parameters::{Method, ParameterError, Parameters};
 pub use partition::PowerSums;
+pub use path_estimate::Nearest;
 pub use radius::RadiusTable;
 pub use regression::Line;
 pub use shuffle::{Dealer, Urn};

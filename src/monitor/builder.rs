@@ -40,6 +40,7 @@ pub enum OnFailure {
 /// | [`every`](Self::every), [`schedule`](Self::schedule) | every 100 steps |
 /// | [`sampled`](Self::sampled), [`whole`](Self::whole), [`nodes`](Self::nodes) | 10 samples of 64 neurons, seed 0 |
 /// | [`stable`](Self::stable) | on, over the whole network |
+/// | [`hops`](Self::hops), [`hops_estimated`](Self::hops_estimated) | one hop |
 /// | [`parameters`](Self::parameters) | the published ones |
 /// | [`architecture`](Self::architecture), [`network`](Self::network), [`include`](Self::include), [`exclude`](Self::exclude) | read off names and shapes |
 /// | [`per_head`](Self::per_head) | fused rows of GPT-NeoX as published |

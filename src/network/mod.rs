@@ -45,6 +45,7 @@
 //! ```
 
 mod architecture;
+mod attention;
 mod bert;
 mod blocks;
 mod builder;
@@ -75,6 +76,7 @@ mod vit;
 mod tests;
 
 pub use architecture::Architecture;
+pub use attention::Projection;
 pub use builder::NetworkBuilder;
 pub use draw::{Draw, DrawError, Sample};
 pub use error::NetworkError;

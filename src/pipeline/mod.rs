@@ -117,6 +117,11 @@ impl Pipeline {
                 tracing::warn!(step, "{} (said once; see the column warning)", warning.text);
             }
         }
+        for hop in &row.emergence.hops {
+            if let Some(why) = hop.why() {
+                tracing::warn!(step = row.step, status = %hop.status, "{why}");
+            }
+        }
         self.recorder.log_row(row)?;
         self.tally.add(row.step, &|name| row.value(name), row.emergence.status);
         self.judge(row)?;

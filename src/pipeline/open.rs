@@ -51,6 +51,7 @@ pub(crate) fn open(
 ) -> Result<Opened, Error> {
     let method = settings.parameters.check()?;
     settings.check_network()?;
+    settings.hops()?;
     let network = settings.network(source)?;
     let mut config = RunConfig::new(
         settings.parameters.clone(),
@@ -60,6 +61,8 @@ pub(crate) fn open(
     );
     config.controls = settings.controls();
     (config.layers, config.neurons) = (settings.layers, settings.neurons);
+    config.hops = settings.hops;
+    config.hops_estimated = settings.hops_estimated;
     config.schedule = follow.schedule;
     config.stop_rule = serde_json::to_value(&settings.stop_rule).unwrap_or_default();
     config.baseline = settings.baseline.as_ref().map(|path| path.display().to_string());
@@ -162,6 +165,10 @@ fn plan(
     let plan = Plan::new(method, &config.network, draw, settings.stable)
         .map_err(Error::draw(settings))?
         .with_controls(config.controls);
+    let plan = match settings.hops()? {
+        Some(hops) => plan.with_hops(hops)?,
+        None => plan,
+    };
     Ok(match (settings.layers, settings.neurons) {
         (_, true) => plan.with_neurons(),
         (true, false) => plan.with_details(),
@@ -266,11 +273,14 @@ fn baseline_from(
 /// Refuses a baseline against which E would never have a value.
 fn with_values(baseline: Baseline, plan: &Plan) -> Result<Baseline, String> {
     let lacking = match (&baseline.samples[..], baseline.stable) {
-        ([], _) => "published",
-        (_, None) if plan.stable() => "stable",
-        _ => return Ok(baseline),
+        ([], _) => "of the published estimator".to_owned(),
+        (_, None) if plan.stable() => "of the stable estimator".to_owned(),
+        _ => match plan.hops().and_then(|plan| plan.lacking(&baseline.hops)) {
+            Some(lacking) => lacking,
+            None => return Ok(baseline),
+        },
     };
-    Err(format!("it has no values of the {lacking} estimator, so E would have none either"))
+    Err(format!("it has no values {lacking}, so E would have none either"))
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rayon::ThreadPool;
 
-use crate::analysis::Controls;
+use crate::analysis::{Controls, Hops, HopsError, MOST_HOPS};
 use crate::error::Error;
 use crate::mfa::Parameters;
 use crate::network::{Draw, DrawError, Network, Selection};
@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) controls: Controls,
     pub(crate) layers: bool,
     pub(crate) neurons: bool,
+    pub(crate) hops: usize,
+    pub(crate) hops_estimated: Option<usize>,
     pub(crate) baseline: Option<PathBuf>,
     pub(crate) stop_rule: Option<StopRule>,
     pub(crate) start: Start,
@@ -61,6 +63,8 @@ impl Settings {
             controls: Controls::default(),
             layers: true,
             neurons: false,
+            hops: 1,
+            hops_estimated: None,
             baseline: None,
             stop_rule: None,
             start: Start::New,
@@ -119,6 +123,22 @@ impl Settings {
     /// The controls that are computed: they take the stable estimator's pass over the network.
     pub(super) fn controls(&self) -> Controls {
         if self.stable { self.controls } else { Controls::none() }
+    }
+
+    /// The distances over several hops that the run computes; none at one hop.
+    pub(super) fn hops(&self) -> Result<Option<Hops>, HopsError> {
+        let Self { hops: most, hops_estimated: budget, .. } = *self;
+        if !(1..=MOST_HOPS).contains(&most) {
+            return Err(HopsError::Range { hops: most });
+        }
+        if most == 1 && budget.is_some() {
+            return Err(HopsError::NothingToEstimate);
+        }
+        let seed = match self.nodes {
+            Nodes::Drawn { seed, .. } => seed,
+            Nodes::Whole | Nodes::File(_) => 0,
+        };
+        Ok((most > 1).then_some(Hops { most, budget, seed }))
     }
 
     pub(super) fn network(&self, source: &dyn Source) -> Result<Network, Error> {
@@ -218,6 +238,20 @@ macro_rules! run_settings {
         /// (default: no).
         pub fn neurons(mut self, on: bool) -> Self {
             self.settings.neurons = on;
+            self
+        }
+
+        /// Computes the distances over 2 to `hops` layers too, from and to the drawn neurons,
+        /// through all neurons between: hops.csv. 1, the default, leaves them out; the most is 3.
+        pub fn hops(mut self, hops: usize) -> Self {
+            self.settings.hops = hops;
+            self
+        }
+
+        /// Estimates those distances, too, through `budget` drawn neurons of each layer between,
+        /// and reports how far the estimate is from the exact distances.
+        pub fn hops_estimated(mut self, budget: usize) -> Self {
+            self.settings.hops_estimated = Some(budget);
             self
         }
 

@@ -51,6 +51,13 @@ pub struct RunConfig {
     pub layers: bool,
     /// Whether every neuron's numbers are kept.
     pub neurons: bool,
+    /// The largest number of hops.
+    #[serde(default = "one_hop")]
+    pub hops: usize,
+    /// Drawn neurons of each layer between, for the sampled estimate of distances over several
+    /// hops; null without it.
+    #[serde(default)]
+    pub hops_estimated: Option<usize>,
     /// When steps are analysed: a schedule, or the checkpoints given.
     pub schedule: Value,
     /// The stop rule; null for none.
@@ -59,6 +66,10 @@ pub struct RunConfig {
     pub baseline: Option<String>,
     /// The neuron interaction network.
     pub network: Network,
+}
+
+fn one_hop() -> usize {
+    1
 }
 
 impl RunConfig {
@@ -73,6 +84,8 @@ impl RunConfig {
             controls: Controls::none(),
             layers: false,
             neurons: false,
+            hops: one_hop(),
+            hops_estimated: None,
             schedule: Value::Null,
             stop_rule: Value::Null,
             baseline: None,

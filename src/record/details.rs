@@ -1,8 +1,9 @@
 //! What a step has besides its row in emergence.csv: many rows in files of their own.
 
+use super::hops::HOP_COLUMNS;
 use super::row::{Row, SPECTRUM_COLUMNS, number, optional};
 use super::table::Cells;
-use super::{DISTRIBUTIONS, LAYERS, SPECTRA};
+use super::{DISTRIBUTIONS, HOPS, LAYERS, SPECTRA};
 use crate::analysis::{Distribution, Neuron, NeuronStatistics, Part};
 use crate::mfa::Statistics;
 
@@ -14,10 +15,11 @@ pub(super) struct Detail {
 }
 
 /// The files, in the order in which a step is written to them.
-pub(super) const DETAILS: [Detail; 3] = [
+pub(super) const DETAILS: [Detail; 4] = [
     Detail { file: SPECTRA, columns: &SPECTRUM_COLUMNS, cells: Row::spectrum_cells },
     Detail { file: LAYERS, columns: &LAYER_COLUMNS, cells: layer_cells },
     Detail { file: DISTRIBUTIONS, columns: &DISTRIBUTION_COLUMNS, cells: distribution_cells },
+    Detail { file: HOPS, columns: &HOP_COLUMNS, cells: Row::hop_cells },
 ];
 
 const LAYER_COLUMNS: [&str; 29] = [

@@ -23,6 +23,8 @@ pub const EMERGENCE: &str = "emergence.csv";
 pub const SPECTRA: &str = "spectra.csv";
 /// Layers, blocks and roles of each analysed step.
 pub const LAYERS: &str = "layers.csv";
+/// Each analysed step over several hops, for each number of hops.
+pub const HOPS: &str = "hops.csv";
 /// How degrees and dimensions are distributed over neurons, at each analysed step.
 pub const DISTRIBUTIONS: &str = "distributions.csv";
 /// A folder with a file for each analysed step: every neuron's numbers.
@@ -37,11 +39,12 @@ pub const SUMMARY: &str = "summary.json";
 pub(super) const LOCK: &str = ".lock";
 
 /// A run's files, latest first: run.json is there before those above it, after those below it.
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     SUMMARY,
     STATE,
     METRICS,
     EMERGENCE,
+    HOPS,
     DISTRIBUTIONS,
     LAYERS,
     SPECTRA,

@@ -10,6 +10,7 @@
 //! | `spectra.csv` | step, q, tau, r2, alpha, f, their deviations over the samples, and D_q |
 //! | `layers.csv` | step, then each layer, block, role and the network: both estimators, and the statistics of its neurons' dimensions and degrees |
 //! | `distributions.csv` | step, part, quantity, low, high, neurons: how degrees and dimensions are distributed over the neurons of each layer and of the network (`all`) |
+//! | `hops.csv` | on request: step, hops, then the values over 2 and 3 hops: one row for each analysed step and number of hops |
 //! | `neurons/step-N.csv` | on request: every neuron's dimension and degree |
 //! | `start.safetensors` | for the rescaled start: the weights of step 0 |
 //! | `state.json` | where the stop rule stands |
@@ -20,8 +21,8 @@
 //!
 //! # After a crash
 //!
-//! A step is recorded in the order metrics, spectra, layers, distributions, emergence. Say a run that analyses every 10th
-//! step dies while it writes step 30:
+//! A step is recorded in the order metrics, spectra, layers, distributions, hops, emergence. Say a
+//! run that analyses every 10th step dies while it writes step 30:
 //!
 //! ```text
 //! metrics.csv    ..  29  30        complete
@@ -37,6 +38,7 @@
 mod config;
 mod details;
 mod files;
+mod hops;
 mod recorder;
 mod resume;
 mod row;
@@ -45,7 +47,7 @@ mod table;
 
 pub use config::{RunConfig, Sampling};
 pub use files::{
-    BASELINE, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, NEURONS, NODES, RUN, SPECTRA, START,
+    BASELINE, DISTRIBUTIONS, EMERGENCE, HOPS, LAYERS, METRICS, NEURONS, NODES, RUN, SPECTRA, START,
     STATE, SUMMARY, holds_run, neurons_file,
 };
 pub use recorder::Recorder;

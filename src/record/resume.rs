@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use super::config::{Difference, difference};
 use super::details::DETAILS;
 use super::files::{
-    BASELINE, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, NODES, RUN, SPECTRA, SUMMARY, holds_run,
-    read_json, remove, remove_neurons, remove_run, remove_unfinished,
+    BASELINE, DISTRIBUTIONS, EMERGENCE, HOPS, LAYERS, METRICS, NODES, RUN, SPECTRA, SUMMARY,
+    holds_run, read_json, remove, remove_neurons, remove_run, remove_unfinished,
 };
 use super::row::COLUMNS;
 use super::table::{Contents, StoredRow, Table};
@@ -82,7 +82,7 @@ pub fn resume(
     let mut tables = Tables::read(folder)?;
     let complete = tables.complete_before(config, due);
     let next_step = at.unwrap_or(complete);
-    let (lost, last_step) = (tables.lost(config.layers || config.neurons), tables.last_step());
+    let (lost, last_step) = (tables.lost(config), tables.last_step());
     tables.keep_before(next_step.min(complete));
     if tables.emergence.rows.is_empty() {
         if let Some(step) = beyond {
@@ -167,7 +167,7 @@ impl Tables {
     /// The first step of which something is missing: a step is recorded in the order metrics,
     /// details, emergence. An analysed step has a row for each q in spectra.csv and for each part
     /// of the network in layers.csv; the neurons in distributions.csv are as many as layers.csv
-    /// says.
+    /// says. hops.csv has a row for each number of hops, also without values.
     fn complete_before(&self, config: &RunConfig, due: &dyn Fn(u64) -> bool) -> u64 {
         let Self { metrics, details, emergence } = self;
         // The first step is measured on attaching, and need not be logged.
@@ -179,6 +179,9 @@ impl Tables {
         let absent = [Status::Dropped, Status::NonFinite].map(Status::as_str);
         let has_parts =
             |row: &StoredRow| status.is_some_and(|k| !absent.contains(&row.cells[k].as_str()));
+        let numbers = config.hops.saturating_sub(1);
+        let dropped =
+            |row: &StoredRow| status.is_some_and(|k| row.cells[k] == Status::Dropped.as_str());
         let points = config.method.check().map_or(0, |method| method.q().len());
         let parts = if config.layers || config.neurons { Group::count(&config.network) } else { 0 };
         let distributed = distributed(&details[1]);
@@ -194,6 +197,7 @@ impl Tables {
                 let (present, expected) = match detail.file {
                     SPECTRA => (has_spectrum(row), points),
                     LAYERS => (has_parts(row), parts),
+                    HOPS => (!dropped(row), numbers),
                     _ => (true, distributed.get(&row.step).copied().unwrap_or(0)),
                 };
                 if found != if present { expected } else { 0 } {
@@ -209,14 +213,17 @@ impl Tables {
     }
 
     /// The table without which a run of more than one step lacks its first.
-    fn lost(&self, layers: bool) -> Option<&'static str> {
+    fn lost(&self, config: &RunConfig) -> Option<&'static str> {
         let begun =
             |contents: &Contents| contents.rows.first().map(|row| row.step) != contents.last_step();
         // layers.csv says what distributions.csv should hold, so that none is lost where both are.
         let mut named = vec![(&self.emergence, EMERGENCE), (&self.details[0], DETAILS[0].file)];
-        if layers {
-            named.extend(self.details.iter().zip(DETAILS.map(|detail| detail.file)).skip(1));
-        }
+        let asked_for = |file| match file {
+            HOPS => config.hops > 1,
+            _ => config.layers || config.neurons,
+        };
+        let more = self.details.iter().zip(DETAILS.map(|detail| detail.file)).skip(1);
+        named.extend(more.filter(|(_, file)| asked_for(*file)));
         let (_, name) = named.into_iter().min_by_key(|(contents, _)| contents.rows.len())?;
         self.all().any(begun).then_some(name)
     }

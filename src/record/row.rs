@@ -1,6 +1,7 @@
 //! One analysed step, and its columns in emergence.csv.
 
 use super::RecordError;
+use super::hops::hop_cells;
 use crate::analysis::{Emergence, SpectrumPoint, Status};
 
 /// The columns of emergence.csv after step, wall_time and the loop's own.
@@ -36,7 +37,7 @@ pub const COLUMNS: [&str; 26] = [
 pub(super) const SPECTRUM_COLUMNS: [&str; 11] =
     ["step", "q", "tau", "r2", "alpha", "f", "tau_std", "r2_std", "alpha_std", "f_std", "D_q"];
 
-/// One analysed step, as it stands in emergence.csv and spectra.csv.
+/// One analysed step, as it stands in emergence.csv, spectra.csv and hops.csv.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Row {
@@ -136,6 +137,11 @@ impl Row {
             name => optional(self.value(name)),
         };
         columns.iter().map(cell).collect()
+    }
+
+    /// Its rows in hops.csv.
+    pub(super) fn hop_cells(&self) -> Vec<Vec<String>> {
+        self.emergence.hops.iter().map(|row| hop_cells(self.step, row)).collect()
     }
 
     /// The spectrum's rows in spectra.csv.

@@ -40,6 +40,8 @@ pub fn builder(run: &Path) -> MonitorBuilder {
     Monitor::builder(run)
         .every(EVERY)
         .sampled(16, 4, 7)
+        .hops(2)
+        .hops_estimated(8)
         .parameters(Parameters { q_step: 0.5, ..Parameters::default() })
         .stop_when(StopRule::on("E").max().patience(10_000).or(loss))
         .threads(1)

@@ -39,6 +39,12 @@ pub struct Analyze {
     /// Take the neurons that a nodes.json names (another run's, say).
     #[arg(long, value_name = "FILE", conflicts_with_all = ["neurons", "samples", "seed"])]
     nodes: Option<PathBuf>,
+    /// Compute the distances over 2 to K layers, too (hops.csv): K is 2 or 3.
+    #[arg(long, default_value_t = 1, value_name = "K")]
+    hops: usize,
+    /// Estimate those distances, too, through this many drawn neurons of each layer between.
+    #[arg(long, value_name = "BUDGET")]
+    hops_estimate: Option<usize>,
     /// Compare against this checkpoint, or this run's baseline, in place of the first checkpoint.
     #[arg(long, value_name = "PATH")]
     baseline: Option<PathBuf>,
@@ -93,6 +99,10 @@ impl Analyze {
         replay = replay
             .controls(Controls { rescaled_start: self.rescaled_start, ..controls })
             .neurons(self.every_neuron);
+        replay = replay.hops(self.hops);
+        if let Some(budget) = self.hops_estimate {
+            replay = replay.hops_estimated(budget);
+        }
         if let Some(path) = self.baseline {
             replay = replay.baseline(path);
         }

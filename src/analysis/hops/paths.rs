@@ -1,0 +1,138 @@
+//! Which paths there are: places, and the ways from one to the next.
+
+use crate::network::{Connection, Network, Projection};
+
+/// Where a path stands between two hops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// A neuron of a layer.
+    Layer(usize),
+    /// A query, key or value feature of an attention layer.
+    Projections(usize),
+}
+
+impl Place {
+    /// Where a connection leads.
+    pub(super) fn reached_by(network: &Network, connection: &Connection) -> Self {
+        match network.attention(connection) {
+            Some((attention, _)) => Self::Projections(attention),
+            None => Self::Layer(connection.target),
+        }
+    }
+
+    /// Numbers that say how far a path is that stands here: one for each neuron. At the
+    /// projections one for each query, then the least over all keys and values, which lead to all
+    /// features alike.
+    pub(super) fn width(self, network: &Network) -> usize {
+        match self {
+            Self::Layer(layer) => network.layers()[layer].width,
+            Self::Projections(layer) => network.layers()[layer].width + 1,
+        }
+    }
+
+    /// Whether a path can go on from here.
+    pub(super) fn goes_on(self, network: &Network) -> bool {
+        match self {
+            Self::Layer(layer) => network.leaving(layer).next().is_some(),
+            Self::Projections(_) => true,
+        }
+    }
+
+    /// The places one hop on.
+    pub(super) fn next(self, network: &Network) -> Vec<Self> {
+        let mut next = match self {
+            Self::Layer(layer) => {
+                network.leaving(layer).map(|c| Self::reached_by(network, c)).collect()
+            }
+            Self::Projections(layer) => vec![Self::Layer(layer)],
+        };
+        next.sort_unstable();
+        next.dedup();
+        next
+    }
+}
+
+/// Targets at the end of paths: paths to equal ends reach the same neurons, and the shortest
+/// counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct End {
+    pub(super) layer: usize,
+    pub(super) projection: Option<Projection>,
+    pub(super) copies: usize,
+    pub(super) taps: usize,
+}
+
+impl End {
+    pub(super) fn of(network: &Network, connection: &Connection) -> Self {
+        let Connection { target, copies, taps, .. } = *connection;
+        let projection = network.attention(connection).map(|(_, projection)| projection);
+        Self { layer: target, projection, copies, taps }
+    }
+
+    /// The neurons of a layer, reached from its projections.
+    pub(super) fn of_passage(layer: usize) -> Self {
+        Self { layer, projection: None, copies: 1, taps: 1 }
+    }
+
+    /// Targets when so many neurons of the layer are drawn.
+    pub(super) fn targets(self, drawn: usize) -> usize {
+        self.copies * drawn * self.taps
+    }
+}
+
+/// The last hop of a path so far.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// Index of the place before, among those at the hop before.
+    pub(super) from: usize,
+    pub(super) via: Via,
+}
+
+/// How a hop is made.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Via {
+    /// Over the edges of a layer: the `index`-th of its ways (to a place or to an end).
+    Edges { layer: usize, index: usize },
+    /// From queries, keys and values to this attention layer.
+    Passage(usize),
+}
+
+/// Where the paths of so many hops from one layer stand.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reached {
+    /// Places from which they go on.
+    pub(super) places: Vec<(Place, Vec<Arrival>)>,
+    /// Their targets, if they end here.
+    pub(super) ends: Vec<(End, Vec<Arrival>)>,
+}
+
+impl Reached {
+    pub(super) fn place(&mut self, place: Place, arrival: Arrival) {
+        insert(&mut self.places, place, arrival);
+    }
+
+    pub(super) fn end(&mut self, end: End, arrival: Arrival) {
+        insert(&mut self.ends, end, arrival);
+    }
+}
+
+fn insert<K: PartialEq>(entries: &mut Vec<(K, Vec<Arrival>)>, key: K, arrival: Arrival) {
+    match entries.iter_mut().find(|(k, _)| *k == key) {
+        Some((_, arrivals)) => arrivals.push(arrival),
+        None => entries.push((key, vec![arrival])),
+    }
+}
+
+/// The number of hops of the longest path, at most `most`.
+pub(super) fn longest(network: &Network, most: usize) -> usize {
+    let mut places: Vec<Place> = (0..network.layers().len()).map(Place::Layer).collect();
+    for hops in 0..most {
+        places = places.iter().flat_map(|place| place.next(network)).collect();
+        places.sort_unstable();
+        places.dedup();
+        if places.is_empty() {
+            return hops;
+        }
+    }
+    most
+}

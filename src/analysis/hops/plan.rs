@@ -1,0 +1,250 @@
+//! What is computed over several hops: made once, from the network and the draw.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::edges::LayerEdges;
+use super::estimate::{Candidates, draw_candidates};
+use super::paths::{Arrival, End, Place, Reached, Via, longest};
+use super::{Hops, HopsError, MOST_HOPS};
+use crate::mfa::Method;
+use crate::network::{Draw, Network};
+
+/// Most sums of two distances for a whole network: some minutes on two cores.
+const MOST_SUMS: f64 = 1e12;
+
+/// Everything about the distances over several hops that stays the same from step to step.
+#[derive(Clone, Debug)]
+pub struct HopsPlan {
+    pub(super) method: Method,
+    pub(super) hops: Hops,
+    pub(super) layers: Vec<LayerEdges>, // one for each layer of the network
+    pub(super) last_use: Vec<usize>,    // by layer: the last source that needs its distances
+    pub(super) sources: Vec<SourcePaths>,
+    pub(super) drawn: Vec<Vec<Vec<usize>>>, // by sample and layer
+    pub(super) sample_neurons: Vec<usize>,  // sources in each sample
+    pub(super) candidates: Option<Vec<Candidates>>, // by sample
+    widths: Vec<usize>,                     // of the network's layers
+    memory: Arc<Mutex<Vec<Vec<f64>>>>,      // of matrices that are not in use
+}
+
+/// The paths that leave one layer.
+#[derive(Clone, Debug)]
+pub(super) struct SourcePaths {
+    /// Neurons drawn in any sample, ascending.
+    pub(super) neurons: Vec<usize>,
+    /// By sample: the place of each drawn neuron in `neurons`.
+    pub(super) members: Vec<Vec<usize>>,
+    /// By sample: rows in the histograms.
+    pub(super) rows: Vec<Range<usize>>,
+    /// Where paths of 1, 2, .. hops stand.
+    pub(super) reached: Vec<Reached>,
+    /// Layers whose edges the paths take.
+    pub(super) uses: Vec<usize>,
+}
+
+impl HopsPlan {
+    /// A plan for the drawn samples, or for the whole network as one sample.
+    ///
+    /// # Errors
+    /// [`HopsError`] when the hops are out of range, the network has no path of so many hops, or
+    /// the whole network would take too long, or the draw does not fit.
+    pub fn new(
+        method: &Method,
+        network: &Network,
+        draw: &Draw,
+        hops: Hops,
+    ) -> Result<Self, HopsError> {
+        if !(2..=MOST_HOPS).contains(&hops.most) {
+            return Err(HopsError::Range { hops: hops.most });
+        }
+        if hops.budget == Some(0) {
+            return Err(HopsError::Budget);
+        }
+        let longest = longest(network, hops.most);
+        if longest < hops.most {
+            return Err(HopsError::TooShort { hops: hops.most, longest });
+        }
+        let drawn = draw.resolve(network)?;
+        let widths = 0..network.layers().len();
+        let follows = |layer: usize| network.connections().iter().any(|c| c.target == layer);
+        let layers: Vec<_> =
+            widths.clone().map(|l| LayerEdges::new(network, l, follows(l))).collect();
+        let mut sample_neurons = vec![0; drawn.len()];
+        let mut sources: Vec<SourcePaths> = Vec::new();
+        for layer in widths.clone() {
+            let reached = reached_from(network, &layers, layer, hops.most);
+            if reached.iter().skip(1).all(|reached| reached.ends.is_empty()) {
+                continue;
+            }
+            sources.push(SourcePaths::new(layer, reached, &drawn, &mut sample_neurons));
+        }
+        let last_use = |layer: usize| {
+            sources.iter().rposition(|source| source.uses.contains(&layer)).unwrap_or(0)
+        };
+        let last_use = widths.map(last_use).collect();
+        let candidates = hops.budget.map(|budget| {
+            let sample = |s: usize| draw_candidates(network, &drawn[s], s, budget, hops.seed);
+            (0..drawn.len()).map(sample).collect()
+        });
+        let plan = Self {
+            method: method.clone(),
+            hops,
+            layers,
+            last_use,
+            sources,
+            drawn,
+            sample_neurons,
+            candidates,
+            widths: network.layers().iter().map(|layer| layer.width).collect(),
+            memory: Arc::default(),
+        };
+        let sums = plan.sums(network);
+        if draw.is_whole() && sums > MOST_SUMS {
+            return Err(HopsError::TooLarge { hops: hops.most, sums, most: MOST_SUMS });
+        }
+        Ok(plan)
+    }
+
+    /// Which distances are computed.
+    pub fn hops(&self) -> Hops {
+        self.hops
+    }
+
+    /// The numbers of hops, 2 and more.
+    pub(super) fn each(&self) -> std::ops::RangeInclusive<usize> {
+        2..=self.hops.most
+    }
+
+    /// The width of a place ([`Place::width`]).
+    pub(super) fn width(&self, place: Place) -> usize {
+        match place {
+            Place::Layer(layer) => self.widths[layer],
+            Place::Projections(layer) => self.widths[layer] + 1,
+        }
+    }
+
+    /// The largest T that a neuron can have.
+    pub(super) fn largest_mass(&self) -> u32 {
+        let targets = |ends: &[(End, Vec<Arrival>)], drawn: &[Vec<usize>]| {
+            ends.iter().map(|(end, _)| end.targets(drawn[end.layer].len())).sum::<usize>()
+        };
+        let reached = self.sources.iter().flat_map(|source| &source.reached);
+        let all = reached.flat_map(|r| self.drawn.iter().map(|drawn| targets(&r.ends, drawn)));
+        all.max().unwrap_or(0) as u32 + 1
+    }
+
+    /// Memory for so many distances. What is much too large stays for the matrix that it was
+    /// made for: else, in time, all of it would be as large as the largest.
+    pub(super) fn memory(&self, distances: usize) -> Vec<f64> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |m: &&Vec<f64>| (distances..=2 * distances).contains(&m.capacity());
+        let best = memory.iter().filter(fits).map(Vec::capacity).min();
+        let place = memory.iter().position(|m| Some(m.capacity()) == best);
+        place.map_or_else(|| Vec::with_capacity(distances), |place| memory.swap_remove(place))
+    }
+
+    /// Takes the memory of matrices that are not needed any more.
+    pub(super) fn give_back(&self, matrices: impl IntoIterator<Item = crate::mfa::Distances>) {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.extend(matrices.into_iter().map(crate::mfa::Distances::into_memory));
+    }
+
+    /// Sums of two distances at each step, if no neuron between were told off.
+    fn sums(&self, network: &Network) -> f64 {
+        let mut sums = 0.0;
+        for source in &self.sources {
+            for pair in source.reached.windows(2) {
+                let rows = |arrival: &Arrival| {
+                    pair[0].places[arrival.from].0.width(network) as f64
+                        * source.neurons.len() as f64
+                };
+                for (place, arrivals) in &pair[1].places {
+                    let width = place.width(network) as f64;
+                    sums += arrivals.iter().map(rows).sum::<f64>() * width;
+                }
+                for (end, arrivals) in &pair[1].ends {
+                    let targets = end.targets(network.layers()[end.layer].width) as f64;
+                    sums += arrivals.iter().map(rows).sum::<f64>() * targets;
+                }
+            }
+        }
+        sums
+    }
+}
+
+impl SourcePaths {
+    fn new(
+        layer: usize,
+        reached: Vec<Reached>,
+        drawn: &[Vec<Vec<usize>>],
+        sample_neurons: &mut [usize],
+    ) -> Self {
+        let mut neurons: Vec<usize> = drawn.iter().flat_map(|d| d[layer].clone()).collect();
+        neurons.sort_unstable();
+        neurons.dedup();
+        let member = |neuron: &usize| neurons.binary_search(neuron).unwrap_or_default();
+        let members = drawn.iter().map(|d| d[layer].iter().map(member).collect()).collect();
+        let rows = drawn.iter().zip(sample_neurons).map(|(drawn, from)| {
+            *from += drawn[layer].len();
+            *from - drawn[layer].len()..*from
+        });
+        let rows = rows.collect();
+        let arrivals = reached.iter().flat_map(|r| {
+            let places = r.places.iter().flat_map(|(_, arrivals)| arrivals);
+            places.chain(r.ends.iter().flat_map(|(_, arrivals)| arrivals))
+        });
+        let layer_of = |arrival: &Arrival| match arrival.via {
+            Via::Edges { layer, .. } => Some(layer),
+            Via::Passage(_) => None,
+        };
+        let mut uses: Vec<usize> = arrivals.filter_map(layer_of).collect();
+        uses.sort_unstable();
+        uses.dedup();
+        Self { neurons, members, rows, reached, uses }
+    }
+}
+
+/// Where the paths from a layer stand after 1, 2, .. hops. Ends count from two hops on.
+fn reached_from(
+    network: &Network,
+    layers: &[LayerEdges],
+    source: usize,
+    most: usize,
+) -> Vec<Reached> {
+    let mut all: Vec<Reached> = Vec::with_capacity(most);
+    let mut before = vec![Place::Layer(source)];
+    for hops in 1..=most {
+        let mut reached = Reached::default();
+        for (from, &place) in before.iter().enumerate() {
+            match place {
+                Place::Layer(layer) => {
+                    let via = |index| Arrival { from, via: Via::Edges { layer, index } };
+                    let LayerEdges { places, ends, .. } = &layers[layer];
+                    for (index, &(place, _)) in places.iter().enumerate() {
+                        reached.place(place, via(index));
+                    }
+                    for (index, &end) in ends.iter().enumerate() {
+                        reached.end(end, via(index));
+                    }
+                }
+                Place::Projections(layer) => {
+                    let arrival = Arrival { from, via: Via::Passage(layer) };
+                    reached.end(End::of_passage(layer), arrival);
+                    if Place::Layer(layer).goes_on(network) {
+                        reached.place(Place::Layer(layer), arrival);
+                    }
+                }
+            }
+        }
+        if hops == 1 {
+            reached.ends.clear();
+        }
+        if hops == most {
+            reached.places.clear();
+        }
+        before = reached.places.iter().map(|(place, _)| *place).collect();
+        all.push(reached);
+    }
+    all
+}
