@@ -107,6 +107,7 @@
 #![warn(missing_docs)]
 
 pub mod analysis;
+pub mod backtest;
 mod error;
 pub mod mfa;
 pub mod monitor;

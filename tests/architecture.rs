@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Each room with the rooms that it may use.
-const RULE: [(&str, &[&str]); 11] = [
+const RULE: [(&str, &[&str]); 12] = [
     ("mfa", &[]),
     ("network", &["mfa"]),
     ("stop", &[]),
@@ -14,7 +14,8 @@ const RULE: [(&str, &[&str]); 11] = [
     ("monitor", &["pipeline", "record", "stop", "analysis", "source", "network", "mfa", "error"]),
     ("replay", &["pipeline", "record", "analysis", "source", "network", "mfa", "error"]),
     ("sensitivity", &["pipeline", "analysis", "source", "network", "mfa", "error"]),
-    ("report", &["sensitivity", "record", "analysis", "network", "mfa"]),
+    ("backtest", &["pipeline", "record", "stop", "analysis", "network", "mfa"]),
+    ("report", &["backtest", "stop", "sensitivity", "record", "analysis", "network", "mfa"]),
 ];
 
 /// Files that may name tch: the live source, and the edge of the monitor that takes a VarStore.

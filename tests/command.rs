@@ -52,8 +52,8 @@ fn analyze_writes_a_run_and_show_prints_it() {
             "",
             "3 of 3 steps have warnings. At step 300:",
             "  R² of ln Z falls to 0.67: no power law, so alpha depends on the range",
-            "  E is that of shuffled weights: 0.0150 ± 0.0010 against 0.0175",
-            "  E_stable is that of shuffled weights: E_excess is -0.0002 ± 0.0001, scale explains the rest",
+            "  E is that of shuffled weights: 0.01501 ± 0.00100 against 0.01755",
+            "  E_stable is that of shuffled weights: E_excess is -0.00024 ± 0.00009, scale explains the rest",
         ]
     );
 }

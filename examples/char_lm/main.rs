@@ -94,7 +94,7 @@ fn attach(
     vs: &nn::VarStore,
 ) -> Result<Monitor> {
     println!(
-        "  step    loss  alpha0       w        E   ± E_se  shuffled  E_stable  E_excess   ± se"
+        "  step    loss  alpha0       w        E   ± E_se  shuffled  E_stable  E_excess     ± se"
     );
     let mut monitor = Monitor::builder(run)
         .every(options.every)
@@ -110,10 +110,12 @@ fn print(row: &Row) {
     let cell = |name| row.value(name).map_or("-".into(), |value| format!("{value:.4}"));
     let [loss, alpha0, width] = ["loss", "alpha0", "width"].map(cell);
     let [e, e_se, shuffled] = ["E", "E_se", "E_shuffled"].map(cell);
-    let [e_stable, excess, excess_se] = ["E_stable", "E_excess", "E_excess_se"].map(cell);
+    let e_stable = cell("E_stable");
+    let fine = |name| row.value(name).map_or("-".into(), |value| format!("{value:.5}"));
+    let [excess, excess_se] = ["E_excess", "E_excess_se"].map(fine);
     println!(
         "{:>6}  {loss:>6}  {alpha0:>6}  {width:>6}  {e:>7}  {e_se:>7}  {shuffled:>8}  \
-         {e_stable:>8}  {excess:>8} {excess_se:>6}",
+         {e_stable:>8}  {excess:>8}  {excess_se:>7}",
         row.step,
     );
 }

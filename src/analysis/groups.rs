@@ -119,6 +119,10 @@ impl<'a, T, F: Fn(&PowerSums) -> Result<T, Degenerate>> Fold<'a, T, F> {
             if group.members.binary_search(&layer).is_err() {
                 continue;
             }
+            if let ([_], Some(sums)) = (&group.members[..], sums) {
+                self.done[k] = Some((self.finish)(sums));
+                continue;
+            }
             match (&mut self.open[k], sums) {
                 (Some(open), Some(sums)) => open.add(sums),
                 (open @ None, Some(sums)) => *open = Some(sums.clone()),

@@ -35,17 +35,17 @@ pub struct NeuronStatistics {
 /// All neurons of the whole network, layer by layer.
 pub(super) fn neurons(plan: &Plan, snapshot: &Snapshot, dimensions: &Dimensions) -> Vec<Neuron> {
     let Some(histogram) = &snapshot.whole else { return Vec::new() };
-    let neuron = |k: usize| {
+    let neuron = |scratch: &mut Vec<(f64, f64)>, k: usize| {
         let row = histogram.row(k);
         let edges: u32 = row[1..].iter().sum();
         let sum = snapshot.distances.get(k);
         Neuron {
             edges,
-            dimension: dimensions.of(row),
+            dimension: dimensions.of(row, scratch),
             degree: sum.filter(|_| edges > 0).map(|sum| sum / f64::from(edges)),
         }
     };
-    (0..plan.whole_neurons).into_par_iter().map(neuron).collect()
+    (0..plan.whole_neurons).into_par_iter().map_init(Vec::new, neuron).collect()
 }
 
 impl NeuronStatistics {

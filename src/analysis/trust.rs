@@ -158,7 +158,7 @@ impl Trust {
             && e - shuffled <= ERRORS * se
         {
             let text =
-                format!("E is that of shuffled weights: {e:.4} ± {se:.4} against {shuffled:.4}");
+                format!("E is that of shuffled weights: {e:.5} ± {se:.5} against {shuffled:.5}");
             self.warn(WarningKind::EIsScale, text);
         }
         if let (Some(e), Some(se), Some(stable)) = (row.e_excess, row.e_excess_se, row.e_stable)
@@ -166,7 +166,7 @@ impl Trust {
             && e <= ERRORS * se
         {
             let text = format!(
-                "E_stable is that of shuffled weights: E_excess is {e:.4} ± {se:.4}, scale explains the rest"
+                "E_stable is that of shuffled weights: E_excess is {e:.5} ± {se:.5}, scale explains the rest"
             );
             self.warn(WarningKind::ExcessIsNoise, text);
         }

@@ -11,7 +11,7 @@
 //!   denominator): all neurons are there, none is drawn.
 
 use super::parameters::Method;
-use super::regression::{Line, Predictor};
+use super::regression::Line;
 
 /// Logarithms of radii and masses, for the dimensions of many neurons.
 #[derive(Clone, Debug)]
@@ -32,23 +32,23 @@ impl Dimensions {
         }
     }
 
-    /// D_i as the slope of the line, with its R², from the counters of a neuron.
+    /// D_i as the slope of the line, with its R², from the counters of a neuron. `scratch` is memory
+    /// to be used again.
     ///
     /// # Panics
     /// When the neuron has more edges than [`Self::new`] was told.
-    pub fn of(&self, row: &[u32]) -> Option<Line> {
+    pub fn of(&self, row: &[u32], scratch: &mut Vec<(f64, f64)>) -> Option<Line> {
         let edges: u32 = row[1..].iter().sum();
         if edges <= self.min_edges {
             return None;
         }
         let mut mass = 1;
-        let (mut x, mut y) = (Vec::with_capacity(row.len()), Vec::with_capacity(row.len()));
+        scratch.clear();
         for (count, ln_radius) in row[1..].iter().zip(&self.ln_radius).filter(|(c, _)| **c > 0) {
             mass += count;
-            x.push(*ln_radius);
-            y.push(self.ln_mass[mass as usize - 1]);
+            scratch.push((*ln_radius, self.ln_mass[mass as usize - 1]));
         }
-        Some(Predictor::new(&x)?.fit(&y))
+        Line::through(scratch)
     }
 }
 
@@ -72,21 +72,26 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Of finite values; none of no values. Sums run over the values in ascending order, so that
-    /// the order in which they come does not matter.
+    /// Of finite values; none of no values. Sums run over the values as they come.
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
-        values.sort_unstable_by(f64::total_cmp);
-        let (&min, &max) = (values.first()?, values.last()?);
         let n = values.len();
+        let first = *values.first()?;
+        let extreme = |pick: fn(f64, f64) -> f64| values.iter().copied().fold(first, pick);
+        let (min, max) = (extreme(f64::min), extreme(f64::max));
         let mean_of = |f: &dyn Fn(f64) -> f64| values.iter().map(|&v| f(v)).sum::<f64>() / n as f64;
         // Deviations from the smallest value: exactly 0 when all are equal.
         let mean = min + mean_of(&|v| v - min);
         let variance = mean_of(&|v| (v - mean).powi(2));
         let fourth = mean_of(&|v| (v - mean).powi(4));
+        let (below, upper, _) = values.select_nth_unstable_by(n / 2, f64::total_cmp);
+        let lower = match n % 2 {
+            0 => below.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            _ => *upper,
+        };
         Some(Self {
             neurons: n,
             mean,
-            median: (values[(n - 1) / 2] + values[n / 2]) / 2.0,
+            median: (lower + *upper) / 2.0,
             std: variance.sqrt(),
             min,
             max,
@@ -105,7 +110,7 @@ mod tests {
         let mut row = vec![0; method.slots()];
         // Masses 1 + 7 = 8 at radius 2 and 8 + 24 = 32 at radius 4: two octaves for one.
         (row[2], row[4]) = (7, 24);
-        let line = Dimensions::new(&method, 32).of(&row).unwrap();
+        let line = Dimensions::new(&method, 32).of(&row, &mut Vec::new()).unwrap();
         assert!((line.slope - 2.0).abs() < 1e-14 && (line.r2.unwrap() - 1.0).abs() < 1e-14);
     }
 
@@ -115,11 +120,11 @@ mod tests {
         let dimensions = Dimensions::new(&method, 100);
         let mut row = vec![0; method.slots()];
         row[3] = 50;
-        assert_eq!(dimensions.of(&row), None);
+        assert_eq!(dimensions.of(&row, &mut Vec::new()), None);
         (row[3], row[9]) = (5, 5);
-        assert_eq!(dimensions.of(&row), None, "10 edges are not more than 10");
+        assert_eq!(dimensions.of(&row, &mut Vec::new()), None, "10 edges are not more than 10");
         row[9] = 6;
-        assert!(dimensions.of(&row).is_some());
+        assert!(dimensions.of(&row, &mut Vec::new()).is_some());
     }
 
     #[test]
@@ -128,6 +133,7 @@ mod tests {
         assert_eq!((s.neurons, s.mean, s.median, s.std), (4, 2.0, 2.0, 2f64.sqrt()));
         // Fourth moment (16 + 16)/4 = 8 over variance² 4.
         assert_eq!((s.min, s.max, s.kurtosis), (0.0, 4.0, Some(2.0)));
+        assert_eq!(Statistics::of(vec![5.0, 1.0, 3.0]).unwrap().median, 3.0);
         let flat = Statistics::of(vec![0.1; 7]).unwrap();
         assert_eq!((flat.std, flat.mean, flat.kurtosis), (0.0, 0.1, None));
         assert_eq!(Statistics::of(vec![]), None);

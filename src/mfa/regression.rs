@@ -11,6 +11,30 @@ pub struct Line {
     pub r2: Option<f64>,
 }
 
+impl Line {
+    /// The line through points (x, y); none when fewer than two x differ.
+    pub(super) fn through(points: &[(f64, f64)]) -> Option<Self> {
+        let n = points.len() as f64;
+        let (x0, y0) = *points.first()?;
+        let (sum_x, sum_y) =
+            points.iter().fold((0.0, 0.0), |(a, b), (x, y)| (a + (x - x0), b + (y - y0)));
+        let (mean_x, mean_y) = (x0 + sum_x / n, y0 + sum_y / n);
+        let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
+        for (x, y) in points {
+            let (dx, dy) = (x - mean_x, y - mean_y);
+            xx += dx * dx;
+            xy += dx * dy;
+            yy += dy * dy;
+        }
+        let slope = xy / xx;
+        (xx > 0.0).then(|| Self {
+            slope,
+            intercept: mean_y - slope * mean_x,
+            r2: (yy > 0.0).then(|| (xy * xy / (xx * yy)).min(1.0)),
+        })
+    }
+}
+
 /// The predictor of a fit: centred, so that many y can be fitted on it.
 #[derive(Clone, Debug)]
 pub(super) struct Predictor {
@@ -55,6 +79,8 @@ mod tests {
     fn a_line_by_hand() {
         let line = Predictor::new(&[0.0, 1.0, 2.0]).unwrap().fit(&[1.0, 3.0, 2.0]);
         assert_eq!((line.slope, line.intercept, line.r2), (0.5, 1.5, Some(0.25)));
+        assert_eq!(Line::through(&[(0.0, 1.0), (1.0, 3.0), (2.0, 2.0)]), Some(line));
+        assert_eq!(Line::through(&[(2.0, 1.0), (2.0, 3.0)]), None);
     }
 
     #[test]

@@ -170,7 +170,7 @@ impl Pipeline {
 
 /// Shows a row to a stop rule. A dropped step was not analysed, so it does not count. What the
 /// computation gave no value for because weights were not finite counts as not finite.
-fn observe(
+pub(crate) fn observe(
     rule: &StopRule,
     state: &mut RuleState,
     step: u64,

@@ -51,7 +51,7 @@ pub use files::{
     STATE, SUMMARY, holds_run, neurons_file,
 };
 pub use recorder::Recorder;
-pub use resume::{Recorded, RecordedRow, resume};
+pub use resume::{Recorded, RecordedRow, read_rows, resume};
 pub use row::{COLUMNS, Row, check_name, computed_quantities, number};
 pub use summary::{Best, Cost, StopRecord, Summary};
 pub use table::{Cells, read_table};

@@ -1,6 +1,7 @@
 //! The command `neuromfa`.
 
 mod analyze;
+mod backtest;
 mod choice;
 mod inspect;
 mod sensitivity;
@@ -22,6 +23,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Analyze(analyze::Analyze),
+    Backtest(backtest::Backtest),
     Inspect(inspect::Inspect),
     Sensitivity(sensitivity::Sensitivity),
     Show(show::Show),
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         .init();
     let result = match Cli::parse().command {
         Command::Analyze(command) => command.run(),
+        Command::Backtest(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Sensitivity(command) => command.run(),
         Command::Show(command) => command.run(),

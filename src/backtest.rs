@@ -1,0 +1,227 @@
+//! Would stopping on it have been right? Stop rules, tried on recorded runs.
+//!
+//! A rule sees the rows of a run's emergence.csv one after the other, exactly as a live rule did,
+//! and stops where it would have stopped. Against the whole run that
+//!
+//! - saves the steps after the row that the verdict rests on, and
+//! - gives up loss: the lowest loss logged up to that row, less the lowest of the whole run.
+//!
+//! A rule that never stops saves nothing and gives up nothing. Losses are those of metrics.csv, all
+//! steps.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::pipeline::observe;
+use crate::record::{METRICS, RecordError, RecordedRow, read_rows, read_table};
+use crate::stop::{Mode, RuleState, StopRule};
+
+/// Names under which a loss is looked for, what is measured on held-out data first.
+const LOSSES: [&str; 4] = ["eval_loss", "val_loss", "validation_loss", "loss"];
+
+/// A recorded run, as a stop rule sees it.
+#[derive(Clone, Debug)]
+pub struct History {
+    folder: PathBuf,
+    rows: Vec<RecordedRow>,
+    loss: String,
+    losses: Vec<(u64, f64)>, // finite; ascending steps
+    last_step: u64,
+}
+
+/// The rules that are tried: every patience with every minimum change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grid {
+    /// The quantity.
+    pub monitor: String,
+    /// Which direction is better.
+    pub mode: Mode,
+    /// Analysed steps without improvement.
+    pub patience: Vec<u64>,
+    /// The least change that is an improvement.
+    pub min_delta: Vec<f64>,
+    /// Steps before this one are not looked at.
+    pub start_from_step: u64,
+}
+
+/// A rule of the grid with what it comes to on each run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Trial {
+    /// The quantity.
+    pub monitor: String,
+    /// Which direction is better.
+    pub mode: Mode,
+    /// Analysed steps without improvement.
+    pub patience: u64,
+    /// The least change that is an improvement.
+    pub min_delta: f64,
+    /// Whether this is a rule on the loss, to compare with.
+    pub baseline: bool,
+    /// One for each run, in their order.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What a rule comes to on one run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outcome {
+    /// The run's folder.
+    pub run: PathBuf,
+    /// The analysed step that the verdict rests on; none when the rule does not stop the run.
+    pub stop: Option<u64>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Steps of the run after it.
+    pub saved: u64,
+    /// Their share of the run, 0 to 1.
+    pub saved_share: f64,
+    /// The lowest loss up to the stop.
+    pub loss: Option<f64>,
+    /// How much higher that is than the lowest of the run.
+    pub given_up: Option<f64>,
+}
+
+impl History {
+    /// Reads a run. Without a name for the loss, the first that is there is taken of eval_loss,
+    /// val_loss, validation_loss and loss.
+    ///
+    /// # Errors
+    /// [`RecordError::Read`] when a file cannot be read, or no such loss was logged; it names those
+    /// that were.
+    pub fn read(folder: &Path, loss: Option<&str>) -> Result<Self, RecordError> {
+        let rows = read_rows(folder)?;
+        let path = folder.join(METRICS);
+        let (columns, cells) = read_table(&path)?;
+        let column = |name: &str| columns.iter().position(|column| column == name);
+        let found = match loss {
+            Some(name) => column(name).map(|k| (name, k)),
+            None => LOSSES.iter().find_map(|&name| Some((name, column(name)?))),
+        };
+        let Some((name, k)) = found else {
+            let wanted = loss.map_or(LOSSES.join(", "), str::to_owned);
+            let logged = columns.iter().skip(2).cloned().collect::<Vec<_>>().join(", ");
+            let why =
+                format!("it has no column {wanted}; logged were: {logged} (name one with --loss)");
+            return Err(RecordError::Read { path, why });
+        };
+        let number = |row: &Vec<String>| {
+            let loss: f64 = row[k].parse().ok()?;
+            Some((row[0].parse().ok()?, loss)).filter(|_| loss.is_finite())
+        };
+        let losses: Vec<(u64, f64)> = cells.iter().filter_map(number).collect();
+        let last_row = rows.last().map_or(0, |row| row.step);
+        let last_logged = cells.last().and_then(|row| row[0].parse().ok()).unwrap_or(0);
+        Ok(Self {
+            folder: folder.to_owned(),
+            rows,
+            loss: name.to_owned(),
+            losses,
+            last_step: last_row.max(last_logged),
+        })
+    }
+
+    /// The name of the loss.
+    pub fn loss(&self) -> &str {
+        &self.loss
+    }
+
+    /// Whether an analysed step has a value of this quantity.
+    pub fn has(&self, quantity: &str) -> bool {
+        self.rows.iter().any(|row| row.value(quantity).is_some())
+    }
+
+    /// What a rule comes to on this run. The rule sees what a live one saw.
+    pub fn try_rule(&self, rule: &StopRule) -> Outcome {
+        let mut state = RuleState::new(rule);
+        for row in &self.rows {
+            observe(rule, &mut state, row.step, row.status, &|name| row.value(name));
+        }
+        let stop = state.stop();
+        let end = stop.map_or(self.last_step, |stop| stop.measured_step);
+        let lowest = |last: u64| {
+            let until = self.losses.iter().take_while(|(step, _)| *step <= last);
+            until.map(|&(_, loss)| loss).reduce(f64::min)
+        };
+        let loss = lowest(end);
+        let saved = self.last_step - end.min(self.last_step);
+        Outcome {
+            run: self.folder.clone(),
+            stop: stop.map(|stop| stop.measured_step),
+            reason: stop.map(|stop| stop.reason.clone()),
+            saved,
+            saved_share: if self.last_step == 0 {
+                0.0
+            } else {
+                saved as f64 / self.last_step as f64
+            },
+            loss,
+            given_up: loss.zip(lowest(u64::MAX)).map(|(at_stop, best)| at_stop - best),
+        }
+    }
+}
+
+impl Grid {
+    /// Tries every rule of the grid on every run, and the same grid on the runs' loss (lower is
+    /// better), ranked: first the rules that give up no more than `tolerance` of the run's lowest
+    /// loss (in the mean over the runs), by the share of steps that they save; then the others, by
+    /// what they give up.
+    pub fn try_on(&self, runs: &[History], tolerance: f64) -> Vec<Trial> {
+        let mut trials = Vec::new();
+        let own = (self.monitor.as_str(), self.mode);
+        let loss = runs.first().map(|run| (run.loss.as_str(), Mode::Min));
+        for (monitor, mode) in std::iter::once(own).chain(loss.filter(|&loss| loss != own)) {
+            for &patience in &self.patience {
+                for &min_delta in &self.min_delta {
+                    let rule = StopRule::on(monitor)
+                        .mode(mode)
+                        .patience(patience)
+                        .min_delta(min_delta)
+                        .start_from_step(self.start_from_step)
+                        .into();
+                    trials.push(Trial {
+                        monitor: monitor.to_owned(),
+                        mode,
+                        patience,
+                        min_delta,
+                        baseline: Some((monitor, mode)) == loss,
+                        outcomes: runs.iter().map(|run| run.try_rule(&rule)).collect(),
+                    });
+                }
+            }
+        }
+        let key = |trial: &Trial| {
+            let given_up = trial.given_up_share().unwrap_or(0.0);
+            let within = given_up <= tolerance;
+            let order = if within { -trial.saved_share() } else { given_up };
+            (!within, order)
+        };
+        trials.sort_by(|a, b| {
+            let (a, b) = (key(a), key(b));
+            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
+        });
+        trials
+    }
+}
+
+impl Trial {
+    /// How many of the runs it stops.
+    pub fn stopped(&self) -> usize {
+        self.outcomes.iter().filter(|outcome| outcome.stop.is_some()).count()
+    }
+
+    /// The share of steps that it saves, mean over the runs.
+    pub fn saved_share(&self) -> f64 {
+        let n = self.outcomes.len().max(1) as f64;
+        self.outcomes.iter().map(|outcome| outcome.saved_share).sum::<f64>() / n
+    }
+
+    /// What it gives up, in parts of the lowest loss, mean over the runs that have a loss.
+    pub fn given_up_share(&self) -> Option<f64> {
+        let share = |outcome: &Outcome| {
+            let (given_up, best) = (outcome.given_up?, outcome.loss? - outcome.given_up?);
+            (best != 0.0).then(|| given_up / best.abs())
+        };
+        let shares: Vec<f64> = self.outcomes.iter().filter_map(share).collect();
+        (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
+    }
+}

@@ -1,0 +1,90 @@
+//! `neuromfa backtest`
+
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use clap::{Args, ValueEnum};
+use neuromfa::backtest::{Grid, History};
+use neuromfa::{Mode, report};
+
+/// Try stop rules on recorded runs: where each would have stopped, the steps it saves, and the loss it
+/// gives up, beside the same rules on the loss.
+///
+/// Rules that give up no more than the tolerance come first, by the steps they save. A rule stops here
+/// where it would have stopped live; each --patience is tried with each --min-delta.
+#[derive(Args)]
+pub struct Backtest {
+    /// The runs' folders.
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// The quantity that the rules watch: a column of emergence.csv.
+    #[arg(long, default_value = "E_stable", value_name = "NAME")]
+    monitor: String,
+    /// Which direction is better.
+    #[arg(long, default_value = "max")]
+    mode: Direction,
+    /// Analysed steps without improvement, separated by commas.
+    #[arg(long, value_delimiter = ',', default_value = "3,5,10", value_name = "N,..")]
+    patience: Vec<u64>,
+    /// The least change that is an improvement, separated by commas.
+    #[arg(long, value_delimiter = ',', default_value = "0,0.001", value_name = "X,..")]
+    min_delta: Vec<f64>,
+    /// Look at no step before this one.
+    #[arg(long, default_value_t = 0, value_name = "STEP")]
+    start_from_step: u64,
+    /// The loss that is given up: a column of metrics.csv [default: eval_loss, val_loss,
+    /// validation_loss or loss, the first that is there].
+    #[arg(long, value_name = "NAME")]
+    loss: Option<String>,
+    /// Loss that may be given up, in parts of the lowest.
+    #[arg(long, default_value_t = 0.01, value_name = "SHARE")]
+    tolerance: f64,
+    /// Also write one line for each rule and run to this file.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Print JSON: a list of rules, best first, each with its outcomes.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Direction {
+    Min,
+    Max,
+}
+
+impl Backtest {
+    pub fn run(self) -> anyhow::Result<()> {
+        ensure!(
+            self.min_delta.iter().all(|delta| delta.is_finite() && *delta >= 0.0),
+            "--min-delta: give numbers from 0 on"
+        );
+        let read = |run: &PathBuf| History::read(run, self.loss.as_deref());
+        let runs: Vec<History> = self.runs.iter().map(read).collect::<Result<_, _>>()?;
+        let mode = match self.mode {
+            Direction::Min => Mode::Min,
+            Direction::Max => Mode::Max,
+        };
+        let (patience, min_delta) = (self.patience, self.min_delta);
+        let start_from_step = self.start_from_step;
+        let grid = Grid { monitor: self.monitor, mode, patience, min_delta, start_from_step };
+        for (run, folder) in runs.iter().zip(&self.runs) {
+            ensure!(
+                run.has(&grid.monitor),
+                "{}: no analysed step has a value of {:?}: name a column of emergence.csv with numbers \
+                 (--monitor)",
+                folder.display(),
+                grid.monitor
+            );
+        }
+        let trials = grid.try_on(&runs, self.tolerance);
+        if let Some(path) = &self.csv {
+            std::fs::write(path, report::backtest_csv(&trials))
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        if self.json {
+            return crate::print(&format!("{}\n", serde_json::to_string_pretty(&trials)?));
+        }
+        crate::print(&report::backtest(&trials))
+    }
+}
