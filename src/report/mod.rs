@@ -1,11 +1,13 @@
-//! A run directory, a network and a sensitivity analysis as text for people.
+//! A run directory, a network and a sensitivity analysis as text and pictures for people.
 
 mod align;
 mod alike;
 mod network;
+mod pictures;
 mod sensitivity;
 mod table;
 
 pub use network::network;
+pub use pictures::{Pictures, SvgFile};
 pub use sensitivity::sensitivity;
 pub use table::table;
