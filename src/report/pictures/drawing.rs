@@ -33,10 +33,6 @@ impl Drawing {
         Self { width, height, title: plain(title), body: String::new() }
     }
 
-    pub(super) const fn width(&self) -> f64 {
-        self.width
-    }
-
     /// A line through points.
     pub(super) fn path(&mut self, class: &str, points: &[(f64, f64)]) {
         self.element(class, points, "");

@@ -1,6 +1,6 @@
 //! E, its controls and the loss over steps.
 
-use super::figure::{Figure, said};
+use super::figure::{Figure, error, said};
 use super::panel::{Line, Values};
 use super::recorded::Recorded;
 use super::stack::{Level, Marks, stack};
@@ -106,7 +106,7 @@ fn words(run: &Recorded) -> String {
     };
     if let Some((value, step, row)) = last("E_excess") {
         let se = table.number(row, "E_excess_se");
-        let error = se.map(|se| format!(" ± {}", said(se))).unwrap_or_default();
+        let spread = se.map(|se| format!(" ± {}", error(se))).unwrap_or_default();
         let verdict = match se {
             Some(se) if value > 2.0 * se => {
                 "more than two standard errors above 0: not scale alone"
@@ -114,7 +114,7 @@ fn words(run: &Recorded) -> String {
             Some(_) => "not two standard errors above 0: scale alone explains E",
             None => "without an error",
         };
-        text += &format!(" At step {step}, E_excess is {}{error}, {verdict}.", said(value));
+        text += &format!(" At step {step}, E_excess is {}{spread}, {verdict}.", said(value));
     }
     text
 }

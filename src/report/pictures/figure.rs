@@ -41,9 +41,18 @@ pub(super) fn said(value: f64) -> String {
     format!("{sign}{size:.digits$}")
 }
 
+/// An error for a sentence: two significant digits.
+pub(super) fn error(value: f64) -> String {
+    if !(1e-4..1e6).contains(&value) {
+        return said(value);
+    }
+    let digits = (1 - value.log10().floor() as i32).clamp(0, 6) as usize;
+    format!("{value:.digits$}")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::said;
+    use super::{error, said};
 
     #[test]
     fn numbers_keep_four_digits() {
@@ -52,5 +61,6 @@ mod tests {
         assert_eq!(said(8.286e-6), "8.29e−6");
         assert_eq!(said(1234.5), "1234");
         assert_eq!(said(0.0), "0");
+        assert_eq!([0.027_98, 0.009_736, 3e-5].map(error), ["0.028", "0.0097", "3.00e−5"]);
     }
 }

@@ -3,13 +3,21 @@
 //! The page holds its pictures and its style; it asks for nothing else. A picture is left out, with
 //! the reason, where the run holds no data for it.
 
+mod against;
+mod correlation;
+mod distributions;
 mod drawing;
 mod emergence;
 mod figure;
+mod fractal;
+mod heat;
+mod overlay;
 mod page;
 mod panel;
 mod recorded;
 mod scale;
+mod shades;
+mod spectra;
 mod stack;
 mod style;
 mod values;
@@ -24,6 +32,8 @@ use recorded::Recorded;
 #[derive(Debug)]
 pub struct Pictures {
     title: String,
+    /// Of several runs: all of them over one another.
+    overlay: Option<Figure>,
     chapters: Vec<Chapter>,
 }
 
@@ -56,7 +66,8 @@ impl Pictures {
         let runs: Vec<Recorded> = folders.iter().map(read).collect::<Result<_, _>>()?;
         let chapters = runs.iter().map(chapter).collect();
         let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
-        Ok(Self { title: names.join(", "), chapters })
+        let overlay = (runs.len() > 1).then(|| overlay::figure(&runs));
+        Ok(Self { title: names.join(", "), overlay, chapters })
     }
 
     /// One page with all figures, the table of each run and a text for each figure.
@@ -66,21 +77,37 @@ impl Pictures {
 
     /// Each picture as a file.
     pub fn svg_files(&self) -> Vec<SvgFile> {
-        let several = self.chapters.len() > 1;
-        let mut files = Vec::new();
-        for chapter in &self.chapters {
-            let drawings =
-                chapter.figures.iter().filter_map(|figure| figure.content.as_ref().ok()).flatten();
-            files.extend(drawings.map(|(name, drawing)| SvgFile {
-                name: if several { format!("{}-{name}", chapter.title) } else { name.clone() },
+        let of = |figure: &Figure, run: &str| -> Vec<SvgFile> {
+            let file = |(name, drawing): &(String, drawing::Drawing)| SvgFile {
+                name: format!("{run}{name}"),
                 svg: drawing.file(),
-            }));
+            };
+            figure.content.iter().flatten().map(file).collect()
+        };
+        let mut files: Vec<SvgFile> =
+            self.overlay.iter().flat_map(|figure| of(figure, "")).collect();
+        for (k, chapter) in self.chapters.iter().enumerate() {
+            // Folders of one name in different places: the number tells them apart.
+            let same = self.chapters.iter().filter(|other| other.title == chapter.title).count();
+            let run = match (self.chapters.len(), same) {
+                (1, _) => String::new(),
+                (_, 1) => format!("{}-", chapter.title),
+                _ => format!("{}-{}-", chapter.title, k + 1),
+            };
+            files.extend(chapter.figures.iter().flat_map(|figure| of(figure, &run)));
         }
         files
     }
 }
 
 fn chapter(run: &Recorded) -> Chapter {
-    let figures = vec![emergence::figure(run)];
+    let figures = vec![
+        emergence::figure(run),
+        fractal::figure(run),
+        spectra::figure(run),
+        heat::figure(run),
+        distributions::figure(run),
+        against::figure(run),
+    ];
     Chapter { title: run.name.clone(), table: values::table(run), figures }
 }

@@ -41,6 +41,9 @@ pub(super) fn page(pictures: &Pictures) -> String {
         style::page_rules()
     );
     let several = pictures.chapters.len() > 1;
+    if let Some(overlay) = &pictures.overlay {
+        html += &figures(std::slice::from_ref(overlay));
+    }
     for chapter in &pictures.chapters {
         if several {
             let _ = writeln!(html, "<h2>{}</h2>", escape(&chapter.title));
@@ -56,9 +59,13 @@ pub(super) fn page(pictures: &Pictures) -> String {
 }
 
 fn section(chapter: &Chapter) -> String {
-    let mut html = format!("<section>\n{}", chapter.table);
+    format!("<section>\n{}{}</section>\n", chapter.table, figures(&chapter.figures))
+}
+
+fn figures(figures: &[Figure]) -> String {
+    let mut html = String::new();
     let mut missing = String::new();
-    for Figure { name, title, text, content } in &chapter.figures {
+    for Figure { name, title, text, content } in figures {
         match content {
             Ok(drawings) => {
                 let _ = writeln!(html, "<figure class=\"{name}\">\n<div class=\"pictures\">");
@@ -79,5 +86,5 @@ fn section(chapter: &Chapter) -> String {
         let _ =
             writeln!(html, "<div class=\"left-out\"><p>Left out:</p><ul>\n{missing}</ul></div>");
     }
-    html + "</section>\n"
+    html
 }

@@ -69,12 +69,12 @@ impl Panel {
 
     /// Room that the labels of a vertical axis need on its left.
     pub(super) fn room_for_ticks(y: &Scale, height: f64) -> f64 {
-        y.ticks(height / 28.0).iter().map(|(_, label)| width(label)).fold(0.0, f64::max) + 5.0
+        y.ticks(height / 22.0).iter().map(|(_, label)| width(label)).fold(0.0, f64::max) + 5.0
     }
 
     /// The vertical axis: a thin line across at each tick; what it is stands above the panel.
     pub(super) fn vertical(&self, drawing: &mut Drawing, title: &str) {
-        for (value, label) in self.y.ticks(self.height / 28.0) {
+        for (value, label) in self.y.ticks(self.height / 22.0) {
             let (_, y) = self.at(0.0, value);
             let class = if value == 0.0 { "axis" } else { "grid" };
             drawing.path(class, &[(self.left, y), (self.right(), y)]);

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::drawing::escape;
-use super::figure::said;
+use super::figure::{error, said};
 use super::recorded::Recorded;
 
 /// Quantities with their errors, and what they are.
@@ -70,22 +70,22 @@ fn extent(run: &Recorded) -> String {
 fn values(run: &Recorded) -> String {
     let table = &run.emergence;
     let mut rows = String::new();
-    let mut add = |name: &str, error: Option<&str>, what: &str| {
+    let mut add = |name: &str, spread: Option<&str>, what: &str| {
         let last = table.rows.iter().rev().find_map(|row| Some((row, table.number(row, name)?)));
         let Some((row, value)) = last else { return };
-        let error = error.and_then(|error| table.number(row, error));
-        let error = error.map(|error| format!(" ± {}", said(error))).unwrap_or_default();
+        let spread = spread.and_then(|name| table.number(row, name));
+        let spread = spread.map(|spread| format!(" ± {}", error(spread))).unwrap_or_default();
         let step = table.cell(row, "step");
         let _ = writeln!(
             rows,
-            "<tr><th scope=\"row\">{}</th><td>{}{error}</td><td>{}</td><td>{}</td></tr>",
+            "<tr><th scope=\"row\">{}</th><td>{}{spread}</td><td>{}</td><td>{}</td></tr>",
             escape(name),
             said(value),
             escape(step),
             escape(what)
         );
     };
-    SHOWN.iter().for_each(|(name, error, what)| add(name, *error, what));
+    SHOWN.iter().for_each(|(name, spread, what)| add(name, *spread, what));
     table.logged().iter().for_each(|name| add(name, None, "logged by the loop"));
     if rows.is_empty() {
         return String::new();
