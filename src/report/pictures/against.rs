@@ -74,7 +74,7 @@ fn draw(run: &Recorded, quantity: &str) -> Option<(Drawing, String)> {
     let mut drawing = Drawing::new(WIDE, height + 48.0, &name(&title));
     let panel = Panel { left, top: 20.0, width: WIDE - left - 12.0, height, x, y };
     panel.vertical(&mut drawing, "*E*");
-    let numbers = format!("*r* {r}   *ρ* {rho}   *n* {n}   {follows} (*r* {highest})");
+    let numbers = format!("*r* {r} · *ρ* {rho} · *n* {n} · {follows} (*r* {highest})");
     drawing.words("faint", Anchor::End, (panel.right(), panel.top - 6.0), &numbers);
     let points: Vec<_> = pairs.iter().map(|&(x, y)| panel.at(x, y)).collect();
     drawing.path("grid", &points);

@@ -35,11 +35,10 @@ pub(super) fn figure(run: &Recorded) -> Figure {
     let none = "the run has no distributions.csv with the part all, and no kurtosis in layers.csv \
                 (layers were not measured).";
     let content = if drawings.is_empty() { Err(none.to_owned()) } else { Ok(drawings) };
-    let text = "Each row is a histogram over all neurons of the network at one step, the highest \
-                bar of all rows being as high as the tallest outline. The degree falls as weights \
-                grow; a second hump or a long tail says that some neurons went their own way. \
-                Kurtosis measures the tails: 3 is a Gaussian, more has heavier tails, fewer neurons \
-                with more extreme values.";
+    let text = "Each row is a histogram over all neurons of the network at one step; all rows have one \
+                scale. The degree falls as weights grow; a second hump or a long tail says that some \
+                neurons went their own way. Kurtosis measures the tails: 3 is a Gaussian, more says \
+                that a few neurons have extreme values.";
     Figure {
         name: "distributions",
         title: "Neurons: degrees and dimensions".to_owned(),

@@ -139,7 +139,8 @@ impl Panel {
         for ((line, end), y) in ends.iter().zip(places) {
             let x = self.right() + 6.0;
             if (y - end.1).abs() > 3.0 || end.0 < self.right() - 1.0 {
-                drawing.path(&format!("thin s-{}", line.colour), &[*end, (x - 1.5, y)]);
+                // In the colour of the grid: it must not read as data.
+                drawing.path("grid", &[*end, (x - 1.5, y)]);
             }
             let class = format!("t-{}", line.colour);
             drawing.words(&class, Anchor::Start, (x, y + 3.0), &line.label);

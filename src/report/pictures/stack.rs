@@ -98,7 +98,7 @@ fn mark(drawing: &mut Drawing, panel: &Panel, first: f64, marks: &Marks) {
     }
     for &(from, to) in &marks.warned {
         let (from, to) = (at(from) - 1.2, at(to) + 1.2);
-        drawing.bar("f-c5", (from, panel.bottom() - 3.0), (to - from, 3.0));
+        drawing.bar("f-c5", (from, panel.bottom() + 0.4), (to - from, 2.6));
     }
     let words = "steps with warnings";
     if free > panel.left + 100.0 {
