@@ -1,13 +1,15 @@
-//! A run directory, a network and a sensitivity analysis as text for people.
+//! A run directory, a network and a sensitivity analysis as text and pictures for people.
 
 mod align;
 mod alike;
 mod backtest;
 mod network;
+mod pictures;
 mod sensitivity;
 mod table;
 
 pub use backtest::{backtest, backtest_csv};
 pub use network::network;
+pub use pictures::{Pictures, SvgFile};
 pub use sensitivity::sensitivity;
 pub use table::table;

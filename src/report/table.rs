@@ -59,7 +59,7 @@ fn warnings(columns: &[String], rows: &[Cells]) -> String {
     text
 }
 
-fn heading(config: &RunConfig) -> String {
+pub(super) fn heading(config: &RunConfig) -> String {
     let network = &config.network;
     let weights: usize = network.connections().iter().map(|c| c.weights()).sum();
     let sampling = match &config.sampling {

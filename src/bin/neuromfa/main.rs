@@ -4,6 +4,7 @@ mod analyze;
 mod backtest;
 mod choice;
 mod inspect;
+mod report;
 mod sensitivity;
 mod show;
 
@@ -25,6 +26,7 @@ enum Command {
     Analyze(analyze::Analyze),
     Backtest(backtest::Backtest),
     Inspect(inspect::Inspect),
+    Report(report::Report),
     Sensitivity(sensitivity::Sensitivity),
     Show(show::Show),
 }
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Command::Analyze(command) => command.run(),
         Command::Backtest(command) => command.run(),
         Command::Inspect(command) => command.run(),
+        Command::Report(command) => command.run(),
         Command::Sensitivity(command) => command.run(),
         Command::Show(command) => command.run(),
     };

@@ -1,0 +1,36 @@
+//! alpha0 and the width of the spectrum over steps.
+
+use super::emergence::column;
+use super::figure::Figure;
+use super::recorded::Recorded;
+use super::stack::{Level, Marks, stack};
+
+pub(super) fn figure(run: &Recorded) -> Figure {
+    let level = |title: &str, published: (&str, &str), stable: &str| Level {
+        title: title.to_owned(),
+        height: 100.0,
+        lines: vec![
+            column(run, (published.0, Some(published.1)), ("c1", ""), "published"),
+            column(run, (stable, None), ("c2", "dash"), "stable"),
+        ],
+        wide: false,
+        with: vec![],
+    };
+    let levels = vec![
+        level("*α*_{0}, where the spectrum peaks", ("alpha0", "alpha0_std"), "alpha0_stable"),
+        level("*w*, width of the spectrum", ("width", "width_std"), "width_stable"),
+    ];
+    let several = run.emergence.rows.len() > 1;
+    let drawing = stack("alpha0 and width over steps", levels, &Marks::default());
+    let drawing = match drawing {
+        Some(drawing) if several => Ok(drawing),
+        Some(_) => Err("one analysed step is no course; its values are in the table.".to_owned()),
+        None => Err("no step has a value of alpha0 or of the width.".to_owned()),
+    };
+    let text = "The two numbers that E is made of. alpha0 is the dimension of a typical neuron's \
+                neighbourhood: it falls where weights become more regular. The width w says how much \
+                neurons differ. The band is one standard deviation over the samples of the published \
+                estimator; the stable one sees the whole network on a fixed grid of radii, so the two \
+                do not lie on one another. A jump of the published line alone is the estimator's.";
+    Figure::one("fractal", "alpha0 and width", text.to_owned(), drawing)
+}

@@ -1,0 +1,61 @@
+//! Several runs over one another.
+
+use super::drawing::{cut, name};
+use super::emergence::loss;
+use super::figure::Figure;
+use super::panel::Line;
+use super::recorded::Recorded;
+use super::stack::{Level, Marks, stack};
+use super::style::LINES;
+
+const PATTERNS: [&str; 3] = ["", "dash", "dots"];
+
+/// E_stable, E_excess and the loss of the runs.
+pub(super) fn figure(runs: &[Recorded]) -> Figure {
+    let style = |k: usize| (format!("c{}", k % LINES + 1), PATTERNS[k / LINES % PATTERNS.len()]);
+    let column = |value: &str, spread: Option<&str>| {
+        let line = |(k, run): (usize, &Recorded)| {
+            let (colour, pattern) = style(k);
+            Line {
+                colour,
+                pattern,
+                label: cut(&name(&run.name), 80.0),
+                x: run.emergence.steps(),
+                y: run.emergence.numbers(value),
+                spread: spread.map(|name| run.emergence.numbers(name)),
+            }
+        };
+        runs.iter().enumerate().map(line).collect::<Vec<_>>()
+    };
+    let losses = runs.iter().enumerate().filter_map(|(k, run)| {
+        let (colour, pattern) = style(k);
+        let (line, _) = loss(run, &colour, &cut(&name(&run.name), 80.0))?;
+        Some(Line { pattern, ..line })
+    });
+    let level = |title: &str, lines, wide, with| Level {
+        title: title.to_owned(),
+        height: 100.0,
+        lines,
+        wide,
+        with,
+    };
+    let levels = vec![
+        level("*E*_{stable}", column("E_stable", None), false, vec![0.0]),
+        level("*E*_{excess}", column("E_excess", Some("E_excess_se")), false, vec![0.0]),
+        level("loss", losses.collect(), true, vec![]),
+    ];
+    let drawing = stack("Runs compared", levels, &Marks::default());
+    let drawing = drawing.ok_or_else(|| "no run has a value of E or a loss.".to_owned());
+    let mut text = "The same quantities of each run, each against its own first step. E_excess \
+                    compares best: the scale of the weights is taken out. Runs compare only where the \
+                    network, the sampling and the method are the same."
+        .to_owned();
+    let comparable = runs.windows(2).all(|pair| match (&pair[0].config, &pair[1].config) {
+        (Some(a), Some(b)) => a.method == b.method && a.sampling == b.sampling,
+        _ => false,
+    });
+    if !comparable {
+        text += " These runs do not all say that they have the same method and sampling.";
+    }
+    Figure::one("overlay", "Runs compared", text, drawing)
+}

@@ -1,0 +1,184 @@
+//! Numbers to places on an axis, and the ticks of the axis.
+
+use std::ops::RangeInclusive;
+
+/// An axis: a range of numbers, and how they are spread over it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Scale {
+    low: f64,
+    high: f64, // > low
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Linear,
+    Log,
+    /// ln(1 + x), for steps that begin at 0 and double.
+    LogSteps,
+}
+
+impl Scale {
+    /// Evenly spread, with some room at both ends; none without values.
+    pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let range = range(values)?;
+        let (low, high) = (*range.start(), *range.end());
+        let room = if high > low { 0.04 * (high - low) } else { 0.1 * low.abs().max(1e-6) };
+        Some(Self { low: low - room, high: high + room, kind: Kind::Linear })
+    }
+
+    /// Evenly spread from exactly one number to another.
+    pub(super) const fn between(low: f64, high: f64) -> Self {
+        Self { low, high, kind: Kind::Linear }
+    }
+
+    /// By powers of ten when all values are positive and reach over a factor of 30, else evenly.
+    pub(super) fn wide(values: impl IntoIterator<Item = f64> + Clone) -> Option<Self> {
+        let (low, high) = range(values.clone())?.into_inner();
+        if low <= 0.0 || high < 30.0 * low {
+            return Self::of(values);
+        }
+        let room = (high / low).powf(0.04);
+        Some(Self { low: low / room, high: high * room, kind: Kind::Log })
+    }
+
+    /// For steps: even, or by powers of ten when most of them lie at the very beginning.
+    pub(super) fn steps(steps: impl IntoIterator<Item = f64> + Clone) -> Option<Self> {
+        let (low, high) = range(steps.clone())?.into_inner();
+        let all: Vec<f64> = steps.into_iter().collect();
+        let early = all.iter().filter(|&&step| step - low < 0.05 * (high - low)).count();
+        let kind =
+            if all.len() > 4 && 2 * early > all.len() { Kind::LogSteps } else { Kind::Linear };
+        Some(Self { low, high: if high > low { high } else { low + 1.0 }, kind })
+    }
+
+    /// Where a number lies: 0 at the low end, 1 at the high end.
+    pub(super) fn at(&self, value: f64) -> f64 {
+        let place = |x: f64| match self.kind {
+            Kind::Linear => x,
+            Kind::Log => x.ln(),
+            Kind::LogSteps => x.ln_1p(),
+        };
+        (place(value) - place(self.low)) / (place(self.high) - place(self.low))
+    }
+
+    /// About this many round numbers with their labels, ascending.
+    pub(super) fn ticks(&self, wanted: f64) -> Vec<(f64, String)> {
+        let values = match self.kind {
+            Kind::Linear => return self.even_ticks(wanted),
+            Kind::Log => self.powers(wanted, false),
+            Kind::LogSteps => self.powers(wanted, true),
+        };
+        let label = |value: f64| (value, label(value, value));
+        values.into_iter().map(label).collect()
+    }
+
+    fn even_ticks(&self, wanted: f64) -> Vec<(f64, String)> {
+        let raw = (self.high - self.low) / wanted.max(1.0);
+        let power = 10f64.powi(raw.log10().floor() as i32);
+        let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|f| f * power >= raw * (1.0 - 1e-9));
+        let step = factor.unwrap_or(10.0) * power;
+        // A little room, so that an end that is a round number is a tick.
+        let first = (self.low / step - 1e-6).ceil() as i64;
+        let last = (self.high / step + 1e-6).floor() as i64;
+        let value = |k: i64| (k as f64 * step, label(k as f64 * step, step));
+        (first..=last).map(value).collect()
+    }
+
+    /// 1, 10, 100 … and, where there is room, 2 and 5 times them.
+    fn powers(&self, wanted: f64, from_zero: bool) -> Vec<f64> {
+        let (first, last) = (self.low.max(1e-300).log10().floor(), self.high.log10().ceil());
+        let first = if from_zero { first.max(0.0) } else { first };
+        let decades = self.high.log10() - first;
+        let factors: &[f64] = if decades < wanted / 3.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let stride = if decades > wanted { (decades / wanted).ceil() as usize } else { 1 };
+        let zero = (from_zero && self.low <= 0.0).then_some(0.0);
+        let all = (first as i32..=last as i32).step_by(stride);
+        let all = all.flat_map(|k| factors.iter().map(move |f| f * 10f64.powi(k)));
+        let within = all.filter(|v| (self.low * 0.999..=self.high * 1.001).contains(v));
+        zero.into_iter().chain(within).collect()
+    }
+}
+
+fn range(values: impl IntoIterator<Item = f64>) -> Option<RangeInclusive<f64>> {
+    values.into_iter().filter(|v| v.is_finite()).fold(None, |range, v| match range {
+        None => Some(v..=v),
+        Some(range) => Some(range.start().min(v)..=range.end().max(v)),
+    })
+}
+
+/// A tick's number with the digits that a step of this size needs.
+fn label(value: f64, step: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let sign = if value < 0.0 { "−" } else { "" };
+    let size = value.abs();
+    let step = step.abs();
+    if size >= 1e4 || step < 1e-4 {
+        let (unit, name) = match size {
+            1e9.. => (1e9, "G"),
+            1e6.. => (1e6, "M"),
+            1e4.. => (1e3, "k"),
+            _ => return format!("{sign}{}", scientific(size)),
+        };
+        // The digits that tell this tick from the next.
+        let digits = (-(step / unit).log10()).ceil().clamp(0.0, 3.0) as usize;
+        return format!("{sign}{:.digits$}{name}", size / unit);
+    }
+    let digits = (-(step * 1.000_001).log10()).ceil().max(0.0) as usize;
+    format!("{sign}{size:.digits$}")
+}
+
+/// 2·10⁻⁵
+fn scientific(value: f64) -> String {
+    let text = format!("{value:.1e}");
+    let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+    let raised = power.chars().map(|c| match c {
+        '-' => '⁻',
+        '1' => '¹',
+        '2' => '²',
+        '3' => '³',
+        other => other.to_digit(10).and_then(|d| char::from_u32(0x2070 + d)).unwrap_or(other),
+    });
+    format!("{}·10{}", digits.strip_suffix(".0").unwrap_or(digits), raised.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(scale: Scale, wanted: f64) -> Vec<String> {
+        scale.ticks(wanted).into_iter().map(|(_, label)| label).collect()
+    }
+
+    #[test]
+    fn ticks_are_round_numbers() {
+        assert_eq!(
+            labels(Scale::between(0.0, 1.0), 5.0),
+            ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"].map(|s| if s == "0.0" { "0" } else { s })
+        );
+        assert_eq!(labels(Scale::between(-0.02, 0.013), 3.0), ["−0.02", "0",]);
+        assert_eq!(labels(Scale::between(0.0, 30000.0), 3.0), ["0", "10k", "20k", "30k"]);
+        assert_eq!(labels(Scale::between(0.0, 4e-5), 2.0), ["0", "2·10⁻⁵", "4·10⁻⁵"]);
+    }
+
+    #[test]
+    fn doubling_steps_have_room_at_the_beginning() {
+        let doubling: Vec<f64> =
+            std::iter::once(0.0).chain((0..14).map(|k| f64::from(1 << k))).collect();
+        let scale = Scale::steps(doubling).unwrap();
+        assert!((scale.at(90.0) - 91f64.ln() / 8193f64.ln()).abs() < 1e-12);
+        assert_eq!(labels(scale, 5.0), ["0", "1", "10", "100", "1000"]);
+        let even = Scale::steps((0..10).map(f64::from)).unwrap();
+        assert_eq!(even.at(4.5), 0.5);
+    }
+
+    #[test]
+    fn one_value_and_none() {
+        assert_eq!(Scale::of([]), None);
+        assert_eq!(Scale::of([f64::NAN]), None);
+        assert!((Scale::of([2.0]).unwrap().at(2.0) - 0.5).abs() < 1e-12);
+        assert_eq!(Scale::of([0.0]).unwrap().at(0.0), 0.5);
+    }
+}

@@ -1,0 +1,168 @@
+//! Colours and the style sheet of the pictures.
+//!
+//! The lines have the colours of Okabe and Ito (Color Universal Design, 2008), told apart with every
+//! kind of colour vision; orange, sky blue and purple are darker on paper, so that a label in them
+//! can be read. Quantities have the viridis map, whose lightness rises evenly, without its end that
+//! would be lost on the background.
+
+use std::fmt::Write;
+
+/// Number of colours in the scale of steps.
+pub(super) const SHADES: usize = 8;
+
+/// Number of colours for lines.
+pub(super) const LINES: usize = 6;
+
+/// Every tenth colour of viridis.
+const VIRIDIS: [[u8; 3]; 11] = [
+    [68, 1, 84],
+    [72, 36, 117],
+    [65, 68, 135],
+    [53, 95, 141],
+    [42, 120, 142],
+    [33, 145, 140],
+    [34, 168, 132],
+    [68, 191, 112],
+    [122, 209, 81],
+    [189, 223, 38],
+    [253, 231, 37],
+];
+
+/// Blue, grey, vermilion: below, at and above zero.
+const DIVERGING: [[u8; 3]; 5] =
+    [[0, 82, 147], [98, 163, 209], [232, 232, 228], [233, 150, 96], [176, 66, 0]];
+
+/// What the background is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Theme {
+    Light,
+    Dark,
+}
+
+impl Theme {
+    /// Text, faint text, grid, background, then the lines.
+    fn colours(self) -> [(&'static str, &'static str); 4 + LINES] {
+        match self {
+            Self::Light => [
+                ("ink", "#1a1a1a"),
+                ("faint", "#595959"),
+                ("grid", "#e3e3e3"),
+                ("paper", "#ffffff"),
+                ("c1", "#0072b2"),
+                ("c2", "#c65500"),
+                ("c3", "#00835f"),
+                ("c4", "#a8518a"),
+                ("c5", "#9a6a00"),
+                ("c6", "#2b83b5"),
+            ],
+            Self::Dark => [
+                ("ink", "#ececec"),
+                ("faint", "#a8a8a8"),
+                ("grid", "#343a42"),
+                ("paper", "#15181c"),
+                ("c1", "#5cb2ea"),
+                ("c2", "#ff8f4a"),
+                ("c3", "#2fc79a"),
+                ("c4", "#e39ac5"),
+                ("c5", "#e9b33a"),
+                ("c6", "#9bd5f7"),
+            ],
+        }
+    }
+
+    /// Names of the colours with their values.
+    fn values(self) -> Vec<(String, String)> {
+        let named = self.colours().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let (from, to) = match self {
+            Self::Light => (0.0, 0.8),
+            Self::Dark => (0.25, 1.0),
+        };
+        let shade = |k: usize| from + (to - from) * k as f64 / (SHADES - 1) as f64;
+        let shades = (0..SHADES).map(|k| (format!("k{k}"), sequential(shade(k))));
+        named.into_iter().chain(shades).collect()
+    }
+}
+
+/// The colour at this place of a list of colours, 0 to 1.
+fn mixed(colours: &[[u8; 3]], at: f64) -> String {
+    let place = at.clamp(0.0, 1.0) * (colours.len() - 1) as f64;
+    let k = (place as usize).min(colours.len() - 2);
+    let mut text = "#".to_owned();
+    for (a, b) in colours[k].iter().zip(colours[k + 1]) {
+        let value = f64::from(*a) + (place - k as f64) * (f64::from(b) - f64::from(*a));
+        let _ = write!(text, "{:02x}", value.round() as u8);
+    }
+    text
+}
+
+/// A colour of the scale of quantities from 0 to 1.
+pub(super) fn sequential(at: f64) -> String {
+    mixed(&VIRIDIS, at)
+}
+
+/// A colour of the scale of quantities from -1 to 1.
+pub(super) fn diverging(at: f64) -> String {
+    mixed(&DIVERGING, (at + 1.0) / 2.0)
+}
+
+/// The rules for a page: colours are variables, dark ones where the reader asked for dark.
+pub(super) fn page_rules() -> String {
+    let variables = |theme: Theme| {
+        let one = |(name, value): (String, String)| format!("--{name}:{value};");
+        theme.values().into_iter().map(one).collect::<String>()
+    };
+    let (light, dark) = (variables(Theme::Light), variables(Theme::Dark));
+    let rules = rules(&|name| format!("var(--{name})"));
+    format!(
+        ":root{{color-scheme:light dark;{light}}}\n\
+         @media (prefers-color-scheme:dark){{:root{{{dark}}}}}\n{rules}"
+    )
+}
+
+/// The rules for a file of one picture: the colours on paper.
+pub(super) fn file_rules() -> String {
+    let values = Theme::Light.values();
+    let value = |name: &str| values.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+    rules(&|name| value(name).unwrap_or_default())
+}
+
+fn rules(colour: &dyn Fn(&str) -> String) -> String {
+    let mut text = format!(
+        ".fig text{{font-family:Helvetica,Arial,'Liberation Sans',sans-serif;font-size:9px;\
+         fill:{}}}\n.fig .faint{{fill:{}}}\n.fig .head{{font-weight:bold}}\n\
+         .fig .grid{{stroke:{};stroke-width:.6;fill:none}}\n\
+         .fig .axis{{stroke:{};stroke-width:.7;fill:none}}\n\
+         .fig .line{{fill:none;stroke-width:1.4;stroke-linejoin:round;stroke-linecap:round}}\n\
+         .fig .thin{{fill:none;stroke-width:.7}}\n\
+         .fig .dash{{stroke-dasharray:4 2.5}}\n.fig .dots{{stroke-dasharray:.1 2.8}}\n\
+         .fig .band{{stroke:none;fill-opacity:.2}}\n.fig .ridge{{fill-opacity:.35}}\n",
+        colour("ink"),
+        colour("faint"),
+        colour("grid"),
+        colour("faint"),
+    );
+    let names = (1..=LINES).map(|k| format!("c{k}")).chain((0..SHADES).map(|k| format!("k{k}")));
+    for name in names.chain(["faint".to_owned()]) {
+        let value = colour(&name);
+        let _ = writeln!(
+            text,
+            ".fig .s-{name}{{stroke:{value}}}.fig .f-{name}{{fill:{value}}}\
+             .fig text.t-{name}{{fill:{value}}}"
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_between_by_hand() {
+        assert_eq!(sequential(0.0), "#440154");
+        assert_eq!(sequential(1.0), "#fde725");
+        // Halfway between (68, 1, 84) and (72, 36, 117): 18.5 and 100.5 round up.
+        assert_eq!(sequential(0.05), "#461365");
+        assert_eq!(diverging(0.0), "#e8e8e4");
+    }
+}

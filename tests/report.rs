@@ -1,0 +1,162 @@
+//! `neuromfa report` as a process on real runs.
+#![cfg(feature = "cli")]
+
+mod loops;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use loops::{Table, set_weights, weights_at};
+use neuromfa::Monitor;
+
+fn report(arguments: &[&Path], options: &[&str], out: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_neuromfa"));
+    command.arg("report").args(arguments).args(options).arg("--out").arg(out);
+    command.output().unwrap()
+}
+
+/// Steps 0 to `last`, every 10th analysed, with this loss.
+fn run(folder: &Path, last: u64, loss: impl Fn(u64) -> f64) {
+    let weights = weights_at(0);
+    let mut monitor =
+        Monitor::builder(folder).every(10).threads(1).attach_source(weights.clone()).unwrap();
+    for step in monitor.next_step()..=last {
+        set_weights(&weights, step);
+        let _ = monitor.step(step, &[("a<b loss", loss(step))]).unwrap();
+    }
+    monitor.finish().unwrap();
+}
+
+/// The page of runs.
+fn page(folders: &[&Path]) -> String {
+    let out = tempfile::tempdir().unwrap();
+    let output = report(folders, &[], out.path());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    std::fs::read_to_string(out.path().join("report.html")).unwrap()
+}
+
+/// Every tag is closed in its order, every `&` begins an entity, every number is one.
+fn assert_well_formed(svg: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    for piece in svg.split('<').skip(1) {
+        let (tag, text) = piece.split_once('>').expect("a tag ends");
+        let name = tag.trim_start_matches('/').split([' ', '/', '\n']).next().unwrap();
+        assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name));
+        } else if !tag.ends_with('/') {
+            open.push(name);
+        }
+        for entity in piece.split('&').skip(1) {
+            let known = ["amp;", "lt;", "gt;", "quot;"];
+            assert!(known.iter().any(|known| entity.starts_with(known)), "&{entity}");
+        }
+        assert!(!text.contains('>'), "{text}");
+    }
+    assert!(open.is_empty(), "{open:?}");
+    for never in ["NaN", "inf ", "\"inf\""] {
+        assert!(!svg.contains(never), "{never}");
+    }
+}
+
+fn svgs(html: &str) -> Vec<&str> {
+    html.split("<svg").skip(1).map(|rest| rest.split_inclusive("</svg>").next().unwrap()).collect()
+}
+
+fn assert_offline(html: &str) {
+    let text = html.replace("http://www.w3.org/2000/svg", "");
+    for outside in ["http:", "https:", "src=", "href=", "url(", "@import", "<script"] {
+        assert!(!text.contains(outside), "{outside}");
+    }
+}
+
+#[test]
+fn a_page_has_all_figures_and_asks_for_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), 60, |step| 1.0 / step as f64);
+    let html = page(&[dir.path()]);
+    assert_offline(&html);
+    for figure in ["emergence", "fractal", "spectra", "layers", "distributions", "against"] {
+        assert_eq!(html.matches(&format!("<figure class=\"{figure}\">")).count(), 1, "{figure}");
+    }
+    assert!(!html.contains("Left out"));
+    let svgs = svgs(&html);
+    // Two maps of layers, three pictures of neurons.
+    assert_eq!(svgs.len(), 1 + 1 + 1 + 2 + 3 + 1);
+    svgs.iter().for_each(|svg| assert_well_formed(&format!("<svg{svg}")));
+    assert!(html.contains("a&lt;b loss") && !html.contains("a<b"));
+    assert!(html.contains("name=\"viewport\"") && html.contains("prefers-color-scheme:dark"));
+}
+
+#[test]
+fn numbers_are_those_of_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), 60, |step| 1.0 / step as f64);
+    let table = Table::read(dir.path(), "emergence.csv");
+    let html = page(&[dir.path()]);
+    let last = table.rows.len() - 1;
+    assert_eq!(table.column("step")[last], "60");
+    for name in ["E", "E_stable", "alpha0", "width_stable"] {
+        let start = html.find(&format!("<th scope=\"row\">{name}</th><td>")).unwrap();
+        let cell = html[start..].split("<td>").nth(1).unwrap();
+        let shown = cell.split([' ', '<']).next().unwrap().replace('−', "-");
+        let (shown, value): (f64, f64) = (shown.parse().unwrap(), table.number(name, last));
+        assert!((shown - value).abs() <= 5e-4 * value.abs(), "{name}: {shown}, {value}");
+    }
+}
+
+#[test]
+fn one_step_and_a_loss_that_is_no_number_leave_figures_out_with_a_reason() {
+    let one = tempfile::tempdir().unwrap();
+    run(one.path(), 0, |_| 0.0);
+    let html = page(&[one.path()]);
+    assert!(html.contains("where it is 0 by definition"));
+    assert!(
+        html.contains("<figure class=\"spectra\">")
+            && !html.contains("<figure class=\"emergence\">")
+    );
+    let nan = tempfile::tempdir().unwrap();
+    run(nan.path(), 40, |_| f64::NAN);
+    let html = page(&[nan.path()]);
+    assert!(
+        html.contains("logged no loss that is a number") && html.contains("nothing to correlate")
+    );
+    svgs(&html).iter().for_each(|svg| assert_well_formed(&format!("<svg{svg}")));
+}
+
+#[test]
+fn only_the_table_of_emergence_is_needed() {
+    let (dir, part) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    run(dir.path(), 30, |step| step as f64);
+    let table = Table::read(dir.path(), "emergence.csv");
+    let (step, e) = (table.column("step"), table.column("E"));
+    let rows: String = step.iter().zip(e).map(|(step, e)| format!("{step},{e}\n")).collect();
+    std::fs::write(part.path().join("emergence.csv"), format!("step,E\n{rows}")).unwrap();
+    let html = page(&[part.path()]);
+    assert_eq!(svgs(&html).len(), 1);
+    assert!(html.contains("The run has no summary yet"));
+    let none = tempfile::tempdir().unwrap();
+    let output = report(&[none.path()], &[], none.path());
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("emergence.csv"));
+}
+
+#[test]
+fn several_runs_are_overlaid_and_files_are_named_by_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, b] = ["a", "b"].map(|name| dir.path().join(name));
+    run(&a, 30, |step| step as f64);
+    run(&b, 40, |step| 2.0 * step as f64);
+    let html = page(&[&a, &b]);
+    assert_offline(&html);
+    assert_eq!(html.matches("<figure class=\"overlay\">").count(), 1);
+    assert_eq!(html.matches("<figure class=\"emergence\">").count(), 2);
+    let out = dir.path().join("figures");
+    assert!(report(&[&a, &b], &["--svg"], &out).status.success());
+    for name in ["overlay", "a-emergence", "b-emergence", "b-spectra", "a-against-a-b-loss"] {
+        let svg = std::fs::read_to_string(out.join(format!("{name}.svg"))).unwrap();
+        assert!(svg.contains(" width=\"119.94mm\"") && !svg.contains("var("), "{name}");
+        assert_well_formed(&svg);
+    }
+    assert!(!out.join("report.html").exists());
+}
