@@ -33,7 +33,10 @@ impl Undamaged {
             let entry = entry.unwrap();
             (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())
         };
-        let bytes = std::fs::read_dir(&run).unwrap().map(read).collect();
+        let is_file = |entry: &std::io::Result<std::fs::DirEntry>| {
+            entry.as_ref().unwrap().file_type().unwrap().is_file()
+        };
+        let bytes = std::fs::read_dir(&run).unwrap().filter(is_file).map(read).collect();
         Self { copy, bytes, without_times: files(&run), _dir: dir }
     }
 

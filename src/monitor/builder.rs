@@ -44,6 +44,7 @@ pub enum OnFailure {
 /// | [`parameters`](Self::parameters) | the published ones |
 /// | [`architecture`](Self::architecture), [`network`](Self::network), [`include`](Self::include), [`exclude`](Self::exclude) | read off names and shapes |
 /// | [`per_head`](Self::per_head) | fused rows of GPT-NeoX as published |
+/// | [`tensorboard`](Self::tensorboard) | on: event files in `tb/` |
 /// | [`baseline`](Self::baseline) | the weights at `attach`, as step 0 |
 /// | [`stop_when`](Self::stop_when) | never |
 /// | [`resume`](Self::resume), [`resume_at`](Self::resume_at), [`overwrite`](Self::overwrite) | the folder must hold no run |

@@ -109,7 +109,10 @@ pub(crate) fn open(
     let measurement = pool.install(|| estimators.measure(&plan, &snapshot, first.step));
     let baseline = from_file.unwrap_or_else(|| Baseline::new(first.step, &plan, &measurement));
     let replace = settings.start == Start::Overwrite;
-    let recorder = Recorder::create(&settings.folder, &config, &draw, &baseline, replace)?;
+    let mut recorder = Recorder::create(&settings.folder, &config, &draw, &baseline, replace)?;
+    if settings.tensorboard {
+        recorder.show_in_tensorboard(None);
+    }
     plan.start_from(&baseline.deviations);
     if config.controls.rescaled_start {
         keep_start(settings, &plan, source)?;
@@ -179,7 +182,7 @@ fn plan(
 fn go_on(
     settings: &Settings,
     plan: Plan,
-    recorded: Recorded,
+    mut recorded: Recorded,
     due: &dyn Fn(u64) -> bool,
     listeners: Vec<Listener>,
 ) -> Result<Opened, Error> {
@@ -194,6 +197,10 @@ fn go_on(
         if let Some((rule, state)) = &mut rule {
             observe(rule, state, row.step, row.status, &|name| row.value(name));
         }
+    }
+    if settings.tensorboard {
+        let from = recorded.gap_from.unwrap_or(recorded.next_step);
+        recorded.recorder.show_in_tensorboard(Some(from));
     }
     if let Some((_, state)) = &rule {
         recorded.recorder.write_state(state)?;

@@ -43,6 +43,7 @@ pub(crate) struct Settings {
     pub(crate) controls: Controls,
     pub(crate) layers: bool,
     pub(crate) neurons: bool,
+    pub(crate) tensorboard: bool,
     pub(crate) hops: usize,
     pub(crate) hops_estimated: Option<usize>,
     pub(crate) baseline: Option<PathBuf>,
@@ -63,6 +64,7 @@ impl Settings {
             controls: Controls::default(),
             layers: true,
             neurons: false,
+            tensorboard: true,
             hops: 1,
             hops_estimated: None,
             baseline: None,
@@ -252,6 +254,13 @@ macro_rules! run_settings {
         /// and reports how far the estimate is from the exact distances.
         pub fn hops_estimated(mut self, budget: usize) -> Self {
             self.settings.hops_estimated = Some(budget);
+            self
+        }
+
+        /// Whether TensorBoard's event files are written, to the folder `tb/` of the run (default:
+        /// yes).
+        pub fn tensorboard(mut self, on: bool) -> Self {
+            self.settings.tensorboard = on;
             self
         }
 

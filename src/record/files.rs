@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::RecordError;
+use super::tensorboard::remove_events;
 
 /// Resolved configuration.
 pub const RUN: &str = "run.json";
@@ -35,6 +36,8 @@ pub const START: &str = "start.safetensors";
 pub const STATE: &str = "state.json";
 /// Written at the end.
 pub const SUMMARY: &str = "summary.json";
+/// TensorBoard's event files.
+pub const TENSORBOARD: &str = "tb";
 /// Locked by the process that writes the run.
 pub(super) const LOCK: &str = ".lock";
 
@@ -113,6 +116,7 @@ pub(super) fn remove(path: &Path) -> Result<(), RecordError> {
 /// without rows, or what a run leaves that died before its run.json.
 pub(super) fn remove_run(folder: &Path) -> Result<(), RecordError> {
     remove_neurons(folder, 0)?;
+    remove_events(folder)?;
     FILES.iter().try_for_each(|name| remove(&folder.join(name)))?;
     remove_unfinished(folder)
 }

@@ -15,6 +15,7 @@
 //! | `start.safetensors` | for the rescaled start: the weights of step 0 |
 //! | `state.json` | where the stop rule stands |
 //! | `summary.json` | at the end: best and last E, stop reason, cost of monitoring |
+//! | `tb/` | what TensorBoard shows: an event file for each process that wrote the run (docs/views.md) |
 //!
 //! An absent value is an empty field. Numbers read back to the same f64. Rows are appended whole,
 //! with one write; JSON files are replaced whole, by renaming.
@@ -44,11 +45,12 @@ mod resume;
 mod row;
 mod summary;
 mod table;
+mod tensorboard;
 
 pub use config::{RunConfig, Sampling};
 pub use files::{
     BASELINE, DISTRIBUTIONS, EMERGENCE, HOPS, LAYERS, METRICS, NEURONS, NODES, RUN, SPECTRA, START,
-    STATE, SUMMARY, holds_run, neurons_file,
+    STATE, SUMMARY, TENSORBOARD, holds_run, neurons_file,
 };
 pub use recorder::Recorder;
 pub use resume::{Recorded, RecordedRow, read_rows, resume};

@@ -13,6 +13,7 @@ use super::files::{
 };
 use super::row::{COLUMNS, Row, number, time};
 use super::table::{Table, lines};
+use super::tensorboard::EventFile;
 use super::{RecordError, RunConfig, Summary};
 use crate::analysis::Baseline;
 use crate::network::Draw;
@@ -25,6 +26,7 @@ pub struct Recorder {
     pub(super) metrics: Option<Table>,
     pub(super) emergence: Option<Table>,
     pub(super) details: [Option<Table>; DETAILS.len()],
+    events: Option<EventFile>,
 }
 
 impl Recorder {
@@ -46,7 +48,7 @@ impl Recorder {
         }
         let folder = folder.to_owned();
         let details = Default::default();
-        Ok(Self { folder, _lock: lock, metrics: None, emergence: None, details })
+        Ok(Self { folder, _lock: lock, metrics: None, emergence: None, details, events: None })
     }
 
     /// Begins a run: writes run.json, nodes.json and baseline.json. With `replace` a run that the
@@ -103,7 +105,9 @@ impl Recorder {
             }
         };
         let cells = table.columns().iter().map(cell).collect();
-        table.append(&[cells])
+        table.append(&[cells])?;
+        self.show(|events| events.metrics(step, wall_time, scalars));
+        Ok(())
     }
 
     /// Appends an analysed step: its neurons' file, its rows in spectra.csv, layers.csv and
@@ -127,7 +131,27 @@ impl Recorder {
         let emergence =
             table(&mut self.emergence, &path, &["step", "wall_time"], &COLUMNS, &names)?;
         let cells = row.cells(emergence.columns());
-        emergence.append(&[cells])
+        emergence.append(&[cells])?;
+        self.show(|events| events.row(row));
+        Ok(())
+    }
+
+    /// From here on what is recorded is written for TensorBoard, too, to a new file in `tb/`. A
+    /// resumed run has it forget what it was shown from step `resumed_at` on. That the files cannot
+    /// be written is logged (`tracing`, level warn) and is no failure of the run.
+    pub fn show_in_tensorboard(&mut self, resumed_at: Option<u64>) {
+        match EventFile::create(&self.folder, resumed_at) {
+            Ok(events) => self.events = Some(events),
+            Err(why) => without_tensorboard(&why),
+        }
+    }
+
+    fn show(&mut self, write: impl FnOnce(&mut EventFile) -> Result<(), RecordError>) {
+        let Some(events) = &mut self.events else { return };
+        if let Err(why) = write(events) {
+            without_tensorboard(&why);
+            self.events = None;
+        }
     }
 
     fn write_neurons(&self, row: &Row) -> Result<(), RecordError> {
@@ -168,6 +192,10 @@ impl Recorder {
         sync_names(&self.folder);
         Ok(())
     }
+}
+
+fn without_tensorboard(why: &RecordError) {
+    tracing::warn!("the run goes on without TensorBoard's files: {why}");
 }
 
 fn names_of(scalars: &[(String, f64)]) -> Vec<&str> {

@@ -72,7 +72,8 @@ pub fn fast_folder() -> TempDir {
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
-/// A run's files: name and text, without the times and the folder's name.
+/// A run's files: name and text, without the times and the folder's name. TensorBoard's, which are
+/// one for each process and full of times, are left out.
 pub fn files(run: &Path) -> BTreeMap<String, String> {
     let entries = std::fs::read_dir(run).unwrap().map(|entry| entry.unwrap().path());
     let file = |path: std::path::PathBuf| {
@@ -85,7 +86,7 @@ pub fn files(run: &Path) -> BTreeMap<String, String> {
         };
         (name, text)
     };
-    entries.map(file).collect()
+    entries.filter(|path| path.is_file()).map(file).collect()
 }
 
 fn summary_without_times(text: &str) -> String {

@@ -1,0 +1,146 @@
+//! TensorBoard's view of a run: event files in the run's folder `tb/`.
+//!
+//! | tag | kind | from |
+//! |---|---|---|
+//! | `train/NAME` | scalar | what the loop logs, each call |
+//! | `neuromfa/NAME` | scalar | the computed columns of emergence.csv |
+//! | `cost/NAME` | scalar | snapshot_ms, analysis_ms |
+//! | `layers/NAME/LAYER` | scalar | of layers.csv, scope `layer`: E, E_stable, alpha0_stable, width_stable |
+//! | `degree/PART`, `dimension/PART` | histogram | distributions.csv |
+//!
+//! A value that is absent has no event. TensorBoard keeps scalars as f32.
+//!
+//! Each process writes a file of its own, named so that it comes after those that are there. That
+//! of a resume begins with the step at which the run goes on (a `SessionLog` with status `START`):
+//! TensorBoard then forgets what earlier files hold from that step on. A record that a crash cut in
+//! the middle ends its file, and no other.
+//!
+//! The files are a view. When they cannot be written, that is said once and the run goes on.
+
+mod event;
+mod frame;
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use self::event::{Values, session_start, version};
+use self::frame::frame;
+use super::RecordError;
+use super::files::{TENSORBOARD, remove, write_error};
+use super::row::{Row, computed_quantities};
+use crate::analysis::Scope;
+
+const PREFIX: &str = "events.out.tfevents.";
+/// In the place of a host's name: these are the monitor's own files.
+const OWN: &str = "neuromfa";
+
+/// The event file of this process.
+#[derive(Debug)]
+pub(super) struct EventFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl EventFile {
+    /// A new file in the run's `tb/`; `resumed_at` is the step at which a resumed run goes on.
+    pub(super) fn create(run: &Path, resumed_at: Option<u64>) -> Result<Self, RecordError> {
+        let folder = run.join(TENSORBOARD);
+        std::fs::create_dir_all(&folder).map_err(write_error(&folder))?;
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = since.map_or(0.0, |since| since.as_secs_f64());
+        let (path, file) = create_last(&folder, now as u64)?;
+        let mut events = Self { path, file };
+        events.write(&version(now))?;
+        if let Some(step) = resumed_at {
+            events.write(&session_start(now, step))?;
+        }
+        Ok(events)
+    }
+
+    /// Writes what the loop logged at a step.
+    pub(super) fn metrics(
+        &mut self,
+        step: u64,
+        wall_time: f64,
+        scalars: &[(String, f64)],
+    ) -> Result<(), RecordError> {
+        let mut values = Values::default();
+        scalars.iter().for_each(|(name, value)| values.scalar(&format!("train/{name}"), *value));
+        self.values(values, wall_time, step)
+    }
+
+    /// Writes an analysed step.
+    pub(super) fn row(&mut self, row: &Row) -> Result<(), RecordError> {
+        let mut values = Values::default();
+        let mut scalar = |tag: String, value: Option<f64>| {
+            if let Some(value) = value {
+                values.scalar(&tag, value);
+            }
+        };
+        for name in computed_quantities() {
+            scalar(format!("{OWN}/{name}"), row.value(name));
+        }
+        scalar("cost/snapshot_ms".to_owned(), row.snapshot_ms);
+        scalar("cost/analysis_ms".to_owned(), row.analysis_ms);
+        for part in row.emergence.parts.iter().filter(|part| part.scope == Scope::Layer) {
+            for (name, value) in [
+                ("E", part.e),
+                ("E_stable", part.e_stable),
+                ("alpha0_stable", part.alpha0_stable),
+                ("width_stable", part.width_stable),
+            ] {
+                scalar(format!("layers/{name}/{}", part.name), value);
+            }
+        }
+        for distribution in &row.emergence.distributions {
+            let tag = format!("{}/{}", distribution.quantity, distribution.part);
+            values.histogram(&tag, distribution);
+        }
+        self.values(values, row.wall_time, row.step)
+    }
+
+    fn values(&mut self, values: Values, wall_time: f64, step: u64) -> Result<(), RecordError> {
+        values.event(wall_time, step).map_or(Ok(()), |event| self.write(&event))
+    }
+
+    fn write(&mut self, event: &[u8]) -> Result<(), RecordError> {
+        self.file.write_all(&frame(event)).map_err(write_error(&self.path))
+    }
+}
+
+/// Makes the file whose name comes after those in the folder: TensorBoard reads them in the order
+/// of their names, and a clock may be set back.
+fn create_last(folder: &Path, now: u64) -> Result<(PathBuf, File), RecordError> {
+    let entries = std::fs::read_dir(folder).map_err(write_error(folder))?;
+    let begun = entries.flatten().filter_map(|entry| {
+        let name = entry.file_name();
+        name.to_str()?.strip_prefix(PREFIX)?.split('.').next()?.parse::<u64>().ok()
+    });
+    let seconds = begun.max().map_or(now, |last| last.max(now));
+    let mut number = 0;
+    loop {
+        let path = folder.join(format!("{PREFIX}{seconds:010}.{OWN}.{number:04}"));
+        match OpenOptions::new().append(true).create_new(true).open(&path) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => number += 1,
+            made => return made.map(|file| (path.clone(), file)).map_err(write_error(&path)),
+        }
+    }
+}
+
+/// Removes the event files of a run; others in `tb/` stay.
+pub(super) fn remove_events(run: &Path) -> Result<(), RecordError> {
+    let folder = run.join(TENSORBOARD);
+    let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let rest = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        if rest.is_some_and(|rest| rest.split('.').nth(1) == Some(OWN)) {
+            remove(&entry.path())?;
+        }
+    }
+    // Not empty where files of others stay.
+    let _ = std::fs::remove_dir(&folder);
+    Ok(())
+}
