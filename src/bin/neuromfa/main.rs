@@ -3,6 +3,7 @@
 mod analyze;
 mod choice;
 mod inspect;
+mod live;
 mod sensitivity;
 mod show;
 
@@ -23,6 +24,7 @@ struct Cli {
 enum Command {
     Analyze(analyze::Analyze),
     Inspect(inspect::Inspect),
+    Live(live::Live),
     Sensitivity(sensitivity::Sensitivity),
     Show(show::Show),
 }
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Analyze(command) => command.run(),
         Command::Inspect(command) => command.run(),
+        Command::Live(command) => command.run(),
         Command::Sensitivity(command) => command.run(),
         Command::Show(command) => command.run(),
     };
