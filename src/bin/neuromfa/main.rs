@@ -4,6 +4,7 @@ mod analyze;
 mod backtest;
 mod choice;
 mod inspect;
+mod live;
 mod report;
 mod sensitivity;
 mod show;
@@ -27,6 +28,7 @@ enum Command {
     Backtest(backtest::Backtest),
     Inspect(inspect::Inspect),
     Report(report::Report),
+    Live(live::Live),
     Sensitivity(sensitivity::Sensitivity),
     Show(show::Show),
 }
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Backtest(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Report(command) => command.run(),
+        Command::Live(command) => command.run(),
         Command::Sensitivity(command) => command.run(),
         Command::Show(command) => command.run(),
     };

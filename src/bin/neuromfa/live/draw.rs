@@ -1,0 +1,270 @@
+//! The view as a function of the state.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Stylize};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Paragraph, Wrap};
+
+use super::curve::{Curve, chart, short};
+use super::state::State;
+
+/// The least size that has room for curves.
+const CURVES: (u16, u16) = (56, 16);
+
+/// Draws the state. A terminal that is too small for curves has the numbers alone, those that
+/// matter most first.
+pub fn draw(frame: &mut Frame, state: &State) {
+    let area = frame.area();
+    if area.width < CURVES.0 || area.height < CURVES.1 {
+        let mut lines = vec![heading(state)];
+        lines.extend(numbers(state));
+        lines.extend(warning(state));
+        lines.extend(stopping(state));
+        return frame.render_widget(Paragraph::new(lines), area);
+    }
+    let mut foot = warning(state);
+    foot.extend(stopping(state));
+    foot.push(Line::from("q, Esc quit   Tab next metric".dim()));
+    // Long ones take two lines.
+    let lines =
+        |line: &Line<'_>| (line.width().div_ceil(usize::from(area.width)) as u16).clamp(1, 2);
+    let heights: Vec<u16> = foot.iter().map(lines).collect();
+    let rows = [Constraint::Length(1), Constraint::Fill(1), Constraint::Fill(1)];
+    let rows = rows.into_iter().chain(heights.into_iter().map(Constraint::Length));
+    let rows = Layout::vertical(rows).split(area);
+    frame.render_widget(heading(state), rows[0]);
+    upper(frame, rows[1], state);
+    lower(frame, rows[2], state);
+    for (line, row) in foot.into_iter().zip(&rows[3..]) {
+        frame.render_widget(Paragraph::new(line).wrap(Wrap { trim: true }), *row);
+    }
+}
+
+fn upper(frame: &mut Frame, area: Rect, state: &State) {
+    let [left, right] = Layout::horizontal([Constraint::Fill(1); 2]).areas(area);
+    let (name, points) = state.metric().unwrap_or(("loss", Vec::new()));
+    let metric = [Curve { name, color: Color::Green, points }];
+    chart(frame, left, "", &metric, true);
+    let emergence = [("E", Color::Cyan), ("E_stable", Color::Yellow)].map(|(name, color)| Curve {
+        name,
+        color,
+        points: state.curve(name),
+    });
+    chart(frame, right, "", &emergence, true);
+}
+
+fn lower(frame: &mut Frame, area: Rect, state: &State) {
+    let [left, right] = Layout::horizontal([Constraint::Fill(1); 2]).areas(area);
+    let (step, points) = state.spectrum().unwrap_or(("", Vec::new()));
+    let at = if step.is_empty() { String::new() } else { format!("at step {step} ") };
+    let spectrum = [Curve { name: "f(alpha)", color: Color::Magenta, points }];
+    chart(frame, left, &at, &spectrum, false);
+    let block = Block::bordered().border_style(ratatui::style::Style::new().dim());
+    frame.render_widget(Paragraph::new(numbers(state)).block(block), right);
+}
+
+/// Which run, where it is, and whether it goes on.
+fn heading(state: &State) -> Line<'static> {
+    let folder = state.folder.file_name().unwrap_or(state.folder.as_os_str());
+    let mut line = Line::from(Span::from(folder.display().to_string()).bold());
+    if state.config.is_none() {
+        let why = if state.folder.exists() { "no run.json yet" } else { "no such folder yet" };
+        line.push_span(format!("  waiting: {why}"));
+        return line;
+    }
+    match state.last_step() {
+        Some(step) => line.push_span(format!("  step {step}")),
+        None => line.push_span("  waiting for the first step"),
+    }
+    let stopped = || state.rule.as_ref().is_some_and(|rule| rule.stop().is_some());
+    line.push_span(match &state.summary {
+        Some(_) => "  finished".green(),
+        None if stopped() => "  stopping".red(),
+        None => Span::default(),
+    });
+    if let Some(config) = &state.config {
+        let network = &config.network;
+        let (layers, tensors) = (network.layers().len(), network.connections().len());
+        let what = format!("  {}: {layers} layers, {tensors} matrices", network.architecture());
+        line.push_span(Span::from(what).dim());
+    }
+    line
+}
+
+/// The newest row, the most telling numbers first.
+fn numbers(state: &State) -> Vec<Line<'static>> {
+    let row = &state.emergence;
+    let mut lines = Vec::new();
+    if let Some(step) = row.newest("step") {
+        let status = row.newest("status").filter(|status| *status != "ok").unwrap_or_default();
+        let line = Line::from(format!("analysed step {step}").dim());
+        lines.push(line + Span::from(format!(" {status}")).red());
+    }
+    let mut add = |name: &str, value: Option<f64>, error: Option<f64>| {
+        let Some(value) = value else { return };
+        let error = error.map_or(String::new(), |error| format!(" ± {}", short(error)));
+        lines.push(Line::from(format!("{name:<9} {}{error}", short(value))));
+    };
+    add("E_excess", row.number("E_excess"), row.number("E_excess_se"));
+    add("E_stable", row.number("E_stable"), None);
+    add("E", row.number("E"), row.number("E_se"));
+    if let Some((alpha0, width)) = row.number("alpha0").zip(row.number("width")) {
+        lines.push(Line::from(format!("alpha0    {}  w {}", short(alpha0), short(width))));
+    }
+    let controls: Vec<String> = [
+        ("shuffled", "E_stable_shuffled"),
+        ("norm-matched", "E_norm_matched"),
+        ("rescaled start", "E_rescaled_start"),
+    ]
+    .into_iter()
+    .filter_map(|(name, column)| Some(format!("{name} {}", short(row.number(column)?))))
+    .collect();
+    lines.extend(controls.into_iter().map(|text| Line::from(text.dim())));
+    lines.extend(cost(state));
+    lines
+}
+
+fn cost(state: &State) -> Option<Line<'static>> {
+    let text = match state.summary.as_ref().and_then(|summary| summary.hook_share) {
+        Some(share) => format!("cost {:.2} % of the run", 100.0 * share),
+        None => {
+            let (snapshot, analysis) = state.cost()?;
+            format!("cost {snapshot:.1} ms waited, {analysis:.1} ms beside")
+        }
+    };
+    Some(Line::from(text.dim()))
+}
+
+/// The newest warning that a row has.
+fn warning(state: &State) -> Vec<Line<'static>> {
+    let newest = state.emergence.last("warning").map(|text| format!("warning: {text}"));
+    newest.map(|text| Line::from(text.yellow())).into_iter().collect()
+}
+
+/// What the stop rule says, and where it stands.
+fn stopping(state: &State) -> Vec<Line<'static>> {
+    let Some(rule) = &state.rule else { return Vec::new() };
+    if let Some(stop) = rule.stop() {
+        let text = format!("stop: {} (step {})", stop.reason, stop.measured_step);
+        return vec![Line::from(text.red())];
+    }
+    let standing = rule.quantities().iter().map(|q| {
+        let best = q.best.map_or("no value".to_owned(), |best| {
+            format!("best {} (step {})", short(best.value), best.step)
+        });
+        format!("{} {best}, waited {}", q.monitor, q.wait)
+    });
+    let standing = standing.collect::<Vec<_>>().join("; ");
+    let says = state.stop_rule().map_or(String::new(), |rule| format!(" · stops when {rule}"));
+    vec![Line::from(format!("stop rule: {standing}{says}"))]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use neuromfa::source::Memory;
+    use neuromfa::{Monitor, StopRule};
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    use super::*;
+
+    fn screen(state: &State, width: u16, height: u16) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| draw(frame, state)).unwrap();
+        terminal.backend().to_string()
+    }
+
+    /// Weights whose spread over neurons grows with the step.
+    fn weights(step: u64) -> Vec<f32> {
+        let at = |k: u64| {
+            let grown = 1.0 + 0.02 * step as f32 * (k % 32) as f32 / 32.0;
+            0.1 * grown * ((k * k % 101) as f32 / 50.0 - 1.0)
+        };
+        (0..64 * 32).map(at).collect()
+    }
+
+    fn run(folder: &Path, last: u64, finish: bool) {
+        let memory = Memory::new();
+        memory.set("0.weight", &[64, 32], weights(0)).unwrap();
+        let rule = StopRule::on("E").max().patience(50);
+        let monitor = Monitor::builder(folder).every(10).threads(1).stop_when(rule);
+        let mut monitor = monitor.attach_source(memory.clone()).unwrap();
+        for step in 1..=last {
+            memory.set("0.weight", &[64, 32], weights(step)).unwrap();
+            let _ = monitor.step(step, &[("lr", 0.1), ("loss", 1.0 / step as f64)]).unwrap();
+        }
+        if finish {
+            monitor.finish().unwrap();
+        } else {
+            monitor.flush().unwrap();
+            std::mem::forget(monitor);
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_not_there_yet_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut state = State::new(dir.path().join("later"));
+        for (width, height) in [(1, 1), (20, 5), (80, 24), (200, 60)] {
+            state.refresh();
+            let text = screen(&state, width, height);
+            assert!(width < 20 || text.contains("later  waiting:"), "{text}");
+        }
+        std::fs::create_dir(dir.path().join("later")).unwrap();
+        assert!(screen(&state, 80, 24).contains("no run.json yet"));
+    }
+
+    #[test]
+    fn curves_and_numbers_at_80_by_24() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("first");
+        run(&folder, 60, true);
+        let mut state = State::new(folder);
+        state.refresh();
+        let text = screen(&state, 80, 24);
+        let expected =
+            ["first  step 60  finished", " loss ", " E E_stable ", "f(alpha) at step 60", "alpha0"];
+        for part in expected.into_iter().chain(["E_excess", " ± ", "stop rule: E best", "% of the"])
+        {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let dots = text.chars().filter(|c| ('\u{2801}'..='\u{28ff}').contains(c)).count();
+        assert!(dots > 60, "{dots} cells of curves: {text}");
+        state.next_metric();
+        assert!(screen(&state, 80, 24).contains(" lr "), "the metric after loss, from the first");
+    }
+
+    #[test]
+    fn a_small_terminal_has_the_numbers_that_matter_most() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("first");
+        run(&folder, 60, true);
+        let mut state = State::new(folder);
+        state.refresh();
+        let text = screen(&state, 20, 5);
+        let first: Vec<&str> = text.lines().collect();
+        assert!(first[0].contains("first  step 60"), "{text}");
+        assert!(first[2].contains("E_excess") && first[3].contains("E_stable"), "{text}");
+    }
+
+    #[test]
+    fn what_changed_is_read_again_and_what_is_gone_is_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("first");
+        run(&folder, 20, true);
+        let mut state = State::new(folder.clone());
+        state.refresh();
+        assert_eq!((state.last_step(), state.curve("E").len()), (Some(20), 3));
+        std::fs::remove_dir_all(&folder).unwrap();
+        run(&folder, 40, false);
+        state.refresh();
+        assert_eq!((state.last_step(), state.curve("E").len()), (Some(40), 5));
+        assert!(!screen(&state, 80, 24).contains("finished"));
+        std::fs::remove_dir_all(&folder).unwrap();
+        state.refresh();
+        assert!(screen(&state, 80, 24).contains("no such folder yet"));
+    }
+}
