@@ -20,12 +20,13 @@ pub fn draw(frame: &mut Frame, state: &State) {
         let mut lines = vec![heading(state)];
         lines.extend(numbers(state));
         lines.extend(warning(state));
-        lines.extend(stopping(state));
+        lines.extend(stopping(state, 0));
+        lines.push(Line::from(cost(state).trim_start().to_owned()));
         return frame.render_widget(Paragraph::new(lines), area);
     }
     let mut foot = warning(state);
-    foot.extend(stopping(state));
-    foot.push(Line::from("q, Esc quit   Tab next metric".dim()));
+    foot.extend(stopping(state, 2 * usize::from(area.width) - 8));
+    foot.push(Line::from("q, Esc quit   Tab next metric".dim()) + cost(state).dim());
     // Long ones take two lines.
     let lines =
         |line: &Line<'_>| (line.width().div_ceil(usize::from(area.width)) as u16).clamp(1, 2);
@@ -120,20 +121,19 @@ fn numbers(state: &State) -> Vec<Line<'static>> {
     .into_iter()
     .filter_map(|(name, column)| Some(format!("{name} {}", short(row.number(column)?))))
     .collect();
-    lines.extend(controls.into_iter().map(|text| Line::from(text.dim())));
-    lines.extend(cost(state));
+    lines.extend(controls.chunks(2).map(|pair| Line::from(pair.join("  ").dim())));
     lines
 }
 
-fn cost(state: &State) -> Option<Line<'static>> {
-    let text = match state.summary.as_ref().and_then(|summary| summary.hook_share) {
-        Some(share) => format!("cost {:.2} % of the run", 100.0 * share),
-        None => {
-            let (snapshot, analysis) = state.cost()?;
-            format!("cost {snapshot:.1} ms waited, {analysis:.1} ms beside")
+fn cost(state: &State) -> String {
+    let share = state.summary.as_ref().and_then(|summary| summary.hook_share);
+    match (share, state.cost()) {
+        (Some(share), _) => format!("   training waited {:.2} % of the run", 100.0 * share),
+        (None, Some((snapshot, analysis))) => {
+            format!("   training waits {snapshot:.1} ms, the side thread {analysis:.1} ms")
         }
-    };
-    Some(Line::from(text.dim()))
+        (None, None) => String::new(),
+    }
 }
 
 /// The newest warning that a row has.
@@ -142,8 +142,8 @@ fn warning(state: &State) -> Vec<Line<'static>> {
     newest.map(|text| Line::from(text.yellow())).into_iter().collect()
 }
 
-/// What the stop rule says, and where it stands.
-fn stopping(state: &State) -> Vec<Line<'static>> {
+/// Where the stop rule stands, and what it says if both take no more than `room` columns.
+fn stopping(state: &State, room: usize) -> Vec<Line<'static>> {
     let Some(rule) = &state.rule else { return Vec::new() };
     if let Some(stop) = rule.stop() {
         let text = format!("stop: {} (step {})", stop.reason, stop.measured_step);
@@ -157,7 +157,8 @@ fn stopping(state: &State) -> Vec<Line<'static>> {
     });
     let standing = standing.collect::<Vec<_>>().join("; ");
     let says = state.stop_rule().map_or(String::new(), |rule| format!(" · stops when {rule}"));
-    vec![Line::from(format!("stop rule: {standing}{says}"))]
+    let both = Line::from(format!("stop rule: {standing}{says}"));
+    vec![if both.width() > room { Line::from(format!("stop rule: {standing}")) } else { both }]
 }
 
 #[cfg(test)]
