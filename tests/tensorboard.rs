@@ -212,7 +212,9 @@ fn assert_shown(run: &Path, shown: &Value) {
         assert!(!events.is_empty(), "{histogram}");
         for event in events {
             let of_step = |k: &usize| {
-                steps[*k] == event[0].to_string() && parts[*k] == part && quantities[*k] == quantity
+                steps[*k].parse() == Ok(event[0].as_u64().unwrap())
+                    && parts[*k] == part
+                    && quantities[*k] == quantity
             };
             let rows = (0..steps.len()).filter(of_step);
             let count: f64 = rows.map(|k| neurons[k].parse::<f64>().unwrap()).sum();
