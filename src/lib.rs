@@ -108,6 +108,7 @@
 
 pub mod analysis;
 pub mod backtest;
+pub mod compare;
 mod error;
 pub mod mfa;
 pub mod monitor;
@@ -119,13 +120,15 @@ pub mod report;
 pub mod sensitivity;
 pub mod source;
 pub mod stop;
+mod watch;
 
 pub use error::Error;
 pub use monitor::{BackPressure, Monitor, MonitorBuilder, OnFailure, Schedule, Verdict};
 pub use network::Architecture;
 pub use record::{Row, Summary};
-pub use replay::Replay;
+pub use replay::{Added, Feed, Replay};
 pub use stop::{Mode, Observation, RuleState, Stop, StopRule, Value};
+pub use watch::Watch;
 
 /// The tch that this crate was built with: a program that takes it from here has one tch only.
 #[cfg(feature = "tch")]

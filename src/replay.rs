@@ -3,7 +3,6 @@
 //! A replay of the checkpoints of a run, with that run's nodes, writes the numbers of the run bit
 //! for bit.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -54,42 +53,15 @@ impl Replay {
     /// [`Error`] when there is no checkpoint, a file cannot be read, or the folder cannot be
     /// written. The rows of the checkpoints before it stay: mend the file and [`Self::resume`].
     pub fn run(self, checkpoints: &[Checkpoint]) -> Result<Summary, Error> {
-        let started = Instant::now();
-        let pool = self.settings.pool()?;
         let mut ordered: Vec<&Checkpoint> = checkpoints.iter().collect();
         ordered.sort_by_key(|checkpoint| checkpoint.step);
-        let steps: BTreeSet<u64> = ordered.iter().map(|checkpoint| checkpoint.step).collect();
-        let Some((first, rest)) = ordered.split_first() else {
-            let path = self.settings.folder;
-            return Err(Error::Checkpoints { path, why: "no checkpoints to analyse".to_owned() });
-        };
-        if steps.len() < ordered.len() {
-            let twice = ordered.windows(2).find(|pair| pair[0].step == pair[1].step);
-            let path = twice.map_or(self.settings.folder, |pair| pair[1].path.clone());
+        if let Some(pair) = ordered.windows(2).find(|pair| pair[0].step == pair[1].step) {
             let why = "another checkpoint has the same step: give each step once".to_owned();
-            return Err(Error::Checkpoints { path, why });
+            return Err(Error::Checkpoints { path: pair[1].path.clone(), why });
         }
-        let due = |step| steps.contains(&step);
-        let follow = Follow { schedule: "checkpoints".into(), due: &due, log_first: true };
-        let source = CheckpointFile::open(&first.path)?;
-        let opened = open(&self.settings, follow, &source, &pool, step(first), self.listeners)?;
-        let Opened { mut pipeline, resumed_at, .. } = opened;
-        if resumed_at.is_none() && first.step > 0 && self.settings.baseline.is_none() {
-            tracing::warn!(
-                "the first checkpoint is step {}: E compares against it, not against the \
-                 initial weights",
-                first.step
-            );
-        }
-        let mut work = Work {
-            snapshot: Snapshot::new(pipeline.plan()),
-            reading: Duration::ZERO,
-            analysed: u64::from(resumed_at.is_none()),
-        };
-        for checkpoint in rest {
-            if resumed_at.is_none_or(|next| checkpoint.step >= next) {
-                work.analyse(&mut pipeline, checkpoint, &pool)?;
-            } else if !pipeline.analysed_before(checkpoint.step) {
+        let mut feed = self.feed()?;
+        for checkpoint in ordered {
+            if feed.add(checkpoint)? == Added::OutOfOrder {
                 return Err(Error::Checkpoints {
                     path: checkpoint.path.clone(),
                     why:
@@ -99,34 +71,141 @@ impl Replay {
                 });
             }
         }
-        let cost = Cost {
-            live: false,
-            run_seconds: started.elapsed().as_secs_f64(),
-            hook_seconds: work.reading.as_secs_f64(),
-            side_thread_seconds: (started.elapsed() - work.reading).as_secs_f64(),
-            analysed: work.analysed,
-        };
-        pipeline.finish(ordered.last().map(|checkpoint| checkpoint.step), None, cost)
+        feed.finish()
+    }
+
+    /// Begins a replay that is given one checkpoint after another, as they come.
+    ///
+    /// # Errors
+    /// [`Error::Threads`] when its threads cannot be started.
+    pub fn feed(self) -> Result<Feed, Error> {
+        let Self { settings, listeners } = self;
+        let (pool, started) = (settings.pool()?, Instant::now());
+        Ok(Feed { settings, listeners, pool, started, work: None })
     }
 }
 
-/// What is carried from one checkpoint to the next.
+/// A replay in progress. The first checkpoint that it is given begins the run, and is the baseline.
+///
+/// ```no_run
+/// use neuromfa::{Replay, source::Checkpoint};
+///
+/// let mut feed = Replay::new("analysed").feed()?;
+/// for checkpoint in Checkpoint::find(&["runs/mine/checkpoints"])? {
+///     feed.add(&checkpoint)?;
+/// }
+/// println!("{}", feed.finish()?);
+/// # Ok::<(), neuromfa::Error>(())
+/// ```
+#[must_use = "a replay that is not finished has no summary"]
+pub struct Feed {
+    settings: Settings,
+    listeners: Vec<Listener>, // until the run begins
+    pool: ThreadPool,
+    started: Instant,
+    work: Option<Work>, // none before the first checkpoint
+}
+
+/// What became of a checkpoint that a [`Feed`] was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Added {
+    /// It has a row now.
+    Analysed,
+    /// It had a row, in the run that is gone on with.
+    Recorded,
+    /// Its step lies before the last row and has none: rows stand in order of steps, so it is left
+    /// out.
+    OutOfOrder,
+}
+
+impl Feed {
+    /// Analyses a checkpoint and records its row.
+    ///
+    /// # Errors
+    /// [`Error::Source`] or [`Error::Checkpoints`] when it cannot be read: nothing is then recorded
+    /// of it, and the replay can go on with the next. Any other [`Error`] ends the replay.
+    pub fn add(&mut self, checkpoint: &Checkpoint) -> Result<Added, Error> {
+        if self.work.is_none() && self.begin(checkpoint)? {
+            return Ok(Added::Analysed);
+        }
+        match &mut self.work {
+            Some(work) => work.add(checkpoint, &self.pool),
+            None => unreachable!("it has begun"),
+        }
+    }
+
+    /// The last step that has a row.
+    pub fn last_step(&self) -> Option<u64> {
+        self.work.as_ref().and_then(|work| work.pipeline.last_row())
+    }
+
+    /// Ends the run: writes its summary.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoints`] when no checkpoint was added; or the folder cannot be written.
+    pub fn finish(self) -> Result<Summary, Error> {
+        let Some(Work { mut pipeline, reading, analysed, .. }) = self.work else {
+            let path = self.settings.folder;
+            return Err(Error::Checkpoints { path, why: "no checkpoints to analyse".to_owned() });
+        };
+        let cost = Cost {
+            live: false,
+            run_seconds: self.started.elapsed().as_secs_f64(),
+            hook_seconds: reading.as_secs_f64(),
+            side_thread_seconds: (self.started.elapsed() - reading).as_secs_f64(),
+            analysed,
+        };
+        pipeline.finish(pipeline.last_row(), None, cost)
+    }
+
+    /// Begins the run, or opens the one to go on with; whether `first` is analysed thereby.
+    fn begin(&mut self, first: &Checkpoint) -> Result<bool, Error> {
+        // A replay logs what it analyses, so each logged step is due.
+        let follow = Follow { schedule: "checkpoints".into(), due: &|_| true, log_first: true };
+        let source = CheckpointFile::open(&first.path)?;
+        let listeners = &mut self.listeners;
+        let opened = open(&self.settings, follow, &source, &self.pool, step(first), listeners)?;
+        let Opened { pipeline, resumed_at, .. } = opened;
+        let new = resumed_at.is_none();
+        if new && first.step > 0 && self.settings.baseline.is_none() {
+            tracing::warn!(
+                "the first checkpoint is step {}: E compares against it, not against the \
+                 initial weights",
+                first.step
+            );
+        }
+        let snapshot = Snapshot::new(pipeline.plan());
+        let (reading, analysed) = (Duration::ZERO, u64::from(new));
+        self.work = Some(Work { pipeline, snapshot, reading, analysed });
+        Ok(new)
+    }
+}
+
+/// A run that has begun, and what is carried from one checkpoint to the next.
 struct Work {
+    pipeline: Pipeline,
     snapshot: Snapshot,
     reading: Duration,
     analysed: u64,
 }
 
 impl Work {
-    fn analyse(
-        &mut self,
-        pipeline: &mut Pipeline,
-        checkpoint: &Checkpoint,
-        pool: &ThreadPool,
-    ) -> Result<(), Error> {
+    fn add(&mut self, checkpoint: &Checkpoint, pool: &ThreadPool) -> Result<Added, Error> {
+        if self.pipeline.has_row(checkpoint.step) {
+            return Ok(Added::Recorded);
+        }
+        if self.pipeline.last_row().is_some_and(|last| checkpoint.step < last) {
+            return Ok(Added::OutOfOrder);
+        }
+        self.analyse(checkpoint, pool)?;
+        Ok(Added::Analysed)
+    }
+
+    fn analyse(&mut self, checkpoint: &Checkpoint, pool: &ThreadPool) -> Result<(), Error> {
         let start = Instant::now();
         let source = CheckpointFile::open(&checkpoint.path)?;
-        let read = pipeline.plan().snapshot(&source, pool, &mut self.snapshot);
+        let read = self.pipeline.plan().snapshot(&source, pool, &mut self.snapshot);
         read.map_err(|error| Error::Checkpoints {
             path: checkpoint.path.clone(),
             why: error.to_string(),
@@ -134,8 +213,9 @@ impl Work {
         let took = start.elapsed();
         self.reading += took;
         let at = step(checkpoint);
-        pipeline.log(&at)?;
-        pool.install(|| pipeline.analyse(at, &self.snapshot, took.as_secs_f64() * 1e3))?;
+        self.pipeline.log(&at)?;
+        let snapshot_ms = took.as_secs_f64() * 1e3;
+        pool.install(|| self.pipeline.analyse(at, &self.snapshot, snapshot_ms))?;
         self.analysed += 1;
         Ok(())
     }

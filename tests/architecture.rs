@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Each room with the rooms that it may use.
-const RULE: [(&str, &[&str]); 12] = [
+const RULE: [(&str, &[&str]); 14] = [
     ("mfa", &[]),
     ("network", &["mfa"]),
     ("stop", &[]),
@@ -13,9 +13,14 @@ const RULE: [(&str, &[&str]); 12] = [
     ("pipeline", &["record", "stop", "analysis", "source", "network", "mfa", "error"]),
     ("monitor", &["pipeline", "record", "stop", "analysis", "source", "network", "mfa", "error"]),
     ("replay", &["pipeline", "record", "analysis", "source", "network", "mfa", "error"]),
+    ("watch", &["replay", "record", "source", "error"]),
+    ("compare", &["record"]),
     ("sensitivity", &["pipeline", "analysis", "source", "network", "mfa", "error"]),
     ("backtest", &["pipeline", "record", "stop", "analysis", "network", "mfa"]),
-    ("report", &["backtest", "stop", "sensitivity", "record", "analysis", "network", "mfa"]),
+    (
+        "report",
+        &["backtest", "compare", "stop", "sensitivity", "record", "analysis", "network", "mfa"],
+    ),
 ];
 
 /// Files that may name tch: the live source, and the edge of the monitor that takes a VarStore.

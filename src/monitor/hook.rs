@@ -65,14 +65,15 @@ impl Monitor {
     }
 
     pub(super) fn start(builder: MonitorBuilder, source: Box<dyn Source>) -> Result<Self, Error> {
-        let MonitorBuilder { settings, schedule, back_pressure, on_failure, listeners } = builder;
+        let MonitorBuilder { settings, schedule, back_pressure, on_failure, mut listeners } =
+            builder;
         schedule.check()?;
         let pool = settings.pool()?;
         let due = |step| schedule.is_due(step);
         let text = serde_json::to_value(schedule).unwrap_or_default();
         let follow = Follow { schedule: text, due: &due, log_first: false };
         let first = Step::now(0, Vec::new());
-        let opened = open(&settings, follow, source.as_ref(), &pool, first, listeners)?;
+        let opened = open(&settings, follow, source.as_ref(), &pool, first, &mut listeners)?;
         let Opened { pipeline, resumed_at, last_step, stopped_step } = opened;
         let stop = pipeline.stop().map(|stop| StopRecord::new(stop, stopped_step));
         Ok(Self {

@@ -51,13 +51,18 @@ pub(crate) struct Pipeline {
     listeners: Vec<Listener>,
     tally: Tally,
     warned: Vec<WarningKind>,
-    resumed: Vec<u64>, // the steps of the rows that a resume found, ascending
+    recorded: Vec<u64>, // the steps of all rows, ascending
 }
 
 impl Pipeline {
-    /// Whether a resumed run had a row of this step.
-    pub(crate) fn analysed_before(&self, step: u64) -> bool {
-        self.resumed.binary_search(&step).is_ok()
+    /// Whether there is a row of this step.
+    pub(crate) fn has_row(&self, step: u64) -> bool {
+        self.recorded.binary_search(&step).is_ok()
+    }
+
+    /// The last step of which there is a row.
+    pub(crate) fn last_row(&self) -> Option<u64> {
+        self.recorded.last().copied()
     }
 
     pub(crate) fn plan(&self) -> &Arc<Plan> {
@@ -123,6 +128,7 @@ impl Pipeline {
             }
         }
         self.recorder.log_row(row)?;
+        self.recorded.push(row.step);
         self.tally.add(row.step, &|name| row.value(name), row.emergence.status);
         self.judge(row)?;
         self.listeners.iter_mut().for_each(|listener| listener(row));

@@ -40,14 +40,14 @@ pub(crate) struct Opened {
 }
 
 /// Begins a run with the weights as they are at the step `first`, and records that step; or goes
-/// on with the run that the folder holds.
+/// on with the run that the folder holds. The listeners are taken once the run has begun.
 pub(crate) fn open(
     settings: &Settings,
     follow: Follow<'_>,
     source: &dyn Source,
     pool: &ThreadPool,
     first: Step,
-    listeners: Vec<Listener>,
+    listeners: &mut Vec<Listener>,
 ) -> Result<Opened, Error> {
     let method = settings.parameters.check()?;
     settings.check_network()?;
@@ -128,10 +128,10 @@ pub(crate) fn open(
             (rule, state)
         }),
         unseen_checked: false,
-        listeners,
+        listeners: std::mem::take(listeners),
         tally: Tally::default(),
         warned: Vec::new(),
-        resumed: Vec::new(),
+        recorded: Vec::new(),
     };
     if follow.log_first {
         pipeline.log(&first)?;
@@ -184,7 +184,7 @@ fn go_on(
     plan: Plan,
     mut recorded: Recorded,
     due: &dyn Fn(u64) -> bool,
-    listeners: Vec<Listener>,
+    listeners: &mut Vec<Listener>,
 ) -> Result<Opened, Error> {
     let mut tally = Tally::default();
     let mut rule = settings.stop_rule.clone().map(|rule| {
@@ -216,10 +216,10 @@ fn go_on(
         recorder: recorded.recorder,
         rule,
         unseen_checked: recorded.rows.len() > 1,
-        listeners,
+        listeners: std::mem::take(listeners),
         tally,
         warned: Vec::new(),
-        resumed: recorded.rows.iter().map(|row| row.step).collect(),
+        recorded: recorded.rows.iter().map(|row| row.step).collect(),
     };
     if let Some(gap) = recorded.gap_from {
         let next = recorded.next_step;

@@ -40,6 +40,7 @@ mod config;
 mod details;
 mod files;
 mod hops;
+mod read;
 mod recorder;
 mod resume;
 mod row;
@@ -52,6 +53,7 @@ pub use files::{
     BASELINE, DISTRIBUTIONS, EMERGENCE, HOPS, LAYERS, METRICS, NEURONS, NODES, RUN, SPECTRA, START,
     STATE, SUMMARY, TENSORBOARD, holds_run, neurons_file,
 };
+pub use read::RecordedRun;
 pub use recorder::Recorder;
 pub use resume::{Recorded, RecordedRow, read_rows, resume};
 pub use row::{COLUMNS, Row, check_name, computed_quantities, number};

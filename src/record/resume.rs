@@ -281,7 +281,7 @@ pub fn read_rows(folder: &Path) -> Result<Vec<RecordedRow>, RecordError> {
     Ok(recorded_rows(&Contents::read(&folder.join(EMERGENCE))?))
 }
 
-fn recorded_rows(emergence: &Contents) -> Vec<RecordedRow> {
+pub(super) fn recorded_rows(emergence: &Contents) -> Vec<RecordedRow> {
     let status = emergence.column("status");
     let row = |row: &StoredRow| RecordedRow {
         step: row.step,

@@ -3,12 +3,14 @@
 mod align;
 mod alike;
 mod backtest;
+mod compare;
 mod network;
 mod pictures;
 mod sensitivity;
 mod table;
 
 pub use backtest::{backtest, backtest_csv};
+pub use compare::compared;
 pub use network::network;
 pub use pictures::{Pictures, SvgFile};
 pub use sensitivity::sensitivity;

@@ -53,7 +53,7 @@ impl Checkpoint {
             let (model, step) = (path.is_file() || holds_model(path), step_of(path));
             let mut within = Vec::new();
             if !model || (step.is_none() && path.is_dir()) {
-                within = Self::within(path)?;
+                within = Self::within(path, true)?;
             }
             match step {
                 _ if !within.is_empty() => {
@@ -89,8 +89,9 @@ impl Checkpoint {
         }
     }
 
-    /// The checkpoints that lie in a folder and whose names say a step.
-    fn within(folder: &Path) -> Result<Vec<Self>, SourceError> {
+    /// The checkpoints that lie in a folder and whose names say a step; whether to warn of folders
+    /// that seem to be one and hold no model.
+    pub(super) fn within(folder: &Path, warn: bool) -> Result<Vec<Self>, SourceError> {
         let unreadable = |e: std::io::Error| SourceError::file(folder, e);
         let mut found = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(unreadable)? {
@@ -100,7 +101,7 @@ impl Checkpoint {
                 tracing::debug!("{} holds no weights: passed over", path.display());
             } else if has_end_of_weights(&path) && path.is_file() || holds_model(&path) {
                 found.push(Self { step, path });
-            } else if path.is_dir() {
+            } else if warn && path.is_dir() {
                 tracing::warn!(
                     "{} holds no model.safetensors, pytorch_model.bin or the like: passed over",
                     path.display()

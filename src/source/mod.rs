@@ -9,6 +9,7 @@
 //! All give the same thing, a [`Tensor`] in the type in which it is stored, so that a replay of
 //! a run's checkpoints gives the numbers of the run.
 
+mod arrivals;
 mod checkpoint_file;
 mod checkpoints;
 mod mapped;
@@ -22,6 +23,7 @@ mod tch_varstore;
 mod tensor;
 mod trainer_log;
 
+pub use arrivals::{Arrivals, Arrived};
 pub use checkpoint_file::CheckpointFile;
 pub use checkpoints::Checkpoint;
 pub use memory::Memory;

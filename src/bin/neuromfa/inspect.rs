@@ -8,6 +8,7 @@ use neuromfa::report;
 use neuromfa::source::{Checkpoint, CheckpointFile, Source};
 
 use crate::choice::Choice;
+use crate::output::{Outcome, Output};
 
 /// Show how a checkpoint would be read: its neuron layers, connections, and what is left out.
 ///
@@ -31,7 +32,7 @@ pub struct Inspect {
 }
 
 impl Inspect {
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self, output: Output) -> anyhow::Result<Outcome> {
         let checkpoints = Checkpoint::find(&[&self.checkpoint])?;
         let Some(checkpoint) = checkpoints.first() else {
             anyhow::bail!("no checkpoint in {}", self.checkpoint.display());
@@ -39,8 +40,10 @@ impl Inspect {
         let parameters = CheckpointFile::open(&checkpoint.path)?.parameters();
         let network = Network::infer(&parameters, &self.choice.selection(checkpoint)?)?;
         if self.json {
-            return crate::print(&format!("{}\n", serde_json::to_string_pretty(&network)?));
+            output.json(&network)?;
+            return Ok(Outcome::Done);
         }
-        crate::print(&report::network(&network, &parameters, self.neurons, self.all))
+        crate::print(&report::network(&network, &parameters, self.neurons, self.all))?;
+        Ok(Outcome::Done)
     }
 }

@@ -3,16 +3,24 @@
 mod analyze;
 mod backtest;
 mod choice;
+mod compare;
+mod csv;
 mod inspect;
 mod live;
+mod method;
+mod output;
 mod report;
 mod sensitivity;
 mod show;
+mod watch;
 
-use std::io::Write;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::output::{Outcome, Output, print};
 
 /// Watch a network organise itself: neuron-based multifractal analysis of checkpoints.
 #[derive(Parser)]
@@ -20,53 +28,61 @@ use clap::{Parser, Subcommand};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Print no progress, no closing lines and no warnings: errors and what was asked for only.
+    #[arg(long, short, global = true)]
+    quiet: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
     Analyze(analyze::Analyze),
     Backtest(backtest::Backtest),
+    Compare(compare::Compare),
     Inspect(inspect::Inspect),
     Report(report::Report),
     Live(live::Live),
     Sensitivity(sensitivity::Sensitivity),
     Show(show::Show),
-}
-
-/// Prints to standard output. A reader that has seen enough (`| head`) is no error.
-fn print(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
-    }
+    Watch(watch::Watch),
 }
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
-        )
-        .without_time()
-        .with_target(false)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .init();
-    let result = match Cli::parse().command {
-        Command::Analyze(command) => command.run(),
-        Command::Backtest(command) => command.run(),
-        Command::Inspect(command) => command.run(),
-        Command::Report(command) => command.run(),
-        Command::Live(command) => command.run(),
-        Command::Sensitivity(command) => command.run(),
-        Command::Show(command) => command.run(),
+    let Cli { command, quiet } = Cli::parse();
+    log(quiet);
+    let output = Output { quiet };
+    let result = match command {
+        Command::Analyze(command) => command.run(output),
+        Command::Backtest(command) => command.run().map(|()| Outcome::Done),
+        Command::Compare(command) => command.run(output),
+        Command::Inspect(command) => command.run(output),
+        Command::Live(command) => command.run().map(|()| Outcome::Done),
+        Command::Report(command) => command.run().map(|()| Outcome::Done),
+        Command::Sensitivity(command) => command.run(output),
+        Command::Show(command) => command.run(output),
+        Command::Watch(command) => command.run(output),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(outcome) => outcome.into(),
         Err(error) => {
             // The messages name their causes themselves.
             eprintln!("neuromfa: {error}");
             ExitCode::from(2)
         }
     }
+}
+
+/// Warnings go to standard error, coloured on a terminal unless NO_COLOR is set.
+fn log(quiet: bool) {
+    let level = if quiet { "error" } else { "warn" };
+    let colours = std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level)),
+        )
+        .without_time()
+        .with_target(false)
+        .with_ansi(colours)
+        .init();
 }

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressStyle;
 use neuromfa::source::Checkpoint;
 use neuromfa::{report, sensitivity};
 
 use crate::choice::Choice;
+use crate::output::{Outcome, Output};
 
 /// Tell what alpha0, w and E rest on: analyse checkpoints with other ranges, sample sizes, radius
 /// steps and transfer functions.
@@ -35,7 +36,7 @@ pub struct Sensitivity {
 }
 
 impl Sensitivity {
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self, output: Output) -> anyhow::Result<Outcome> {
         let checkpoints = Checkpoint::find(&self.checkpoints)?;
         let Some(first) = checkpoints.first() else {
             anyhow::bail!("no checkpoints to analyse");
@@ -47,7 +48,7 @@ impl Sensitivity {
             Some(n) => analysis.threads(n),
             None => analysis,
         };
-        let bar = ProgressBar::new(0);
+        let bar = output.bar(0);
         bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} cases, {eta} to go")?);
         let cases = analysis.run(&checkpoints, |done, all| {
             bar.set_length(all as u64);
@@ -56,8 +57,10 @@ impl Sensitivity {
         bar.finish_and_clear();
         let cases = cases?;
         if self.json {
-            return crate::print(&format!("{}\n", serde_json::to_string_pretty(&cases)?));
+            output.json(&cases)?;
+            return Ok(Outcome::Done);
         }
-        crate::print(&report::sensitivity(&cases))
+        crate::print(&report::sensitivity(&cases))?;
+        Ok(Outcome::Done)
     }
 }

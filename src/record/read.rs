@@ -1,0 +1,59 @@
+//! A run directory, read back: finished, in progress or cut short.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::files::{EMERGENCE, METRICS, RUN, read_error, read_json};
+use super::resume::{RecordedRow, recorded_rows};
+use super::table::Contents;
+use super::{RecordError, RunConfig};
+
+/// What a run directory holds.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RecordedRun {
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// What the run is.
+    pub config: RunConfig,
+    /// The analysed steps, ascending: emergence.csv.
+    pub rows: Vec<RecordedRow>,
+    /// What the loop logged, each quantity with its steps, ascending: metrics.csv.
+    pub metrics: BTreeMap<String, Vec<(u64, f64)>>,
+    /// The last step that was reported or analysed.
+    pub last_step: Option<u64>,
+}
+
+impl RecordedRun {
+    /// Reads the run in a folder.
+    ///
+    /// # Errors
+    /// [`RecordError::Read`] when the folder holds no run or a file of it cannot be read.
+    pub fn read(folder: &Path) -> Result<Self, RecordError> {
+        let run = folder.join(RUN);
+        let config = read_json(&run)
+            .map_err(|why| read_error(&run, format!("{why} (is it a run's folder?)")))?;
+        let table = |name| match folder.join(name) {
+            path if path.exists() => Contents::read(&path),
+            _ => Ok(Contents::none()),
+        };
+        let (emergence, logged) = (table(EMERGENCE)?, table(METRICS)?);
+        let mut metrics: BTreeMap<String, Vec<(u64, f64)>> = BTreeMap::new();
+        for row in &logged.rows {
+            // After the step and the time.
+            for (name, cell) in logged.columns.iter().zip(&row.cells).skip(2) {
+                if let Ok(value) = cell.parse() {
+                    metrics.entry(name.clone()).or_default().push((row.step, value));
+                }
+            }
+        }
+        let (folder, rows) = (folder.to_owned(), recorded_rows(&emergence));
+        let last_step = logged.last_step().max(emergence.last_step());
+        Ok(Self { folder, config, rows, metrics, last_step })
+    }
+
+    /// A computed or logged quantity at the analysed steps that have it.
+    pub fn series(&self, name: &str) -> Vec<(u64, f64)> {
+        self.rows.iter().filter_map(|row| Some((row.step, row.value(name)?))).collect()
+    }
+}
