@@ -11,7 +11,7 @@
 //! 5. [`degree_of_emergence`] compares two of them.
 //!
 //! Distances over two and more layers are min-plus products of [`Distances`] ([`shorten`],
-//! [`min_plus`]) in place of step 2; [`Nearest`] is their sampled estimate.
+//! [`min_plus()`]) in place of step 2; [`Nearest`] is their sampled estimate.
 //!
 //! Nothing here knows a file, a clock or libtorch. Parallel loops run in the rayon pool of the
 //! caller; results are the same bits on any number of threads.

@@ -3,7 +3,7 @@
 //!
 //! Let a matrix have n sources with m edges each, and K_b of its n·m weights in slot b, weights out
 //! of range included. A uniformly random permutation of the weights makes every arrangement of
-//! these slots over the n·m edges equally likely. [`deal`] draws the n histograms from that law:
+//! these slots over the n·m edges equally likely. [`Dealer::deal`] draws the n histograms from that law:
 //!
 //! 1. Every edge is labelled with a slot, independently, b with probability K_b/(n·m). A source's
 //!    labels are counted rather than listed: a Poisson count for each slot (given their sum, such
