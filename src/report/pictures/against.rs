@@ -29,7 +29,9 @@ pub(super) fn figure(run: &Recorded) -> Figure {
                 text += &drawing.1;
             }
             Some(_) => without.push(format!("{quantity} (beyond the first {MOST})")),
-            None => without.push(format!("{quantity} (constant, or fewer than three values)")),
+            None => without.push(format!(
+                "{quantity} (constant, or fewer than three steps with E and a value)"
+            )),
         }
     }
     let content = match (drawings.is_empty(), logged.is_empty()) {

@@ -32,8 +32,7 @@ pub(super) fn figure(run: &Recorded) -> Figure {
     if let Some(drawing) = kurtosis(run) {
         drawings.push(("distributions-kurtosis".to_owned(), drawing));
     }
-    let none = "the run has no distributions.csv with the part all, and no kurtosis in layers.csv \
-                (layers were not measured).";
+    let none = "distributions.csv and layers.csv hold no neurons of the whole network.";
     let content = if drawings.is_empty() { Err(none.to_owned()) } else { Ok(drawings) };
     let text = "Each row is a histogram over all neurons of the network at one step; all rows have one \
                 scale. The degree falls as weights grow; a second hump or a long tail says that some \

@@ -18,8 +18,7 @@ pub(super) fn figure(run: &Recorded) -> Figure {
         .into_iter()
         .filter_map(|(column, file, title)| Some((file.to_owned(), draw(run, column, title)?)))
         .collect();
-    let why = "layers.csv does not hold E of at least two steps (layers were not measured, or there \
-               is only one step).";
+    let why = "layers.csv does not hold E of at least two steps.";
     let content = if drawn.is_empty() { Err(why.to_owned()) } else { Ok(drawn) };
     let text = "Where the network organises, and when: a row for each neuron layer in the order of \
                 the network, a column for each analysed step (not to scale in time). Bright layers \

@@ -23,7 +23,7 @@ svg.fig{display:block;width:100%;max-width:36rem;height:auto}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.2rem 1rem .2rem 0;vertical-align:top;border-bottom:1px solid var(--grid)}
-table{overflow-wrap:normal}th,td:nth-child(2),td:nth-child(3){white-space:nowrap}td:nth-child(4){min-width:9rem}
+table{overflow-wrap:normal}th,td{white-space:nowrap}
 thead th{color:var(--faint);font-weight:normal}tbody th{font-weight:600}
 .warnings{border-left:3px solid var(--c5);padding-left:.9rem;margin:1rem 0}
 .warnings p,.warnings ul{margin:.2rem 0}.warnings ul{padding-left:1.1rem}

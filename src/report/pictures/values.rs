@@ -19,8 +19,8 @@ const SHOWN: [(&str, Option<&str>, &str); 13] = [
     ("alpha0_stable", None, "where the spectrum peaks, stable"),
     ("width", Some("width_std"), "width of the spectrum, published"),
     ("width_stable", None, "width of the spectrum, stable"),
-    ("r2", None, "R² of ln Z, mean over q"),
-    ("r2_min", None, "R² of ln Z, lowest"),
+    ("r2", None, "R² of ln Z at the largest q"),
+    ("r2_min", None, "R² of ln Z, lowest over q"),
 ];
 
 /// As HTML.
