@@ -109,8 +109,8 @@ fn it_follows_a_run_that_grows_and_gives_the_terminal_back() {
     terminal.keys(&["C-c"]);
     let after = terminal.wait_for(&["ready>"]);
     assert!(!terminal.alternate_screen() && !after.contains("f(alpha)"), "{after}");
-    terminal.keys(&["echo $?", "Enter"]);
-    terminal.wait_for(&["\n0\n"]);
+    terminal.keys(&["echo status-$?", "Enter"]);
+    terminal.wait_for(&["status-0"]);
 }
 
 #[test]
