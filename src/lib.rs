@@ -117,6 +117,7 @@ mod pipeline;
 pub mod record;
 mod replay;
 pub mod report;
+pub mod self_check;
 pub mod sensitivity;
 pub mod source;
 pub mod stop;

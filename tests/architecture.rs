@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Each room with the rooms that it may use.
-const RULE: [(&str, &[&str]); 14] = [
+const RULE: [(&str, &[&str]); 15] = [
     ("mfa", &[]),
     ("network", &["mfa"]),
     ("stop", &[]),
@@ -16,6 +16,7 @@ const RULE: [(&str, &[&str]); 14] = [
     ("watch", &["replay", "record", "source", "error"]),
     ("compare", &["record"]),
     ("sensitivity", &["pipeline", "analysis", "source", "network", "mfa", "error"]),
+    ("self_check", &["pipeline", "analysis", "source", "network", "mfa", "error"]),
     ("backtest", &["pipeline", "record", "stop", "analysis", "network", "mfa"]),
     (
         "report",
@@ -23,8 +24,14 @@ const RULE: [(&str, &[&str]); 14] = [
     ),
 ];
 
-/// Files that may name tch: the live source, and the edge of the monitor that takes a VarStore.
-const TCH: [&str; 4] = ["source/tch_varstore.rs", "source/mod.rs", "monitor/builder.rs", "lib.rs"];
+/// Files that may name tch: the live source, what is told of libtorch, and the edge of the monitor that takes a VarStore.
+const TCH: [&str; 5] = [
+    "source/tch_varstore.rs",
+    "source/tch_info.rs",
+    "source/mod.rs",
+    "monitor/builder.rs",
+    "lib.rs",
+];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();

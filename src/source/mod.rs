@@ -18,6 +18,7 @@ mod pytorch;
 mod safetensors;
 mod save;
 mod stored;
+mod tch_info;
 #[cfg(feature = "tch")]
 mod tch_varstore;
 mod tensor;
@@ -28,6 +29,7 @@ pub use checkpoint_file::CheckpointFile;
 pub use checkpoints::Checkpoint;
 pub use memory::Memory;
 pub use save::save;
+pub use tch_info::{Libtorch, libtorch};
 #[cfg(feature = "tch")]
 pub(crate) use tch_varstore::VarStoreWeights;
 pub use tensor::{OwnedValues, Tensor};

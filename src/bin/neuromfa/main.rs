@@ -5,26 +5,34 @@ mod backtest;
 mod choice;
 mod compare;
 mod csv;
+mod doctor;
 mod inspect;
 mod live;
 mod method;
 mod output;
 mod report;
 mod sensitivity;
+mod shell;
 mod show;
 mod watch;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::output::{Outcome, Output, print};
 
+const EXIT: &str = "Exit status:
+  0  done
+  1  a check failed (doctor), or there was nothing to work on (watch)
+  2  wrong usage, or a failure that standard error names
+  130  watch was interrupted twice";
+
 /// Watch a network organise itself: neuron-based multifractal analysis of checkpoints.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_help = EXIT)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -38,9 +46,12 @@ enum Command {
     Analyze(analyze::Analyze),
     Backtest(backtest::Backtest),
     Compare(compare::Compare),
+    Completions(shell::Completions),
+    Doctor(doctor::Doctor),
     Inspect(inspect::Inspect),
-    Report(report::Report),
     Live(live::Live),
+    Man(shell::Man),
+    Report(report::Report),
     Sensitivity(sensitivity::Sensitivity),
     Show(show::Show),
     Watch(watch::Watch),
@@ -54,8 +65,11 @@ fn main() -> ExitCode {
         Command::Analyze(command) => command.run(output),
         Command::Backtest(command) => command.run().map(|()| Outcome::Done),
         Command::Compare(command) => command.run(output),
+        Command::Completions(command) => command.run(Cli::command()),
+        Command::Doctor(command) => command.run(output),
         Command::Inspect(command) => command.run(output),
         Command::Live(command) => command.run().map(|()| Outcome::Done),
+        Command::Man(command) => command.run(Cli::command()),
         Command::Report(command) => command.run().map(|()| Outcome::Done),
         Command::Sensitivity(command) => command.run(output),
         Command::Show(command) => command.run(output),

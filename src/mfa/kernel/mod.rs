@@ -48,6 +48,32 @@ pub enum Instructions {
     Avx512,
 }
 
+impl Instructions {
+    /// Those of this machine.
+    pub fn of_machine() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if Avx512::find().is_some() {
+                return Self::Avx512;
+            }
+            if Avx2::find().is_some() {
+                return Self::Avx2;
+            }
+        }
+        Self::Plain
+    }
+}
+
+impl std::fmt::Display for Instructions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "none",
+            Self::Avx2 => "AVX2",
+            Self::Avx512 => "AVX-512",
+        })
+    }
+}
+
 /// A method and a machine that the kernels serve.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kernel {
