@@ -54,7 +54,7 @@ impl Doctor {
 fn words(libtorch: Option<Libtorch>) -> String {
     let Some(Libtorch { folder, version, cuda_built, cuda_available, cuda_devices, .. }) = libtorch
     else {
-        return "none: built without the feature tch, for checkpoints only".to_owned();
+        return "none: built without libtorch, for checkpoints only".to_owned();
     };
     let version = version.unwrap_or_else(|| "of unknown version".to_owned());
     let folder = folder.map_or_else(String::new, |folder| format!(" in {}", folder.display()));
