@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::pipeline::observe;
-use crate::record::{METRICS, RecordError, RecordedRow, read_rows, read_table};
+use crate::record::{METRICS, RecordError, RecordedRow, RecordedRun};
 use crate::stop::{Mode, RuleState, StopRule};
 
 /// Names under which a loss is looked for, what is measured on held-out data first.
@@ -89,35 +89,22 @@ impl History {
     /// [`RecordError::Read`] when a file cannot be read, or no such loss was logged; it names those
     /// that were.
     pub fn read(folder: &Path, loss: Option<&str>) -> Result<Self, RecordError> {
-        let rows = read_rows(folder)?;
-        let path = folder.join(METRICS);
-        let (columns, cells) = read_table(&path)?;
-        let column = |name: &str| columns.iter().position(|column| column == name);
-        let found = match loss {
-            Some(name) => column(name).map(|k| (name, k)),
-            None => LOSSES.iter().find_map(|&name| Some((name, column(name)?))),
+        let RecordedRun { folder, rows, mut metrics, last_step, .. } = RecordedRun::read(folder)?;
+        let name = match loss {
+            Some(name) => Some(name).filter(|&name| metrics.contains_key(name)),
+            None => LOSSES.into_iter().find(|&name| metrics.contains_key(name)),
         };
-        let Some((name, k)) = found else {
+        let Some((name, mut losses)) = name.and_then(|name| Some((name, metrics.remove(name)?)))
+        else {
             let wanted = loss.map_or(LOSSES.join(", "), str::to_owned);
-            let logged = columns.iter().skip(2).cloned().collect::<Vec<_>>().join(", ");
+            let logged = metrics.into_keys().collect::<Vec<_>>().join(", ");
             let why =
                 format!("it has no column {wanted}; logged were: {logged} (name one with --loss)");
-            return Err(RecordError::Read { path, why });
+            return Err(RecordError::Read { path: folder.join(METRICS), why });
         };
-        let number = |row: &Vec<String>| {
-            let loss: f64 = row[k].parse().ok()?;
-            Some((row[0].parse().ok()?, loss)).filter(|_| loss.is_finite())
-        };
-        let losses: Vec<(u64, f64)> = cells.iter().filter_map(number).collect();
-        let last_row = rows.last().map_or(0, |row| row.step);
-        let last_logged = cells.last().and_then(|row| row[0].parse().ok()).unwrap_or(0);
-        Ok(Self {
-            folder: folder.to_owned(),
-            rows,
-            loss: name.to_owned(),
-            losses,
-            last_step: last_row.max(last_logged),
-        })
+        losses.retain(|(_, loss)| loss.is_finite());
+        let (loss, last_step) = (name.to_owned(), last_step.unwrap_or(0));
+        Ok(Self { folder, rows, loss, losses, last_step })
     }
 
     /// The name of the loss.

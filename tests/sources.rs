@@ -145,6 +145,22 @@ impl Source for Device {
     }
 }
 
+/// Tensors that a device is asked for whole, while it gives the snapshot that the weights give.
+fn whole_reads_for_the_same_snapshot(
+    plan: &Plan,
+    weights: &Memory,
+    pool: &rayon::ThreadPool,
+) -> usize {
+    let device = Device { weights: weights.clone(), whole_reads: 0.into() };
+    let snapshot = |source: &dyn Source| {
+        let mut snapshot = Snapshot::new(plan);
+        plan.snapshot(source, pool, &mut snapshot).unwrap();
+        snapshot
+    };
+    assert_eq!(snapshot(&device), snapshot(weights));
+    device.whole_reads.into_inner()
+}
+
 #[test]
 fn gathered_weights_give_the_snapshot_of_whole_tensors() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
@@ -160,14 +176,7 @@ fn gathered_weights_give_the_snapshot_of_whole_tensors() {
         let network = Network::infer(&weights.parameters(), &Selection::default()).unwrap();
         let draw = draw.unwrap_or_else(|| Draw::random(&network, 8, 3, 5).unwrap());
         let plan = Plan::new(&Method::default(), &network, &draw, false).unwrap();
-        let device = Device { weights: weights.clone(), whole_reads: 0.into() };
-        let snapshot = |source: &dyn Source| {
-            let mut snapshot = Snapshot::new(&plan);
-            plan.snapshot(source, &pool, &mut snapshot).unwrap();
-            snapshot
-        };
-        assert_eq!(snapshot(&device), snapshot(&weights));
-        assert_eq!(device.whole_reads.into_inner(), 0);
+        assert_eq!(whole_reads_for_the_same_snapshot(&plan, &weights, &pool), 0);
     }
 }
 
@@ -187,14 +196,7 @@ fn tensors_of_which_no_rows_and_columns_are_drawn_are_read_whole() {
     let network = Network::infer(&weights.parameters(), &Selection::default()).unwrap();
     let draw = Draw::random(&network, 9, 3, 5).unwrap();
     let plan = Plan::new(&Method::default(), &network, &draw, false).unwrap();
-    let device = Device { weights: weights.clone(), whole_reads: 0.into() };
-    let snapshot = |source: &dyn Source| {
-        let mut snapshot = Snapshot::new(&plan);
-        plan.snapshot(source, &pool, &mut snapshot).unwrap();
-        snapshot
-    };
-    assert_eq!(snapshot(&device), snapshot(&weights));
-    assert_eq!(device.whole_reads.into_inner(), 2);
+    assert_eq!(whole_reads_for_the_same_snapshot(&plan, &weights, &pool), 2);
 }
 
 #[test]

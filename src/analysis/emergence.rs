@@ -241,18 +241,15 @@ impl Emergence {
             None => {}
         }
         let of = |null: &Option<Result<Fractal, String>>| {
-            null.as_ref().map(|null| null.as_ref().map_err(Clone::clone).and_then(e))
+            null.as_ref().map(|null| null.as_ref().map_err(Clone::clone).and_then(e)).transpose()
         };
-        for (name, value) in [
-            ("E_norm_matched", of(&nulls.norm_matched)),
-            ("E_rescaled_start", of(&nulls.rescaled_start)),
-        ] {
-            match value {
-                Some(Ok(e)) if name == "E_norm_matched" => self.e_norm_matched = Some(e),
-                Some(Ok(e)) => self.e_rescaled_start = Some(e),
-                Some(Err(why)) => self.miss(Status::Degenerate, name, &why),
-                None => {}
-            }
+        match of(&nulls.norm_matched) {
+            Ok(e) => self.e_norm_matched = e,
+            Err(why) => self.miss(Status::Degenerate, "E_norm_matched", &why),
+        }
+        match of(&nulls.rescaled_start) {
+            Ok(e) => self.e_rescaled_start = e,
+            Err(why) => self.miss(Status::Degenerate, "E_rescaled_start", &why),
         }
     }
 

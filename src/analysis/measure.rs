@@ -298,13 +298,8 @@ impl Estimators {
         if let Some(why) = unmatched(plan, &snapshot.deviations, deviations) {
             return Err(why);
         }
-        let mut first = 0;
-        let firsts = plan.sources.iter().map(|layer| {
-            first += layer.tensors.len();
-            first - layer.tensors.len()
-        });
-        let jobs: Vec<_> = plan.sources.iter().zip(firsts).collect();
-        let sums: Result<Vec<Option<PowerSums>>, String> = jobs
+        let sums: Result<Vec<Option<PowerSums>>, String> = plan
+            .layers_and_tensors()
             .into_par_iter()
             .map(|(layer, first)| {
                 let of = first..first + layer.tensors.len();

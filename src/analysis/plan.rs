@@ -219,6 +219,17 @@ impl Plan {
         self.sources.iter().map(|l| (layers[l.index].name.as_str(), l.whole.clone()))
     }
 
+    /// The layers that edges leave, each with the number of its first tensor among those that are
+    /// read.
+    pub(super) fn layers_and_tensors(&self) -> Vec<(&SourceLayer, usize)> {
+        let (mut all, mut next) = (Vec::with_capacity(self.sources.len()), 0);
+        for layer in &self.sources {
+            all.push((layer, next));
+            next += layer.tensors.len();
+        }
+        all
+    }
+
     /// The names of the tensors that are read, in order.
     pub fn tensors(&self) -> impl Iterator<Item = &String> {
         self.sources.iter().flat_map(|layer| &layer.tensors).map(|t| &t.connection.parameter)

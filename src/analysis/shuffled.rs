@@ -39,12 +39,7 @@ pub(super) fn measure(
     snapshot: &Snapshot,
     step: u64,
 ) -> Shuffled {
-    let mut first = 0;
-    let firsts = plan.sources.iter().map(|layer| {
-        first += layer.tensors.len();
-        first - layer.tensors.len()
-    });
-    let jobs: Vec<(&SourceLayer, usize)> = plan.sources.iter().zip(firsts).collect();
+    let jobs = plan.layers_and_tensors();
     let draw = Draw { estimators, plan, snapshot, step };
     let parts: Vec<Part> =
         jobs.par_iter().map(|&(layer, first)| draw.whole(layer, first)).collect();

@@ -55,10 +55,10 @@ pub use files::{
 };
 pub use read::RecordedRun;
 pub use recorder::Recorder;
-pub use resume::{Recorded, RecordedRow, read_rows, resume};
+pub use resume::{Recorded, RecordedRow, resume};
 pub use row::{COLUMNS, Row, check_name, computed_quantities, number};
 pub use summary::{Best, Cost, StopRecord, Summary};
-pub use table::{Cells, read_table};
+pub use table::{Cells, csv_text, read_table};
 
 use std::path::PathBuf;
 

@@ -273,14 +273,6 @@ fn distributed(layers: &Contents) -> BTreeMap<u64, usize> {
     sums
 }
 
-/// The whole rows of a run's emergence.csv; also of a run in progress.
-///
-/// # Errors
-/// [`RecordError::Read`] when the file cannot be read.
-pub fn read_rows(folder: &Path) -> Result<Vec<RecordedRow>, RecordError> {
-    Ok(recorded_rows(&Contents::read(&folder.join(EMERGENCE))?))
-}
-
 pub(super) fn recorded_rows(emergence: &Contents) -> Vec<RecordedRow> {
     let status = emergence.column("status");
     let row = |row: &StoredRow| RecordedRow {

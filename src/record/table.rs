@@ -183,6 +183,11 @@ impl Contents {
     }
 }
 
+/// Rows of cells as the text of a CSV file.
+pub fn csv_text(rows: &[Cells]) -> Vec<u8> {
+    lines(rows)
+}
+
 /// The header and the whole rows of one of a run's CSV files; also of a run in progress.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use super::align::{align, rounded};
 use crate::backtest::{Outcome, Trial};
-use crate::record::number;
+use crate::record::{csv_text, number};
 use crate::stop::Mode;
 
 /// One line for each rule, best first. Of one run it says where the rule stops, of several how many
@@ -48,44 +48,47 @@ pub fn backtest(trials: &[Trial]) -> String {
 }
 
 /// One line for each rule and run, with a header.
-pub fn backtest_csv(trials: &[Trial]) -> String {
-    let mut text = String::from(
-        "rank,monitor,mode,patience,min_delta,baseline,run,stop,saved,saved_share,loss,given_up\n",
-    );
+pub fn backtest_csv(trials: &[Trial]) -> Vec<u8> {
+    let columns = [
+        "rank",
+        "monitor",
+        "mode",
+        "patience",
+        "min_delta",
+        "baseline",
+        "run",
+        "stop",
+        "saved",
+        "saved_share",
+        "loss",
+        "given_up",
+    ];
+    let mut lines = vec![columns.map(str::to_owned).to_vec()];
     let optional = |value: Option<f64>| value.map(number).unwrap_or_default();
     for (rank, trial) in trials.iter().enumerate() {
         for Outcome { run, stop, saved, saved_share, loss, given_up, .. } in &trial.outcomes {
-            let cells = [
+            lines.push(vec![
                 (rank + 1).to_string(),
-                quoted(&trial.monitor),
+                trial.monitor.clone(),
                 mode(trial).to_owned(),
                 trial.patience.to_string(),
                 number(trial.min_delta),
                 trial.baseline.to_string(),
-                quoted(&run.display().to_string()),
+                run.display().to_string(),
                 stop.map(|step| step.to_string()).unwrap_or_default(),
                 saved.to_string(),
                 number(*saved_share),
                 optional(*loss),
                 optional(*given_up),
-            ];
-            text += &cells.join(",");
-            text.push('\n');
+            ]);
         }
     }
-    text
+    csv_text(&lines)
 }
 
 fn mode(trial: &Trial) -> &'static str {
     match trial.mode {
         Mode::Min => "min",
         Mode::Max => "max",
-    }
-}
-
-fn quoted(text: &str) -> String {
-    match text.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
     }
 }
