@@ -124,7 +124,7 @@ pub mod stop;
 mod watch;
 
 pub use error::Error;
-pub use monitor::{BackPressure, Monitor, MonitorBuilder, OnFailure, Schedule, Verdict};
+pub use monitor::{BackPressure, Monitor, MonitorBuilder, OnFailure, Schedule, Verdict, Work};
 pub use network::Architecture;
 pub use record::{Row, Summary};
 pub use replay::{Added, Feed, Replay};

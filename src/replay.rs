@@ -156,13 +156,18 @@ impl Feed {
             side_thread_seconds: (self.started.elapsed() - reading).as_secs_f64(),
             analysed,
         };
-        pipeline.finish(pipeline.last_row(), None, cost)
+        pipeline.finish(pipeline.last_row(), None, cost, None)
     }
 
     /// Begins the run, or opens the one to go on with; whether `first` is analysed thereby.
     fn begin(&mut self, first: &Checkpoint) -> Result<bool, Error> {
         // A replay logs what it analyses, so each logged step is due.
-        let follow = Follow { schedule: "checkpoints".into(), due: &|_| true, log_first: true };
+        let follow = Follow {
+            schedule: "checkpoints".into(),
+            budget: None,
+            due: &|_| true,
+            log_first: true,
+        };
         let source = CheckpointFile::open(&first.path)?;
         let listeners = &mut self.listeners;
         let opened = open(&self.settings, follow, &source, &self.pool, step(first), listeners)?;

@@ -139,8 +139,9 @@ impl Estimators {
             deviations: deviations(plan, snapshot),
             hops: self.over_hops(plan, snapshot),
         };
-        if snapshot.not_finite > 0 {
-            let fault = Fault::NonFinite { weights: snapshot.not_finite };
+        let not_finite = snapshot.not_finite();
+        if not_finite > 0 {
+            let fault = Fault::NonFinite { weights: not_finite };
             measurement.published = Err(fault.clone());
             measurement.stable = plan.stable().then_some(Err(fault));
             return measurement;

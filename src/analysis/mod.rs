@@ -12,6 +12,7 @@ mod distribution;
 mod emergence;
 mod groups;
 mod hops;
+mod layer_count;
 #[cfg(test)]
 mod layouts;
 mod measure;
@@ -23,6 +24,7 @@ mod snapshot;
 mod statistics;
 mod status;
 mod trust;
+mod unchanged;
 
 pub use baseline::{Baseline, GroupBaseline, Place};
 pub use controls::Controls;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::hook::Monitor;
 use super::schedule::Schedule;
+use super::work::Work;
 use crate::error::Error;
 use crate::pipeline::{Listener, Settings, Start, run_settings};
 use crate::source::Source;
@@ -38,6 +39,8 @@ pub enum OnFailure {
 /// | setting | default |
 /// |---|---|
 /// | [`every`](Self::every), [`schedule`](Self::schedule) | every 100 steps |
+/// | [`budget`](Self::budget) | none: each due step is analysed |
+/// | [`work`](Self::work) | count in the hook, the rest on a side thread |
 /// | [`sampled`](Self::sampled), [`whole`](Self::whole), [`nodes`](Self::nodes) | 10 samples of 64 neurons, seed 0 |
 /// | [`stable`](Self::stable) | on, over the whole network |
 /// | [`hops`](Self::hops), [`hops_estimated`](Self::hops_estimated) | one hop |
@@ -55,6 +58,8 @@ pub enum OnFailure {
 pub struct MonitorBuilder {
     pub(super) settings: Settings,
     pub(super) schedule: Schedule,
+    pub(super) budget: Option<f64>,
+    pub(super) work: Work,
     pub(super) back_pressure: BackPressure,
     pub(super) on_failure: OnFailure,
     pub(super) listeners: Vec<Listener>,
@@ -67,6 +72,8 @@ impl MonitorBuilder {
         Self {
             settings: Settings::new(folder),
             schedule: Schedule::every(100),
+            budget: None,
+            work: Work::default(),
             back_pressure: BackPressure::default(),
             on_failure: OnFailure::default(),
             listeners: Vec::new(),
@@ -81,6 +88,27 @@ impl MonitorBuilder {
     /// Analyses the steps of a schedule.
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
+        self
+    }
+
+    /// Keeps monitoring under a share of the run's time, above 0 and at most 1: of the steps that the
+    /// schedule has due, each k-th is analysed, k out of 1, 2, 5, 10, 20, 50, … so that it does. What
+    /// was chosen is logged (`tracing`, level info) and stands in summary.json. With
+    /// `.every(1).budget(0.01)` analyses are as close together as one percent allows.
+    ///
+    /// An analysis is charged what training waits for it, and the processor time of the side thread,
+    /// as if that were taken from training, as it is on full cores.
+    ///
+    /// Which steps are analysed then depends on the machine. After a crash, a step whose analysis
+    /// was under way is one that was passed over.
+    pub fn budget(mut self, share: f64) -> Self {
+        self.budget = Some(share);
+        self
+    }
+
+    /// Where the work of the monitor is done.
+    pub fn work(mut self, work: Work) -> Self {
+        self.work = work;
         self
     }
 
@@ -120,9 +148,10 @@ impl MonitorBuilder {
     /// Attaches to a live model: reads its network, measures the weights as step 0, starts the
     /// side thread.
     ///
-    /// CPU weights are read where they lie, while [`Monitor::step`] runs: the model must not be
-    /// updated by another thread meanwhile (as in Hogwild training). A loop that updates and
-    /// reports on one thread always meets this.
+    /// CPU weights are read where they lie, while [`Monitor::step`] runs, and with
+    /// [`Work::Overlapped`] from there to the gate: the model must not be updated by another thread
+    /// meanwhile (as in Hogwild training). A loop that updates and reports on one thread always
+    /// meets this.
     ///
     /// # Errors
     /// [`Error`] when a setting is out of range, no network can be read off the parameters, or the

@@ -1,6 +1,5 @@
 //! The hook itself: all that training waits for.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,9 +7,12 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::bounded;
 use rayon::ThreadPool;
 
+use super::budget::Budget;
 use super::builder::{BackPressure, MonitorBuilder, OnFailure};
+use super::gate::Gate;
 use super::schedule::Schedule;
-use super::worker::{Due, Ending, Message, Worker, words};
+use super::work::Work;
+use super::worker::{Due, Ending, Message, Worker, yield_to_training};
 use crate::analysis::{Plan, Snapshot};
 use crate::error::Error;
 use crate::pipeline::{Follow, Opened, Step, open};
@@ -22,21 +24,26 @@ use crate::source::Source;
 /// Dropping it does what [`Monitor::finish`] does; an error is then only logged.
 #[must_use = "a monitor that is dropped at once monitors nothing"]
 pub struct Monitor {
-    source: Box<dyn Source>,
-    plan: Arc<Plan>,
-    pool: ThreadPool,
-    schedule: Schedule,
-    back_pressure: BackPressure,
+    pub(super) source: Box<dyn Source>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) pool: Arc<ThreadPool>,
+    pub(super) schedule: Schedule,
+    pub(super) budget: Option<Budget>,
+    pub(super) work: Work,
+    pub(super) gate: Gate,
+    pub(super) told_of_gate: bool,
+    pub(super) back_pressure: BackPressure,
     on_failure: OnFailure,
-    worker: Option<Worker>, // none once finished
+    pub(super) worker: Option<Worker>, // none once finished
     known_names: Vec<String>,
     next_step: u64,
     last_step: Option<u64>,
     stop: Option<StopRecord>,
     failed: Option<String>,
-    spare: Option<Box<Snapshot>>, // of a step that could not be counted
-    started: Instant,
-    in_hook: Duration,
+    pub(super) spare: Option<Box<Snapshot>>, // of a step that could not be counted
+    pub(super) started: Instant,
+    pub(super) in_hook: Duration,
+    pub(super) due_here: u64, // steps that were due in this process
 }
 
 /// What a step call says to the loop.
@@ -65,25 +72,40 @@ impl Monitor {
     }
 
     pub(super) fn start(builder: MonitorBuilder, source: Box<dyn Source>) -> Result<Self, Error> {
-        let MonitorBuilder { settings, schedule, back_pressure, on_failure, mut listeners } =
+        let MonitorBuilder { settings, schedule, budget, work, back_pressure, on_failure, .. } =
             builder;
+        let mut listeners = builder.listeners;
         schedule.check()?;
-        let pool = settings.pool()?;
-        let due = |step| schedule.is_due(step);
+        if let Some(share) = budget.filter(|share| !(*share > 0.0 && *share <= 1.0)) {
+            return Err(Error::Budget { share });
+        }
+        let pool = Arc::new(match work {
+            Work::Overlapped => settings.pool_of_threads(yield_to_training)?,
+            _ => settings.pool()?,
+        });
+        // Which steps a budget passed over is not known afterwards.
+        let due = |step| budget.is_none() && schedule.is_due(step);
         let text = serde_json::to_value(schedule).unwrap_or_default();
-        let follow = Follow { schedule: text, due: &due, log_first: false };
+        let follow = Follow { schedule: text, budget, due: &due, log_first: false };
         let first = Step::now(0, Vec::new());
         let opened = open(&settings, follow, source.as_ref(), &pool, first, &mut listeners)?;
-        let Opened { pipeline, resumed_at, last_step, stopped_step } = opened;
+        let Opened { pipeline, resumed_at, last_step, stopped_step, analysis_seconds } = opened;
         let stop = pipeline.stop().map(|stop| StopRecord::new(stop, stopped_step));
+        let plan = Arc::clone(pipeline.plan());
+        let inline = (work == Work::Inline).then(|| Arc::clone(&pool));
+        let worker = Worker::spawn(pipeline, inline)?;
         Ok(Self {
             source,
-            plan: Arc::clone(pipeline.plan()),
+            plan,
             pool,
             schedule,
+            budget: budget.map(|share| Budget::new(share, analysis_seconds)),
+            work,
+            gate: Gate::new(worker.messages.clone()),
+            told_of_gate: false,
             back_pressure,
             on_failure,
-            worker: Some(Worker::spawn(pipeline)?),
+            worker: Some(worker),
             known_names: Vec::new(),
             next_step: resumed_at.unwrap_or(1),
             last_step,
@@ -92,10 +114,11 @@ impl Monitor {
             spare: None,
             started: Instant::now(),
             in_hook: Duration::ZERO,
+            due_here: 0,
         })
     }
 
-    /// Whether the schedule analyses this step.
+    /// Whether the schedule analyses this step. A budget may pass it over.
     pub fn is_due(&self, step: u64) -> bool {
         self.schedule.is_due(step)
     }
@@ -113,7 +136,8 @@ impl Monitor {
     /// # Errors
     /// - [`Error::StepOrder`] when the step does not come after the last one;
     /// - [`Error::Record`] for a name that cannot be a column;
-    /// - [`Error::Source`] when the weights cannot be read; the row is recorded as `dropped`;
+    /// - [`Error::Source`] when the weights cannot be read, [`Error::Updated`] when they were updated
+    ///   before they were counted (then at the next call); the row is recorded as `dropped`;
     /// - [`Error::Failed`] when the monitor has failed, at this call or since the last.
     ///
     /// With [`OnFailure::KeepTraining`] all but the first two are logged in place of returned.
@@ -132,34 +156,62 @@ impl Monitor {
         if let Some(why) = self.failed.clone() {
             return self.failure(why);
         }
-        if let Some(told) = self.worker.as_ref().and_then(|worker| worker.verdicts.told()) {
-            if let Some(why) = told.failure {
-                return self.failure(why);
-            }
-            let known = self.stop.as_ref().is_some_and(|stop| stop.stopped_step.is_some());
-            if let (Some(stop), false) = (told.stop, known) {
-                self.stop = Some(StopRecord::new(&stop, Some(step)));
-            }
+        let unread_before = self.gate.catch_up();
+        if let Some(why) = self.hear(step) {
+            return self.failure(why);
         }
         let scalars = scalars.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
         let at = Step::now(step, scalars);
         // Step 0 was measured by `attach`.
-        let (due, unread) = match step > 0 && self.schedule.is_due(step) {
-            true => self.snapshot(step),
-            false => (Due::No, None),
+        let unread = match step > 0 && self.schedule.is_due(step) && self.can_pay(step) {
+            true => self.take(at)?,
+            false => self.send(at, Due::No).map(|()| None)?,
         };
-        let sent = self.worker.as_ref().map(|w| w.messages.send(Message::Step(at, due)));
-        if !matches!(sent, Some(Ok(()))) {
-            return self.failure("the side thread has ended".to_owned());
+        if let Some(why) = self.failed.clone() {
+            return self.failure(why);
         }
-        match unread {
-            Some(error) if self.on_failure == OnFailure::Report => Err(error),
-            Some(error) => {
-                tracing::error!(step, "{error}");
-                Ok(self.verdict())
+        for error in [unread_before, unread].into_iter().flatten() {
+            match self.on_failure {
+                OnFailure::Report => return Err(error),
+                OnFailure::KeepTraining => tracing::error!(step, "{error}"),
             }
-            None => Ok(self.verdict()),
         }
+        Ok(self.verdict())
+    }
+
+    /// Takes note of what the side thread has to say; its failure, if it failed.
+    pub(super) fn hear(&mut self, step: u64) -> Option<String> {
+        let told = self.worker.as_ref().and_then(|worker| worker.verdicts.told())?;
+        let known = self.stop.as_ref().is_some_and(|stop| stop.stopped_step.is_some());
+        if let (Some(stop), false) = (told.stop, known) {
+            self.stop = Some(StopRecord::new(&stop, Some(step)));
+        }
+        told.failure
+    }
+
+    pub(super) fn send(&mut self, at: Step, due: Due) -> Result<(), Error> {
+        let sent = self.worker.as_ref().map(|w| w.messages.send(Message::Step(at, due)));
+        match sent {
+            Some(Ok(())) => Ok(()),
+            _ => self.failure("the side thread has ended".to_owned()).map(|_| ()),
+        }
+    }
+
+    /// Waits, in [`Work::Overlapped`], until no weights are being read. Call it before each update,
+    /// if the optimizer is not one from [`Self::gated`].
+    pub fn before_update(&mut self) {
+        self.gate.pass();
+    }
+
+    /// The gate that [`Self::before_update`] passes, for code that has no monitor at hand.
+    pub fn gate(&self) -> Gate {
+        self.gate.clone()
+    }
+
+    /// An optimizer that passes the gate before each of its updates.
+    #[cfg(feature = "tch")]
+    pub fn gated(&self, optimizer: tch::nn::Optimizer) -> super::Gated {
+        super::Gated::new(optimizer, self.gate())
     }
 
     /// What the last call said. Before the first call after a resume: whether the recorded run
@@ -192,47 +244,8 @@ impl Monitor {
         Ok(())
     }
 
-    /// Takes a snapshot; and the error with which it was dropped, if it was.
-    fn snapshot(&mut self, step: u64) -> (Due, Option<Error>) {
-        let Some(mut snapshot) = self.free_snapshot() else {
-            let why = "the side thread was busy with earlier steps".to_owned();
-            return (Due::Dropped { why }, None);
-        };
-        let start = Instant::now();
-        match self.count(step, &mut snapshot) {
-            Ok(()) => {
-                let snapshot_ms = start.elapsed().as_secs_f64() * 1e3;
-                (Due::Analyse { snapshot, snapshot_ms }, None)
-            }
-            Err(error) => {
-                self.spare = Some(snapshot);
-                (Due::Dropped { why: error.to_string() }, Some(error))
-            }
-        }
-    }
-
-    /// Memory for a snapshot; waits for the side thread where the policy says so. None when the
-    /// step is to be dropped, or the side thread has ended.
-    fn free_snapshot(&mut self) -> Option<Box<Snapshot>> {
-        let spare = self.spare.take();
-        let free = &self.worker.as_ref()?.free;
-        spare.or_else(|| match self.back_pressure {
-            BackPressure::Block => free.recv().ok(),
-            BackPressure::DropNewest => free.try_recv().ok(),
-        })
-    }
-
-    fn count(&self, step: u64, snapshot: &mut Snapshot) -> Result<(), Error> {
-        let (plan, source) = (&self.plan, self.source.as_ref());
-        // Counting replaces what a snapshot held, so a panic leaves nothing behind.
-        match catch_unwind(AssertUnwindSafe(|| plan.snapshot(source, &self.pool, snapshot))) {
-            Ok(result) => Ok(result?),
-            Err(panic) => Err(Error::Snapshot { step, why: words(panic.as_ref()) }),
-        }
-    }
-
     /// Keeps the first failure, and does with it what the caller asked for.
-    fn failure(&mut self, why: String) -> Result<Verdict, Error> {
+    pub(super) fn failure(&mut self, why: String) -> Result<Verdict, Error> {
         if self.failed.is_none() {
             tracing::error!("monitoring has stopped, training goes on: {why}");
             self.failed = Some(why.clone());
@@ -250,13 +263,16 @@ impl Monitor {
     /// [`Error::Failed`] when the monitor has failed (never with [`OnFailure::KeepTraining`]).
     pub fn flush(&mut self) -> Result<(), Error> {
         let start = Instant::now();
+        if let Some(error) = self.gate.catch_up() {
+            tracing::error!("{error}");
+        }
         let (answer, answered) = bounded(1);
         let result = self.ask(Message::Flush(answer), || answered.recv().ok());
         self.in_hook += start.elapsed();
         result.or_else(|why| self.failure(why).map(|_| ()))
     }
 
-    fn ask<T>(
+    pub(super) fn ask<T>(
         &self,
         message: Message,
         answer: impl FnOnce() -> Option<Result<T, String>>,
@@ -278,12 +294,16 @@ impl Monitor {
     fn close(&mut self) -> Result<Summary, Error> {
         // What the side thread has still to do counts as waiting, too.
         let _ = self.flush();
+        self.gate.close();
         let (answer, answered) = bounded(1);
+        let run = self.started.elapsed();
+        let spent = self.spent().1;
         let ending = Ending {
             last_step: self.last_step,
             stopped_step: self.stop.as_ref().and_then(|stop| stop.stopped_step),
-            run: self.started.elapsed(),
-            hook: self.in_hook,
+            run,
+            hook: self.in_hook + self.gate.times().0,
+            budget: self.budget.as_ref().map(|budget| budget.record(spent, run.as_secs_f64())),
         };
         let result = self.ask(Message::Finish(ending, answer), || answered.recv().ok());
         if let Some(worker) = self.worker.take() {

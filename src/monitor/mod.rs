@@ -3,17 +3,28 @@
 //! [`Monitor::builder`] configures, `attach` measures the baseline and starts the side thread,
 //! [`Monitor::step`] is called once after each update: on the schedule's steps it takes a snapshot
 //! of the weights (counts, not weights) and hands it over; on the others it only hands over what
-//! the loop logs. Everything else happens on the side thread. Nothing of the monitor outlives
-//! [`Monitor::finish`], or its drop.
+//! the loop logs. Everything else happens on the side thread; [`Work`] has other ways to share the
+//! work. Nothing of the monitor outlives [`Monitor::finish`], or its drop.
 //!
 //! A failure (a full disk, a panic on the side thread) never reaches into training: the next call
 //! returns it as an error, or, with [`OnFailure::KeepTraining`], is silent once it is logged.
 
+mod budget;
 mod builder;
+mod clock;
+mod due;
+mod gate;
+#[cfg(feature = "tch")]
+mod gated;
 mod hook;
 mod schedule;
+mod work;
 mod worker;
 
 pub use builder::{BackPressure, MonitorBuilder, OnFailure};
+pub use gate::Gate;
+#[cfg(feature = "tch")]
+pub use gated::Gated;
 pub use hook::{Monitor, Verdict};
 pub use schedule::{Schedule, ScheduleError};
+pub use work::Work;

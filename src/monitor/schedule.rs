@@ -54,6 +54,13 @@ impl Schedule {
         }
     }
 
+    /// How many steps after step 0 are due up to `step`.
+    pub(super) fn number_of(&self, step: u64) -> u64 {
+        let powers = step.min(self.powers_until).checked_ilog2().map_or(0, |k| u64::from(k) + 1);
+        let multiples = |upto: u64| upto.checked_div(self.every).unwrap_or(0);
+        powers + multiples(step).saturating_sub(multiples(self.powers_until))
+    }
+
     /// The first analysed step after `step`; `None` where it would exceed `u64::MAX`.
     pub fn next_after(&self, step: u64) -> Option<u64> {
         let power = step.checked_add(1)?.checked_next_power_of_two();
@@ -155,6 +162,8 @@ mod tests {
             let schedule = Schedule::powers_then_every(until, n);
             let first = (step + 1..).find(|&later| schedule.is_due(later));
             prop_assert_eq!(schedule.next_after(step), first);
+            let number = (1..=step).filter(|&earlier| schedule.is_due(earlier)).count();
+            prop_assert_eq!(schedule.number_of(step), number as u64);
         }
     }
 }

@@ -2,17 +2,19 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
+use rayon::ThreadPool;
 
+use super::clock::thread_time;
 use crate::analysis::Snapshot;
 use crate::error::Error;
 use crate::pipeline::{Pipeline, Step};
-use crate::record::{Cost, Summary};
+use crate::record::{BudgetRecord, Cost, Summary};
 use crate::stop::Stop;
 
 /// Snapshots that exist at a time: one being taken while another is analysed.
@@ -28,6 +30,8 @@ pub(super) enum Message {
     Flush(Sender<Result<(), String>>),
     /// The end.
     Finish(Ending, Sender<Result<Summary, String>>),
+    /// Asks for word that all before this has been done.
+    Reached(Sender<()>),
 }
 
 /// Whether a step is analysed.
@@ -43,6 +47,7 @@ pub(super) struct Ending {
     pub(super) stopped_step: Option<u64>,
     pub(super) run: Duration,
     pub(super) hook: Duration,
+    pub(super) budget: Option<BudgetRecord>,
 }
 
 /// What the side thread tells the hook.
@@ -50,6 +55,8 @@ pub(super) struct Ending {
 pub(super) struct Verdicts {
     news: AtomicBool, // there is a stop or a failure
     told: Mutex<Told>,
+    analysed: AtomicU64,
+    spent: AtomicU64, // ns of processor time
 }
 
 #[derive(Clone, Default)]
@@ -62,6 +69,12 @@ impl Verdicts {
     /// What the side thread has to say; cheap while that is nothing.
     pub(super) fn told(&self) -> Option<Told> {
         self.news.load(Ordering::Acquire).then(|| self.lock().clone())
+    }
+
+    /// Steps analysed so far, and the processor time of the side thread.
+    pub(super) fn spent(&self) -> (u64, Duration) {
+        let spent = Duration::from_nanos(self.spent.load(Ordering::Relaxed));
+        (self.analysed.load(Ordering::Relaxed), spent)
     }
 
     fn tell(&self, change: impl FnOnce(&mut Told)) {
@@ -83,7 +96,8 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn spawn(pipeline: Pipeline) -> Result<Self, Error> {
+    /// Starts the side thread; with a pool it works in that, and not at the lowest priority.
+    pub(super) fn spawn(pipeline: Pipeline, pool: Option<Arc<ThreadPool>>) -> Result<Self, Error> {
         let (messages, inbox) = bounded(QUEUE);
         let (give_back, free) = bounded(SNAPSHOTS);
         for _ in 0..SNAPSHOTS {
@@ -94,16 +108,11 @@ impl Worker {
         if let Some(stop) = pipeline.stop() {
             verdicts.tell(|told| told.stop = Some(stop.clone()));
         }
-        let mut side = Side {
-            pipeline,
-            give_back,
-            verdicts: Arc::clone(&verdicts),
-            busy: Duration::ZERO,
-            analysed: 0,
-        };
+        let mut side =
+            Side { pipeline, give_back, verdicts: Arc::clone(&verdicts), busy: Duration::ZERO };
         let thread = std::thread::Builder::new()
             .name("neuromfa-side".to_owned())
-            .spawn(move || side.run(&inbox))
+            .spawn(move || side.run(&inbox, pool))
             .map_err(|e| Error::Threads(e.to_string()))?;
         Ok(Self { messages, free, verdicts, thread })
     }
@@ -121,21 +130,25 @@ struct Side {
     give_back: Sender<Box<Snapshot>>,
     verdicts: Arc<Verdicts>,
     busy: Duration,
-    analysed: u64,
 }
 
 impl Side {
-    fn run(&mut self, inbox: &Receiver<Message>) {
-        yield_to_training();
-        // Analysis runs on this thread alone: the others belong to training.
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
-        if let Err(e) = pool {
-            self.verdicts.tell(|told| told.failure = Some(e.to_string()));
+    fn run(&mut self, inbox: &Receiver<Message>, pool: Option<Arc<ThreadPool>>) {
+        if pool.is_none() {
+            yield_to_training();
+            // Analysis runs on this thread alone: the others belong to training.
+            let own = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
+            if let Err(e) = own {
+                self.verdicts.tell(|told| told.failure = Some(e.to_string()));
+            }
         }
         for message in inbox {
             let start = Instant::now();
             match message {
-                Message::Step(step, due) => self.step(step, due),
+                Message::Step(step, due) => match &pool {
+                    Some(pool) => pool.install(|| self.step(step, due)),
+                    None => self.step(step, due),
+                },
                 Message::Flush(answer) => {
                     let result = self.guarded(|pipeline| pipeline.sync());
                     let _ = answer.send(result);
@@ -143,8 +156,13 @@ impl Side {
                 Message::Finish(ending, answer) => {
                     let _ = answer.send(self.finish(ending));
                 }
+                Message::Reached(answer) => {
+                    let _ = answer.send(());
+                }
             }
             self.busy += start.elapsed();
+            let spent = thread_time().as_nanos() as u64;
+            self.verdicts.spent.store(spent, Ordering::Relaxed);
         }
     }
 
@@ -182,7 +200,8 @@ impl Side {
                     pipeline.log(&step)?;
                     pipeline.analyse(step, &snapshot, snapshot_ms)
                 });
-                self.analysed += u64::from(analysed.is_ok());
+                let one = u64::from(analysed.is_ok());
+                self.verdicts.analysed.fetch_add(one, Ordering::Relaxed);
                 // Whatever happened: the hook may be waiting for it.
                 let _ = self.give_back.send(snapshot);
             }
@@ -198,16 +217,17 @@ impl Side {
             run_seconds: ending.run.as_secs_f64(),
             hook_seconds: ending.hook.as_secs_f64(),
             side_thread_seconds: self.busy.as_secs_f64(),
-            analysed: self.analysed,
+            analysed: self.verdicts.spent().0,
         };
-        self.guarded(|pipeline| pipeline.finish(ending.last_step, ending.stopped_step, cost))
+        let Ending { last_step, stopped_step, budget, .. } = ending;
+        self.guarded(|pipeline| pipeline.finish(last_step, stopped_step, cost, budget))
     }
 }
 
 /// Gives this thread the lowest priority. libtorch's OpenMP threads spin while they wait for each
 /// other: on a machine whose cores they fill, one thread beside them at their own priority slows
 /// training several times over. With a core to spare it makes no difference.
-fn yield_to_training() {
+pub(super) fn yield_to_training() {
     // Linux takes a thread's number where it says process; elsewhere this would be the program.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19) {

@@ -17,7 +17,7 @@ use crate::analysis::{
     Baseline, Emergence, Estimators, Measurement, Plan, Snapshot, Status, WarningKind,
 };
 use crate::error::Error;
-use crate::record::{Cost, Recorder, Row, StopRecord, Summary, computed_quantities};
+use crate::record::{BudgetRecord, Cost, Recorder, Row, StopRecord, Summary, computed_quantities};
 use crate::stop::{Observation, RuleState, Stop, StopRule, Value};
 use tally::Tally;
 
@@ -165,9 +165,11 @@ impl Pipeline {
         last_step: Option<u64>,
         stopped_step: Option<u64>,
         cost: Cost,
+        budget: Option<BudgetRecord>,
     ) -> Result<Summary, Error> {
         let stop = self.stop().map(|stop| StopRecord::new(stop, stopped_step));
-        let summary = self.tally.summary(self.recorder.folder(), last_step, stop, cost);
+        let mut summary = self.tally.summary(self.recorder.folder(), last_step, stop, cost);
+        summary.budget = budget;
         self.recorder.write_summary(&summary)?;
         self.recorder.sync()?;
         Ok(summary)

@@ -16,7 +16,8 @@ use crate::error::Error;
 use crate::mfa::Method;
 use crate::network::Draw;
 use crate::record::{
-    BASELINE, NODES, RUN, RecordError, Recorded, Recorder, RunConfig, START, holds_run, resume,
+    BASELINE, NODES, RUN, RecordError, Recorded, RecordedRow, Recorder, RunConfig, START,
+    holds_run, resume,
 };
 use crate::source::{CheckpointFile, Source, SourceError, save};
 use crate::stop::RuleState;
@@ -24,6 +25,7 @@ use crate::stop::RuleState;
 /// Which steps the run analyses.
 pub(crate) struct Follow<'a> {
     pub(crate) schedule: Value, // as it stands in run.json
+    pub(crate) budget: Option<f64>,
     pub(crate) due: &'a dyn Fn(u64) -> bool,
     pub(crate) log_first: bool, // whether the first step has a row in metrics.csv
 }
@@ -37,6 +39,8 @@ pub(crate) struct Opened {
     pub(crate) last_step: Option<u64>,
     /// The step at which training was told to stop before.
     pub(crate) stopped_step: Option<u64>,
+    /// Seconds that the last analysis took, snapshot and all.
+    pub(crate) analysis_seconds: f64,
 }
 
 /// Begins a run with the weights as they are at the step `first`, and records that step; or goes
@@ -63,7 +67,7 @@ pub(crate) fn open(
     (config.layers, config.neurons) = (settings.layers, settings.neurons);
     config.hops = settings.hops;
     config.hops_estimated = settings.hops_estimated;
-    config.schedule = follow.schedule;
+    (config.schedule, config.budget) = (follow.schedule, follow.budget);
     config.stop_rule = serde_json::to_value(&settings.stop_rule).unwrap_or_default();
     config.baseline = settings.baseline.as_ref().map(|path| path.display().to_string());
     let draw = settings.draw(&network)?;
@@ -137,7 +141,8 @@ pub(crate) fn open(
         pipeline.log(&first)?;
     }
     pipeline.record_measured(first, &measurement, snapshot_ms, start)?;
-    Ok(Opened { pipeline, resumed_at: None, last_step: None, stopped_step: None })
+    let analysis_seconds = snapshot_ms / 1e3 + start.elapsed().as_secs_f64();
+    Ok(Opened { pipeline, resumed_at: None, last_step: None, stopped_step: None, analysis_seconds })
 }
 
 /// Keeps the weights of step 0, or of the file that takes its place, in the run's folder.
@@ -234,11 +239,13 @@ fn go_on(
         // No row of metrics.csv says later that these steps are due.
         pipeline.sync()?;
     }
+    let took = |row: &RecordedRow| Some(row.value("snapshot_ms")? + row.value("analysis_ms")?);
     Ok(Opened {
         pipeline,
         resumed_at: Some(recorded.next_step),
         last_step: recorded.last_step,
         stopped_step: recorded.stopped_step,
+        analysis_seconds: recorded.rows.iter().rev().find_map(took).map_or(0.0, |ms| ms / 1e3),
     })
 }
 

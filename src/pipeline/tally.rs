@@ -70,6 +70,7 @@ impl Tally {
             stop,
             hook_share: cost.hook_share(),
             cost,
+            budget: None,
         }
     }
 }

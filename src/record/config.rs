@@ -60,6 +60,9 @@ pub struct RunConfig {
     pub hops_estimated: Option<usize>,
     /// When steps are analysed: a schedule, or the checkpoints given.
     pub schedule: Value,
+    /// The share of the run's time that monitoring may take, 0 to 1; null for no budget.
+    #[serde(default)]
+    pub budget: Option<f64>,
     /// The stop rule; null for none.
     pub stop_rule: Value,
     /// The file that the baseline was taken from; null for the run's first step.
@@ -87,6 +90,7 @@ impl RunConfig {
             hops: one_hop(),
             hops_estimated: None,
             schedule: Value::Null,
+            budget: None,
             stop_rule: Value::Null,
             baseline: None,
             network,

@@ -57,7 +57,7 @@ pub use read::RecordedRun;
 pub use recorder::Recorder;
 pub use resume::{Recorded, RecordedRow, resume};
 pub use row::{COLUMNS, Row, check_name, computed_quantities, number};
-pub use summary::{Best, Cost, StopRecord, Summary};
+pub use summary::{Best, BudgetRecord, Cost, Spacing, StopRecord, Summary};
 pub use table::{Cells, csv_text, read_table};
 
 use std::path::PathBuf;

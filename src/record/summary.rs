@@ -39,6 +39,26 @@ impl Cost {
     }
 }
 
+/// How far apart analyses were, from a step on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spacing {
+    /// The step at which this was chosen.
+    pub from_step: u64,
+    /// Each so many due steps one was analysed.
+    pub every: u64,
+}
+
+/// What a budget for monitoring came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BudgetRecord {
+    /// The share of the run's time that monitoring was given, 0 to 1.
+    pub share: f64,
+    /// The share that it took: what training waited for, and the side thread's processor time.
+    pub used: f64,
+    /// The spacings of the analyses; none while each due step was analysed.
+    pub spacings: Vec<Spacing>,
+}
+
 /// Why and when a stop rule ended the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StopRecord {
@@ -92,6 +112,9 @@ pub struct Summary {
     pub cost: Cost,
     /// `cost.hook_seconds / cost.run_seconds`.
     pub hook_share: Option<f64>,
+    /// What the budget for monitoring came to; none without one.
+    #[serde(default)]
+    pub budget: Option<BudgetRecord>,
 }
 
 impl fmt::Display for Summary {
@@ -145,6 +168,14 @@ impl fmt::Display for Summary {
                 100.0 * share
             )?,
             None => writeln!(f, "cost     {run_seconds:.2} s for {analyses}")?,
+        }
+        if let Some(BudgetRecord { share, used, spacings }) = &self.budget {
+            let every = match spacings.last().map_or(1, |spacing| spacing.every) {
+                1 => "every due step".to_owned(),
+                n => format!("one due step in {n}"),
+            };
+            let (used, share) = (100.0 * used, 100.0 * share);
+            writeln!(f, "budget   {used:.2} % of {share} % used; {every} is analysed at the end")?;
         }
         write!(f, "files    {}", self.folder.display())
     }

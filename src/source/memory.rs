@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{OwnedValues, Source, SourceError, Tensor};
+use super::{Lent, OwnedValues, Source, SourceError, Tensor};
 use crate::network::Parameter;
 
 /// Named weights in memory. Clones share the weights: keep one, give the other to the monitor.
@@ -71,5 +71,17 @@ impl Source for Memory {
             name: name.to_owned(),
             place: "memory".to_owned(),
         })
+    }
+
+    fn lend(&self) -> Option<Box<dyn Lent>> {
+        let tensors = self.tensors().clone();
+        Some(Box::new(Self { tensors: Arc::new(Mutex::new(tensors)) }))
+    }
+}
+
+/// What is lent shares the values, and [`Memory::set`] replaces them in the original only.
+impl Lent for Memory {
+    fn unchanged(&self) -> bool {
+        true
     }
 }

@@ -62,6 +62,18 @@ pub trait Source: Send {
         let _ = (name, blocks);
         Ok(None)
     }
+
+    /// The same weights, for another thread to read while this one only reads them too. `None` (the
+    /// default) when they cannot be lent: then they are read through this source.
+    fn lend(&self) -> Option<Box<dyn Lent>> {
+        None
+    }
+}
+
+/// Weights that another thread reads while their owner keeps from updating them.
+pub trait Lent: Source {
+    /// Whether the weights are still those that were lent.
+    fn unchanged(&self) -> bool;
 }
 
 /// The elements of a tensor at the crossing of some rows (first axis) and columns (second axis);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use half::{bf16, f16};
 use tch::{Device, Kind, Tensor as Torch, nn::VarStore};
 
-use super::{Block, OwnedValues, Source, SourceError, Tensor};
+use super::{Block, Lent, OwnedValues, Source, SourceError, Tensor};
 use crate::mfa::Values;
 use crate::network::Parameter;
 
@@ -29,11 +29,12 @@ impl VarStoreWeights {
     }
 
     fn variable(&self, name: &str) -> Result<&Torch, SourceError> {
-        self.variables.get(name).ok_or_else(|| SourceError::Missing {
-            name: name.to_owned(),
-            place: "the VarStore".to_owned(),
-        })
+        self.variables.get(name).ok_or_else(|| missing(name))
     }
+}
+
+fn missing(name: &str) -> SourceError {
+    SourceError::Missing { name: name.to_owned(), place: "the VarStore".to_owned() }
 }
 
 fn shape(tensor: &Torch) -> Vec<usize> {
@@ -73,6 +74,44 @@ impl Source for VarStoreWeights {
             .and_then(|gathered| own(&gathered, name))
             .map(Some)
     }
+
+    fn lend(&self) -> Option<Box<dyn Lent>> {
+        let one = |(name, variable): (&String, &Torch)| {
+            let lies_here = variable.device() == Device::Cpu && variable.is_contiguous();
+            let version = variable.f_internal_version().ok().filter(|_| lies_here)?;
+            Some((name.clone(), (variable.shallow_clone(), version)))
+        };
+        let weights = self.variables.iter().filter(|(_, t)| is_weight(t.kind()));
+        Some(Box::new(LentVariables { variables: weights.map(one).collect::<Option<_>>()? }))
+    }
+}
+
+/// Variables in the computer's own memory that another thread reads, with the counters that
+/// libtorch steps up at each write to them.
+#[derive(Debug)]
+struct LentVariables {
+    variables: BTreeMap<String, (Torch, i64)>,
+}
+
+impl Source for LentVariables {
+    fn parameters(&self) -> Vec<Parameter> {
+        let all = self.variables.iter();
+        all.map(|(name, (t, _))| Parameter::new(name, shape(t))).collect()
+    }
+
+    /// Calls nothing of libtorch that computes: that would start threads of its own.
+    fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {
+        let (variable, _) = self.variables.get(name).ok_or_else(|| missing(name))?;
+        view(variable, name).map(Tensor::Lent)
+    }
+}
+
+impl Lent for LentVariables {
+    fn unchanged(&self) -> bool {
+        let same =
+            |(t, version): &(Torch, i64)| t.f_internal_version().is_ok_and(|v| v == *version);
+        self.variables.values().all(same)
+    }
 }
 
 fn framework(name: &str, error: tch::TchError) -> SourceError {
@@ -103,8 +142,10 @@ fn view<'a>(tensor: &'a Torch, name: &str) -> Result<Values<'a>, SourceError> {
     // SAFETY: `tensor` is contiguous, in the computer's memory and of the type matched on, so its
     // storage holds n values of that type from `data` on; it is aligned by libtorch's allocator.
     // The storage lives as long as the shallow clone that is borrowed here and is swapped or written
-    // only by calls on the model. `attach` asks that none runs during a call of the monitor, and
-    // nothing that is lent here is kept beyond that call: the only user is `Plan::snapshot`.
+    // only by calls on the model. `attach` asks that none runs while the monitor reads: during its
+    // calls and, where weights are lent to another thread, from one of them until the gate has been
+    // passed, which only a loop that passes it before its updates is lent weights for. Nothing that
+    // is lent here is kept beyond that: the only user is `Plan::snapshot`.
     unsafe {
         Ok(match tensor.kind() {
             Kind::Float if empty => Values::F32(&[]),

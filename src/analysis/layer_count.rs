@@ -1,0 +1,183 @@
+//! Counting one neuron layer: all that a snapshot takes of the weights that leave it.
+
+use rayon::prelude::*;
+
+use super::plan::{Plan, SourceLayer, TensorPlan};
+use super::snapshot::LayerState;
+use crate::mfa::{
+    EdgeLayout, EdgeMatrix, LayerRows, RadiusTable, Values, count_edges, count_layer,
+    count_sampled_edges,
+};
+use crate::network::Orientation;
+use crate::source::{Source, SourceError, Tensor};
+
+/// A tensor as it was read for one snapshot.
+pub(super) enum Read<'a> {
+    All(Tensor<'a>),
+    Drawn(Tensor<'a>), // the drawn blocks of each sample, one after the other
+}
+
+impl<'a> Read<'a> {
+    pub(super) fn values(&self) -> &Tensor<'a> {
+        let (Self::All(values) | Self::Drawn(values)) = self;
+        values
+    }
+}
+
+/// A layer, its tensors, and where in a snapshot it is counted; what is not wanted is empty.
+pub(super) struct LayerJob<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) layer: &'a SourceLayer,
+    pub(super) number: usize, // of its first tensor
+    pub(super) read: &'a [Read<'a>],
+    pub(super) counts: &'a mut [u32],
+    pub(super) matched: &'a mut [u32],
+    pub(super) distances: &'a mut [f64],
+    pub(super) pools: &'a mut [Vec<u64>],
+    pub(super) deviations: &'a mut [f64],
+    pub(super) samples: Vec<&'a mut [u32]>,
+    pub(super) state: &'a mut LayerState,
+}
+
+impl LayerJob<'_> {
+    /// Counts the layer, unless its counts are there already.
+    pub(super) fn count(mut self) -> Result<(), SourceError> {
+        let values: Vec<Values<'_>> = self.read.iter().map(|read| read.values().values()).collect();
+        let start = self.plan.start_deviations.as_deref();
+        let start = start.map(|all| &all[self.number..self.number + values.len()]);
+        self.state.reused = self.state.from.are(&values, start);
+        if self.state.reused {
+            return Ok(());
+        }
+        let of_whole = match self.plan.needs_whole() {
+            true => Some(self.count_whole(start)?),
+            false => None,
+        };
+        let (plan, layer, read) = (self.plan, self.layer, self.read);
+        let samples = self.samples.par_iter_mut().enumerate();
+        let of_samples = samples
+            .map(|(s, rows)| count_sample(plan, layer, read, s, rows))
+            .sum::<Result<u64, SourceError>>()?;
+        self.state.not_finite = of_whole.unwrap_or(of_samples);
+        self.state.from.done();
+        Ok(())
+    }
+
+    /// Counts the edges of all neurons; gives the number of weights that are not finite.
+    fn count_whole(&mut self, start: Option<&[f64]>) -> Result<u64, SourceError> {
+        let all = self.layer.tensors.iter().zip(self.read);
+        let matrices =
+            all.map(|(tensor, read)| matrix(tensor, read)).collect::<Result<Vec<_>, _>>()?;
+        if self.plan.controls.need_deviations() {
+            for (deviation, matrix) in self.deviations.iter_mut().zip(&matrices) {
+                *deviation = matrix.values().standard_deviation().unwrap_or(f64::NAN);
+            }
+        }
+        let tables = start.and_then(|start| self.rescaled(start));
+        let matched = tables.as_deref().map(|tables| (tables, &mut *self.matched));
+        let rows = LayerRows { counts: self.counts, distances: self.distances, matched };
+        let counted = count_layer(&self.plan.table, &matrices, rows);
+        self.pools.iter_mut().zip(counted.pools).for_each(|(pool, counted)| *pool = counted);
+        Ok(counted.not_finite)
+    }
+
+    /// Tables that rescale each tensor to its deviation at step 0; none when that is not wanted, or
+    /// one of the tensors has none.
+    fn rescaled(&self, start: &[f64]) -> Option<Vec<RadiusTable>> {
+        if !self.plan.controls.norm_matched {
+            return None;
+        }
+        let table =
+            |(start, now): (&f64, &f64)| RadiusTable::rescaled(&self.plan.method, start / now);
+        start.iter().zip(&*self.deviations).map(table).collect()
+    }
+}
+
+impl Plan {
+    /// The rows of a layer in another source, each matrix multiplied by its factor.
+    pub(super) fn count_rescaled(
+        &self,
+        layer: &SourceLayer,
+        source: &dyn Source,
+        factors: &[f64],
+    ) -> Result<Vec<u32>, String> {
+        let mut rows = vec![0; layer.whole.len() * self.method.slots()];
+        let mut one = vec![0; rows.len()];
+        for (tensor, &factor) in layer.tensors.iter().zip(factors) {
+            let name = &tensor.connection.parameter;
+            let read = Read::All(source.tensor(name).map_err(|e| e.to_string())?);
+            let matrix = matrix(tensor, &read).map_err(|e| e.to_string())?;
+            let table = RadiusTable::rescaled(&self.method, factor)
+                .ok_or_else(|| format!("{name} cannot be rescaled by {factor}"))?;
+            count_edges(&table, &[matrix], &mut one);
+            rows.iter_mut().zip(&one).for_each(|(all, one)| *all += one);
+        }
+        Ok(rows)
+    }
+}
+
+/// Counts the edges between the drawn neurons of a sample; gives the number of their weights that
+/// are not finite.
+fn count_sample(
+    plan: &Plan,
+    layer: &SourceLayer,
+    tensors: &[Read<'_>],
+    sample: usize,
+    rows: &mut [u32],
+) -> Result<u64, SourceError> {
+    let drawn = &layer.drawn[sample];
+    rows.fill(0);
+    let mut not_finite = 0;
+    for (tensor, read) in layer.tensors.iter().zip(tensors) {
+        let targets = &tensor.targets[sample];
+        not_finite += match read {
+            Read::All(_) => {
+                let matrix = matrix(tensor, read)?;
+                count_sampled_edges(&plan.table, &matrix, &drawn.neurons, targets, rows)
+            }
+            Read::Drawn(values) => {
+                let (from, to) = (drawn.neurons.len(), targets.len());
+                let block = drawn_block(layer, tensor, values, sample, from, to)?;
+                let all = |n| (0..n).collect::<Vec<usize>>();
+                count_sampled_edges(&plan.table, &block, &all(from), &all(to), rows)
+            }
+        };
+    }
+    Ok(not_finite)
+}
+
+/// The edges of one sample among the gathered blocks of a tensor.
+fn drawn_block<'a>(
+    layer: &SourceLayer,
+    tensor: &TensorPlan,
+    values: &'a Tensor<'_>,
+    sample: usize,
+    sources: usize,
+    targets: usize,
+) -> Result<EdgeMatrix<'a>, SourceError> {
+    let taps = tensor.layout.taps;
+    let earlier = layer.drawn[..sample].iter().zip(&tensor.targets);
+    let start = earlier.map(|(d, t)| d.neurons.len() * t.len() * taps).sum();
+    let layout = match tensor.connection.orientation {
+        Orientation::OutIn => EdgeLayout::out_in(targets, sources, taps),
+        Orientation::InOut => EdgeLayout::in_out(sources, targets),
+    };
+    EdgeMatrix::new(values.values().from(start), layout).ok_or_else(|| changed(tensor, values))
+}
+
+fn matrix<'a>(tensor: &TensorPlan, read: &'a Read<'_>) -> Result<EdgeMatrix<'a>, SourceError> {
+    let values = read.values();
+    let whole = values.values().len() == tensor.connection.weights();
+    let matrix = if whole { EdgeMatrix::new(values.values(), tensor.layout) } else { None };
+    matrix.ok_or_else(|| changed(tensor, values))
+}
+
+fn changed(tensor: &TensorPlan, values: &Tensor<'_>) -> SourceError {
+    let connection = &tensor.connection;
+    SourceError::Shape {
+        name: connection.parameter.clone(),
+        place: "the source of the weights".to_owned(),
+        found: vec![values.values().len()],
+        expected: vec![connection.outputs, connection.inputs / connection.groups, connection.taps],
+    }
+}

@@ -1,0 +1,132 @@
+//! Recognising weights that have not changed since a snapshot's memory was last counted from them:
+//! frozen layers, which need not be counted again.
+//!
+//! It is told by what the weights are, not by what a framework says of them. A few values of each
+//! tensor tell at once that it was trained. Where they are the same, the tensor is hashed (XXH3, 64
+//! bits), at the speed of memory; where the hash is that of last time, what was counted then stands.
+//! So a frozen layer is recognised at the third snapshot into the same memory, and trained ones cost
+//! next to nothing.
+
+use rayon::prelude::*;
+use twox_hash::XxHash3_64;
+
+use crate::mfa::Values;
+
+/// Values of a tensor that are looked at first.
+const LOOKED_AT: usize = 16;
+
+/// Bytes that one task hashes.
+const PART: usize = 1 << 20;
+
+/// What a layer was last counted from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CountedFrom {
+    looks: Vec<u64>,
+    hashes: Vec<u64>,        // empty where the look was a new one
+    start: Option<Vec<u64>>, // bits of the deviations of step 0 that were rescaled to
+    whole: bool,             // whether the counting came to its end
+}
+
+impl CountedFrom {
+    /// Whether the layer was counted from just these tensors, rescaled to these deviations of step
+    /// 0. If not, it is about to be: [`Self::done`] says when it was.
+    pub(super) fn are(&mut self, tensors: &[Values<'_>], start: Option<&[f64]>) -> bool {
+        let looks: Vec<u64> = tensors.iter().map(|values| look(*values)).collect();
+        let start = start.map(|start| start.iter().map(|s| s.to_bits()).collect::<Vec<u64>>());
+        let hashes = match looks == self.looks {
+            true => tensors.par_iter().map(|values| hash(*values)).collect(),
+            false => Vec::new(),
+        };
+        let same = self.whole && !hashes.is_empty() && hashes == self.hashes && start == self.start;
+        *self = Self { looks, hashes, start, whole: same };
+        same
+    }
+
+    /// The layer has been counted from the tensors last shown.
+    pub(super) fn done(&mut self) {
+        self.whole = true;
+    }
+}
+
+/// A hash of the length and of some values spread over the tensor, the last among them.
+fn look(values: Values<'_>) -> u64 {
+    let bytes = bytes(values);
+    let size = bytes.len() / values.len().max(1);
+    let mut seen = Vec::with_capacity(LOOKED_AT * size + 8);
+    seen.extend(values.len().to_le_bytes());
+    for k in 1..=LOOKED_AT {
+        let at = (values.len() * k / LOOKED_AT).saturating_sub(1) * size;
+        seen.extend(bytes.get(at..at + size).unwrap_or_default());
+    }
+    XxHash3_64::oneshot(&seen)
+}
+
+fn hash(values: Values<'_>) -> u64 {
+    let parts: Vec<u64> = bytes(values).par_chunks(PART).map(XxHash3_64::oneshot).collect();
+    XxHash3_64::oneshot(bytemuck::cast_slice(&parts))
+}
+
+fn bytes(values: Values<'_>) -> &[u8] {
+    match values {
+        Values::F32(v) => bytemuck::cast_slice(v),
+        Values::F64(v) => bytemuck::cast_slice(v),
+        Values::F16(v) => bytemuck::cast_slice(v),
+        Values::Bf16(v) => bytemuck::cast_slice(v),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn weights(n: usize) -> Vec<f32> {
+        (0..n).map(|k| (k as f32).sin()).collect()
+    }
+
+    #[test]
+    fn the_third_look_at_the_same_weights_knows_them() {
+        let (mut from, weights) = (CountedFrom::default(), weights(1000));
+        let mut look = |start| {
+            let same = from.are(&[Values::F32(&weights)], start);
+            from.done();
+            same
+        };
+        assert_eq!([look(None), look(None), look(None)], [false, false, true]);
+        assert!(!look(Some(&[0.5][..])), "another deviation to rescale to");
+        assert!(look(Some(&[0.5][..])));
+    }
+
+    #[test]
+    fn one_changed_value_anywhere_is_seen() {
+        let n = (PART / 4) * 2 + 17;
+        let mut weights = weights(n);
+        let mut from = CountedFrom::default();
+        for at in [0, 1, 12_345, PART / 4 - 1, PART / 4, n / 2, n - 2, n - 1] {
+            for _ in 0..2 {
+                from.are(&[Values::F32(&weights)], None);
+                from.done();
+            }
+            assert!(from.are(&[Values::F32(&weights)], None));
+            weights[at] += 1.0;
+            assert!(!from.are(&[Values::F32(&weights)], None), "value {at}");
+            from.done();
+        }
+    }
+
+    #[test]
+    fn what_was_not_counted_to_the_end_is_counted_again() {
+        let (mut from, weights) = (CountedFrom::default(), weights(10));
+        for _ in 0..5 {
+            assert!(!from.are(&[Values::F32(&weights)], None));
+        }
+    }
+
+    #[test]
+    fn tensors_without_values_are_alike() {
+        let mut from = CountedFrom::default();
+        for seen in [false, false, true] {
+            assert_eq!(from.are(&[Values::F64(&[])], None), seen);
+            from.done();
+        }
+    }
+}

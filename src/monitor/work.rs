@@ -1,0 +1,31 @@
+//! Where the work of a monitor is done.
+
+/// Where the work of a monitor is done; the numbers are the same in all of them.
+///
+/// | | weights are counted | the rest | for |
+/// |---|---|---|---|
+/// | [`Beside`](Self::Beside) | in the hook, on all cores | on the side thread | most loops |
+/// | [`Overlapped`](Self::Overlapped) | beside forward and backward | on the side thread | a core to spare |
+/// | [`Inline`](Self::Inline) | in the hook, on all cores | in the hook, on all cores | training that fills all cores |
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Work {
+    /// The hook counts the weights and goes on; the side thread does the rest.
+    #[default]
+    Beside,
+    /// The hook lends the weights and goes on at once. They are counted while the loop only reads
+    /// them, and the loop passes a gate before it updates them: its optimizer is taken from
+    /// [`Monitor::gated`](super::Monitor::gated), or it calls
+    /// [`Monitor::before_update`](super::Monitor::before_update).
+    ///
+    /// Weights are lent only to a loop that has passed the gate since its last step, so one that
+    /// does not know of it never has weights read while they are written: they are counted in the
+    /// hook, as are weights that cannot be lent (on another device, not contiguous). Weights that
+    /// were updated all the same, by whatever means libtorch counts as a write, make a row `dropped`
+    /// and an error, never a wrong number.
+    Overlapped,
+    /// Everything is done when the hook returns, a verdict of the stop rule on this step included.
+    /// On full cores the work takes less from training than a side thread would, since libtorch's
+    /// threads wait for each other.
+    Inline,
+}
