@@ -88,3 +88,19 @@ fn a_resume_goes_on_from_the_newest_complete_checkpoint() {
     let steps: Vec<String> = (1..=20).map(|step| step.to_string()).collect();
     assert_eq!(Table::read(&run, "metrics.csv").column("step"), steps);
 }
+
+/// The optimizer writes to the weights as soon as the gate lets it.
+#[test]
+fn the_numbers_do_not_depend_on_where_the_work_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = |work: &str| {
+        let run = dir.path().join(work);
+        train(&run, &["--steps", "20", "--every", "1", "--threads", "1", "--work", work]);
+        Table::read(&run, "emergence.csv")
+    };
+    let beside = rows("beside");
+    assert_eq!(beside.column("step").len(), 21);
+    for work in ["overlapped", "inline"] {
+        assert_same_rows(&rows(work), &beside);
+    }
+}

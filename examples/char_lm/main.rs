@@ -61,7 +61,13 @@ fn main() -> Result<()> {
         let loss = model.loss(&inputs, &targets);
         let learning_rate = learning_rate(&options, step);
         optimizer.set_lr(learning_rate);
-        optimizer.backward_step_clip_norm(&loss, 1.0);
+        optimizer.zero_grad();
+        loss.backward();
+        optimizer.clip_grad_norm(1.0);
+        if let Some(monitor) = &mut monitor {
+            monitor.before_update();
+        }
+        optimizer.step();
 
         let scalars = [("loss", loss.double_value(&[])), ("learning_rate", learning_rate)];
         match &mut monitor {
@@ -98,8 +104,12 @@ fn attach(
     );
     let mut monitor = Monitor::builder(run)
         .every(options.every)
+        .work(options.work.into())
         .on_failure(OnFailure::KeepTraining)
         .on_row(print);
+    if let Some(share) = options.budget {
+        monitor = monitor.budget(share);
+    }
     if options.resume {
         monitor = monitor.resume_at(state.global_step + 1);
     }

@@ -5,6 +5,7 @@ use std::thread;
 
 use anyhow::{Result, bail, ensure};
 use clap::{Parser, ValueEnum};
+use neuromfa::Work;
 use serde::Serialize;
 use tch::{Cuda, Device};
 
@@ -42,6 +43,14 @@ pub struct Options {
     #[arg(long, value_enum, default_value = "on")]
     #[serde(skip)]
     pub monitor: Switch,
+    /// Where the monitor's work is done
+    #[arg(long, value_enum, default_value = "beside")]
+    #[serde(skip)]
+    pub work: Sharing,
+    /// Share of the run's time that monitoring may take (0.01 is one percent) [default: no limit]
+    #[arg(long, value_name = "SHARE")]
+    #[serde(skip)]
+    pub budget: Option<f64>,
     /// Run directory [default: the first free runs/char_lm-N]
     #[arg(long, value_name = "DIR")]
     #[serde(skip)]
@@ -68,6 +77,26 @@ pub struct Options {
 pub enum Switch {
     On,
     Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum Sharing {
+    /// Count in the hook, the rest on a side thread
+    Beside,
+    /// Count beside forward and backward, the rest on a side thread
+    Overlapped,
+    /// Everything in the hook
+    Inline,
+}
+
+impl From<Sharing> for Work {
+    fn from(sharing: Sharing) -> Self {
+        match sharing {
+            Sharing::Beside => Self::Beside,
+            Sharing::Overlapped => Self::Overlapped,
+            Sharing::Inline => Self::Inline,
+        }
+    }
 }
 
 impl Options {
