@@ -1,9 +1,11 @@
 //! Counting with vector instructions gives what counting without them gives, bit for bit.
 
 use half::{bf16, f16};
+use std::sync::Mutex;
+
 use neuromfa::mfa::{
     Counted, EdgeLayout, EdgeMatrix, Histogram, Instructions, LayerRows, Method, RadiusTable,
-    Values, count_edges, count_layer, count_sampled_edges,
+    Rescaled, Values, count_edges, count_layer, count_sampled_edges,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -53,6 +55,13 @@ fn reach(l: EdgeLayout) -> usize {
 
 type All = (Counted, Histogram, Histogram, Vec<u64>);
 
+/// Keeps rows where their neurons stand.
+fn keep(histogram: &Mutex<Histogram>, first: usize, rows: &[u32]) {
+    let mut histogram = histogram.lock().unwrap();
+    let neurons = first..first + rows.len() / histogram.slots();
+    histogram.rows_mut(neurons).copy_from_slice(rows);
+}
+
 /// Everything that one pass gives, twice the same matrix; the distance sums as bits.
 fn count(
     instructions: Instructions,
@@ -67,31 +76,38 @@ fn count(
     });
     let all = 0..layout.sources;
     let mut counts = Histogram::new(method, layout.sources);
-    let mut matched = Histogram::new(method, layout.sources);
+    let matched = Mutex::new(Histogram::new(method, layout.sources));
     let mut distances = vec![0.0; layout.sources];
     let rows = LayerRows {
         counts: counts.rows_mut(all.clone()),
         distances: &mut distances,
-        matched: Some((&rescaled, matched.rows_mut(all.clone()))),
+        rescaled: Some(Rescaled {
+            tables: &rescaled,
+            take: &|first, rows| keep(&matched, first, rows),
+        }),
     };
     let counted = count_layer(table, &[matrix, matrix], rows);
+    let matched = matched.into_inner().unwrap();
     // Each alone is counted by other code.
     let mut alone = Histogram::new(method, layout.sources);
     let not_finite = count_edges(table, &[matrix, matrix], alone.rows_mut(all.clone()));
     assert_eq!((not_finite, &alone), (counted.not_finite, &counts), "{layout:?}");
     let mut sums = vec![0.0; layout.sources];
     let rows =
-        LayerRows { counts: alone.rows_mut(all.clone()), distances: &mut sums, matched: None };
+        LayerRows { counts: alone.rows_mut(all.clone()), distances: &mut sums, rescaled: None };
     assert_eq!(count_layer(table, &[matrix, matrix], rows), counted, "{layout:?}");
     assert_eq!((&sums, &alone), (&distances, &counts), "{layout:?}");
-    let mut other = Histogram::new(method, layout.sources);
+    let other = Mutex::new(Histogram::new(method, layout.sources));
     let rows = LayerRows {
-        counts: alone.rows_mut(all.clone()),
+        counts: alone.rows_mut(all),
         distances: &mut [],
-        matched: Some((&rescaled, other.rows_mut(all))),
+        rescaled: Some(Rescaled {
+            tables: &rescaled,
+            take: &|first, rows| keep(&other, first, rows),
+        }),
     };
     assert_eq!(count_layer(table, &[matrix, matrix], rows), counted, "{layout:?}");
-    assert_eq!((&other, &alone), (&matched, &counts), "{layout:?}");
+    assert_eq!((&other.into_inner().unwrap(), &alone), (&matched, &counts), "{layout:?}");
     (counted, counts, matched, distances.iter().map(|d| d.to_bits()).collect())
 }
 

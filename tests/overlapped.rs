@@ -227,7 +227,7 @@ fn a_panic_while_lent_weights_are_read_costs_a_row_and_not_the_run() {
     let table = Table::read(dir.path(), "emergence.csv");
     // Step 3 is counted from memory that a panic has left.
     assert_eq!(table.column("status"), ["ok", "ok", "dropped", "ok", "ok"]);
-    assert!(table.column("E_stable")[3] != "");
+    assert!(!table.column("E_stable")[3].is_empty());
 }
 
 #[test]

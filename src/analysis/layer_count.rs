@@ -1,12 +1,14 @@
 //! Counting one neuron layer: all that a snapshot takes of the weights that leave it.
 
+use std::sync::{Mutex, PoisonError};
+
 use rayon::prelude::*;
 
 use super::plan::{Plan, SourceLayer, TensorPlan};
 use super::snapshot::LayerState;
 use crate::mfa::{
-    EdgeLayout, EdgeMatrix, LayerRows, RadiusTable, Values, count_edges, count_layer,
-    count_sampled_edges,
+    BoxMasses, EdgeLayout, EdgeMatrix, LayerRows, PowerSums, RadiusTable, Rescaled, Values,
+    count_edges, count_layer, count_sampled_edges,
 };
 use crate::network::Orientation;
 use crate::source::{Source, SourceError, Tensor};
@@ -31,7 +33,7 @@ pub(super) struct LayerJob<'a> {
     pub(super) number: usize, // of its first tensor
     pub(super) read: &'a [Read<'a>],
     pub(super) counts: &'a mut [u32],
-    pub(super) matched: &'a mut [u32],
+    pub(super) matched: &'a mut Option<PowerSums>,
     pub(super) distances: &'a mut [f64],
     pub(super) pools: &'a mut [Vec<u64>],
     pub(super) deviations: &'a mut [f64],
@@ -74,9 +76,15 @@ impl LayerJob<'_> {
             }
         }
         let tables = start.and_then(|start| self.rescaled(start));
-        let matched = tables.as_deref().map(|tables| (tables, &mut *self.matched));
-        let rows = LayerRows { counts: self.counts, distances: self.distances, matched };
+        let parts = Mutex::new(Vec::new());
+        let take = |first: usize, rows: &[u32]| {
+            let sums = self.plan.matched_sums(rows);
+            parts.lock().unwrap_or_else(PoisonError::into_inner).push((first, sums));
+        };
+        let rescaled = tables.as_deref().map(|tables| Rescaled { tables, take: &take });
+        let rows = LayerRows { counts: self.counts, distances: self.distances, rescaled };
         let counted = count_layer(&self.plan.table, &matrices, rows);
+        *self.matched = in_order(parts.into_inner().unwrap_or_else(PoisonError::into_inner));
         self.pools.iter_mut().zip(counted.pools).for_each(|(pool, counted)| *pool = counted);
         Ok(counted.not_finite)
     }
@@ -93,7 +101,21 @@ impl LayerJob<'_> {
     }
 }
 
+/// The sums of a layer's neurons, from those of parts that were counted in any order.
+fn in_order(mut parts: Vec<(usize, Option<PowerSums>)>) -> Option<PowerSums> {
+    parts.sort_by_key(|(first, _)| *first);
+    parts.into_iter().filter_map(|(_, sums)| sums).reduce(|mut all, part| {
+        all.add(&part);
+        all
+    })
+}
+
 impl Plan {
+    fn matched_sums(&self, rows: &[u32]) -> Option<PowerSums> {
+        let masses = BoxMasses::of_rows(&self.method, rows).ok()?;
+        self.matched.as_ref().map(|stable| stable.sums(&masses))
+    }
+
     /// The rows of a layer in another source, each matrix multiplied by its factor.
     pub(super) fn count_rescaled(
         &self,

@@ -276,16 +276,10 @@ impl Estimators {
     /// None where the spread of step 0 is not known yet.
     fn norm_matched(&self, plan: &Plan, snapshot: &Snapshot) -> Option<Result<Fractal, String>> {
         let start = plan.start_deviations.as_ref()?;
-        let histogram = snapshot.matched.as_ref()?;
         if let Some(why) = unmatched(plan, start, &snapshot.deviations) {
             return Some(Err(why));
         }
-        let rows = |layer: &super::plan::SourceLayer| {
-            let masses = BoxMasses::of_rows(plan.method(), histogram.rows(layer.whole.clone()));
-            masses.ok().map(|masses| self.stable.sums(&masses))
-        };
-        let sums: Vec<Option<PowerSums>> = plan.sources.par_iter().map(rows).collect();
-        Some(self.combined(plan, sums).map_err(|why| why.to_string()))
+        Some(self.combined(plan, snapshot.matched.clone()).map_err(|why| why.to_string()))
     }
 
     /// The weights of step 0, each matrix rescaled to its spread in the snapshot.

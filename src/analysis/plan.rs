@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::controls::Controls;
 use super::groups::Group;
 use super::hops::{Hops, HopsError, HopsPlan};
-use crate::mfa::{EdgeLayout, Method, RadiusTable};
+use crate::mfa::{EdgeLayout, Method, RadiusTable, Stable};
 use crate::network::{Connection, Draw, DrawError, Network, NeuronLayer, Orientation};
 
 /// Everything about an analysis that stays the same from step to step.
@@ -21,7 +21,8 @@ pub struct Plan {
     details: bool,
     keeps_neurons: bool,
     pub(super) controls: Controls,
-    pub(super) groups: Vec<Group>,                 // the network last
+    pub(super) matched: Option<Stable>, // the estimator of the norm-matched control
+    pub(super) groups: Vec<Group>,      // the network last
     pub(super) start_deviations: Option<Vec<f64>>, // one for each tensor, in order
     pub(super) sources: Vec<SourceLayer>,
     pub(super) whole_neurons: usize,
@@ -145,6 +146,7 @@ impl Plan {
             details: false,
             keeps_neurons: false,
             controls: Controls::none(),
+            matched: None,
             groups: vec![Group::network(&layers)],
             start_deviations: None,
             sources,
@@ -170,6 +172,11 @@ impl Plan {
     /// With these null controls; without any where the plan does not take the whole network.
     pub fn with_controls(mut self, controls: Controls) -> Self {
         self.controls = if self.stable { controls } else { Controls::none() };
+        self.matched = self.controls.norm_matched.then(|| {
+            let mut stable = Stable::new(&self.method);
+            stable.reach(self.largest_whole_mass());
+            stable
+        });
         self
     }
 

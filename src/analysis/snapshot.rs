@@ -13,7 +13,7 @@ use super::hops::HopsSnapshot;
 use super::layer_count::{LayerJob, Read};
 use super::plan::{Plan, SourceLayer, TensorPlan};
 use super::unchanged::CountedFrom;
-use crate::mfa::Histogram;
+use crate::mfa::{Histogram, PowerSums};
 use crate::network::Orientation;
 use crate::source::{Block, Source, SourceError};
 
@@ -26,8 +26,9 @@ const BATCH_BYTES: usize = 256 << 20;
 pub struct Snapshot {
     pub(super) whole: Option<Histogram>,
     pub(super) samples: Vec<Histogram>,
-    /// The whole network, its matrices rescaled to their spread at step 0.
-    pub(super) matched: Option<Histogram>,
+    /// The stable estimator's sums of each layer, its matrices rescaled to their spread at step 0;
+    /// none of a layer without kept neurons, and where the control is not computed.
+    pub(super) matched: Vec<Option<PowerSums>>,
     /// Σ of the kept distances of each neuron of the whole network; empty when not wanted.
     pub(super) distances: Vec<f64>,
     /// How many weights of each tensor fall in each slot, in the order of the plan; of the whole.
@@ -54,7 +55,7 @@ impl Snapshot {
         Self {
             whole: plan.needs_whole().then(|| histogram(plan.whole_neurons)),
             samples: plan.sample_neurons.iter().map(|&n| histogram(n)).collect(),
-            matched: plan.controls.norm_matched.then(|| histogram(plan.whole_neurons)),
+            matched: vec![None; plan.sources.len()],
             distances: match plan.details() && plan.needs_whole() {
                 true => vec![0.0; plan.whole_neurons],
                 false => Vec::new(),
@@ -164,7 +165,6 @@ impl Plan {
         let sources = &self.sources[layers.clone()];
         let neurons = span(sources.iter().map(|layer| layer.whole.clone()));
         let mut whole = lend(snapshot.whole.as_mut(), neurons.clone());
-        let mut matched = lend(snapshot.matched.as_mut(), neurons.clone());
         let mut distances = snapshot.distances.get_mut(neurons).unwrap_or_default();
         let (mut pools, mut deviations) =
             (&mut snapshot.pools[tensors.clone()], &mut snapshot.deviations[tensors]);
@@ -174,7 +174,9 @@ impl Plan {
             .collect();
         let (mut read, mut number) = (read, first_tensor);
         let mut jobs = Vec::with_capacity(sources.len());
-        for (layer, state) in sources.iter().zip(&mut snapshot.layers[layers]) {
+        let matched = &mut snapshot.matched[layers.clone()];
+        let states = snapshot.layers[layers].iter_mut().zip(matched);
+        for (layer, (state, matched)) in sources.iter().zip(states) {
             let (neurons, n) = (layer.whole.len(), layer.tensors.len());
             let drawn = samples.iter_mut().zip(&layer.drawn);
             jobs.push(LayerJob {
@@ -183,7 +185,7 @@ impl Plan {
                 number,
                 read: read.split_off(..n).unwrap_or_default(),
                 counts: take(&mut whole, neurons * slots),
-                matched: take(&mut matched, neurons * slots),
+                matched,
                 distances: take(&mut distances, neurons),
                 pools: take(&mut pools, n),
                 deviations: take(&mut deviations, n),

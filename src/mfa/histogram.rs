@@ -92,19 +92,31 @@ pub fn count_distances(method: &Method, distances: &[f64], row: &mut [u32]) {
 ///
 /// Rows beyond a matrix's sources count none of its edges; sources beyond the rows are left alone.
 pub fn count_edges(table: &RadiusTable, matrices: &[EdgeMatrix<'_>], rows: &mut [u32]) -> u64 {
-    let rows = LayerRows { counts: rows, distances: &mut [], matched: None };
+    let rows = LayerRows { counts: rows, distances: &mut [], rescaled: None };
     count_tiles(table, matrices, rows, false).not_finite
 }
 
 /// Where the edges of a neuron layer are counted; what was there is replaced.
-#[derive(Debug)]
 pub struct LayerRows<'a> {
     /// The neurons' rows, as [`Histogram::rows_mut`] gives them.
     pub counts: &'a mut [u32],
     /// Σ of each neuron's kept distances; empty when they are not wanted.
     pub distances: &'a mut [f64],
-    /// Rows for the same edges with rescaled weights, and a rescaled table for each matrix.
-    pub matched: Option<(&'a [RadiusTable], &'a mut [u32])>,
+    /// What is made of the same edges with rescaled weights.
+    pub rescaled: Option<Rescaled<'a>>,
+}
+
+/// Takes the rows of some consecutive neurons, given the number of the first.
+pub type TakeRows<'a> = &'a (dyn Fn(usize, &[u32]) + Sync);
+
+/// The edges of a neuron layer with rescaled weights. Their rows are lent as they are counted, some
+/// neurons at a time and in any order, and kept nowhere.
+#[derive(Clone, Copy)]
+pub struct Rescaled<'a> {
+    /// A rescaled table for each matrix.
+    pub tables: &'a [RadiusTable],
+    /// Takes the rows of [`Self::tables`].
+    pub take: TakeRows<'a>,
 }
 
 /// What counting a neuron layer found besides its rows.
@@ -149,27 +161,23 @@ fn count_tiles(
     pools: bool,
 ) -> Counted {
     let slots = table.method().slots();
-    let LayerRows { counts, distances, matched } = rows;
+    let LayerRows { counts, distances, rescaled } = rows;
     let neurons = counts.len() / slots;
-    let (rescaled, matched) =
-        matched.map_or((&[][..], &mut [][..]), |(tables, rows)| (tables, rows));
     assert!(distances.is_empty() || distances.len() == neurons, "one distance sum for each neuron");
-    assert!(matched.is_empty() || matched.len() == counts.len(), "one matched row for each neuron");
     // Chunks of nothing for what is not wanted.
     let parts = neurons.div_ceil(TILE);
     let distances = chunks(distances, TILE, parts);
-    let matched = chunks(matched, TILE * slots, parts);
     counts
         .par_chunks_mut(TILE * slots)
         .zip(distances)
-        .zip(matched)
         .enumerate()
-        .map(|(tile, ((counts, distances), matched))| {
+        .map_init(Vec::new, |rescaled_rows, (tile, (counts, distances))| {
             let first = tile * TILE;
             // Here, not for all rows before: so they are in the cache when they are counted into.
             counts.fill(0);
             distances.fill(0.0);
-            matched.fill(0);
+            rescaled_rows.clear();
+            rescaled_rows.resize(if rescaled.is_some() { counts.len() } else { 0 }, 0);
             let mut counted = Counted::default();
             let mut before = vec![0u64; slots];
             for (k, matrix) in matrices.iter().enumerate() {
@@ -180,7 +188,9 @@ fn count_tiles(
                     let cells = rows.start * slots..rows.end * slots;
                     let counts = &mut counts[cells.clone()];
                     let distances = distances.get_mut(rows).unwrap_or_default();
-                    let matched = matched.get_mut(cells).map(|rows| (&rescaled[k], rows));
+                    let matched = rescaled
+                        .zip(rescaled_rows.get_mut(cells))
+                        .map(|(rescaled, rows)| (&rescaled.tables[k], rows));
                     counted.not_finite += match values {
                         Values::F32(v) => tile.count_all(v, counts, distances, matched),
                         Values::F64(v) => tile.count_all(v, counts, distances, matched),
@@ -195,6 +205,9 @@ fn count_tiles(
                 add_up(counts, &mut all);
                 counted.pools.push(all.iter().zip(&before).map(|(now, then)| now - then).collect());
                 before = all;
+            }
+            if let Some(rescaled) = rescaled {
+                (rescaled.take)(first, rescaled_rows);
             }
             counted
         })

@@ -40,7 +40,8 @@ pub use distances::{Column, Distances};
 pub use edges::{EdgeLayout, EdgeMatrix, Values};
 pub use emergence::{Fractal, NoEmergence, degree_of_emergence};
 pub use histogram::{
-    Counted, Histogram, LayerRows, count_distances, count_edges, count_layer, count_sampled_edges,
+    Counted, Histogram, LayerRows, Rescaled, TakeRows, count_distances, count_edges, count_layer,
+    count_sampled_edges,
 };
 #[doc(hidden)]
 pub use kernel::Instructions;

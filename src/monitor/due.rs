@@ -9,7 +9,7 @@ use super::builder::BackPressure;
 use super::gate::count;
 use super::hook::Monitor;
 use super::work::Work;
-use super::worker::{Due, Message};
+use super::worker::{Due, Message, SNAPSHOTS};
 use crate::analysis::Snapshot;
 use crate::error::Error;
 use crate::pipeline::Step;
@@ -70,13 +70,13 @@ impl Monitor {
         Ok(None)
     }
 
-    /// The weights for another thread to read, where the monitor is told so, the loop keeps to it, and they
-    /// can be lent.
+    /// The weights for another thread to read, where the monitor is told so, the loop passed the gate
+    /// before this step's update, and they can be lent.
     fn lend(&mut self, step: u64) -> Option<Box<dyn Lent>> {
         if self.work != Work::Overlapped {
             return None;
         }
-        let passed = self.gate.take_passed();
+        let passed = self.passed;
         let lent = if passed { self.source.lend() } else { None };
         if lent.is_none() && !self.told_of_gate {
             self.told_of_gate = true;
@@ -97,10 +97,18 @@ impl Monitor {
     /// step is to be dropped, or the side thread has ended.
     fn free_snapshot(&mut self) -> Option<Box<Snapshot>> {
         let spare = self.spare.take().or_else(|| self.gate.spare());
-        let free = &self.worker.as_ref()?.free;
-        spare.or_else(|| match self.back_pressure {
-            BackPressure::Block => free.recv().ok(),
-            BackPressure::DropNewest => free.try_recv().ok(),
-        })
+        let back = || self.worker.as_ref()?.free.try_recv().ok();
+        if let Some(snapshot) = spare.or_else(back) {
+            return Some(snapshot);
+        }
+        // Made when first needed: a side thread that keeps up needs one only.
+        if self.snapshots < SNAPSHOTS {
+            self.snapshots += 1;
+            return Some(Box::new(Snapshot::new(&self.plan)));
+        }
+        match self.back_pressure {
+            BackPressure::Block => self.worker.as_ref()?.free.recv().ok(),
+            BackPressure::DropNewest => None,
+        }
     }
 }

@@ -31,6 +31,7 @@ pub struct Monitor {
     pub(super) budget: Option<Budget>,
     pub(super) work: Work,
     pub(super) gate: Gate,
+    pub(super) passed: bool, // the gate, before the step that is reported
     pub(super) told_of_gate: bool,
     pub(super) back_pressure: BackPressure,
     on_failure: OnFailure,
@@ -40,6 +41,7 @@ pub struct Monitor {
     last_step: Option<u64>,
     stop: Option<StopRecord>,
     failed: Option<String>,
+    pub(super) snapshots: usize,             // that exist
     pub(super) spare: Option<Box<Snapshot>>, // of a step that could not be counted
     pub(super) started: Instant,
     pub(super) in_hook: Duration,
@@ -102,6 +104,7 @@ impl Monitor {
             budget: budget.map(|share| Budget::new(share, analysis_seconds)),
             work,
             gate: Gate::new(worker.messages.clone()),
+            passed: false,
             told_of_gate: false,
             back_pressure,
             on_failure,
@@ -111,6 +114,7 @@ impl Monitor {
             last_step,
             stop,
             failed: None,
+            snapshots: 0,
             spare: None,
             started: Instant::now(),
             in_hook: Duration::ZERO,
@@ -156,6 +160,7 @@ impl Monitor {
         if let Some(why) = self.failed.clone() {
             return self.failure(why);
         }
+        self.passed = self.gate.take_passed();
         let unread_before = self.gate.catch_up();
         if let Some(why) = self.hear(step) {
             return self.failure(why);

@@ -17,8 +17,8 @@ use crate::pipeline::{Pipeline, Step};
 use crate::record::{BudgetRecord, Cost, Summary};
 use crate::stop::Stop;
 
-/// Snapshots that exist at a time: one being taken while another is analysed.
-const SNAPSHOTS: usize = 2;
+/// The most snapshots that exist at a time: one being taken while another is analysed.
+pub(super) const SNAPSHOTS: usize = 2;
 /// Steps that may wait to be recorded before the hook waits for the side thread.
 const QUEUE: usize = 4096;
 
@@ -100,10 +100,6 @@ impl Worker {
     pub(super) fn spawn(pipeline: Pipeline, pool: Option<Arc<ThreadPool>>) -> Result<Self, Error> {
         let (messages, inbox) = bounded(QUEUE);
         let (give_back, free) = bounded(SNAPSHOTS);
-        for _ in 0..SNAPSHOTS {
-            // The channel has room for them all.
-            let _ = give_back.send(Box::new(Snapshot::new(pipeline.plan())));
-        }
         let verdicts = Arc::<Verdicts>::default();
         if let Some(stop) = pipeline.stop() {
             verdicts.tell(|told| told.stop = Some(stop.clone()));
