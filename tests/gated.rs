@@ -62,7 +62,7 @@ fn a_gated_optimizer_trains_as_any_other_and_the_rows_are_the_same() {
 }
 
 #[test]
-fn a_write_that_no_gate_saw_is_noticed_by_libtorchs_own_count() {
+fn an_update_that_no_gate_saw_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let (store, net) = model();
     let mut optimizer = nn::Sgd::default().build(&store, 0.5).unwrap();

@@ -11,9 +11,7 @@ use rayon::prelude::*;
 use twox_hash::XxHash3_64;
 
 use crate::mfa::Values;
-
-/// Values of a tensor that are looked at first.
-const LOOKED_AT: usize = 16;
+use crate::source::{bytes, look};
 
 /// Bytes that one task hashes.
 const PART: usize = 1 << 20;
@@ -48,31 +46,9 @@ impl CountedFrom {
     }
 }
 
-/// A hash of the length and of some values spread over the tensor, the last among them.
-fn look(values: Values<'_>) -> u64 {
-    let bytes = bytes(values);
-    let size = bytes.len() / values.len().max(1);
-    let mut seen = Vec::with_capacity(LOOKED_AT * size + 8);
-    seen.extend(values.len().to_le_bytes());
-    for k in 1..=LOOKED_AT {
-        let at = (values.len() * k / LOOKED_AT).saturating_sub(1) * size;
-        seen.extend(bytes.get(at..at + size).unwrap_or_default());
-    }
-    XxHash3_64::oneshot(&seen)
-}
-
 fn hash(values: Values<'_>) -> u64 {
     let parts: Vec<u64> = bytes(values).par_chunks(PART).map(XxHash3_64::oneshot).collect();
     XxHash3_64::oneshot(bytemuck::cast_slice(&parts))
-}
-
-fn bytes(values: Values<'_>) -> &[u8] {
-    match values {
-        Values::F32(v) => bytemuck::cast_slice(v),
-        Values::F64(v) => bytemuck::cast_slice(v),
-        Values::F16(v) => bytemuck::cast_slice(v),
-        Values::Bf16(v) => bytemuck::cast_slice(v),
-    }
 }
 
 #[cfg(test)]

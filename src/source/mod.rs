@@ -12,6 +12,7 @@
 mod arrivals;
 mod checkpoint_file;
 mod checkpoints;
+mod look;
 mod mapped;
 mod memory;
 mod pytorch;
@@ -27,6 +28,7 @@ mod trainer_log;
 pub use arrivals::{Arrivals, Arrived};
 pub use checkpoint_file::CheckpointFile;
 pub use checkpoints::Checkpoint;
+pub(crate) use look::{bytes, look};
 pub use memory::Memory;
 pub use save::save;
 pub use tch_info::{Libtorch, libtorch};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use half::{bf16, f16};
 use tch::{Device, Kind, Tensor as Torch, nn::VarStore};
 
-use super::{Block, Lent, OwnedValues, Source, SourceError, Tensor};
+use super::{Block, Lent, OwnedValues, Source, SourceError, Tensor, look};
 use crate::mfa::Values;
 use crate::network::Parameter;
 
@@ -78,19 +78,31 @@ impl Source for VarStoreWeights {
     fn lend(&self) -> Option<Box<dyn Lent>> {
         let one = |(name, variable): (&String, &Torch)| {
             let lies_here = variable.device() == Device::Cpu && variable.is_contiguous();
-            let version = variable.f_internal_version().ok().filter(|_| lies_here)?;
-            Some((name.clone(), (variable.shallow_clone(), version)))
+            let mark = lies_here.then(|| mark(variable, name))??;
+            Some((name.clone(), (variable.shallow_clone(), mark)))
         };
         let weights = self.variables.iter().filter(|(_, t)| is_weight(t.kind()));
         Some(Box::new(LentVariables { variables: weights.map(one).collect::<Option<_>>()? }))
     }
 }
 
-/// Variables in the computer's own memory that another thread reads, with the counters that
-/// libtorch steps up at each write to them.
+/// Variables in the computer's own memory that another thread reads, each with its mark.
 #[derive(Debug)]
 struct LentVariables {
-    variables: BTreeMap<String, (Torch, i64)>,
+    variables: BTreeMap<String, (Torch, Mark)>,
+}
+
+/// What tells that a variable was written to: libtorch's count of writes, which some of its own
+/// optimizers go round, and some of the values.
+#[derive(Debug, PartialEq)]
+struct Mark {
+    writes: i64,
+    look: u64,
+}
+
+fn mark(variable: &Torch, name: &str) -> Option<Mark> {
+    let writes = variable.f_internal_version().ok()?;
+    Some(Mark { writes, look: look(view(variable, name).ok()?) })
 }
 
 impl Source for LentVariables {
@@ -108,9 +120,8 @@ impl Source for LentVariables {
 
 impl Lent for LentVariables {
     fn unchanged(&self) -> bool {
-        let same =
-            |(t, version): &(Torch, i64)| t.f_internal_version().is_ok_and(|v| v == *version);
-        self.variables.values().all(same)
+        let mut all = self.variables.iter();
+        all.all(|(name, (variable, before))| mark(variable, name).is_some_and(|now| now == *before))
     }
 }
 
