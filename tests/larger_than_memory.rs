@@ -26,7 +26,9 @@ fn write(path: &Path) -> std::io::Result<u64> {
         });
         (format!("{k}.weight"), entry)
     });
-    let header = serde_json::Value::Object(entries.collect()).to_string();
+    let mut header = serde_json::Value::Object(entries.collect()).to_string();
+    // As the format's own writers do, so that the weights are aligned.
+    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
     let mut file = BufWriter::new(File::create(path)?);
     file.write_all(&(header.len() as u64).to_le_bytes())?;
     file.write_all(header.as_bytes())?;

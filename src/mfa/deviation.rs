@@ -4,6 +4,7 @@
 //! weight, so that a mean far from 0 loses no digits; parts of fixed length are summed in order, so
 //! that the result is the same bits on any number of threads.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::edges::Values;
@@ -15,18 +16,20 @@ impl Values<'_> {
     /// The population standard deviation; none of no values, or when one is not finite.
     pub fn standard_deviation(self) -> Option<f64> {
         match self {
-            Self::F32(v) => deviation(v, f64::from),
-            Self::F64(v) => deviation(v, |w| w),
-            Self::F16(v) => deviation(v, f64::from),
-            Self::Bf16(v) => deviation(v, f64::from),
+            Self::F32(v) => deviation(v, sums_of_singles),
+            Self::F64(v) => deviation(v, sums_of_doubles),
+            Self::F16(v) => deviation(v, sums),
+            Self::Bf16(v) => deviation(v, sums),
         }
     }
 }
 
-fn deviation<W: Copy + Sync>(weights: &[W], wide: impl Fn(W) -> f64 + Sync) -> Option<f64> {
-    let pivot = wide(*weights.first()?);
-    let parts: Vec<(f64, f64)> =
-        weights.par_chunks(PART).map(|part| sums(part, pivot, &wide)).collect();
+fn deviation<W: Copy + Sync + Into<f64>>(
+    weights: &[W],
+    sums: impl Fn(&[W], f64) -> (f64, f64) + Sync,
+) -> Option<f64> {
+    let pivot = (*weights.first()?).into();
+    let parts: Vec<(f64, f64)> = weights.par_chunks(PART).map(|part| sums(part, pivot)).collect();
     let (sum, squares) =
         parts.iter().fold((0.0, 0.0), |(sum, squares), part| (sum + part.0, squares + part.1));
     let n = weights.len() as f64;
@@ -34,17 +37,28 @@ fn deviation<W: Copy + Sync>(weights: &[W], wide: impl Fn(W) -> f64 + Sync) -> O
     squares.is_finite().then(|| (squares / n - mean * mean).max(0.0).sqrt())
 }
 
-/// Σ (w - pivot) and Σ (w - pivot)², over eight running sums that a processor's vectors hold.
-fn sums<W: Copy>(weights: &[W], pivot: f64, wide: impl Fn(W) -> f64) -> (f64, f64) {
-    let (mut sum, mut squares) = ([0.0; 8], [0.0; 8]);
+#[multiversion(targets = "simd")]
+fn sums_of_singles(weights: &[f32], pivot: f64) -> (f64, f64) {
+    sums(weights, pivot)
+}
+
+#[multiversion(targets = "simd")]
+fn sums_of_doubles(weights: &[f64], pivot: f64) -> (f64, f64) {
+    sums(weights, pivot)
+}
+
+/// Σ (w - pivot) and Σ (w - pivot)², over 32 running sums that a processor's vectors hold.
+#[inline(always)]
+fn sums<W: Copy + Into<f64>>(weights: &[W], pivot: f64) -> (f64, f64) {
+    let (mut sum, mut squares) = ([0.0; 32], [0.0; 32]);
     let mut add = |part: &[W]| {
         for (&w, (sum, square)) in part.iter().zip(sum.iter_mut().zip(&mut squares)) {
-            let d = wide(w) - pivot;
+            let d = w.into() - pivot;
             *sum += d;
             *square += d * d;
         }
     };
-    let (parts, rest) = weights.as_chunks::<8>();
+    let (parts, rest) = weights.as_chunks::<32>();
     parts.iter().for_each(|part| add(part));
     add(rest);
     (sum.iter().sum(), squares.iter().sum())
