@@ -8,18 +8,18 @@
 mod gpt_neox;
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use gpt_neox::{Initialisation, network, pool, sampled, snapshot, weights, whole};
+use gpt_neox::{Initialisation, Weights, network, pool, sampled, snapshot, whole};
 use neuromfa::analysis::{Controls, Estimators, Plan};
 use neuromfa::mfa::Values;
 use neuromfa::network::Connection;
-use neuromfa::source::{Memory, Source};
+use neuromfa::source::Source;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
 /// Sums what `read` picks of each connection's weights, connection by connection.
 fn sum(
     plan: &Plan,
-    source: &Memory,
+    source: &Weights,
     pool: &ThreadPool,
     read: impl Fn(&Connection, &[f32]) -> u64 + Sync,
 ) -> u64 {
@@ -58,7 +58,7 @@ fn with_everything(plan: Plan) -> Plan {
 }
 
 fn benches(c: &mut Criterion) {
-    let source = weights(&Initialisation::pythia_160m(0));
+    let source = Weights::draw(&Initialisation::pythia_160m(0));
     let weights: usize = network(&source).connections().iter().map(|c| c.weights()).sum();
     let plans = [
         ("sampled", sampled(&source, false)),
@@ -86,13 +86,17 @@ fn benches(c: &mut Criterion) {
                 });
             }
             group.bench_function(format!("snapshot, {threads} threads"), |b| {
-                b.iter(|| plan.snapshot(&source, &pool, &mut taken).unwrap());
+                b.iter(|| {
+                    source.train();
+                    plan.snapshot(&source, &pool, &mut taken).unwrap();
+                });
             });
             group.bench_function(format!("measure, {threads} threads"), |b| {
                 b.iter(|| pool.install(|| estimators.measure(&plan, &taken, 0)));
             });
             group.bench_function(format!("both, {threads} threads"), |b| {
                 b.iter(|| {
+                    source.train();
                     plan.snapshot(&source, &pool, &mut taken).unwrap();
                     pool.install(|| estimators.measure(&plan, &taken, 0))
                 });

@@ -9,16 +9,17 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
-use gpt_neox::{Initialisation, weights};
+use gpt_neox::{Initialisation, Weights};
 use neuromfa::{Monitor, MonitorBuilder, Work};
 
 /// What one core does between a step and the next update, in place of forward and backward.
 const TRAINING: Duration = Duration::from_millis(400);
 
 /// The time of `n` steps. The side thread is waited for after each, within the time or outside it.
-fn steps(monitor: &mut Monitor, n: u64, to_the_end: bool) -> Duration {
+fn steps(monitor: &mut Monitor, source: &Weights, n: u64, to_the_end: bool) -> Duration {
     let mut total = Duration::ZERO;
     for _ in 0..n {
+        source.train();
         let step = monitor.next_step();
         let start = Instant::now();
         let _ = monitor.step(step, &[("loss", 2.5), ("lr", 1e-3)]).unwrap();
@@ -30,9 +31,10 @@ fn steps(monitor: &mut Monitor, n: u64, to_the_end: bool) -> Duration {
 }
 
 /// What training waits for in `n` steps and at the gates after them.
-fn gated_steps(monitor: &mut Monitor, n: u64) -> Duration {
+fn gated_steps(monitor: &mut Monitor, source: &Weights, n: u64) -> Duration {
     let mut total = Duration::ZERO;
     for _ in 0..n {
+        source.train();
         let step = monitor.next_step();
         let start = Instant::now();
         let _ = monitor.step(step, &[("loss", 2.5), ("lr", 1e-3)]).unwrap();
@@ -63,7 +65,7 @@ fn benches(c: &mut Criterion) {
         ("whole", |builder| builder.whole()),
     ];
     for (model, initialisation) in models {
-        let source = weights(&initialisation);
+        let source = Weights::draw(&initialisation);
         for (network, configure) in networks {
             let mut group = c.benchmark_group(format!("hook, {model}, {network}"));
             group.sampling_mode(SamplingMode::Flat);
@@ -74,7 +76,7 @@ fn benches(c: &mut Criterion) {
                 let builder = configure(Monitor::builder(folder.path())).every(every).threads(2);
                 let mut monitor = builder.attach_source(source.clone()).unwrap();
                 group.bench_function(name, |b| {
-                    b.iter_custom(|n| steps(&mut monitor, n, to_the_end));
+                    b.iter_custom(|n| steps(&mut monitor, &source, n, to_the_end));
                 });
                 monitor.finish().unwrap();
             }
@@ -86,8 +88,8 @@ fn benches(c: &mut Criterion) {
                 let mut monitor = builder.attach_source(source.clone()).unwrap();
                 monitor.before_update();
                 group.bench_function(name, |b| match work {
-                    Work::Overlapped => b.iter_custom(|n| gated_steps(&mut monitor, n)),
-                    _ => b.iter_custom(|n| steps(&mut monitor, n, true)),
+                    Work::Overlapped => b.iter_custom(|n| gated_steps(&mut monitor, &source, n)),
+                    _ => b.iter_custom(|n| steps(&mut monitor, &source, n, true)),
                 });
                 monitor.finish().unwrap();
             }

@@ -4,13 +4,14 @@
 #[path = "../../examples/table2/initialisation.rs"]
 mod initialisation;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use criterion::Criterion;
 use neuromfa::analysis::{Plan, Snapshot};
 use neuromfa::mfa::Method;
-use neuromfa::network::{Draw, Network, Selection};
-use neuromfa::source::{Memory, Source, Tensor};
+use neuromfa::network::{Draw, Network, Parameter, Selection};
+use neuromfa::source::{Lent, Memory, OwnedValues, Source, SourceError, Tensor};
 use rayon::ThreadPool;
 
 pub use initialisation::Initialisation;
@@ -40,6 +41,58 @@ pub fn weights(model: &Initialisation) -> Memory {
         }
     }
     memory
+}
+
+/// The weights of the blocks, drawn once, to be changed between snapshots: layers that have not
+/// changed are not counted. Clones share them.
+#[derive(Clone)]
+pub struct Weights(Arc<Mutex<Vec<(Parameter, Arc<Vec<f32>>)>>>);
+
+impl Weights {
+    pub fn draw(model: &Initialisation) -> Self {
+        let blocks = model.parameters().into_iter().filter(|p| !p.name.contains("embed"));
+        let draw = |parameter: Parameter| {
+            let drawn = model.tensor(&parameter.name).unwrap();
+            let Tensor::Owned(OwnedValues::F32(values)) = drawn else {
+                unreachable!("a tensor is drawn into f32 of its own")
+            };
+            (parameter, values)
+        };
+        Self(Arc::new(Mutex::new(blocks.map(draw).collect())))
+    }
+
+    /// Turns the sign of a weight of each tensor, so that every layer has changed and the counts are the
+    /// same.
+    pub fn train(&self) {
+        for (_, values) in self.0.lock().unwrap().iter_mut() {
+            let values = Arc::get_mut(values).expect("weights are trained while nobody reads them");
+            let last = values.len() - 1;
+            values[last] = -values[last];
+        }
+    }
+}
+
+impl Source for Weights {
+    fn parameters(&self) -> Vec<Parameter> {
+        self.0.lock().unwrap().iter().map(|(parameter, _)| parameter.clone()).collect()
+    }
+
+    fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {
+        let tensors = self.0.lock().unwrap();
+        let (_, values) = tensors.iter().find(|(p, _)| p.name == name).unwrap();
+        Ok(Tensor::Owned(OwnedValues::F32(Arc::clone(values))))
+    }
+
+    fn lend(&self) -> Option<Box<dyn Lent>> {
+        let shared = self.0.lock().unwrap().clone();
+        Some(Box::new(Self(Arc::new(Mutex::new(shared)))))
+    }
+}
+
+impl Lent for Weights {
+    fn unchanged(&self) -> bool {
+        true
+    }
 }
 
 pub fn network(source: &dyn Source) -> Network {

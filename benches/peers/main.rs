@@ -14,29 +14,32 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use gpt_neox::{Initialisation, pool, sampled, weights};
+use gpt_neox::{Initialisation, Weights, pool, sampled};
 use neuromfa::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot};
-use neuromfa::source::{CheckpointFile, Memory, Source, save};
+use neuromfa::source::{CheckpointFile, Source, save};
 
 /// Repetitions of what takes less than a second.
 const RUNS: usize = 9;
 
 fn main() {
     let python = std::env::var("NEUROMFA_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let source = weights(&Initialisation::pythia_160m(0));
+    let source = Weights::draw(&Initialisation::pythia_160m(0));
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (model, nodes) =
-        (folder.path().join("model.safetensors"), folder.path().join("nodes.json"));
+    let [model, other, nodes] = ["model.safetensors", "other.safetensors", "nodes.json"]
+        .map(|name| folder.path().join(name));
     let names: Vec<String> = source.parameters().into_iter().map(|p| p.name).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     save(&model, &source, &names).expect("the weights are written");
+    source.train();
+    save(&other, &source, &names).expect("the weights are written");
+    source.train();
     let plan = sampled(&source, false);
     std::fs::write(&nodes, serde_json::to_vec(plan.draw()).expect("nodes as JSON")).expect("nodes");
 
     println!("one analysis, 160M, 10 samples of 64 neurons, file to alpha0 (seconds)\n");
     let mut own = Vec::new();
     for threads in [1, 2] {
-        let times = analyses(&plan, &model, threads);
+        let times = analyses(&plan, [&model, &other], threads);
         println!("neuromfa, {threads} threads      {}", spread(&times));
         own.push(median(&times));
     }
@@ -54,11 +57,13 @@ fn main() {
     today::compare(&source);
 }
 
-fn analyses(plan: &Plan, model: &Path, threads: usize) -> Vec<f64> {
+fn analyses(plan: &Plan, models: [&Path; 2], threads: usize) -> Vec<f64> {
     let pool = pool(threads);
     let estimators = Estimators::new(plan);
     let mut snapshot = Snapshot::new(plan);
-    let one = |_| {
+    let one = |k| {
+        // By turns: what has not changed is not counted again.
+        let model = models[k % 2];
         let start = Instant::now();
         let file = CheckpointFile::open(model).expect("the file that was written");
         plan.snapshot(&file, &pool, &mut snapshot).expect("a snapshot");
@@ -76,7 +81,7 @@ fn peer(
     model: &Path,
     nodes: &Path,
     plan: &Plan,
-    source: &Memory,
+    source: &Weights,
 ) -> Option<f64> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/method.py");
     let output = Command::new(python).arg(script).arg(style).arg(model).arg(nodes).output().ok()?;
@@ -109,7 +114,7 @@ fn spread(times: &[f64]) -> String {
 
 #[cfg(not(feature = "tch"))]
 mod today {
-    pub fn compare(_: &super::Memory) {
+    pub fn compare(_: &super::Weights) {
         println!("\nwithout the feature tch, copies and histograms in tch are not compared");
     }
 }
@@ -120,15 +125,24 @@ mod today {
 
     use neuromfa::Monitor;
     use neuromfa::mfa::Values;
-    use neuromfa::source::{Memory, Source};
+    use neuromfa::source::Source;
     use neuromfa::tch::{Device, Kind, Tensor, nn};
 
-    use super::{median, spread};
+    use super::{Weights, median, spread};
 
     /// Bins of a histogram, as many as TensorBoard's default writer keeps.
     const BINS: i64 = 30;
 
-    pub fn compare(source: &Memory) {
+    /// Changes a weight of each tensor, as [`Weights::train`] does.
+    fn train(store: &nn::VarStore) {
+        neuromfa::tch::no_grad(|| {
+            for weight in store.variables().into_values() {
+                let _ = weight.flatten(0, -1).get(-1).neg_();
+            }
+        });
+    }
+
+    pub fn compare(source: &Weights) {
         let store = nn::VarStore::new(Device::Cpu);
         for parameter in source.parameters() {
             let tensor = source.tensor(&parameter.name).expect("a tensor");
@@ -165,6 +179,7 @@ mod today {
             let mut monitor = builder.attach(&store).expect("a monitor");
             let times: Vec<f64> = (1..=5)
                 .map(|step| {
+                    train(&store);
                     let start = Instant::now();
                     let _ = monitor.step(step, &[]).expect("a step");
                     let waited = start.elapsed().as_secs_f64();

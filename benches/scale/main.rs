@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use gpt_neox::{Initialisation, weights};
+use gpt_neox::{Initialisation, Weights};
 use neuromfa::source::Source;
 use neuromfa::{Monitor, Work};
 
@@ -87,16 +87,17 @@ fn main() -> Result<()> {
 }
 
 fn measure(model: &Initialisation) -> Result<Cost> {
-    let source = weights(model);
+    let source = Weights::draw(model);
     let count = source.parameters().iter().map(|p| p.shape.iter().product::<usize>()).sum();
     let folder = tempfile::tempdir()?;
     let before = resident("VmRSS")?;
     // From here on the most that is held is counted anew.
     std::fs::write("/proc/self/clear_refs", "5")?;
     let builder = Monitor::builder(folder.path()).every(1).work(Work::Beside);
-    let mut monitor = builder.attach_source(source)?;
+    let mut monitor = builder.attach_source(source.clone())?;
     let (mut hooks, mut alls) = (Vec::new(), Vec::new());
     for step in 0..=RUNS {
+        source.train();
         let start = Instant::now();
         let _ = monitor.step(step + 1, &[])?;
         let hook = start.elapsed().as_secs_f64();
