@@ -76,13 +76,23 @@ fn a_page_has_all_figures_and_asks_for_nothing() {
     run(dir.path(), 60, |step| 1.0 / step as f64);
     let html = page(&[dir.path()]);
     assert_offline(&html);
-    for figure in ["emergence", "fractal", "spectra", "layers", "distributions", "against"] {
+    let figures = [
+        "emergence",
+        "fractal",
+        "spectra",
+        "scaling",
+        "layers",
+        "distributions",
+        "boxes",
+        "against",
+    ];
+    for figure in figures {
         assert_eq!(html.matches(&format!("<figure class=\"{figure}\">")).count(), 1, "{figure}");
     }
     assert!(!html.contains("Left out"));
     let svgs = svgs(&html);
     // Two maps of layers, three pictures of neurons.
-    assert_eq!(svgs.len(), 1 + 1 + 1 + 2 + 3 + 1);
+    assert_eq!(svgs.len(), 1 + 1 + 1 + 1 + 2 + 3 + 1 + 1);
     svgs.iter().for_each(|svg| assert_well_formed(&format!("<svg{svg}")));
     assert!(html.contains("a&lt;b loss") && !html.contains("a<b"));
     assert!(html.contains("name=\"viewport\"") && html.contains("prefers-color-scheme:dark"));

@@ -4,6 +4,7 @@
 //! the reason, where the run holds no data for it.
 
 mod against;
+mod boxes;
 mod correlation;
 mod distributions;
 mod drawing;
@@ -16,6 +17,7 @@ mod page;
 mod panel;
 mod recorded;
 mod scale;
+mod scaling;
 mod shades;
 mod spectra;
 mod stack;
@@ -105,8 +107,10 @@ fn chapter(run: &Recorded) -> Chapter {
         emergence::figure(run),
         fractal::figure(run),
         spectra::figure(run),
+        scaling::figure(run),
         heat::figure(run),
         distributions::figure(run),
+        boxes::figure(run),
         against::figure(run),
     ];
     Chapter { title: run.name.clone(), table: values::table(run), figures }

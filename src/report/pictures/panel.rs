@@ -156,7 +156,7 @@ impl Panel {
 
 /// Places at least `gap` apart, as near as may be to the wanted ones (ascending), within the limits
 /// while they have the room.
-fn apart(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
+pub(super) fn apart(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
     let mut places: Vec<f64> = wanted.to_vec();
     // Groups that meet share their mean, spread evenly around it.
     let mut groups: Vec<(usize, usize)> = (0..places.len()).map(|k| (k, k + 1)).collect();
