@@ -4,6 +4,7 @@
 //! the reason, where the run holds no data for it.
 
 mod against;
+mod backtest;
 mod boxes;
 mod correlation;
 mod distributions;
@@ -25,6 +26,8 @@ mod style;
 mod values;
 
 use std::path::Path;
+
+pub use backtest::backtest_picture;
 
 use crate::record::RecordError;
 use figure::Figure;

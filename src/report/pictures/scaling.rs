@@ -5,7 +5,6 @@ use super::figure::Figure;
 use super::panel::{Panel, apart};
 use super::recorded::{Recorded, Sheet};
 use super::scale::Scale;
-use super::shades::{legend_above, shade};
 use super::stack::WIDE;
 
 /// The q's as they stand in the names of the columns, the highest line first.
@@ -21,6 +20,9 @@ pub(super) fn figure(run: &Recorded) -> Figure {
     });
     Figure::one("scaling", "Scaling of the partition function", text.to_owned(), drawing)
 }
+
+/// Between the panels of the two steps.
+const GAP: f64 = 14.0;
 
 /// A step's points and line for one q; x is ln(r/d).
 struct Fit {
@@ -46,6 +48,22 @@ impl Fit {
         let ends = (points.len() > 1).then(|| [points[0].0, points[points.len() - 1].0])?;
         Some(Self { q, points, line: ends.map(|x| (x, intercept + slope * (x + ln_d))) })
     }
+
+    fn reach(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+        self.points.iter().copied().chain(self.line)
+    }
+
+    fn colour(&self) -> String {
+        format!("c{}", Q.iter().position(|q| *q == self.q).unwrap_or(0) + 1)
+    }
+
+    fn draw(&self, drawing: &mut Drawing, panel: &Panel) {
+        let colour = self.colour();
+        drawing.path(&format!("line s-{colour}"), &self.line.map(|(x, y)| panel.at(x, y)));
+        for &(x, y) in &self.points {
+            drawing.dot(&format!("f-{colour}"), panel.at(x, y), 1.7);
+        }
+    }
 }
 
 /// The first and the last step of a table that a function makes something of.
@@ -65,52 +83,42 @@ pub(super) fn first_and_last<T>(
 
 fn draw(run: &Recorded) -> Option<Drawing> {
     let fits_of = |rows: &[&Vec<String>]| {
-        let fits = Q.iter().filter_map(|q| Fit::of(&run.scaling, rows, q));
-        let fits: Vec<Fit> = fits.collect();
+        let fits: Vec<Fit> = Q.iter().filter_map(|q| Fit::of(&run.scaling, rows, q)).collect();
         (!fits.is_empty()).then_some(fits)
     };
     let steps = first_and_last(&run.scaling, fits_of);
-    let all = || steps.iter().flat_map(|(_, fits)| fits);
-    let points = || all().flat_map(|fit| fit.points.iter().chain(&fit.line));
+    let points = || steps.iter().flat_map(|(_, fits)| fits).flat_map(Fit::reach);
     let y = Scale::of(points().map(|p| p.1))?;
     let low = points().map(|p| p.0).fold(f64::INFINITY, f64::min);
     let height = 210.0;
     let left = Panel::room_for_ticks(&y, height);
-    let room = WIDE - left - 8.0;
+    let wide = (WIDE - left - 8.0 - GAP * (steps.len() - 1) as f64) / steps.len() as f64;
     // The names of the lines stand within the panel, before their left ends.
     let names = width("*q* = −3") + 8.0;
-    let x = Scale::between(low * room / (room - names), 0.02 * -low);
-    let mut drawing = Drawing::new(WIDE, height + 64.0, "ln Z_q against ln(r/d) with fits");
-    let panel = Panel { left, top: 36.0, width: room, height, x, y };
-    panel.vertical(&mut drawing, "ln *Z*_{q}");
-    let labels: Vec<String> = steps.iter().map(|(step, _)| step.clone()).collect();
-    legend_above(&mut drawing, (panel.right(), 9.0), &labels);
-    for (k, (_, fits)) in steps.iter().enumerate() {
-        let shade = shade(k, steps.len());
-        for fit in fits {
-            drawing.path(&format!("line s-{shade}"), &fit.line.map(|(x, y)| panel.at(x, y)));
-            let dots = fit.points.iter().map(|&(x, y)| panel.at(x, y));
-            dots.for_each(|at| drawing.dot(&format!("f-{shade}"), at, 1.5));
-        }
+    let x = Scale::between(low * wide / (wide - names), 0.02 * -low);
+    let mut drawing = Drawing::new(WIDE, height + 62.0, "ln Z_q against ln(r/d) with fits");
+    drawing.words("", Anchor::Start, (left, 9.0), "ln *Z*_{q}");
+    for (k, (step, fits)) in steps.iter().enumerate() {
+        let across = left + (wide + GAP) * k as f64;
+        let panel = Panel { left: across, top: 34.0, width: wide, height, x, y };
+        panel.grid(&mut drawing, k == 0);
+        drawing.words("", Anchor::End, (panel.right(), panel.top - 6.0), &format!("step {step}"));
+        fits.iter().for_each(|fit| fit.draw(&mut drawing, &panel));
+        labels(&mut drawing, &panel, fits);
+        panel.horizontal(&mut drawing, "ln(*r*/*d*)");
     }
-    // At the first points of the newest step.
-    let mut ends: Vec<(&str, (f64, f64))> = steps
-        .last()?
-        .1
-        .iter()
-        .map(|fit| {
-            let (x, y) = fit.points[0];
-            (fit.q, panel.at(x, y))
-        })
-        .collect();
+    Some(drawing)
+}
+
+/// The q of each line before its first point.
+fn labels(drawing: &mut Drawing, panel: &Panel, fits: &[Fit]) {
+    let mut ends: Vec<(&Fit, (f64, f64))> =
+        fits.iter().map(|fit| (fit, panel.at(fit.points[0].0, fit.points[0].1))).collect();
     ends.sort_by(|a, b| a.1.1.total_cmp(&b.1.1));
     let wanted: Vec<f64> = ends.iter().map(|(_, (_, y))| *y).collect();
     let places = apart(&wanted, FONT + 1.0, panel.top, panel.bottom());
-    for ((q, _), y) in ends.iter().zip(places) {
-        let text = format!("*q* = {}", q.replace('-', "−"));
-        let at = (panel.at(low, 0.0).0 - 5.0, y + 3.0);
-        drawing.words("", Anchor::End, at, &text);
+    for ((fit, (x, _)), y) in ends.iter().zip(places) {
+        let text = format!("*q* = {}", fit.q.replace('-', "−"));
+        drawing.words(&format!("t-{}", fit.colour()), Anchor::End, (x - 5.0, y + 3.0), &text);
     }
-    panel.horizontal(&mut drawing, "ln(*r*/*d*)");
-    Some(drawing)
 }
