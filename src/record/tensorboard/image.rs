@@ -5,17 +5,18 @@
 use super::png::png;
 use crate::analysis::SpectrumPoint;
 
-const WIDTH: usize = 480;
-const HEIGHT: usize = 300;
+/// As wide as TensorBoard shows images: larger ones lose every third pixel.
+const WIDTH: usize = 350;
+const HEIGHT: usize = 250;
 
 /// The plane within the image.
-const LEFT: f64 = 52.0;
-const RIGHT: f64 = 464.0;
-const TOP: f64 = 14.0;
-const BOTTOM: f64 = 270.0;
+const LEFT: f64 = 56.0;
+const RIGHT: f64 = 330.0;
+const TOP: f64 = 12.0;
+const BOTTOM: f64 = 224.0;
 
-/// Grid lines that an axis has at most, less one.
-const STEPS: f64 = 6.0;
+/// About how many spaces the grid lines of an axis leave.
+const STEPS: f64 = 4.0;
 
 const COLOURS: [[u8; 3]; 5] =
     [[255, 255, 255], [218, 218, 218], [197, 220, 236], [0, 114, 178], [64, 64, 64]];
