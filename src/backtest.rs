@@ -190,6 +190,14 @@ impl Grid {
     }
 }
 
+impl Outcome {
+    /// What it gives up in parts of the run's lowest loss; none where that is 0 or not known.
+    pub fn given_up_share(&self) -> Option<f64> {
+        let (given_up, best) = (self.given_up?, self.loss? - self.given_up?);
+        (best != 0.0).then(|| given_up / best.abs())
+    }
+}
+
 impl Trial {
     /// How many of the runs it stops.
     pub fn stopped(&self) -> usize {
@@ -204,11 +212,8 @@ impl Trial {
 
     /// What it gives up, in parts of the lowest loss, mean over the runs that have a loss.
     pub fn given_up_share(&self) -> Option<f64> {
-        let share = |outcome: &Outcome| {
-            let (given_up, best) = (outcome.given_up?, outcome.loss? - outcome.given_up?);
-            (best != 0.0).then(|| given_up / best.abs())
-        };
-        let shares: Vec<f64> = self.outcomes.iter().filter_map(share).collect();
+        let shares = self.outcomes.iter().filter_map(Outcome::given_up_share);
+        let shares: Vec<f64> = shares.collect();
         (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
     }
 }

@@ -3,6 +3,7 @@
 
 mod loops;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -134,4 +135,69 @@ fn the_command_prints_a_table_csv_and_json() {
     assert_eq!(wrong.status.code(), Some(2));
     let error = String::from_utf8(wrong.stderr).unwrap();
     assert!(error.contains("no analysed step has a value of \"E_total\""), "{error}");
+}
+
+/// The numbers of a picture's key: rank, saved and given up in percent.
+fn named_rules(svg: &str) -> Vec<Vec<String>> {
+    let words = svg.split("</text>").filter_map(|text| Some(text.rsplit_once('>')?.1.to_owned()));
+    let words: Vec<String> = words.collect();
+    let start = words.iter().position(|word| word == "given up").unwrap() + 1;
+    words[start..].chunks_exact(4).map(<[String]>::to_vec).collect()
+}
+
+#[test]
+fn a_picture_shows_every_rule_and_names_the_best() {
+    let dir = tempfile::tempdir().unwrap();
+    let runs = ["a", "b"].map(|name| dir.path().join(name));
+    runs.iter().for_each(|folder| assert_eq!(run(folder, None), None));
+    let (svg_file, csv_file) = (dir.path().join("rules.svg"), dir.path().join("rules.csv"));
+    for several in [false, true] {
+        let output = Command::new(env!("CARGO_BIN_EXE_neuromfa"))
+            .arg("backtest")
+            .args(&runs[..1 + usize::from(several)])
+            .args(["--patience", "2,3,5", "--min-delta", "0,0.01", "--svg"])
+            .arg(&svg_file)
+            .arg("--csv")
+            .arg(&csv_file)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let svg = std::fs::read_to_string(&svg_file).unwrap();
+        assert_eq!(svg.contains("lines: all 2 runs"), several);
+        let named = named_rules(&svg);
+        let csv = std::fs::read_to_string(&csv_file).unwrap();
+        let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+        assert_eq!(rows.len(), 1 + 12 * (1 + usize::from(several)));
+        assert_eq!(named[0][0], "1");
+        for kind in ["false", "true"] {
+            // A mark for each different outcome, and one in the heading.
+            let of_kind = rows.iter().filter(|row| row[5] == kind);
+            let outcomes: BTreeSet<_> = of_kind.map(|row| [row[9], row[11]]).collect();
+            let marks = if kind == "true" { r#"Z"/>"# } else { "<circle" };
+            assert_eq!(svg.matches(marks).count(), outcomes.len() + 1, "baseline {kind}");
+        }
+        for rule in &named {
+            let row = rows.iter().find(|row| row[0] == rule[0]).unwrap();
+            let expected = format!("{}: patience {}, min_delta {}", row[1], row[3], row[4]);
+            assert_eq!(rule[1].split(", +").next().unwrap(), expected);
+            let saved = 100.0 * row[9].parse::<f64>().unwrap();
+            assert_eq!(rule[2], format!("{saved:.1} %"));
+        }
+    }
+}
+
+#[cfg(not(feature = "png"))]
+#[test]
+fn without_the_feature_png_it_says_how_to_build_it_in() {
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), None);
+    for arguments in [["backtest", "--png", "rules.png"], ["report", "--png", "--svg"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_neuromfa"));
+        let output = command.args(arguments).arg(dir.path()).current_dir(dir.path()).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains("--features png") && error.contains("--svg"), "{error}");
+    }
+    assert!(!dir.path().join("emergence.svg").exists(), "it is said before anything is written");
 }

@@ -64,8 +64,9 @@ fn a_replay_of_its_checkpoints_gives_the_runs_numbers_to_the_last_digit() {
     assert_eq!(live.column("step"), ["0", "5", "10", "15", "20"]);
     assert_ne!(live.number("E_stable", 4), 0.0);
     assert_same_rows(&live, &Table::read(&replayed, "emergence.csv"));
-    let spectra = |run: &Path| Table::read(run, "spectra.csv");
-    assert_same_rows(&spectra(&run), &spectra(&replayed));
+    for name in ["spectra.csv", "scaling.csv", "boxes.csv"] {
+        assert_same_rows(&Table::read(&run, name), &Table::read(&replayed, name));
+    }
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn a_killed_run_equals_one_that_was_not(seed: u64) {
         // However slow this machine is, what is left lasts for the lives to come.
         let until = LAST * life / (LIVES + 1) + LAST / 4;
         let process = Life::start(&run, until.min(LAST - 1));
-        let (file, bytes) = match rng.random_range(0..5) {
+        let (file, bytes) = match rng.random_range(0..7) {
             // Some time after the start: the first processes have then not even begun the run.
             0 => {
                 let moment = Duration::from_micros(rng.random_range(0..30_000));
@@ -111,6 +111,8 @@ fn a_killed_run_equals_one_that_was_not(seed: u64) {
             1 => ("metrics.csv", 1000),
             2 => ("spectra.csv", 10_000),
             3 => ("hops.csv", 2500),
+            4 => ("scaling.csv", 5000),
+            5 => ("boxes.csv", 5000),
             _ => ("emergence.csv", 2500),
         };
         let file = run.join(file);
@@ -163,6 +165,8 @@ fn killed_while_it_attaches() {
         "run.json",
         "spectra.csv",
         "hops.csv",
+        "scaling.csv",
+        "boxes.csv",
     ];
     for name in begun.iter().chain(&begun) {
         let file = run.join(name);

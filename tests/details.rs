@@ -69,6 +69,103 @@ fn distributions_hold_every_neuron_once() {
     }
 }
 
+/// A row of one of the run's files.
+struct Row<'t>(&'t Table, &'t [String]);
+
+impl Row<'_> {
+    fn cell(&self, name: &str) -> &str {
+        let k = self.0.columns.iter().position(|column| column == name).unwrap();
+        &self.1[k]
+    }
+
+    fn number(&self, name: &str) -> f64 {
+        self.cell(name).parse().unwrap()
+    }
+
+    fn is_fit(&self) -> bool {
+        self.cell("r").is_empty()
+    }
+}
+
+fn rows_of<'t>(table: &'t Table, step: &str) -> Vec<Row<'t>> {
+    let rows = table.rows.iter().map(|row| Row(table, row));
+    rows.filter(|row| row.cell("step") == step).collect()
+}
+
+#[test]
+fn scaling_holds_what_the_slopes_are_fitted_to() {
+    let dir = tempfile::tempdir().unwrap();
+    // The whole network, so that there is one sample.
+    run(Monitor::builder(dir.path()).whole());
+    let (scaling, spectra) =
+        (Table::read(dir.path(), "scaling.csv"), Table::read(dir.path(), "spectra.csv"));
+    for step in ["0", "10", "20"] {
+        let (fits, points): (Vec<Row<'_>>, Vec<Row<'_>>) =
+            rows_of(&scaling, step).into_iter().partition(Row::is_fit);
+        assert_eq!(
+            fits.iter().map(|row| row.cell("what")).collect::<Vec<_>>(),
+            ["slope", "intercept"]
+        );
+        assert!((10..=24).contains(&points.len()), "{}", points.len());
+        for q in ["-3", "-2", "-1", "1", "2", "3"] {
+            let column = format!("ln_z_{q}");
+            let [slope, intercept] = [0, 1].map(|k| fits[k].number(&column));
+            let spectrum = rows_of(&spectra, step);
+            let tau = spectrum.iter().find(|row| row.cell("q") == q).unwrap();
+            assert_eq!(slope, tau.number("tau"), "q {q}");
+            // Z is monotonous in r, and the line goes between its values.
+            let ln_z: Vec<f64> = points.iter().map(|row| row.number(&column)).collect();
+            let rises = slope > 0.0;
+            assert!(ln_z.windows(2).all(|z| (z[0] < z[1]) == rises), "q {q}: {ln_z:?}");
+            let off =
+                |row: &Row<'_>| row.number(&column) - intercept - slope * row.number("r").ln();
+            let offs: Vec<f64> = points.iter().map(off).collect();
+            assert!(offs.iter().any(|o| *o > 0.0) && offs.iter().any(|o| *o < 0.0), "{offs:?}");
+        }
+        // At d every p is 1: Z is the number of kept neurons, 80.
+        let last = points.last().unwrap();
+        assert!((last.number("ln_z_2") - 80f64.ln()).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn boxes_hold_what_a_dimension_is_fitted_to() {
+    let dir = tempfile::tempdir().unwrap();
+    run(Monitor::builder(dir.path()).neurons(true));
+    let boxes = Table::read(dir.path(), "boxes.csv");
+    for step in [0, 10, 20] {
+        let file = dir.path().join(NEURONS).join(format!("step-{step}.csv"));
+        let text = std::fs::read_to_string(file).unwrap();
+        let neurons: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+        for layer in ["layer.0", "layer.1"] {
+            let rows = rows_of(&boxes, &step.to_string()).into_iter();
+            let (fits, points): (Vec<Row<'_>>, Vec<Row<'_>>) =
+                rows.filter(|row| row.cell("layer") == layer).partition(Row::is_fit);
+            assert_eq!(fits.len(), 1);
+            let fit = &fits[0];
+            // The same neuron as in the file of all neurons.
+            let is_it = |row: &&Vec<&str>| row[0] == layer && row[1] == fit.cell("neuron");
+            let whole = neurons.iter().find(is_it).unwrap();
+            assert_eq!([fit.cell("dimension"), fit.cell("r2")], [whole[3], whole[4]]);
+            let edges: f64 = whole[2].parse().unwrap();
+            let masses: Vec<f64> = points.iter().map(|row| row.number("mass")).collect();
+            assert_eq!(*masses.last().unwrap(), edges + 1.0);
+            assert!((2..=24).contains(&masses.len()) && masses.is_sorted_by(|a, b| a < b));
+        }
+    }
+}
+
+#[test]
+fn boxes_need_layers_and_not_the_whole_network() {
+    let dir = tempfile::tempdir().unwrap();
+    run(Monitor::builder(dir.path()).stable(false));
+    let boxes = Table::read(dir.path(), "boxes.csv");
+    let fits = rows_of(&boxes, "20").into_iter().filter(Row::is_fit).count();
+    assert_eq!(fits, 2, "from the first sample");
+    run(Monitor::builder(dir.path()).layers(false).overwrite());
+    assert!(!dir.path().join("boxes.csv").exists() && dir.path().join("scaling.csv").exists());
+}
+
 /// Name and text of each file in neurons/, by name.
 fn neuron_files(run: &Path) -> Vec<(String, String)> {
     let entries = std::fs::read_dir(run.join(NEURONS)).unwrap().map(|entry| entry.unwrap());

@@ -152,6 +152,7 @@ proptest! {
         let mut after = spectra(&narrow, &scaled);
         if let Some((published, _)) = &mut after {
             published.smallest_radius *= 2f64.powi(k);
+            published.scaling.radii.iter_mut().for_each(|r| *r *= 2f64.powi(k));
         }
         prop_assert_eq!(spectra(&wide, &weights), after);
     }

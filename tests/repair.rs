@@ -13,8 +13,16 @@ use neuromfa::record::{RunConfig, resume};
 use tempfile::TempDir;
 
 const LAST: u64 = 160;
-const TABLES: [&str; 6] =
-    ["metrics.csv", "spectra.csv", "layers.csv", "distributions.csv", "hops.csv", "emergence.csv"];
+const TABLES: [&str; 8] = [
+    "metrics.csv",
+    "spectra.csv",
+    "layers.csv",
+    "distributions.csv",
+    "hops.csv",
+    "scaling.csv",
+    "boxes.csv",
+    "emergence.csv",
+];
 
 /// The files of a finished run, and a folder for damaged copies of them.
 struct Undamaged {
@@ -138,6 +146,16 @@ fn every_cut_of_layers_is_repaired() {
 #[test]
 fn every_cut_of_distributions_is_repaired() {
     every_cut_is_repaired("distributions.csv");
+}
+
+#[test]
+fn every_cut_of_scaling_is_repaired() {
+    every_cut_is_repaired("scaling.csv");
+}
+
+#[test]
+fn every_cut_of_boxes_is_repaired() {
+    every_cut_is_repaired("boxes.csv");
 }
 
 #[test]

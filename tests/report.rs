@@ -76,13 +76,23 @@ fn a_page_has_all_figures_and_asks_for_nothing() {
     run(dir.path(), 60, |step| 1.0 / step as f64);
     let html = page(&[dir.path()]);
     assert_offline(&html);
-    for figure in ["emergence", "fractal", "spectra", "layers", "distributions", "against"] {
+    let figures = [
+        "emergence",
+        "fractal",
+        "spectra",
+        "scaling",
+        "layers",
+        "distributions",
+        "boxes",
+        "against",
+    ];
+    for figure in figures {
         assert_eq!(html.matches(&format!("<figure class=\"{figure}\">")).count(), 1, "{figure}");
     }
     assert!(!html.contains("Left out"));
     let svgs = svgs(&html);
     // Two maps of layers, three pictures of neurons.
-    assert_eq!(svgs.len(), 1 + 1 + 1 + 2 + 3 + 1);
+    assert_eq!(svgs.len(), 1 + 1 + 1 + 1 + 2 + 3 + 1 + 1);
     svgs.iter().for_each(|svg| assert_well_formed(&format!("<svg{svg}")));
     assert!(html.contains("a&lt;b loss") && !html.contains("a<b"));
     assert!(html.contains("name=\"viewport\"") && html.contains("prefers-color-scheme:dark"));
@@ -158,5 +168,73 @@ fn several_runs_are_overlaid_and_files_are_named_by_run() {
         assert!(svg.contains(" width=\"119.94mm\"") && !svg.contains("var("), "{name}");
         assert_well_formed(&svg);
     }
+    assert!(!out.join("report.html").exists());
+}
+
+#[test]
+fn scaling_and_boxes_are_drawn_at_the_first_and_the_newest_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let (of_run, out) = (dir.path().join("run"), dir.path().join("figures"));
+    run(&of_run, 60, |step| 1.0 / step as f64);
+    assert!(report(&[&of_run], &["--svg"], &out).status.success());
+    let svg = |name: &str| std::fs::read_to_string(out.join(format!("{name}.svg"))).unwrap();
+    let table = Table::read(&of_run, "scaling.csv");
+    let points = |step: &str| {
+        let rows = table.column("step").into_iter().zip(table.column("what"));
+        rows.filter(|(s, what)| s == step && what == "ln_z").count()
+    };
+    // Six q, each with its points and a line, at two steps.
+    assert_eq!(svg("scaling").matches("<circle").count(), 6 * (points("0") + points("60")));
+    assert_eq!(svg("scaling").matches("class=\"line ").count(), 6 * 2);
+    assert!(svg("scaling").contains(">step 0<") && svg("scaling").contains(">step 60<"));
+    let boxes = Table::read(&of_run, "boxes.csv");
+    let ends: Vec<f64> = boxes
+        .column("step")
+        .into_iter()
+        .zip(boxes.column("dimension"))
+        .filter(|(step, dimension)| (step == "0" || step == "60") && !dimension.is_empty())
+        .map(|(_, dimension)| dimension.parse().unwrap())
+        .collect();
+    // Two layers: D of the first one at both steps, then of the second.
+    for pair in [[ends[0], ends[2]], [ends[1], ends[3]]] {
+        let words = pair.map(|d| format!("{d:.2}")).join(" → ");
+        assert!(svg("boxes").contains(&words), "{words}");
+    }
+    // A run of an older version has neither.
+    for name in ["scaling.csv", "boxes.csv"] {
+        std::fs::remove_file(of_run.join(name)).unwrap();
+    }
+    let html = page(&[&of_run]);
+    for name in ["scaling", "boxes"] {
+        assert!(html.contains(&format!("there is no {name}.csv")), "{name}");
+        assert!(!html.contains(&format!("<figure class=\"{name}\">")), "{name}");
+    }
+}
+
+#[cfg(feature = "png")]
+#[test]
+fn png_files_hold_the_words_too() {
+    use resvg::tiny_skia::Pixmap;
+    let dir = tempfile::tempdir().unwrap();
+    let (of_run, out) = (dir.path().join("run"), dir.path().join("figures"));
+    run(&of_run, 60, |step| 1.0 / step as f64);
+    let output = report(&[&of_run], &["--png"], &out);
+    if String::from_utf8_lossy(&output.stderr).contains("no font was found") {
+        eprintln!("skipped: this machine has no font");
+        return;
+    }
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let image = Pixmap::load_png(out.join("spectra.png")).unwrap();
+    // 340 points at 300 to the inch.
+    assert_eq!((image.width(), image.height()), (1417, 992));
+    let ink = |x: std::ops::Range<u32>, y: std::ops::Range<u32>| {
+        let all = y.flat_map(|y| x.clone().map(move |x| (x, y)));
+        all.filter(|&(x, y)| image.pixel(x, y).unwrap().red() < 128).count()
+    };
+    let corner = image.pixel(1416, 0).unwrap();
+    assert_eq!([corner.red(), corner.green(), corner.blue(), corner.alpha()], [255; 4]);
+    // The title of the vertical axis, and above the curves nothing but it.
+    assert!(ink(0..300, 20..80) > 100);
+    assert_eq!(ink(400..1000, 0..60), 0);
     assert!(!out.join("report.html").exists());
 }

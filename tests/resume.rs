@@ -71,10 +71,17 @@ fn a_resume_at_a_step_may_itself_be_interrupted() {
         copy(&whole, &cut);
         drop(builder(&cut).resume_at(at).attach_source(weights_at(at - 1)).unwrap());
         // The tables are cut in this order.
-        for done in 1..6 {
+        for done in 1..8 {
             copy(&whole, &run);
-            let order =
-                ["metrics.csv", "spectra.csv", "layers.csv", "distributions.csv", "hops.csv"];
+            let order = [
+                "metrics.csv",
+                "spectra.csv",
+                "layers.csv",
+                "distributions.csv",
+                "hops.csv",
+                "scaling.csv",
+                "boxes.csv",
+            ];
             for table in &order[..done] {
                 let _ = std::fs::remove_file(run.join(table));
                 let _ = std::fs::copy(cut.join(table), run.join(table)); // none without rows
@@ -217,7 +224,9 @@ fn a_loop_that_logs_nothing_or_skips_steps_is_gone_on_with_in_the_same_way() {
             let case = format!("every {stride} steps, resumed at {at}");
             assert_same(&files(&run), &files(&whole), &case);
         }
-        for table in ["metrics.csv", "spectra.csv", "hops.csv", "emergence.csv"] {
+        for table in
+            ["metrics.csv", "spectra.csv", "hops.csv", "scaling.csv", "boxes.csv", "emergence.csv"]
+        {
             copy(&whole, &run);
             let bytes = std::fs::read(run.join(table)).unwrap();
             std::fs::write(run.join(table), &bytes[..bytes.len() - 100]).unwrap();

@@ -14,7 +14,7 @@ use golden::path;
 use loops::Table;
 use pickled::{F32s, state_dict, var_store};
 
-/// emergence.csv without its columns of times, and the bytes of spectra.csv.
+/// emergence.csv without its columns of times, and the bytes of the spectra and what they fit.
 fn analysed(folder: &Path, checkpoints: &[PathBuf]) -> (Vec<Vec<String>>, Vec<u8>) {
     let run = folder.join("run");
     let checkpoints = Checkpoint::find(checkpoints).unwrap();
@@ -22,7 +22,8 @@ fn analysed(folder: &Path, checkpoints: &[PathBuf]) -> (Vec<Vec<String>>, Vec<u8
     let table = Table::read(&run, "emergence.csv");
     let timeless = table.columns.iter().filter(|n| !n.ends_with("_ms") && *n != "wall_time");
     let columns = timeless.map(|name| table.column(name)).collect();
-    (columns, std::fs::read(run.join("spectra.csv")).unwrap())
+    let files = ["spectra.csv", "scaling.csv", "boxes.csv"];
+    (columns, files.map(|name| std::fs::read(run.join(name)).unwrap()).concat())
 }
 
 fn f32s(file: &Path) -> Vec<F32s> {

@@ -7,6 +7,7 @@ use super::measure::{Fault, Measurement, Nulls};
 use super::neurons::Neuron;
 use super::parts::Part;
 use super::plan::Plan;
+use super::scaling::{MeanScaling, NeuronBoxes};
 use super::statistics::{deviation, mean};
 use super::status::Status;
 use super::trust::Trust;
@@ -89,6 +90,10 @@ pub struct Emergence {
     pub why: Option<String>,
     /// The published spectrum, one point for each q; empty when there is none.
     pub spectrum: Vec<SpectrumPoint>,
+    /// What the published spectrum is fitted to; none where there is no spectrum.
+    pub scaling: Option<MeanScaling>,
+    /// A neuron of some layers, with what its dimension is fitted to; empty without details.
+    pub boxes: Vec<NeuronBoxes>,
     /// Layers, blocks, roles, and the network last; empty without details.
     pub parts: Vec<Part>,
     /// Degrees and dimensions over the neurons of each layer and of the network; empty without
@@ -130,6 +135,8 @@ impl Emergence {
             status: Status::Ok,
             why: None,
             spectrum: Vec::new(),
+            scaling: None,
+            boxes: Vec::new(),
             parts: Vec::new(),
             distributions: Vec::new(),
             neuron_values: Vec::new(),
@@ -148,6 +155,8 @@ impl Emergence {
         let groups = plan.groups().iter().zip(&measurement.groups);
         row.parts = groups.map(|(group, now)| Part::new(baseline, group, now)).collect();
         row.add_neurons(plan, measurement);
+        row.scaling = published.as_ref().ok().and_then(|samples| MeanScaling::of(q, samples));
+        row.boxes.clone_from(&measurement.boxes);
         row.trust = Trust::of(plan.method(), baseline, measurement, &row);
         let hops = measurement.hops.iter();
         row.hops = hops.map(|hop| HopEmergence::new(q, baseline, hop)).collect();

@@ -9,6 +9,7 @@ use super::groups::Fold;
 use super::hops::{HopEstimators, HopMeasurement};
 use super::neurons::{Neuron, NeuronStatistics, neurons};
 use super::plan::Plan;
+use super::scaling::{NeuronBoxes, neuron_boxes};
 use super::shuffled::{self, Shuffled};
 use super::snapshot::Snapshot;
 use crate::mfa::{
@@ -52,6 +53,8 @@ pub struct Measurement {
     pub controls: Nulls,
     /// The neurons of the whole network, layer by layer; empty without details.
     pub neurons: Vec<Neuron>,
+    /// A neuron of some layers, with what its dimension is fitted to; empty without details.
+    pub boxes: Vec<NeuronBoxes>,
     /// Source neurons of the published estimator's networks, kept or not, mean over samples.
     pub source_neurons: f64,
     /// The standard deviation of each matrix, by name, where a control asks for it.
@@ -107,8 +110,11 @@ impl Estimators {
         if plan.stable() {
             stable.reach(plan.largest_whole_mass());
         }
-        let neurons = plan.details() && plan.needs_whole();
-        let dimensions = neurons.then(|| Dimensions::new(plan.method(), plan.largest_whole_mass()));
+        let largest = match plan.needs_whole() {
+            true => plan.largest_whole_mass(),
+            false => plan.largest_sample_mass(),
+        };
+        let dimensions = plan.details().then(|| Dimensions::new(plan.method(), largest));
         let hops = plan.hops().map(HopEstimators::new);
         Self { published, stable, dimensions, start: None, hops }
     }
@@ -135,6 +141,7 @@ impl Estimators {
             groups: Vec::new(),
             controls: Nulls::default(),
             neurons: Vec::new(),
+            boxes: Vec::new(),
             source_neurons: plan.source_neurons() as f64 / samples as f64,
             deviations: deviations(plan, snapshot),
             hops: self.over_hops(plan, snapshot),
@@ -179,6 +186,9 @@ impl Estimators {
                 .collect();
         }
         if let Some(dimensions) = &self.dimensions {
+            measurement.boxes = neuron_boxes(plan, snapshot, dimensions);
+        }
+        if let Some(dimensions) = self.dimensions.as_ref().filter(|_| plan.needs_whole()) {
             measurement.neurons = neurons(plan, snapshot, dimensions);
             let statistics: Vec<NeuronStatistics> = (plan.groups.par_iter())
                 .map(|group| NeuronStatistics::of(plan, group, &measurement.neurons))

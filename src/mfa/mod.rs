@@ -47,13 +47,13 @@ pub use histogram::{
 pub use kernel::Instructions;
 pub use mass::{BoxMasses, Degenerate};
 pub use min_plus::{Scratch, min_plus, shorten};
-pub use neuron::{Dimensions, Statistics};
+pub use neuron::{Dimensions, Statistics, box_counts};
 pub use parameters::{Method, ParameterError, Parameters};
 pub use partition::PowerSums;
 pub use path_estimate::Nearest;
 pub use radius::RadiusTable;
 pub use regression::Line;
 pub use shuffle::{Dealer, Urn};
-pub use spectrum::{Published, Spectrum};
+pub use spectrum::{Published, SCALING_Q, Scaling, Spectrum};
 pub use stable::{Stable, StableSpectrum};
 pub use transfer::Transfer;

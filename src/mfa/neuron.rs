@@ -52,6 +52,17 @@ impl Dimensions {
     }
 }
 
+/// N_i(r) of a neuron at its own occupied radii, ascending, from its counters: what D_i is fitted to.
+pub fn box_counts(method: &Method, row: &[u32]) -> Vec<(f64, u32)> {
+    let mut mass = 1;
+    let occupied = row.iter().enumerate().skip(1).filter(|(_, count)| **count > 0);
+    let count = |(slot, count): (usize, &u32)| {
+        mass += count;
+        (method.radius(slot), mass)
+    };
+    occupied.map(count).collect()
+}
+
 /// Statistics of one number over many neurons.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Statistics {
@@ -112,6 +123,7 @@ mod tests {
         (row[2], row[4]) = (7, 24);
         let line = Dimensions::new(&method, 32).of(&row, &mut Vec::new()).unwrap();
         assert!((line.slope - 2.0).abs() < 1e-14 && (line.r2.unwrap() - 1.0).abs() < 1e-14);
+        assert_eq!(box_counts(&method, &row), [(2.0, 8), (4.0, 32)]);
     }
 
     #[test]

@@ -27,6 +27,18 @@ const F_TOLERANCE: f64 = 1e-12;
 /// Rounding errors of alpha: differences of tau over a step of q as small as 0.001.
 const ALPHA_TOLERANCE: f64 = 1e-9;
 
+/// The q for which [`Scaling`] keeps what was fitted, where they are on the method's grid.
+pub const SCALING_Q: [f64; 6] = [-3.0, -2.0, -1.0, 1.0, 2.0, 3.0];
+
+/// What the slopes tau(q) were fitted to, for a few q.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scaling {
+    /// The occupied radii, ascending; the last one is d.
+    pub radii: Vec<f64>,
+    /// ln Z_q at each radius, for each q of [`SCALING_Q`]; empty where the grid lacks it.
+    pub ln_z: [Vec<f64>; SCALING_Q.len()],
+}
+
 /// A multifractal spectrum over the method's q grid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spectrum {
@@ -46,6 +58,8 @@ pub struct Spectrum {
     pub radii: usize,
     /// The smallest of them.
     pub smallest_radius: f64,
+    /// ln Z_q against r, for a few q.
+    pub scaling: Scaling,
 }
 
 impl Spectrum {
@@ -122,10 +136,14 @@ impl Published {
         let predictor = Predictor::new(&x).ok_or(Degenerate::OneRadius { radius: largest })?;
         let q = self.method.q();
         let mut ln_z = vec![0.0; radii.len()];
+        let mut kept: [Vec<f64>; SCALING_Q.len()] = Default::default();
         let tau: Vec<Line> = (0..q.len())
             .map(|k| {
                 for (ln_z, &j) in ln_z.iter_mut().zip(&occupied) {
                     *ln_z = sums.at(j)[k].ln();
+                }
+                if let Some(shown) = SCALING_Q.iter().position(|shown| *shown == q[k]) {
+                    kept[shown].clone_from(&ln_z);
                 }
                 predictor.fit(&ln_z)
             })
@@ -149,6 +167,7 @@ impl Published {
             neurons: sums.neurons(),
             radii: radii.len(),
             smallest_radius: radii[0],
+            scaling: Scaling { radii, ln_z: kept },
         })
     }
 }

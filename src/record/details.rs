@@ -2,8 +2,9 @@
 
 use super::hops::HOP_COLUMNS;
 use super::row::{Row, SPECTRUM_COLUMNS, number, optional};
+use super::scaling::{BOX_COLUMNS, SCALING_COLUMNS, box_cells, scaling_cells};
 use super::table::Cells;
-use super::{DISTRIBUTIONS, HOPS, LAYERS, SPECTRA};
+use super::{BOXES, DISTRIBUTIONS, HOPS, LAYERS, SCALING, SPECTRA};
 use crate::analysis::{Distribution, Neuron, NeuronStatistics, Part};
 use crate::mfa::Statistics;
 
@@ -15,11 +16,13 @@ pub(super) struct Detail {
 }
 
 /// The files, in the order in which a step is written to them.
-pub(super) const DETAILS: [Detail; 4] = [
+pub(super) const DETAILS: [Detail; 6] = [
     Detail { file: SPECTRA, columns: &SPECTRUM_COLUMNS, cells: Row::spectrum_cells },
     Detail { file: LAYERS, columns: &LAYER_COLUMNS, cells: layer_cells },
     Detail { file: DISTRIBUTIONS, columns: &DISTRIBUTION_COLUMNS, cells: distribution_cells },
     Detail { file: HOPS, columns: &HOP_COLUMNS, cells: Row::hop_cells },
+    Detail { file: SCALING, columns: &SCALING_COLUMNS, cells: scaling_cells },
+    Detail { file: BOXES, columns: &BOX_COLUMNS, cells: box_cells },
 ];
 
 const LAYER_COLUMNS: [&str; 29] = [

@@ -28,6 +28,10 @@ pub const LAYERS: &str = "layers.csv";
 pub const HOPS: &str = "hops.csv";
 /// How degrees and dimensions are distributed over neurons, at each analysed step.
 pub const DISTRIBUTIONS: &str = "distributions.csv";
+/// What the published spectrum of each analysed step is fitted to, and the fits.
+pub const SCALING: &str = "scaling.csv";
+/// What the dimensions of some neurons are fitted to at each analysed step, and the fits.
+pub const BOXES: &str = "boxes.csv";
 /// A folder with a file for each analysed step: every neuron's numbers.
 pub const NEURONS: &str = "neurons";
 /// The weights of step 0, for the rescaled start.
@@ -42,11 +46,13 @@ pub const TENSORBOARD: &str = "tb";
 pub(super) const LOCK: &str = ".lock";
 
 /// A run's files, latest first: run.json is there before those above it, after those below it.
-const FILES: [&str; 12] = [
+const FILES: [&str; 14] = [
     SUMMARY,
     STATE,
     METRICS,
     EMERGENCE,
+    BOXES,
+    SCALING,
     HOPS,
     DISTRIBUTIONS,
     LAYERS,

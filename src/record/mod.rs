@@ -11,6 +11,8 @@
 //! | `layers.csv` | step, then each layer, block, role and the network: both estimators, and the statistics of its neurons' dimensions and degrees |
 //! | `distributions.csv` | step, part, quantity, low, high, neurons: how degrees and dimensions are distributed over the neurons of each layer and of the network (`all`) |
 //! | `hops.csv` | on request: step, hops, then the values over 2 and 3 hops: one row for each analysed step and number of hops |
+//! | `scaling.csv` | step, what, r, then ln Z_q for six q (empty where the method's grid lacks one): up to 24 rows `ln_z`, means over the samples at radii that all have, then a row `slope` and a row `intercept` of the fits on ln r |
+//! | `boxes.csv` | step, layer, neuron, r, N(r) at up to 24 radii, and in a last row the fit of ln N on ln r: of one neuron in each of up to six layers |
 //! | `neurons/step-N.csv` | on request: every neuron's dimension and degree |
 //! | `start.safetensors` | for the rescaled start: the weights of step 0 |
 //! | `state.json` | where the stop rule stands |
@@ -22,8 +24,8 @@
 //!
 //! # After a crash
 //!
-//! A step is recorded in the order metrics, spectra, layers, distributions, hops, emergence. Say a
-//! run that analyses every 10th step dies while it writes step 30:
+//! A step is recorded in the order metrics, spectra, layers, distributions, hops, scaling, boxes,
+//! emergence. Say a run that analyses every 10th step dies while it writes step 30:
 //!
 //! ```text
 //! metrics.csv    ..  29  30        complete
@@ -44,14 +46,15 @@ mod read;
 mod recorder;
 mod resume;
 mod row;
+mod scaling;
 mod summary;
 mod table;
 mod tensorboard;
 
 pub use config::{RunConfig, Sampling};
 pub use files::{
-    BASELINE, DISTRIBUTIONS, EMERGENCE, HOPS, LAYERS, METRICS, NEURONS, NODES, RUN, SPECTRA, START,
-    STATE, SUMMARY, TENSORBOARD, holds_run, neurons_file,
+    BASELINE, BOXES, DISTRIBUTIONS, EMERGENCE, HOPS, LAYERS, METRICS, NEURONS, NODES, RUN, SCALING,
+    SPECTRA, START, STATE, SUMMARY, TENSORBOARD, holds_run, neurons_file,
 };
 pub use read::RecordedRun;
 pub use recorder::Recorder;

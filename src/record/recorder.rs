@@ -110,8 +110,8 @@ impl Recorder {
         Ok(())
     }
 
-    /// Appends an analysed step: its neurons' file, its rows in spectra.csv, layers.csv and
-    /// distributions.csv, then its row in emergence.csv.
+    /// Appends an analysed step: its neurons' file, its rows in the tables that have many for each
+    /// step, then its row in emergence.csv.
     ///
     /// # Errors
     /// [`RecordError::Write`] when the system refuses.

@@ -8,13 +8,14 @@ use serde::de::DeserializeOwned;
 use super::config::{Difference, difference};
 use super::details::DETAILS;
 use super::files::{
-    BASELINE, DISTRIBUTIONS, EMERGENCE, HOPS, LAYERS, METRICS, NODES, RUN, SPECTRA, SUMMARY,
-    holds_run, read_json, remove, remove_neurons, remove_run, remove_unfinished,
+    BASELINE, BOXES, DISTRIBUTIONS, EMERGENCE, HOPS, LAYERS, METRICS, NODES, RUN, SCALING, SPECTRA,
+    SUMMARY, holds_run, read_json, remove, remove_neurons, remove_run, remove_unfinished,
 };
 use super::row::COLUMNS;
+use super::scaling::FITS;
 use super::table::{Contents, StoredRow, Table};
 use super::{RecordError, Recorder, RunConfig, Summary};
-use crate::analysis::{Baseline, Group, Scope, Status};
+use crate::analysis::{Baseline, Group, NeuronBoxes, Scope, Status};
 use crate::network::Draw;
 
 /// A run that goes on.
@@ -167,7 +168,8 @@ impl Tables {
     /// The first step of which something is missing: a step is recorded in the order metrics,
     /// details, emergence. An analysed step has a row for each q in spectra.csv and for each part
     /// of the network in layers.csv; the neurons in distributions.csv are as many as layers.csv
-    /// says. hops.csv has a row for each number of hops, also without values.
+    /// says. hops.csv has a row for each number of hops, also without values. scaling.csv ends a
+    /// step with its fits, boxes.csv a neuron with its fit, also without values.
     fn complete_before(&self, config: &RunConfig, due: &dyn Fn(u64) -> bool) -> u64 {
         let Self { metrics, details, emergence } = self;
         // The first step is measured on attaching, and need not be logged.
@@ -185,19 +187,29 @@ impl Tables {
         let points = config.method.check().map_or(0, |method| method.q().len());
         let parts = if config.layers || config.neurons { Group::count(&config.network) } else { 0 };
         let distributed = distributed(&details[1]);
+        let sampled = if parts > 0 { NeuronBoxes::count(&config.network) } else { 0 };
         for (detail, contents) in DETAILS.iter().zip(details) {
+            // What a row of the table counts for.
             let neurons = contents.column("neurons").filter(|_| detail.file == DISTRIBUTIONS);
+            let (what, mass) = (contents.column("what"), contents.column("mass"));
+            let counts = |point: &StoredRow| match (neurons, what, mass) {
+                (Some(k), ..) => point.cells[k].parse().unwrap_or(0),
+                (_, Some(k), _) => usize::from(FITS.contains(&point.cells[k].as_str())),
+                (_, _, Some(k)) => usize::from(point.cells[k].is_empty()),
+                _ => 1,
+            };
             let mut stored = contents.rows.iter().peekable();
             for row in &emergence.rows {
                 let mut found = 0;
                 while let Some(point) = stored.next_if(|point| point.step <= row.step) {
-                    let count = neurons.map(|k| point.cells[k].parse().unwrap_or(0));
-                    found += count.unwrap_or(1);
+                    found += counts(point);
                 }
                 let (present, expected) = match detail.file {
                     SPECTRA => (has_spectrum(row), points),
                     LAYERS => (has_parts(row), parts),
                     HOPS => (!dropped(row), numbers),
+                    SCALING => (has_spectrum(row), FITS.len()),
+                    BOXES => (has_parts(row), sampled),
                     _ => (true, distributed.get(&row.step).copied().unwrap_or(0)),
                 };
                 if found != if present { expected } else { 0 } {
@@ -220,6 +232,7 @@ impl Tables {
         let mut named = vec![(&self.emergence, EMERGENCE), (&self.details[0], DETAILS[0].file)];
         let asked_for = |file| match file {
             HOPS => config.hops > 1,
+            SCALING => true,
             _ => config.layers || config.neurons,
         };
         let more = self.details.iter().zip(DETAILS.map(|detail| detail.file)).skip(1);

@@ -37,7 +37,7 @@ pub const COLUMNS: [&str; 26] = [
 pub(super) const SPECTRUM_COLUMNS: [&str; 11] =
     ["step", "q", "tau", "r2", "alpha", "f", "tau_std", "r2_std", "alpha_std", "f_std", "D_q"];
 
-/// One analysed step, as it stands in emergence.csv, spectra.csv and hops.csv.
+/// One analysed step, as it stands in emergence.csv and the other tables.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Row {

@@ -6,12 +6,16 @@ mod backtest;
 mod compare;
 mod network;
 mod pictures;
+#[cfg(feature = "png")]
+mod png;
 mod sensitivity;
 mod table;
 
 pub use backtest::{backtest, backtest_csv};
 pub use compare::compared;
 pub use network::network;
-pub use pictures::{Pictures, SvgFile};
+pub use pictures::{Pictures, SvgFile, backtest_picture};
+#[cfg(feature = "png")]
+pub use png::{PngError, PngWriter};
 pub use sensitivity::sensitivity;
 pub use table::table;

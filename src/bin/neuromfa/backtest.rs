@@ -1,11 +1,13 @@
 //! `neuromfa backtest`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use neuromfa::backtest::{Grid, History};
 use neuromfa::{Mode, report};
+
+use crate::png::PngWriter;
 
 /// Try stop rules on recorded runs: where each would have stopped, the steps it saves, and the loss it
 /// gives up, beside the same rules on the loss.
@@ -42,6 +44,12 @@ pub struct Backtest {
     /// Also write one line for each rule and run to this file.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
+    /// Also draw the rules to this file: steps saved against loss given up.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// The same as a PNG file.
+    #[arg(long, value_name = "FILE")]
+    png: Option<PathBuf>,
     /// Print JSON: a list of rules, best first, each with its outcomes.
     #[arg(long)]
     json: bool,
@@ -59,6 +67,7 @@ impl Backtest {
             self.min_delta.iter().all(|delta| delta.is_finite() && *delta >= 0.0),
             "--min-delta: give numbers from 0 on"
         );
+        let writer = self.png.is_some().then(PngWriter::new).transpose()?;
         let read = |run: &PathBuf| History::read(run, self.loss.as_deref());
         let runs: Vec<History> = self.runs.iter().map(read).collect::<Result<_, _>>()?;
         let mode = match self.mode {
@@ -79,12 +88,26 @@ impl Backtest {
         }
         let trials = grid.try_on(&runs, self.tolerance);
         if let Some(path) = &self.csv {
-            std::fs::write(path, report::backtest_csv(&trials))
-                .with_context(|| format!("cannot write {}", path.display()))?;
+            write(path, &report::backtest_csv(&trials))?;
+        }
+        if self.svg.is_some() || self.png.is_some() {
+            let picture = report::backtest_picture(&trials, self.tolerance);
+            let picture =
+                picture.context("no rule has both a loss and a lowest one that is not 0")?;
+            if let Some(path) = &self.svg {
+                write(path, picture.svg.as_bytes())?;
+            }
+            if let (Some(path), Some(writer)) = (&self.png, writer) {
+                write(path, &writer.png(&picture)?)?;
+            }
         }
         if self.json {
             return crate::print(&format!("{}\n", serde_json::to_string_pretty(&trials)?));
         }
         crate::print(&report::backtest(&trials))
     }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -10,6 +10,7 @@ mod inspect;
 mod live;
 mod method;
 mod output;
+mod png;
 mod report;
 mod sensitivity;
 mod shell;

@@ -6,6 +6,8 @@ use anyhow::Context;
 use clap::Args;
 use neuromfa::report::Pictures;
 
+use crate::png::PngWriter;
+
 /// Draw runs: one page that opens offline, or a file for each picture.
 #[derive(Args)]
 pub struct Report {
@@ -21,19 +23,28 @@ pub struct Report {
     /// Write each picture as an SVG file for a paper.
     #[arg(long)]
     svg: bool,
+    /// Write each picture as a PNG file, 300 dots to the inch.
+    #[arg(long)]
+    png: bool,
 }
 
 impl Report {
     pub fn run(self) -> anyhow::Result<()> {
+        let writer = self.png.then(PngWriter::new).transpose()?;
         let pictures = Pictures::of(&self.runs)?;
         std::fs::create_dir_all(&self.out)
             .with_context(|| format!("cannot make {}", self.out.display()))?;
-        if self.html || !self.svg {
+        if self.html || !(self.svg || self.png) {
             self.write("report.html", pictures.html().as_bytes())?;
         }
         if self.svg {
             for file in pictures.svg_files() {
                 self.write(&format!("{}.svg", file.name), file.svg.as_bytes())?;
+            }
+        }
+        if let Some(writer) = writer {
+            for file in pictures.svg_files() {
+                self.write(&format!("{}.png", file.name), &writer.png(&file)?)?;
             }
         }
         Ok(())

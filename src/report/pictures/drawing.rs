@@ -208,7 +208,9 @@ pub(super) fn width(text: &str) -> f64 {
         'f' | 't' | 'r' | '-' | '(' | ')' | '/' | '[' | ']' => 0.36,
         'm' | 'M' | 'W' | '%' => 0.87,
         'w' | 'A'..='Z' => 0.72,
-        _ => 0.56,
+        // Wide in the fonts that come in Helvetica's place.
+        '−' | '=' | '+' | '→' | '±' => 0.8,
+        _ => 0.6,
     };
     let piece =
         |(word, low, _): &Piece| word.chars().map(em).sum::<f64>() * if *low { 8.0 } else { FONT };

@@ -94,10 +94,13 @@ fn draw(run: &Recorded, column: &str, title: &str) -> Option<Drawing> {
 }
 
 fn columns(drawing: &mut Drawing, steps: &[String], (left, bottom): (f64, f64), cell: f64) {
-    let mut free = f64::NEG_INFINITY;
+    let place = |(k, step): (usize, &String)| (left + cell * (k as f64 + 0.5), width(step) / 2.0);
+    let last = steps.iter().enumerate().next_back().map(place);
+    let (mut free, end) = (f64::NEG_INFINITY, last.map_or(0.0, |(x, half)| x - half - 14.0));
     for (k, step) in steps.iter().enumerate() {
-        let (x, half) = (left + cell * (k as f64 + 0.5), width(step) / 2.0);
-        if x - half >= free {
+        let (x, half) = place((k, step));
+        // The last one has its place.
+        if x - half >= free && (x + half <= end || k + 1 == steps.len()) {
             drawing.words("faint", Anchor::Middle, (x, bottom + 11.0), step);
             free = x + half + 14.0;
         }

@@ -4,6 +4,8 @@
 //! the reason, where the run holds no data for it.
 
 mod against;
+mod backtest;
+mod boxes;
 mod correlation;
 mod distributions;
 mod drawing;
@@ -16,6 +18,7 @@ mod page;
 mod panel;
 mod recorded;
 mod scale;
+mod scaling;
 mod shades;
 mod spectra;
 mod stack;
@@ -23,6 +26,8 @@ mod style;
 mod values;
 
 use std::path::Path;
+
+pub use backtest::backtest_picture;
 
 use crate::record::RecordError;
 use figure::Figure;
@@ -105,8 +110,10 @@ fn chapter(run: &Recorded) -> Chapter {
         emergence::figure(run),
         fractal::figure(run),
         spectra::figure(run),
+        scaling::figure(run),
         heat::figure(run),
         distributions::figure(run),
+        boxes::figure(run),
         against::figure(run),
     ];
     Chapter { title: run.name.clone(), table: values::table(run), figures }

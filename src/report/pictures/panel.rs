@@ -74,20 +74,27 @@ impl Panel {
 
     /// The vertical axis: a thin line across at each tick; what it is stands above the panel.
     pub(super) fn vertical(&self, drawing: &mut Drawing, title: &str) {
+        self.grid(drawing, true);
+        drawing.words("", Anchor::Start, (self.left, self.top - 6.0), title);
+    }
+
+    /// The lines across, with their numbers or without.
+    pub(super) fn grid(&self, drawing: &mut Drawing, numbers: bool) {
         for (value, label) in self.y.ticks(self.height / 22.0) {
             let (_, y) = self.at(0.0, value);
             let class = if value == 0.0 { "axis" } else { "grid" };
             drawing.path(class, &[(self.left, y), (self.right(), y)]);
-            drawing.words("faint", Anchor::End, (self.left - 4.0, y + 3.0), &label);
+            if numbers {
+                drawing.words("faint", Anchor::End, (self.left - 4.0, y + 3.0), &label);
+            }
         }
-        drawing.words("", Anchor::Start, (self.left, self.top - 6.0), title);
     }
 
     /// The horizontal axis, with its title at the right end or, for more than a word, in the middle.
     pub(super) fn horizontal(&self, drawing: &mut Drawing, title: &str) {
         let bottom = self.bottom();
         drawing.path("axis", &[(self.left, bottom), (self.right(), bottom)]);
-        let ticks = self.x.ticks(self.width / 50.0);
+        let ticks = self.x.ticks(self.width / 40.0);
         let mut free = f64::NEG_INFINITY;
         for (value, label) in ticks {
             let (x, _) = self.at(value, 0.0);
@@ -156,7 +163,7 @@ impl Panel {
 
 /// Places at least `gap` apart, as near as may be to the wanted ones (ascending), within the limits
 /// while they have the room.
-fn apart(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
+pub(super) fn apart(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
     let mut places: Vec<f64> = wanted.to_vec();
     // Groups that meet share their mean, spread evenly around it.
     let mut groups: Vec<(usize, usize)> = (0..places.len()).map(|k| (k, k + 1)).collect();

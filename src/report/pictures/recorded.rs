@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::record::{
-    COLUMNS, Cells, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, RUN, RecordError, RunConfig,
-    SPECTRA, SUMMARY, Summary, read_table,
+    BOXES, COLUMNS, Cells, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, RUN, RecordError, RunConfig,
+    SCALING, SPECTRA, SUMMARY, Summary, read_table,
 };
 
 use super::panel::Values;
@@ -73,6 +73,8 @@ pub(super) struct Recorded {
     pub(super) spectra: Sheet,
     pub(super) layers: Sheet,
     pub(super) distributions: Sheet,
+    pub(super) scaling: Sheet,
+    pub(super) boxes: Sheet,
     /// None while the run goes on.
     pub(super) summary: Option<Summary>,
 }
@@ -92,6 +94,8 @@ impl Recorded {
             spectra: Sheet::read_if_there(&folder.join(SPECTRA))?,
             layers: Sheet::read_if_there(&folder.join(LAYERS))?,
             distributions: Sheet::read_if_there(&folder.join(DISTRIBUTIONS))?,
+            scaling: Sheet::read_if_there(&folder.join(SCALING))?,
+            boxes: Sheet::read_if_there(&folder.join(BOXES))?,
             summary: json(SUMMARY).and_then(|text| serde_json::from_slice(&text).ok()),
         })
     }

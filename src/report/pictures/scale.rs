@@ -14,7 +14,7 @@ pub(super) struct Scale {
 enum Kind {
     Linear,
     Log,
-    /// ln(1 + x), for steps that begin at 0 and double.
+    /// ln(1 + x), for what begins at 0 and doubles.
     LogSteps,
 }
 
@@ -42,6 +42,16 @@ impl Scale {
         Some(Self { low: low / room, high: high * room, kind: Kind::Log })
     }
 
+    /// From 0 up, with some room at both ends; by ln(1 + x) when the values reach above `even`.
+    pub(super) fn from_zero(values: impl IntoIterator<Item = f64>, even: f64) -> Self {
+        let high = values.into_iter().filter(|v| v.is_finite()).fold(0.0, f64::max);
+        if high > even {
+            return Self { low: -0.3, high: 1.1 * high, kind: Kind::LogSteps };
+        }
+        let high = if high > 0.0 { high } else { 1.0 };
+        Self { low: -0.03 * high, high: 1.06 * high, kind: Kind::Linear }
+    }
+
     /// For steps: even, or by powers of ten when most of them lie at the very beginning.
     pub(super) fn steps(steps: impl IntoIterator<Item = f64> + Clone) -> Option<Self> {
         let (low, high) = range(steps.clone())?.into_inner();
@@ -65,7 +75,7 @@ impl Scale {
     /// About this many round numbers with their labels, ascending.
     pub(super) fn ticks(&self, wanted: f64) -> Vec<(f64, String)> {
         let values = match self.kind {
-            Kind::Linear => return self.even_ticks(wanted),
+            Kind::Linear => return self.even_ticks(wanted, true),
             Kind::Log => self.powers(wanted, false),
             Kind::LogSteps => self.powers(wanted, true),
         };
@@ -73,7 +83,7 @@ impl Scale {
         values.into_iter().map(label).collect()
     }
 
-    fn even_ticks(&self, wanted: f64) -> Vec<(f64, String)> {
+    fn even_ticks(&self, wanted: f64, again: bool) -> Vec<(f64, String)> {
         let raw = (self.high - self.low) / wanted.max(1.0);
         let power = 10f64.powi(raw.log10().floor() as i32);
         let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|f| f * power >= raw * (1.0 - 1e-9));
@@ -81,6 +91,10 @@ impl Scale {
         // A little room, so that an end that is a round number is a tick.
         let first = (self.low / step - 1e-6).ceil() as i64;
         let last = (self.high / step + 1e-6).floor() as i64;
+        if last <= first && again {
+            // One number alone is no scale.
+            return self.even_ticks(2.0 * wanted.max(1.0), false);
+        }
         let value = |k: i64| (k as f64 * step, label(k as f64 * step, step));
         (first..=last).map(value).collect()
     }
@@ -159,6 +173,7 @@ mod tests {
             ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"].map(|s| if s == "0.0" { "0" } else { s })
         );
         assert_eq!(labels(Scale::between(-0.02, 0.013), 3.0), ["−0.02", "0",]);
+        assert_eq!(labels(Scale::between(0.3, 3.6), 2.7), ["1", "2", "3"]);
         assert_eq!(labels(Scale::between(0.0, 30000.0), 3.0), ["0", "10k", "20k", "30k"]);
         assert_eq!(labels(Scale::between(0.0, 4e-5), 2.0), ["0", "2·10⁻⁵", "4·10⁻⁵"]);
     }
@@ -172,6 +187,15 @@ mod tests {
         assert_eq!(labels(scale, 5.0), ["0", "1", "10", "100", "1000"]);
         let even = Scale::steps((0..10).map(f64::from)).unwrap();
         assert_eq!(even.at(4.5), 0.5);
+    }
+
+    #[test]
+    fn what_begins_at_zero_has_room_below_it() {
+        assert_eq!(labels(Scale::from_zero([0.4, 2.0], 30.0), 4.0), ["0", "1", "2"]);
+        let wide = Scale::from_zero([0.4, 300.0], 30.0);
+        assert_eq!(labels(wide, 5.0), ["0", "1", "10", "100"]);
+        assert!(wide.at(0.0) > 0.0 && wide.at(300.0) < 1.0);
+        assert!(Scale::from_zero([], 30.0).at(0.0) > 0.0);
     }
 
     #[test]

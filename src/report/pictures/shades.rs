@@ -1,6 +1,6 @@
 //! Steps as colours.
 
-use super::drawing::{Anchor, Drawing, FONT};
+use super::drawing::{Anchor, Drawing, FONT, width};
 use super::style::SHADES;
 
 /// The k-th of n steps: the name of its colour.
@@ -16,6 +16,19 @@ pub(super) fn legend(drawing: &mut Drawing, (x, y): (f64, f64), steps: &[String]
         let class = format!("line s-{}", shade(k, steps.len()));
         drawing.path(&class, &[(x, y - 3.0), (x + 12.0, y - 3.0)]);
         drawing.words("", Anchor::Start, (x + 17.0, y), step);
+    }
+}
+
+/// The steps with their colours on one line that ends at this place.
+pub(super) fn legend_above(drawing: &mut Drawing, (right, y): (f64, f64), steps: &[String]) {
+    let mut x = right;
+    for (k, step) in steps.iter().enumerate().rev() {
+        let words = format!("step {step}");
+        x -= width(&words);
+        drawing.words("", Anchor::Start, (x, y), &words);
+        let class = format!("line s-{}", shade(k, steps.len()));
+        drawing.path(&class, &[(x - 15.0, y - 3.0), (x - 4.0, y - 3.0)]);
+        x -= 26.0;
     }
 }
 

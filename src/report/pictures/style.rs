@@ -75,7 +75,7 @@ impl Theme {
         let named = self.colours().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let (from, to) = match self {
             Self::Light => (0.0, 0.8),
-            Self::Dark => (0.25, 1.0),
+            Self::Dark => (0.35, 1.0),
         };
         let shade = |k: usize| from + (to - from) * k as f64 / (SHADES - 1) as f64;
         let shades = (0..SHADES).map(|k| (format!("k{k}"), sequential(shade(k))));

@@ -1,0 +1,52 @@
+//! The rows of scaling.csv and of boxes.csv: what was fitted, and the fits.
+//!
+//! The points come first and the fits last, so that a step whose fits are there is whole.
+
+use super::row::{Row, number, optional};
+use super::table::Cells;
+use crate::analysis::NeuronBoxes;
+
+pub(super) const SCALING_COLUMNS: [&str; 9] =
+    ["step", "what", "r", "ln_z_-3", "ln_z_-2", "ln_z_-1", "ln_z_1", "ln_z_2", "ln_z_3"];
+
+pub(super) const BOX_COLUMNS: [&str; 8] =
+    ["step", "layer", "neuron", "r", "mass", "dimension", "intercept", "r2"];
+
+/// Rows of a step in scaling.csv that are fits.
+pub(super) const FITS: [&str; 2] = ["slope", "intercept"];
+
+/// ln Z_q at the radii, then the slopes and the intercepts of the fits.
+pub(super) fn scaling_cells(row: &Row) -> Vec<Cells> {
+    let Some(scaling) = &row.emergence.scaling else { return Vec::new() };
+    let cells = |what: &str, r: Option<f64>, values: &[Option<f64>]| {
+        let mut cells = vec![row.step.to_string(), what.to_owned(), optional(r)];
+        cells.extend(values.iter().copied().map(optional));
+        cells
+    };
+    let points = scaling.points.iter().map(|(r, ln_z)| cells("ln_z", Some(*r), ln_z));
+    let fits = FITS.into_iter().zip([&scaling.slope, &scaling.intercept]);
+    points.chain(fits.map(|(what, values)| cells(what, None, values))).collect()
+}
+
+/// N at each neuron's radii, then its fit.
+pub(super) fn box_cells(row: &Row) -> Vec<Cells> {
+    let of_neuron = |boxes: &NeuronBoxes| {
+        let cells = |values: [String; 5]| {
+            let whose = [row.step.to_string(), boxes.layer.clone(), boxes.neuron.to_string()];
+            whose.into_iter().chain(values).collect::<Cells>()
+        };
+        let empty = String::new;
+        let point = |&(r, mass): &(f64, u32)| {
+            cells([number(r), mass.to_string(), empty(), empty(), empty()])
+        };
+        let fit = [
+            boxes.line.map(|line| line.slope),
+            boxes.line.map(|line| line.intercept),
+            boxes.line.and_then(|line| line.r2),
+        ];
+        let [slope, intercept, r2] = fit.map(optional);
+        let fit = cells([empty(), empty(), slope, intercept, r2]);
+        boxes.points.iter().map(point).chain([fit]).collect::<Vec<_>>()
+    };
+    row.emergence.boxes.iter().flat_map(of_neuron).collect()
+}
