@@ -10,8 +10,8 @@ use std::hint::black_box;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use gpt_neox::{Initialisation, network, pool, weights};
 use neuromfa::mfa::{
-    BoxMasses, EdgeLayout, EdgeMatrix, Histogram, Method, Published, RadiusTable, Stable,
-    count_edges, count_sampled_edges,
+    BoxMasses, EdgeLayout, EdgeMatrix, Histogram, Method, Published, RadiusTable, Spectrum, Stable,
+    StableSpectrum, count_edges, count_sampled_edges,
 };
 use neuromfa::network::{Connection, Draw};
 use neuromfa::source::{Memory, Source};
@@ -89,7 +89,23 @@ fn estimators(
             let estimate = |h| stable.estimate(&BoxMasses::new(method, h).unwrap()).unwrap();
             b.iter(|| pool.install(|| networks.par_iter().map(estimate).collect::<Vec<_>>()));
         });
+        group.bench_function(format!("both, {threads} threads"), |b| {
+            let estimate = |h| both(method, &published, &stable, h);
+            b.iter(|| pool.install(|| networks.par_iter().map(estimate).collect::<Vec<_>>()));
+        });
     }
+}
+
+/// Both estimators from one pass over the neurons.
+fn both(
+    method: &Method,
+    published: &Published,
+    stable: &Stable,
+    histogram: &Histogram,
+) -> (Spectrum, StableSpectrum) {
+    let masses = BoxMasses::new(method, histogram).unwrap();
+    let (of_published, of_stable) = stable.sums_beside(published, &masses);
+    (published.spectrum(&of_published).unwrap(), stable.spectrum(&of_stable).unwrap())
 }
 
 fn benches(c: &mut Criterion) {
