@@ -106,21 +106,21 @@ fn add_block(logs: &[[f64; LANES]], centres: &[[f64; LANES]], cells: &mut [Vec<C
     let width = centres.len();
     for (k, (centre, cells)) in centres.iter().zip(cells).enumerate() {
         let logs = &logs[k..];
-        let (mut least, mut most) = ([f64::MAX; LANES], [f64::MIN; LANES]);
+        let mut farthest = [0.0; LANES];
         for logs in logs.iter().step_by(width) {
             for l in 0..LANES {
-                let from = logs[l] - centre[l];
-                least[l] = if from < least[l] { from } else { least[l] };
-                most[l] = if from > most[l] { from } else { most[l] };
+                let from = (logs[l] - centre[l]).abs();
+                farthest[l] = if from > farthest[l] { from } else { farthest[l] };
             }
         }
-        let least = least.iter().fold(0.0, |a: f64, b| a.min(*b));
-        let most = most.iter().fold(0.0, |a: f64, b| a.max(*b));
-        if least >= -1.0 && most <= 1.0 {
-            let powers = powers::<false>(logs, width, centre, 0.0);
-            add_cell(cells, 0, &powers);
+        if farthest.iter().all(|&from| from <= 1.0) {
+            add_cell(cells, 0, &powers::<false>(logs, width, centre, 0.0));
             continue;
         }
+        let all = logs.iter().step_by(width).flat_map(|logs| logs.iter().zip(centre));
+        let (least, most) = all.fold((0.0, 0.0), |(least, most): (f64, f64), (log, centre)| {
+            (least.min(log - centre), most.max(log - centre))
+        });
         let nearest = |log: f64| (log / 2.0).round_ties_even() as i32;
         for shift in nearest(least)..=nearest(most) {
             let powers = powers::<true>(logs, width, centre, f64::from(shift));

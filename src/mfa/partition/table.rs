@@ -1,6 +1,8 @@
 //! What the partition function needs to know before it sees a neuron: logarithms of whole numbers,
 //! and what turns moments into Z_q.
 
+use multiversion::multiversion;
+
 use super::exponential::{LARGEST, Series, TERMS, derivative, exponential};
 use super::moments::{LANES, Moments, Powers};
 
@@ -104,30 +106,21 @@ impl PowerTable {
 
     /// Σ p^q for each q and, with logs, then Σ p^q ln p for each q, at all of `radii` radii.
     pub(super) fn sums(&self, moments: &Moments, radii: usize) -> Vec<f64> {
-        let (columns, scale) = (self.columns(), self.logarithms.scale);
+        let columns = self.columns();
         let mut sums = vec![0.0; radii * columns];
-        let mut raw = vec![[0.0; LANES]; LANES * self.lanes];
+        let mut raw = vec![[0.0; LANES]; self.lanes];
         let all = moments.slots.chunks(LANES).zip(&moments.centres).zip(&moments.cells);
         for ((slots, centres), cells) in all {
             for cell in cells {
-                combine(&cell.powers, &self.series, &mut raw);
-                let raw = raw.as_flattened().chunks_exact(self.lanes * LANES);
-                let here = slots.iter().zip(centres).zip(raw).zip(&cell.powers[0]);
-                // A radius without a neuron in this cell may lie outside of the table.
-                for (((slot, centre), raw), _) in here.filter(|(_, neurons)| **neurons > 0.0) {
+                for (radius, (slot, centre)) in slots.iter().zip(centres).enumerate() {
+                    // Without a neuron in this cell, it may lie outside of the table.
+                    if cell.powers[0][radius] == 0.0 {
+                        continue;
+                    }
+                    combine(&cell.powers, radius, &self.series, &mut raw);
                     let steps = centre + 2 * STEPS as i32 * cell.shift;
-                    let row = (STEPS as i32 - steps) as usize * self.q.len();
-                    let powers = &self.powers[row..][..self.q.len()];
                     let out = &mut sums[(slot - 1) * columns..][..columns];
-                    let (out, logs) = out.split_at_mut(self.q.len());
-                    for ((out, raw), power) in out.iter_mut().zip(raw).zip(powers) {
-                        *out += power * raw;
-                    }
-                    let x = f64::from(steps) / STEPS;
-                    let raw = raw.iter().zip(&raw[self.q.len()..]);
-                    for ((out, (raw, derived)), power) in logs.iter_mut().zip(raw).zip(powers) {
-                        *out += power * ((x * raw + derived) / scale);
-                    }
+                    self.add(raw.as_flattened(), steps, out);
                 }
             }
         }
@@ -141,19 +134,35 @@ impl PowerTable {
         }
         sums
     }
+
+    /// Adds what lies around a centre, so many steps from ln p = 0.
+    fn add(&self, raw: &[f64], steps: i32, out: &mut [f64]) {
+        let row = (STEPS as i32 - steps) as usize * self.q.len();
+        let powers = &self.powers[row..][..self.q.len()];
+        let (out, logs) = out.split_at_mut(self.q.len());
+        for ((out, raw), power) in out.iter_mut().zip(raw).zip(powers) {
+            *out += power * raw;
+        }
+        let (x, scale) = (f64::from(steps) / STEPS, self.logarithms.scale);
+        let raw = raw.iter().zip(&raw[self.q.len()..]);
+        for ((out, (raw, derived)), power) in logs.iter_mut().zip(raw).zip(powers) {
+            *out += power * ((x * raw + derived) / scale);
+        }
+    }
 }
 
-/// Σ_k (coefficients of y^k) · (Σ y^k), at each radius for all columns. Products and sums are rounded
-/// one by one, so the result is the same bits whatever the processor's vectors.
-#[multiversion::multiversion(targets = "simd")]
-fn combine(powers: &Powers, series: &[[f64; LANES]], out: &mut [[f64; LANES]]) {
-    let lanes = series.len() / TERMS;
-    let pairs = lanes / 2;
-    for pair in 0..pairs {
-        combined::<2>(powers, series, lanes, 2 * pair, out);
+/// Σ_k (coefficients of y^k) · (Σ y^k) at one of the radii, for all columns. Products and sums are
+/// rounded one by one, so the result is the same bits whatever the processor's vectors.
+#[multiversion(targets = "simd")]
+fn combine(powers: &Powers, radius: usize, series: &[[f64; LANES]], out: &mut [[f64; LANES]]) {
+    let lanes = out.len();
+    let (fours, rest) = out.as_chunks_mut::<4>();
+    let done = 4 * fours.len();
+    for (k, out) in fours.iter_mut().enumerate() {
+        *out = combined(powers, radius, series, lanes, 4 * k);
     }
-    if lanes % 2 == 1 {
-        combined::<1>(powers, series, lanes, lanes - 1, out);
+    for (k, out) in rest.iter_mut().enumerate() {
+        [*out] = combined(powers, radius, series, lanes, done + k);
     }
 }
 
@@ -161,23 +170,19 @@ fn combine(powers: &Powers, series: &[[f64; LANES]], out: &mut [[f64; LANES]]) {
 #[inline(always)]
 fn combined<const L: usize>(
     powers: &Powers,
+    radius: usize,
     series: &[[f64; LANES]],
     lanes: usize,
     first: usize,
-    out: &mut [[f64; LANES]],
-) {
-    let mut sums = [[[0.0; LANES]; L]; LANES];
+) -> [[f64; LANES]; L] {
+    let mut sums = [[0.0; LANES]; L];
     for (powers, series) in powers.iter().zip(series.chunks_exact(lanes)) {
-        let series = &series[first..][..L];
-        for (sums, power) in sums.iter_mut().zip(powers) {
-            for (sum, series) in sums.iter_mut().zip(series) {
-                for l in 0..LANES {
-                    sum[l] += power * series[l];
-                }
+        let power = powers[radius];
+        for (sum, series) in sums.iter_mut().zip(&series[first..][..L]) {
+            for (sum, series) in sum.iter_mut().zip(series) {
+                *sum += power * series;
             }
         }
     }
-    for (out, sums) in out.chunks_exact_mut(lanes).zip(&sums) {
-        out[first..][..L].copy_from_slice(sums);
-    }
+    sums
 }
