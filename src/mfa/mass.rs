@@ -122,10 +122,10 @@ impl<'a> BoxMasses<'a> {
 /// Finds the neurons to keep, each with its T, its fingerprint and its number, and adds their rows up.
 #[multiversion(targets = "simd")]
 fn read(rows: &[u32], min_edges: u32, kept: &mut Vec<(u32, u64, u32)>, sums: &mut [u64]) {
-    let factors: Vec<[u32; 2]> = (1..sums.len() as u64).map(factors).collect();
+    let (ones, others): (Vec<u32>, Vec<u32>) = (1..sums.len() as u64).map(factors).unzip();
     for (neuron, row) in (0..).zip(rows.chunks_exact(sums.len())) {
         let (mut edges, mut one, mut other) = (0u32, 0u32, 0u32);
-        for (&count, [a, b]) in row[1..].iter().zip(&factors) {
+        for (&count, (a, b)) in row[1..].iter().zip(ones.iter().zip(&others)) {
             edges += count;
             one = one.wrapping_add(count.wrapping_mul(*a));
             other = other.wrapping_add(count.wrapping_mul(*b));
@@ -140,10 +140,10 @@ fn read(rows: &[u32], min_edges: u32, kept: &mut Vec<(u32, u64, u32)>, sums: &mu
 /// The factors of a slot's counters in a neuron's fingerprint: two neurons share it when they count the
 /// same, and hardly otherwise. Sorted by it, neurons come in an order that does not depend on their
 /// numbers.
-fn factors(slot: u64) -> [u32; 2] {
+fn factors(slot: u64) -> (u32, u32) {
     let mut z = slot.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^= z >> 31;
-    [z as u32, (z >> 32) as u32]
+    (z as u32, (z >> 32) as u32)
 }

@@ -156,23 +156,45 @@ mod tests {
             (Method::default(), 700, 4000),
             (wide_q(), 300, 500),
         ] {
-            let histogram = histogram(&method, neurons, edges, 1);
-            let masses = BoxMasses::new(&method, &histogram).unwrap();
-            let mut table = PowerTable::new(method.q(), true);
-            table.reach(edges as u32 + 1);
-            let sums = power_sums(&masses, &table);
-            for (j, p) in box_masses(&method, &histogram).iter().enumerate() {
-                assert_eq!(p.len(), masses.neurons());
-                for (k, &q) in method.q().iter().enumerate() {
-                    let (z, at) = (sum(p.iter().map(|p| p.powf(q))), sums.at(j));
-                    assert!((at[k] - z).abs() <= 1e-13 * z, "Z_{q}: {}, {z}", at[k]);
-                    // ln N - ln T cancels where p is near 1: the mean of ln p is held absolutely.
-                    let logs = sum(p.iter().map(|p| p.powf(q) * p.ln()));
-                    let error = at[method.q().len() + k] - logs;
-                    assert!(error.abs() <= 1e-13 * z, "ln p at q {q}: {error:e}");
-                }
+            agrees(&method, &histogram(&method, neurons, edges, 1), edges as u32 + 1);
+        }
+    }
+
+    /// Far from the mean on one side: few that hold nearly all edges; on the other: few that hold
+    /// hardly any at small radii.
+    #[test]
+    fn sums_agree_for_neurons_of_very_different_masses() {
+        for method in [Method::default(), wide_q()] {
+            for (many, few) in [((11, 100.0), (4000, 2.0)), ((3000, 2.0), (11, 100.0))] {
+                let mut rng = ChaCha8Rng::seed_from_u64(4);
+                let mut neuron = |(edges, near): (usize, f64)| -> Vec<f64> {
+                    (0..edges).map(|_| near * rng.random_range(1.0..1.5)).collect()
+                };
+                let mut all: Vec<Vec<f64>> = (0..300).map(|_| neuron(many)).collect();
+                all.extend((0..3).map(|_| neuron(few)));
+                agrees(&method, &Histogram::from_distances(&method, &all), 4001);
             }
         }
+    }
+
+    fn agrees(method: &Method, histogram: &Histogram, largest: u32) {
+        let masses = BoxMasses::new(method, histogram).unwrap();
+        let mut table = PowerTable::new(method.q(), true);
+        table.reach(largest);
+        let sums = power_sums(&masses, &table);
+        let (mut worst, mut worst_log) = (0.0f64, 0.0f64);
+        for (j, p) in box_masses(method, histogram).iter().enumerate() {
+            assert_eq!(p.len(), masses.neurons());
+            for (k, &q) in method.q().iter().enumerate() {
+                let (z, at) = (sum(p.iter().map(|p| p.powf(q))), sums.at(j));
+                worst = worst.max((at[k] - z).abs() / z);
+                // ln N - ln T cancels where p is near 1: the mean of ln p is held absolutely.
+                let logs = sum(p.iter().map(|p| p.powf(q) * p.ln()));
+                worst_log = worst_log.max((at[method.q().len() + k] - logs).abs() / z);
+            }
+        }
+        println!("worst of {} neurons: Z {worst:e}, ln p {worst_log:e}", masses.neurons());
+        assert!(worst <= 1e-13 && worst_log <= 1e-13, "Z {worst:e}, ln p {worst_log:e}");
     }
 
     /// Of one neuron, Σ p^1 is p itself.

@@ -1,5 +1,7 @@
 //! Moments of the neurons' logarithms, radius by radius: one pass, from which all q follow.
 
+use std::hint::black_box;
+
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -60,6 +62,7 @@ impl Moments {
                 let mut cells = vec![Vec::new(); at.len()];
                 let mut logs = vec![[0.0; LANES]; neurons.len().min(BLOCK) * at.len()];
                 for neurons in neurons.chunks(BLOCK) {
+                    touch(masses, neurons);
                     for (logs, &(total, neuron)) in logs.chunks_exact_mut(at.len()).zip(neurons) {
                         let row = masses.row(neuron);
                         logarithms.of(row, total, &slots, logs.as_flattened_mut());
@@ -88,6 +91,14 @@ fn centres(masses: &BoxMasses<'_>, logarithms: &Logarithms, slots: &[usize]) -> 
         *centre = (logarithm * STEPS).round() as i32;
     }
     centres
+}
+
+/// Reads one counter of each line of these neurons' rows, which lie anywhere: many lines are then on
+/// their way from memory at once.
+fn touch(masses: &BoxMasses<'_>, neurons: &[(u32, u32)]) {
+    const LINE: usize = 64 / size_of::<u32>();
+    let counters = neurons.iter().flat_map(|&(_, neuron)| masses.row(neuron).iter().step_by(LINE));
+    black_box(counters.fold(0u32, |sum, &count| sum.wrapping_add(count)));
 }
 
 fn add_cell(cells: &mut Vec<Cell>, shift: i32, powers: &Powers) {
