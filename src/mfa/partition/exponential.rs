@@ -6,10 +6,10 @@
 //! ```
 //!
 //! with the modified Bessel functions I_k and the Chebyshev polynomials T_k, cut after [`TERMS`] and
-//! written in powers of y. For |λ| ≤ [`LARGEST`] what is cut off is below 10⁻¹⁵, of the second 3·10⁻¹⁵.
+//! written in powers of y. For |λ| ≤ [`LARGEST`] what is cut off is below 2·10⁻¹⁶.
 
 /// Powers of y, from 0 on.
-pub(super) const TERMS: usize = 21;
+pub(super) const TERMS: usize = 22;
 
 /// The largest |λ|.
 pub(super) const LARGEST: f64 = 3.0;

@@ -7,15 +7,15 @@
 //! Σ_i p_i(r)^q ln p_i = its derivative in q
 //! ```
 //!
-//! where a_k are the coefficients of a polynomial that is e^(qx) to rounding: 21 sums of powers stand for
+//! where a_k are the coefficients of a polynomial that is e^(qx) to rounding: 22 sums of powers stand for
 //! all q, and for both estimators. Neurons too far from the centre for this polynomial are summed
-//! around centres of their own, so that |q (x_i - c)| ≤ 3 always. A neuron costs 21 multiplications
+//! around centres of their own, so that |q (x_i - c)| ≤ 3 always. A neuron costs 22 multiplications
 //! and additions for each radius, done for 8 radii at once, and no power; ln p is the difference of two
 //! logarithms of whole numbers out of a table.
 //!
 //! Terms of both signs cancel, by e³ at most on each side. The centre is that of the neurons' mean, so
-//! that what is summed around it is hardly smaller than their number: errors stay near 10⁻¹⁵, and
-//! below 10⁻¹³ also for neurons of very different masses.
+//! that what is summed around it is hardly smaller than their number; errors stay below 10⁻¹³ also for
+//! neurons of very different masses.
 //!
 //! Neurons are taken in an order that depends on what they count alone, in blocks of fixed size whose
 //! sums are added in order, so the result is the same bits for any order of the neurons and on any
