@@ -12,10 +12,10 @@ use std::time::Instant;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use gpt_neox::{Initialisation, network, pool, weights};
 use neuromfa::mfa::{
-    BoxMasses, EdgeLayout, EdgeMatrix, Histogram, Method, Published, RadiusTable, Spectrum, Stable,
-    StableSpectrum, count_edges, count_sampled_edges,
+    BoxMasses, EdgeLayout, EdgeMatrix, Histogram, Method, PowerSums, Published, RadiusTable,
+    Spectrum, Stable, StableSpectrum, count_edges, count_sampled_edges,
 };
-use neuromfa::network::{Connection, Draw};
+use neuromfa::network::{Connection, Draw, Network};
 use neuromfa::source::{Memory, Source};
 use rayon::prelude::*;
 
@@ -98,9 +98,9 @@ fn estimators(
     }
 }
 
-/// Prints how many times faster both estimators are, on one thread and the whole network, than a power
-/// per entry on every 64th neuron, as often as there are neurons.
-fn times_a_power(method: &Method, whole: &Histogram) {
+/// Prints how many times faster both estimators are, on one thread and the whole network, layer by layer
+/// as an analysis takes it, than a power per entry on every 64th neuron, as often as there are neurons.
+fn times_a_power(method: &Method, network: &Network, whole: &Histogram) {
     const OF: usize = 64;
     let mut some = Histogram::new(method, whole.neurons().div_ceil(OF));
     for (k, neuron) in (0..whole.neurons()).step_by(OF).enumerate() {
@@ -118,7 +118,7 @@ fn times_a_power(method: &Method, whole: &Histogram) {
     let rounds: Vec<(f64, f64)> = (0..9)
         .map(|_| {
             let own = || {
-                black_box(pool.install(|| both(method, &published, &stable, whole)));
+                black_box(pool.install(|| layer_by_layer(network, &published, &stable, whole)));
             };
             let powers = || {
                 black_box(powers(method, &some));
@@ -136,6 +136,28 @@ fn times_a_power(method: &Method, whole: &Histogram) {
     println!("both estimators {}", middle(&|round| round.0));
     println!("a power per entry {}", middle(&|round| round.1));
     println!("times faster {}\n", middle(&|round| round.1 / round.0));
+}
+
+/// The sums of each connection's sources, added up.
+fn layer_by_layer(
+    network: &Network,
+    published: &Published,
+    stable: &Stable,
+    whole: &Histogram,
+) -> (Spectrum, StableSpectrum) {
+    let (method, mut first) = (Method::default(), 0);
+    let sums = network.connections().iter().map(|connection| {
+        let rows = whole.rows(first..first + connection.inputs);
+        first += connection.inputs;
+        stable.sums_beside(published, &BoxMasses::of_rows(&method, rows).unwrap())
+    });
+    let add = |mut all: (PowerSums, PowerSums), layer: (PowerSums, PowerSums)| {
+        all.0.add(&layer.0);
+        all.1.add(&layer.1);
+        all
+    };
+    let all = sums.reduce(add).unwrap();
+    (published.spectrum(&all.0).unwrap(), stable.spectrum(&all.1).unwrap())
 }
 
 /// Both estimators from one pass over the neurons.
@@ -158,7 +180,7 @@ fn benches(c: &mut Criterion) {
     let samples: Vec<Histogram> =
         drawn.iter().map(|layers| histogram(&method, &source, Some(layers))).collect();
     let whole = histogram(&method, &source, None);
-    times_a_power(&method, &whole);
+    times_a_power(&method, &network, &whole);
 
     let mut group = c.benchmark_group("estimators, 10 samples");
     estimators(&mut group, &method, &samples, 193);
