@@ -1,19 +1,21 @@
 //! Both estimators, from histograms to spectra, beside one power per neuron, radius and q.
 //!
-//! One element is one neuron.
+//! One element is one neuron. Before the other figures, how many times faster both estimators together
+//! are than the powers of one.
 
 #[path = "gpt_neox/mod.rs"]
 mod gpt_neox;
 
 use std::hint::black_box;
+use std::time::Instant;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use gpt_neox::{Initialisation, network, pool, weights};
 use neuromfa::mfa::{
-    BoxMasses, EdgeLayout, EdgeMatrix, Histogram, Method, Published, RadiusTable, Stable,
-    count_edges, count_sampled_edges,
+    BoxMasses, EdgeLayout, EdgeMatrix, Histogram, Method, PowerSums, Published, RadiusTable,
+    Spectrum, Stable, StableSpectrum, count_edges, count_sampled_edges,
 };
-use neuromfa::network::{Connection, Draw};
+use neuromfa::network::{Connection, Draw, Network};
 use neuromfa::source::{Memory, Source};
 use rayon::prelude::*;
 
@@ -89,7 +91,85 @@ fn estimators(
             let estimate = |h| stable.estimate(&BoxMasses::new(method, h).unwrap()).unwrap();
             b.iter(|| pool.install(|| networks.par_iter().map(estimate).collect::<Vec<_>>()));
         });
+        group.bench_function(format!("both, {threads} threads"), |b| {
+            let estimate = |h| both(method, &published, &stable, h);
+            b.iter(|| pool.install(|| networks.par_iter().map(estimate).collect::<Vec<_>>()));
+        });
     }
+}
+
+/// Prints how many times faster both estimators are, on one thread and the whole network, layer by layer
+/// as an analysis takes it, than a power per entry on every 64th neuron, as often as there are neurons.
+fn times_a_power(method: &Method, network: &Network, whole: &Histogram) {
+    const OF: usize = 64;
+    let mut some = Histogram::new(method, whole.neurons().div_ceil(OF));
+    for (k, neuron) in (0..whole.neurons()).step_by(OF).enumerate() {
+        some.rows_mut(k..k + 1).copy_from_slice(whole.row(neuron));
+    }
+    let (mut published, mut stable) = (Published::new(method), Stable::new(method));
+    published.reach(3073);
+    stable.reach(3073);
+    let pool = pool(1);
+    let seconds = |run: &dyn Fn()| {
+        let start = Instant::now();
+        run();
+        start.elapsed().as_secs_f64()
+    };
+    let rounds: Vec<(f64, f64)> = (0..9)
+        .map(|_| {
+            let own = || {
+                black_box(pool.install(|| layer_by_layer(network, &published, &stable, whole)));
+            };
+            let powers = || {
+                black_box(powers(method, &some));
+            };
+            let share = whole.neurons() as f64 / some.neurons() as f64;
+            (seconds(&own), seconds(&powers) * share)
+        })
+        .collect();
+    let middle = |of: &dyn Fn(&(f64, f64)) -> f64| {
+        let mut all: Vec<f64> = rounds.iter().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        format!("{:.4} ({:.4} to {:.4})", all[all.len() / 2], all[0], all[all.len() - 1])
+    };
+    println!("whole network, 1 thread, seconds, median (least to most) of {}:", rounds.len());
+    println!("both estimators {}", middle(&|round| round.0));
+    println!("a power per entry {}", middle(&|round| round.1));
+    println!("times faster {}\n", middle(&|round| round.1 / round.0));
+}
+
+/// The sums of each connection's sources, added up.
+fn layer_by_layer(
+    network: &Network,
+    published: &Published,
+    stable: &Stable,
+    whole: &Histogram,
+) -> (Spectrum, StableSpectrum) {
+    let (method, mut first) = (Method::default(), 0);
+    let sums = network.connections().iter().map(|connection| {
+        let rows = whole.rows(first..first + connection.inputs);
+        first += connection.inputs;
+        stable.sums_beside(published, &BoxMasses::of_rows(&method, rows).unwrap())
+    });
+    let add = |mut all: (PowerSums, PowerSums), layer: (PowerSums, PowerSums)| {
+        all.0.add(&layer.0);
+        all.1.add(&layer.1);
+        all
+    };
+    let all = sums.reduce(add).unwrap();
+    (published.spectrum(&all.0).unwrap(), stable.spectrum(&all.1).unwrap())
+}
+
+/// Both estimators from one pass over the neurons.
+fn both(
+    method: &Method,
+    published: &Published,
+    stable: &Stable,
+    histogram: &Histogram,
+) -> (Spectrum, StableSpectrum) {
+    let masses = BoxMasses::new(method, histogram).unwrap();
+    let (of_published, of_stable) = stable.sums_beside(published, &masses);
+    (published.spectrum(&of_published).unwrap(), stable.spectrum(&of_stable).unwrap())
 }
 
 fn benches(c: &mut Criterion) {
@@ -100,6 +180,7 @@ fn benches(c: &mut Criterion) {
     let samples: Vec<Histogram> =
         drawn.iter().map(|layers| histogram(&method, &source, Some(layers))).collect();
     let whole = histogram(&method, &source, None);
+    times_a_power(&method, &network, &whole);
 
     let mut group = c.benchmark_group("estimators, 10 samples");
     estimators(&mut group, &method, &samples, 193);

@@ -227,10 +227,16 @@ impl Estimators {
                 .map(|layer| {
                     let rows = histogram.rows(layer.whole.clone());
                     let masses = BoxMasses::of_rows(plan.method(), rows).ok()?;
-                    Some((
-                        on_whole.then(|| self.published.sums(&masses)),
-                        plan.stable().then(|| self.stable.sums(&masses)),
-                    ))
+                    Some(match (on_whole, plan.stable()) {
+                        (true, true) => {
+                            let (published, stable) =
+                                self.stable.sums_beside(&self.published, &masses);
+                            (Some(published), Some(stable))
+                        }
+                        (true, false) => (Some(self.published.sums(&masses)), None),
+                        (false, true) => (None, Some(self.stable.sums(&masses))),
+                        (false, false) => (None, None),
+                    })
                 })
                 .collect();
             for (k, sums) in sums.iter().enumerate() {

@@ -4,6 +4,8 @@
 //! more than `min_edges` edges in range. Without a kept neuron, or with one radius only, there is
 //! nothing to fit: [`Degenerate`] says which.
 
+use multiversion::multiversion;
+
 use super::histogram::Histogram;
 use super::parameters::Method;
 
@@ -37,6 +39,7 @@ pub struct BoxMasses<'a> {
     method: &'a Method,
     rows: &'a [u32],        // neurons × slots
     order: Vec<(u32, u32)>, // T and number of each kept neuron; by what they count, T first
+    edges: Vec<u64>,        // of the kept neurons together, in each slot
     occupied: Vec<usize>,   // slots ≥ 1 with an edge of a kept neuron, ascending
 }
 
@@ -60,30 +63,17 @@ impl<'a> BoxMasses<'a> {
     /// [`Degenerate::NoNeurons`] when none has.
     pub fn of_rows(method: &'a Method, rows: &'a [u32]) -> Result<Self, Degenerate> {
         let slots = method.slots();
-        let row = |neuron: u32| &rows[neuron as usize * slots..(neuron as usize + 1) * slots];
         let min_edges = method.parameters().min_edges;
-        let mut kept: Vec<(u32, u64, u32)> = (0..(rows.len() / slots) as u32)
-            .map(|neuron| (neuron, row(neuron)[1..].iter().sum::<u32>()))
-            .filter(|&(_, edges)| edges > min_edges)
-            .map(|(neuron, edges)| (edges + 1, fingerprint(&row(neuron)[1..]), neuron))
-            .collect();
+        let mut kept: Vec<(u32, u64, u32)> = Vec::with_capacity(rows.len() / slots);
+        let mut edges = vec![0; slots];
+        read(rows, min_edges, &mut kept, &mut edges);
         if kept.is_empty() {
             return Err(Degenerate::NoNeurons { min_edges });
         }
         kept.sort_unstable();
-        let order: Vec<(u32, u32)> = kept.iter().map(|&(t, _, neuron)| (t, neuron)).collect();
-        let mut used = vec![0u32; method.slots()];
-        for &(_, neuron) in &order {
-            for (used, count) in used.iter_mut().zip(row(neuron)) {
-                *used |= count;
-            }
-        }
-        Ok(Self {
-            method,
-            rows,
-            order,
-            occupied: (1..method.slots()).filter(|&slot| used[slot] > 0).collect(),
-        })
+        let order = kept.iter().map(|&(t, _, neuron)| (t, neuron)).collect();
+        let occupied = (1..slots).filter(|&slot| edges[slot] > 0).collect();
+        Ok(Self { method, rows, order, edges, occupied })
     }
 
     /// Number of kept neurons.
@@ -112,6 +102,11 @@ impl<'a> BoxMasses<'a> {
         &self.occupied
     }
 
+    /// How many edges the kept neurons have together, in each slot.
+    pub(super) fn edges(&self) -> &[u64] {
+        &self.edges
+    }
+
     /// T and number of each kept neuron, in an order that depends on what they count alone.
     pub(super) fn ordered(&self) -> &[(u32, u32)] {
         &self.order
@@ -124,11 +119,31 @@ impl<'a> BoxMasses<'a> {
     }
 }
 
-/// A number that two neurons share when they count the same, and hardly otherwise: sorted by it,
-/// neurons come in an order that does not depend on their numbers.
-fn fingerprint(counters: &[u32]) -> u64 {
-    let mix = |hash: u64, &count: &u32| {
-        (hash ^ u64::from(count)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
-    };
-    counters.iter().fold(0, mix)
+/// Finds the neurons to keep, each with its T, its fingerprint and its number, and adds their rows up.
+#[multiversion(targets = "simd")]
+fn read(rows: &[u32], min_edges: u32, kept: &mut Vec<(u32, u64, u32)>, sums: &mut [u64]) {
+    let (ones, others): (Vec<u32>, Vec<u32>) = (1..sums.len() as u64).map(factors).unzip();
+    for (neuron, row) in (0..).zip(rows.chunks_exact(sums.len())) {
+        let (mut edges, mut one, mut other) = (0u32, 0u32, 0u32);
+        for (&count, (a, b)) in row[1..].iter().zip(ones.iter().zip(&others)) {
+            edges += count;
+            one = one.wrapping_add(count.wrapping_mul(*a));
+            other = other.wrapping_add(count.wrapping_mul(*b));
+        }
+        if edges > min_edges {
+            kept.push((edges + 1, u64::from(one) << 32 | u64::from(other), neuron));
+            sums.iter_mut().zip(row).for_each(|(sum, &count)| *sum += u64::from(count));
+        }
+    }
+}
+
+/// The factors of a slot's counters in a neuron's fingerprint: two neurons share it when they count the
+/// same, and hardly otherwise. Sorted by it, neurons come in an order that does not depend on their
+/// numbers.
+fn factors(slot: u64) -> (u32, u32) {
+    let mut z = slot.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^= z >> 31;
+    (z as u32, (z >> 32) as u32)
 }

@@ -124,6 +124,10 @@ impl Published {
         power_sums(masses, &self.table)
     }
 
+    pub(super) fn table(&self) -> &PowerTable {
+        &self.table
+    }
+
     /// The spectrum of sums that [`Self::sums`] made, or of several, added.
     ///
     /// # Errors

@@ -14,8 +14,9 @@
 use super::emergence::Fractal;
 use super::mass::{BoxMasses, Degenerate};
 use super::parameters::Method;
-use super::partition::{PowerSums, PowerTable, power_sums};
+use super::partition::{PowerSums, PowerTable, power_sums, power_sums_of_both};
 use super::regression::Predictor;
+use super::spectrum::Published;
 
 /// alpha(q) of the stable estimator over the method's q grid.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +86,18 @@ impl Stable {
     /// When a mass is above what [`Self::reach`] prepared.
     pub fn sums(&self, masses: &BoxMasses<'_>) -> PowerSums {
         power_sums(masses, &self.table)
+    }
+
+    /// The sums of the published estimator and of this one, both from one pass over the neurons.
+    ///
+    /// # Panics
+    /// When a mass is above what both were prepared for.
+    pub fn sums_beside(
+        &self,
+        published: &Published,
+        masses: &BoxMasses<'_>,
+    ) -> (PowerSums, PowerSums) {
+        power_sums_of_both(masses, published.table(), &self.table)
     }
 
     /// alpha(q) of sums that [`Self::sums`] made, or of several, added.
