@@ -21,8 +21,8 @@ impl<W: Stored, const RESCALED: bool, const SUMS: bool> Task for Rows<'_, W, RES
         // suggests.
         let mut compressed = true;
         let mut infinite = 0;
-        for source in 0..share.last - share.first {
-            let start = (share.first + source) * share.layout.source_stride;
+        for (source, place) in (share.first..share.last).enumerate() {
+            let start = place * share.layout.source_stride;
             let mut sums = [0.0; CHUNK];
             // By turns: one is binned into while the other is counted, which at first is empty.
             let mut bins = [Slots::LEFT_OUT; 2];
