@@ -133,11 +133,8 @@ fn widened<W: Widened, const RESCALED: bool, const SUMS: bool>(
                 rescaled[k] = radii(ask, without_sign(w)).0;
             }
             if SUMS {
-                let near = near(size);
-                let first = _mm512_cvtps_pd(_mm512_castps512_ps256(near));
-                let last = _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(near));
-                add(&mut sums[2 * k], distances(low, first, kept as u8));
-                add(&mut sums[2 * k + 1], distances(high, last, (kept >> 8) as u8));
+                add_distances(&mut sums[2 * k], low, kept as u8);
+                add_distances(&mut sums[2 * k + 1], high, (kept >> 8) as u8);
             }
         }
     }
@@ -226,27 +223,10 @@ fn rescale(ask: &Ask, w: __m512d) -> __m256 {
     _mm512_cvtpd_ps(_mm512_mul_pd(w, _mm512_set1_pd(ask.factor)))
 }
 
-/// 1/|w| to f32's precision, of weights given by the bits of |w|.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
-fn near(size: __m512i) -> __m512 {
-    let w = _mm512_castsi512_ps(size);
-    let estimate = _mm512_rcp14_ps(w);
-    let off = _mm512_fnmadd_ps(w, estimate, _mm512_set1_ps(1.0));
-    _mm512_fmadd_ps(estimate, off, estimate)
-}
-
-/// The kept 1/|w|, rounded as a division rounds them and sooner. Two of Newton's steps lead from `near`,
-/// whose error ε is some 2⁻²³: after the first it is ε². The error of the last, ε⁴, is smaller than the
-/// distance of any 1/w, w an f32, to the middle between two f64, which is at least 2⁻⁷⁸ of it.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
-#[inline]
-fn distances(w: __m512d, near: __m512d, kept: u8) -> __m512d {
-    let (w, one) = (_mm512_abs_pd(w), _mm512_set1_pd(1.0));
-    let off = _mm512_fnmadd_pd(w, near, one);
-    let nearer = _mm512_fmadd_pd(near, off, near);
-    let off = _mm512_fnmadd_pd(w, nearer, one);
-    _mm512_maskz_fmadd_pd(kept, nearer, off, nearer)
+fn add_distances(sums: &mut [f64; 8], w: __m512d, kept: u8) {
+    add(sums, _mm512_maskz_div_pd(kept, _mm512_set1_pd(1.0), _mm512_abs_pd(w)));
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
