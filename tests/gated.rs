@@ -4,7 +4,7 @@
 mod loops;
 
 use loops::Table;
-use neuromfa::tch::nn::{self, Module, OptimizerConfig};
+use neuromfa::tch::nn::{self, Module, ModuleT, OptimizerConfig};
 use neuromfa::tch::{Device, Kind, Tensor, no_grad};
 use neuromfa::{Error, Monitor, Work};
 
@@ -76,4 +76,24 @@ fn an_update_that_no_gate_saw_is_noticed() {
     monitor.finish().unwrap();
     let statuses = Table::read(dir.path(), "emergence.csv").column("status");
     assert_eq!(statuses, ["ok", "dropped", "ok"]);
+}
+
+/// A training forward pass writes to the running means, which are no weights of the network.
+#[test]
+fn batch_norm_does_not_count_as_an_update() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, net) = model();
+    let norm = nn::batch_norm1d(&store.root() / "norm", 40, Default::default());
+    let builder = Monitor::builder(dir.path()).sampled(16, 3, 0).every(1).work(Work::Overlapped);
+    let mut monitor = builder.attach(&store).unwrap();
+    let mut optimizer = monitor.gated(nn::Sgd::default().build(&store, 0.5).unwrap());
+    for step in 1..=6 {
+        let x = Tensor::arange(40 * 8, (Kind::Float, Device::Cpu)).reshape([8, 40]);
+        let x = norm.forward_t(&(x * (0.01 * step as f64)).sin(), true);
+        optimizer.backward_step(&net.forward(&x).square().mean(Kind::Float));
+        let _ = monitor.step(step, &[]).unwrap();
+    }
+    monitor.finish().unwrap();
+    let statuses = Table::read(dir.path(), "emergence.csv").column("status");
+    assert_eq!(statuses, ["ok"; 7]);
 }

@@ -52,6 +52,7 @@ fn a_checkpoint_larger_than_the_memory_allowed_is_analysed() {
     let output = Command::new("sh")
         .args(["-c", &command, env!("CARGO_BIN_EXE_neuromfa"), "analyze"])
         .args([model.as_os_str(), "--out".as_ref(), run.as_os_str()])
+        .args(["--threads", "2"])
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

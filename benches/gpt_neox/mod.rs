@@ -85,7 +85,7 @@ impl Source for Weights {
         Ok(Tensor::Owned(OwnedValues::F32(Arc::clone(values))))
     }
 
-    fn lend(&self) -> Option<Box<dyn Lent>> {
+    fn lend(&self, _: &[&str]) -> Option<Box<dyn Lent>> {
         let shared = self.0.lock().unwrap().clone();
         Some(Box::new(Self(Arc::new(Mutex::new(shared)))))
     }

@@ -88,7 +88,7 @@ pub struct Nulls {
     pub rescaled_start: Option<Result<Fractal, String>>,
 }
 
-/// Both estimators, with their tables of powers, for the snapshots of one plan.
+/// Both estimators, with what they need made once, for the snapshots of one plan.
 #[derive(Clone)]
 pub struct Estimators {
     pub(super) published: Published,
@@ -102,7 +102,7 @@ impl Estimators {
     /// Makes the tables that the plan's networks need.
     pub fn new(plan: &Plan) -> Self {
         let mut published = Published::new(plan.method());
-        let mut stable = Stable::new(plan.method());
+        let mut stable = plan.matched.clone().unwrap_or_else(|| Stable::new(plan.method()));
         if plan.published_on_whole() {
             published.reach(plan.largest_whole_mass());
         } else {

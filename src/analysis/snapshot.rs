@@ -81,6 +81,12 @@ impl Snapshot {
         }
     }
 
+    /// Has every layer counted anew by the next snapshot into this memory: what it holds is not to be
+    /// trusted.
+    pub fn forget(&mut self) {
+        self.layers.iter_mut().for_each(|layer| layer.from = CountedFrom::default());
+    }
+
     /// Weights that are infinite or NaN.
     pub fn not_finite(&self) -> u64 {
         self.layers.iter().map(|layer| layer.not_finite).sum()

@@ -28,7 +28,7 @@ pub(super) struct CountedFrom {
     looks: Vec<u64>,
     hashes: Vec<u64>,        // empty where the look was a new one
     start: Option<Vec<u64>>, // bits of the deviations of step 0 that were rescaled to
-    whole: bool,             // whether the counting came to its end
+    complete: bool,          // whether the counting came to its end
 }
 
 impl CountedFrom {
@@ -41,14 +41,15 @@ impl CountedFrom {
             true => tensors.par_iter().map(|values| hash(*values)).collect(),
             false => Vec::new(),
         };
-        let same = self.whole && !hashes.is_empty() && hashes == self.hashes && start == self.start;
-        *self = Self { looks, hashes, start, whole: same };
+        let same =
+            self.complete && !hashes.is_empty() && hashes == self.hashes && start == self.start;
+        *self = Self { looks, hashes, start, complete: same };
         same
     }
 
     /// The layer has been counted from the tensors last shown.
     pub(super) fn done(&mut self) {
-        self.whole = true;
+        self.complete = true;
     }
 }
 

@@ -1,9 +1,9 @@
 //! A budget for monitoring: analyses far enough apart that they stay under a share of the run's
 //! time.
 //!
-//! An analysis costs what training waits for it in the hook, and the processor time of the side
-//! thread, as if that were taken from training. On full cores it is; with a core to spare monitoring
-//! costs less than it is charged. Of the steps that the schedule has due, each k-th is analysed, k out
+//! An analysis costs what training waits for it, and the processor time of other threads, as if that
+//! were taken from training. On full cores it is; with a core to spare monitoring costs less than it is
+//! charged. What the loop logs is written in any case and is not charged. Of the steps that the schedule has due, each k-th is analysed, k out
 //! of 1, 2, 5, 10, 20, 50, …: the least for which the mean cost of an analysis stays under the share of
 //! the mean time between. And none is begun while what was spent would, with it, be more than the
 //! share of the run so far.
@@ -17,11 +17,12 @@ const SLACK: f64 = 0.8;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Now {
     pub(super) step: u64,
-    /// How many steps the schedule had due up to this one, since step 0 and in this process.
+    /// How many steps the schedule has up to this one, since step 0.
     pub(super) number: u64,
+    /// How many due steps the loop has reported in this process.
     pub(super) due_here: u64,
     pub(super) elapsed: f64,
-    /// What monitoring has cost so far.
+    /// What analyses have cost so far.
     pub(super) spent: f64,
     /// Analyses of which that is the cost.
     pub(super) done: u64,
@@ -32,13 +33,14 @@ pub(super) struct Budget {
     share: f64,
     guess: f64, // s: what an analysis costs, before one was seen
     begun: u64,
+    last_number: u64, // of a due step that was reported
     spacings: Vec<Spacing>,
 }
 
 impl Budget {
     /// A share in (0, 1], and the cost of the first analysis, made on attaching.
     pub(super) fn new(share: f64, guess: f64) -> Self {
-        Self { share, guess, begun: 0, spacings: Vec::new() }
+        Self { share, guess, begun: 0, last_number: 0, spacings: Vec::new() }
     }
 
     /// Whether a step that the schedule has due is analysed.
@@ -60,10 +62,18 @@ impl Budget {
             self.spacings.push(Spacing { from_step: now.step, every });
         }
         let committed = now.spent.max(self.begun as f64 * cost);
-        let takes = now.number.is_multiple_of(self.spacing())
-            && committed + cost <= self.share * now.elapsed;
+        let spacing = self.spacing();
+        // A loop may report fewer steps than the schedule has.
+        let reached = now.number / spacing > self.last_number / spacing;
+        self.last_number = now.number;
+        let takes = reached && committed + cost <= self.share * now.elapsed;
         self.begun += u64::from(takes);
         takes
+    }
+
+    /// The step that was to be analysed is not.
+    pub(super) fn passed_over(&mut self) {
+        self.begun = self.begun.saturating_sub(1);
     }
 
     fn spacing(&self) -> u64 {
@@ -152,6 +162,24 @@ mod tests {
         let mut budget = Budget::new(0.01, 1.0);
         let (analysed, _) = run(&mut budget, 99, |_| 1.0, |_| 1.0);
         assert!(analysed.is_empty(), "{analysed:?}");
+    }
+
+    #[test]
+    fn a_loop_that_reports_few_steps_is_analysed_too() {
+        let mut budget = Budget::new(0.01, 0.02);
+        let taken = (0..1000u64).filter(|k| {
+            let elapsed = (k + 1) as f64;
+            let number = 1 + 10 * k;
+            budget.takes(Now {
+                step: number,
+                number,
+                due_here: k + 1,
+                elapsed,
+                spent: 0.0,
+                done: 0,
+            })
+        });
+        assert!(taken.count() > 300);
     }
 
     #[test]

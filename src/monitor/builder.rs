@@ -96,8 +96,9 @@ impl MonitorBuilder {
     /// was chosen is logged (`tracing`, level info) and stands in summary.json. With
     /// `.every(1).budget(0.01)` analyses are as close together as one percent allows.
     ///
-    /// An analysis is charged what training waits for it, and the processor time of the side thread,
-    /// as if that were taken from training, as it is on full cores.
+    /// An analysis is charged what training waits for it, and the processor time of the threads that
+    /// count and analyse beside it, as if that were taken from training, as it is on full cores.
+    /// Writing what the loop logs is not charged.
     ///
     /// Which steps are analysed then depends on the machine. After a crash, a step whose analysis
     /// was under way is one that was passed over.
@@ -149,9 +150,10 @@ impl MonitorBuilder {
     /// side thread.
     ///
     /// CPU weights are read where they lie, while [`Monitor::step`] runs, and with
-    /// [`Work::Overlapped`] from there to the gate: the model must not be updated by another thread
-    /// meanwhile (as in Hogwild training). A loop that updates and reports on one thread always
-    /// meets this.
+    /// [`Work::Overlapped`] from there to the gate: they must not be written to meanwhile, whether by
+    /// another thread (as in Hogwild training) or, with [`Work::Overlapped`], by the loop itself
+    /// without the gate (a second optimizer, an average that is copied back). A loop that updates
+    /// and reports on one thread always meets this otherwise.
     ///
     /// # Errors
     /// [`Error`] when a setting is out of range, no network can be read off the parameters, or the

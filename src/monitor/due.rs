@@ -6,7 +6,7 @@ use crossbeam::channel::bounded;
 
 use super::budget::Now;
 use super::builder::BackPressure;
-use super::gate::count;
+use super::gate::{count, guarded};
 use super::hook::Monitor;
 use super::work::Work;
 use super::worker::{Due, Message, SNAPSHOTS};
@@ -31,12 +31,20 @@ impl Monitor {
         })
     }
 
-    /// Analyses so far, and the seconds that monitoring is charged for them.
+    /// Analyses so far, and the seconds that they are charged: what training waited for them, and the
+    /// processor time of other threads.
     pub(super) fn spent(&self) -> (u64, f64) {
         let (waited, counting) = self.gate.times();
         let (done, side) =
             self.worker.as_ref().map_or((0, Duration::ZERO), |worker| worker.verdicts.spent());
-        (done, (self.in_hook + waited + counting + side).as_secs_f64())
+        // While updates wait at the gate, counting takes nothing from training.
+        (done, (self.analysing + waited.max(counting) + side).as_secs_f64())
+    }
+
+    fn pass_over(&mut self) {
+        if let Some(budget) = &mut self.budget {
+            budget.passed_over();
+        }
     }
 
     /// Has the weights of a due step counted and analysed as the monitor is told to; the error with which it
@@ -44,6 +52,7 @@ impl Monitor {
     pub(super) fn take(&mut self, at: Step) -> Result<Option<Error>, Error> {
         let step = at.step;
         let Some(mut snapshot) = self.free_snapshot() else {
+            self.pass_over();
             let why = "the side thread was busy with earlier steps".to_owned();
             return self.send(at, Due::Dropped { why }).map(|()| None);
         };
@@ -55,6 +64,7 @@ impl Monitor {
         if let Err(error) = count(&self.plan, self.source.as_ref(), &self.pool, step, &mut snapshot)
         {
             self.spare = Some(snapshot);
+            self.pass_over();
             let why = error.to_string();
             return self.send(at, Due::Dropped { why }).map(|()| Some(error));
         }
@@ -77,7 +87,14 @@ impl Monitor {
             return None;
         }
         let passed = self.passed;
-        let lent = if passed { self.source.lend() } else { None };
+        let names = || self.plan.tensors().map(String::as_str).collect::<Vec<_>>();
+        let lent = match passed {
+            true => guarded(step, || Ok(self.source.lend(&names()))).unwrap_or_else(|error| {
+                tracing::error!("{error}");
+                None
+            }),
+            false => None,
+        };
         if lent.is_none() && !self.told_of_gate {
             self.told_of_gate = true;
             let why = match passed {

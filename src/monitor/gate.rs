@@ -120,15 +120,17 @@ impl Gate {
     ) {
         let (send, done) = bounded(1);
         let (step, plan, within) = (at.step, Arc::clone(plan), Arc::clone(pool));
+        // A clone of the gate must not be passed between the two.
+        let mut state = self.lock();
         pool.spawn(move || {
             let start = thread_time();
             let result = count(&plan, lent.as_ref(), &within, step, &mut snapshot);
-            // The others of the pool worked as long, or less.
+            // The pool's threads share the work.
             let took = (thread_time() - start) * within.current_num_threads() as u32;
             // The gate waits for it for as long as it is there.
             let _ = send.send(Counted { lent, snapshot, result, took });
         });
-        self.lock().pending = Some(Pending { at, lending: since.elapsed(), done });
+        state.pending = Some(Pending { at, lending: since.elapsed(), done });
     }
 
     /// Waits for the counting that is going on, if one is; how long that took.
@@ -139,25 +141,35 @@ impl Gate {
         let start = Instant::now();
         let counted = done.recv();
         let waited = start.elapsed();
-        let Ok(Counted { lent, snapshot, result, took }) = counted else { return waited };
-        self.0.counted.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
         let step = at.step;
-        let result = result.and_then(|()| match lent.unchanged() {
-            true => Ok(()),
-            false => Err(Error::Updated { step }),
-        });
-        let due = match result {
-            Ok(()) => {
-                let snapshot_ms = (lending + waited).as_secs_f64() * 1e3;
-                Due::Analyse { snapshot, snapshot_ms }
+        let due = match counted.map_err(|_| Error::Snapshot { step, why: "no answer".to_owned() }) {
+            Ok(Counted { lent, mut snapshot, result, took }) => {
+                self.0.counted.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+                let unchanged = || guarded(step, || Ok(lent.unchanged()));
+                let result = result.and_then(|()| match unchanged()? {
+                    true => Ok(()),
+                    false => Err(Error::Updated { step }),
+                });
+                match result {
+                    Ok(()) => {
+                        let snapshot_ms = (lending + waited).as_secs_f64() * 1e3;
+                        Ok(Due::Analyse { snapshot, snapshot_ms })
+                    }
+                    Err(error) => {
+                        // It may have been counted from weights of two steps.
+                        snapshot.forget();
+                        state.spare = Some(snapshot);
+                        Err(error)
+                    }
+                }
             }
-            Err(error) => {
-                state.spare = Some(snapshot);
-                let why = error.to_string();
-                state.failure = Some(error);
-                Due::Dropped { why }
-            }
+            Err(error) => Err(error),
         };
+        let due = due.unwrap_or_else(|error| {
+            let why = error.to_string();
+            state.failure = Some(error);
+            Due::Dropped { why }
+        });
         // A side thread that has ended is reported by the next call of the hook.
         if let Some(messages) = &state.messages {
             let _ = messages.send(Message::Step(at, due));
@@ -171,8 +183,8 @@ impl Gate {
     }
 }
 
-/// Counts weights into a snapshot. A panic is an error like another: counting replaces what the
-/// snapshot held, so nothing is left behind.
+/// Counts weights into a snapshot. After a panic the layers that were not counted to the end are
+/// counted anew, so nothing is left behind.
 pub(super) fn count(
     plan: &Plan,
     source: &dyn crate::source::Source,
@@ -180,8 +192,13 @@ pub(super) fn count(
     step: u64,
     snapshot: &mut Snapshot,
 ) -> Result<(), Error> {
-    match catch_unwind(AssertUnwindSafe(|| plan.snapshot(source, pool, snapshot))) {
-        Ok(result) => Ok(result?),
+    guarded(step, || Ok(plan.snapshot(source, pool, snapshot)?))
+}
+
+/// Runs what calls the framework or the source; a panic there is an error like another.
+pub(super) fn guarded<T>(step: u64, task: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    match catch_unwind(AssertUnwindSafe(task)) {
+        Ok(result) => result,
         Err(panic) => Err(Error::Snapshot { step, why: words(panic.as_ref()) }),
     }
 }

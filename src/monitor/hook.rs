@@ -45,7 +45,8 @@ pub struct Monitor {
     pub(super) spare: Option<Box<Snapshot>>, // of a step that could not be counted
     pub(super) started: Instant,
     pub(super) in_hook: Duration,
-    pub(super) due_here: u64, // steps that were due in this process
+    pub(super) analysing: Duration, // of the time in the hook
+    pub(super) due_here: u64,       // steps that were due in this process
 }
 
 /// What a step call says to the loop.
@@ -118,6 +119,7 @@ impl Monitor {
             spare: None,
             started: Instant::now(),
             in_hook: Duration::ZERO,
+            analysing: Duration::ZERO,
             due_here: 0,
         })
     }
@@ -161,7 +163,7 @@ impl Monitor {
             return self.failure(why);
         }
         self.passed = self.gate.take_passed();
-        let unread_before = self.gate.catch_up();
+        let unread_before = self.catch_up();
         if let Some(why) = self.hear(step) {
             return self.failure(why);
         }
@@ -169,19 +171,31 @@ impl Monitor {
         let at = Step::now(step, scalars);
         // Step 0 was measured by `attach`.
         let unread = match step > 0 && self.schedule.is_due(step) && self.can_pay(step) {
-            true => self.take(at)?,
+            true => {
+                let start = Instant::now();
+                let taken = self.take(at);
+                self.analysing += start.elapsed();
+                taken?
+            }
             false => self.send(at, Due::No).map(|()| None)?,
         };
         if let Some(why) = self.failed.clone() {
             return self.failure(why);
         }
-        for error in [unread_before, unread].into_iter().flatten() {
-            match self.on_failure {
-                OnFailure::Report => return Err(error),
-                OnFailure::KeepTraining => tracing::error!(step, "{error}"),
-            }
-        }
+        self.unread(unread_before.or(unread))?;
         Ok(self.verdict())
+    }
+
+    /// What the caller is told of a step that was not analysed.
+    fn unread(&mut self, error: Option<Error>) -> Result<(), Error> {
+        match error {
+            Some(error) if self.on_failure == OnFailure::Report => Err(error),
+            Some(error) => {
+                tracing::error!("{error}");
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Takes note of what the side thread has to say; its failure, if it failed.
@@ -265,16 +279,25 @@ impl Monitor {
     /// saved: a run that is resumed from that checkpoint then lacks nothing.
     ///
     /// # Errors
-    /// [`Error::Failed`] when the monitor has failed (never with [`OnFailure::KeepTraining`]).
+    /// [`Error::Failed`] when the monitor has failed, [`Error::Updated`] when the weights of the last
+    /// step were updated before they were counted (never with [`OnFailure::KeepTraining`]).
     pub fn flush(&mut self) -> Result<(), Error> {
         let start = Instant::now();
-        if let Some(error) = self.gate.catch_up() {
-            tracing::error!("{error}");
-        }
+        let unread = self.catch_up();
         let (answer, answered) = bounded(1);
         let result = self.ask(Message::Flush(answer), || answered.recv().ok());
         self.in_hook += start.elapsed();
-        result.or_else(|why| self.failure(why).map(|_| ()))
+        result.or_else(|why| self.failure(why).map(|_| ()))?;
+        self.unread(unread)
+    }
+
+    /// Waits for weights that are still being counted; the error with which they were not.
+    fn catch_up(&mut self) -> Option<Error> {
+        let error = self.gate.catch_up();
+        if let (Some(_), Some(budget)) = (&error, &mut self.budget) {
+            budget.passed_over();
+        }
+        error
     }
 
     pub(super) fn ask<T>(
@@ -297,8 +320,10 @@ impl Monitor {
     }
 
     fn close(&mut self) -> Result<Summary, Error> {
-        // What the side thread has still to do counts as waiting, too.
-        let _ = self.flush();
+        // What the side thread has still to do counts as waiting, too. Its failure comes again below.
+        if let Err(error) = self.flush() {
+            tracing::error!("{error}");
+        }
         self.gate.close();
         let (answer, answered) = bounded(1);
         let run = self.started.elapsed();

@@ -21,8 +21,8 @@ pub enum Work {
     /// Weights are lent only to a loop that has passed the gate since its last step, so one that
     /// does not know of it never has weights read while they are written: they are counted in the
     /// hook, as are weights that cannot be lent (on another device, not contiguous). Libtorch's
-    /// count of writes and some values of each tensor are compared before and after: weights that
-    /// were updated all the same make a row `dropped` and an error, not a wrong number.
+    /// count of writes and sixteen values of each tensor are compared before and after: weights that
+    /// were seen to be updated all the same make a row `dropped` and an error, not a wrong number.
     Overlapped,
     /// Everything is done when the hook returns, a verdict of the stop rule on this step included.
     /// On full cores the work takes less from training than a side thread would, since libtorch's

@@ -71,7 +71,7 @@ impl Verdicts {
         self.news.load(Ordering::Acquire).then(|| self.lock().clone())
     }
 
-    /// Steps analysed so far, and the processor time of the side thread.
+    /// Steps analysed so far, and the processor time of the side thread that they took.
     pub(super) fn spent(&self) -> (u64, Duration) {
         let spent = Duration::from_nanos(self.spent.load(Ordering::Relaxed));
         (self.analysed.load(Ordering::Relaxed), spent)
@@ -96,7 +96,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts the side thread; with a pool it works in that, and not at the lowest priority.
+    /// Starts the side thread. With a pool it analyses in that, not at the lowest priority.
     pub(super) fn spawn(pipeline: Pipeline, pool: Option<Arc<ThreadPool>>) -> Result<Self, Error> {
         let (messages, inbox) = bounded(QUEUE);
         let (give_back, free) = bounded(SNAPSHOTS);
@@ -130,8 +130,8 @@ struct Side {
 
 impl Side {
     fn run(&mut self, inbox: &Receiver<Message>, pool: Option<Arc<ThreadPool>>) {
+        yield_to_training();
         if pool.is_none() {
-            yield_to_training();
             // Analysis runs on this thread alone: the others belong to training.
             let own = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
             if let Err(e) = own {
@@ -141,10 +141,16 @@ impl Side {
         for message in inbox {
             let start = Instant::now();
             match message {
-                Message::Step(step, due) => match &pool {
-                    Some(pool) => pool.install(|| self.step(step, due)),
-                    None => self.step(step, due),
-                },
+                Message::Step(step, due @ Due::Analyse { .. }) => {
+                    let before = thread_time();
+                    match &pool {
+                        Some(pool) => pool.install(|| self.step(step, due)),
+                        None => self.step(step, due),
+                    }
+                    let spent = (thread_time() - before).as_nanos() as u64;
+                    self.verdicts.spent.fetch_add(spent, Ordering::Relaxed);
+                }
+                Message::Step(step, due) => self.step(step, due),
                 Message::Flush(answer) => {
                     let result = self.guarded(|pipeline| pipeline.sync());
                     let _ = answer.send(result);
@@ -157,8 +163,6 @@ impl Side {
                 }
             }
             self.busy += start.elapsed();
-            let spent = thread_time().as_nanos() as u64;
-            self.verdicts.spent.store(spent, Ordering::Relaxed);
         }
     }
 

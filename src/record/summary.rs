@@ -53,7 +53,8 @@ pub struct Spacing {
 pub struct BudgetRecord {
     /// The share of the run's time that monitoring was given, 0 to 1.
     pub share: f64,
-    /// The share that it took: what training waited for, and the side thread's processor time.
+    /// The share that analyses took: what training waited for them, and the processor time of
+    /// other threads.
     pub used: f64,
     /// The spacings of the analyses; none while each due step was analysed.
     pub spacings: Vec<Spacing>,

@@ -73,8 +73,10 @@ impl Source for Memory {
         })
     }
 
-    fn lend(&self) -> Option<Box<dyn Lent>> {
-        let tensors = self.tensors().clone();
+    fn lend(&self, names: &[&str]) -> Option<Box<dyn Lent>> {
+        let tensors = self.tensors();
+        let one = |&name: &&str| Some((name.to_owned(), tensors.get(name)?.clone()));
+        let tensors = names.iter().map(one).collect::<Option<Tensors>>()?;
         Some(Box::new(Self { tensors: Arc::new(Mutex::new(tensors)) }))
     }
 }

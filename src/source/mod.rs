@@ -65,9 +65,10 @@ pub trait Source: Send {
         Ok(None)
     }
 
-    /// The same weights, for another thread to read while this one only reads them too. `None` (the
-    /// default) when they cannot be lent: then they are read through this source.
-    fn lend(&self) -> Option<Box<dyn Lent>> {
+    /// The tensors of these names, for another thread to read while this one only reads them too.
+    /// `None` (the default) when one of them cannot be lent: then they are read through this source.
+    fn lend(&self, names: &[&str]) -> Option<Box<dyn Lent>> {
+        let _ = names;
         None
     }
 }

@@ -16,7 +16,7 @@ use crate::network::Parameter;
 /// later are not seen.
 ///
 /// Not public: what it lends is sound only while nobody updates the model, which `attach` asks of
-/// its caller and the hook ends with its return.
+/// its caller: during calls of the hook and, where weights are lent, up to the gate.
 #[derive(Debug)]
 pub(crate) struct VarStoreWeights {
     variables: BTreeMap<String, Torch>, // shallow clones: they share storage with the model
@@ -75,14 +75,19 @@ impl Source for VarStoreWeights {
             .map(Some)
     }
 
-    fn lend(&self) -> Option<Box<dyn Lent>> {
-        let one = |(name, variable): (&String, &Torch)| {
-            let lies_here = variable.device() == Device::Cpu && variable.is_contiguous();
-            let mark = lies_here.then(|| mark(variable, name))??;
-            Some((name.clone(), (variable.shallow_clone(), mark)))
+    fn lend(&self, names: &[&str]) -> Option<Box<dyn Lent>> {
+        let one = |&name: &&str| {
+            let variable = self.variables.get(name)?;
+            if variable.device() != Device::Cpu || !variable.is_contiguous() {
+                return None;
+            }
+            // A tensor of its own, which keeps the storage that it has now.
+            let variable = variable.f_detach().ok()?;
+            let mark = mark(&variable, name)?;
+            Some((name.to_owned(), (variable, mark)))
         };
-        let weights = self.variables.iter().filter(|(_, t)| is_weight(t.kind()));
-        Some(Box::new(LentVariables { variables: weights.map(one).collect::<Option<_>>()? }))
+        let variables = names.iter().map(one).collect::<Option<_>>()?;
+        Some(Box::new(LentVariables { variables }))
     }
 }
 
@@ -152,11 +157,12 @@ fn view<'a>(tensor: &'a Torch, name: &str) -> Result<Values<'a>, SourceError> {
     let empty = n == 0;
     // SAFETY: `tensor` is contiguous, in the computer's memory and of the type matched on, so its
     // storage holds n values of that type from `data` on; it is aligned by libtorch's allocator.
-    // The storage lives as long as the shallow clone that is borrowed here and is swapped or written
-    // only by calls on the model. `attach` asks that none runs while the monitor reads: during its
-    // calls and, where weights are lent to another thread, from one of them until the gate has been
-    // passed, which only a loop that passes it before its updates is lent weights for. Nothing that
-    // is lent here is kept beyond that: the only user is `Plan::snapshot`.
+    // The storage lives as long as the tensor that is borrowed here, a shallow clone or a detached
+    // one, and is written only by calls on the model. `attach` asks that none runs while the
+    // monitor reads: during its calls and, where weights are lent to another thread, from one of them
+    // until the gate has been passed, which only a loop that passes it before its updates is lent
+    // weights for. A detached tensor keeps its storage, should the model be given another meanwhile.
+    // Nothing that is lent here is kept beyond that: the only user is `Plan::snapshot`.
     unsafe {
         Ok(match tensor.kind() {
             Kind::Float if empty => Values::F32(&[]),

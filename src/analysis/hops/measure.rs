@@ -22,7 +22,7 @@ pub struct HopMeasurement {
     pub error: EstimateError,
 }
 
-/// Both estimators, with their tables of powers, for the snapshots of one plan.
+/// Both estimators, with what they need made once, for the snapshots of one plan.
 #[derive(Clone, Debug)]
 pub struct HopEstimators {
     published: Published,

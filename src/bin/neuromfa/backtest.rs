@@ -92,8 +92,10 @@ impl Backtest {
         }
         if self.svg.is_some() || self.png.is_some() {
             let picture = report::backtest_picture(&trials, self.tolerance);
-            let picture =
-                picture.context("no rule has both a loss and a lowest one that is not 0")?;
+            let picture = picture.context(
+                "--svg and --png have nothing to draw: no run's loss is known at a stop, or its lowest \
+                 is 0 (--loss NAME takes another column of metrics.csv)",
+            )?;
             if let Some(path) = &self.svg {
                 write(path, picture.svg.as_bytes())?;
             }
