@@ -255,6 +255,10 @@ impl Estimators {
         sample: usize,
         histogram: &Histogram,
     ) -> Vec<Result<Spectrum, Degenerate>> {
+        if !plan.details() {
+            let masses = BoxMasses::new(plan.method(), histogram);
+            return vec![masses.and_then(|masses| self.published.estimate(&masses))];
+        }
         let min_edges = plan.method().parameters().min_edges;
         let mut fold = Fold::new(&plan.groups, min_edges, |sums| self.published.spectrum(sums));
         for (k, layer) in plan.sources.iter().enumerate() {

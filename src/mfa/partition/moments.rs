@@ -18,6 +18,12 @@ const TASK: usize = 32;
 /// Radii that are summed side by side.
 pub(super) const LANES: usize = 8;
 
+/// From a cell's centre to the next.
+pub(super) const GRID: f64 = 0.25;
+
+/// The largest width of a part of a block's neurons.
+const WIDEST: f64 = 1.5;
+
 /// Σ y^0, Σ y^1, … at some radii side by side.
 pub(super) type Powers = [[f64; LANES]; TERMS];
 
@@ -51,7 +57,7 @@ impl Moments {
             centres.iter().map(|c| c.map(|c| f64::from(c) / STEPS)).collect();
         let add = |mut all: Vec<Vec<Cell>>, part: Vec<Vec<Cell>>| {
             for (all, part) in all.iter_mut().zip(part) {
-                part.iter().for_each(|cell| add_cell(all, cell.shift, &cell.powers));
+                part.iter().for_each(|part| add_powers(all, &[part.shift; LANES], &part.powers));
             }
             all
         };
@@ -101,64 +107,95 @@ fn touch(masses: &BoxMasses<'_>, neurons: &[(u32, u32)]) {
     black_box(counters.fold(0u32, |sum, &count| sum.wrapping_add(count)));
 }
 
-fn add_cell(cells: &mut Vec<Cell>, shift: i32, powers: &Powers) {
-    match cells.iter_mut().find(|cell| cell.shift == shift) {
-        None => cells.push(Cell { shift, powers: *powers }),
-        Some(cell) => {
-            let sums = cell.powers.as_flattened_mut().iter_mut();
-            sums.zip(powers.as_flattened()).for_each(|(sum, part)| *sum += part);
+/// Adds the sums of each lane to the cell of its centre; those of no neuron nowhere.
+#[inline(always)]
+fn add_powers(cells: &mut Vec<Cell>, shifts: &[i32; LANES], powers: &Powers) {
+    let mut left: [bool; LANES] = std::array::from_fn(|l| powers[0][l] != 0.0);
+    while let Some(first) = left.iter().position(|left| *left) {
+        let shift = shifts[first];
+        let mut part = [0.0; LANES];
+        for l in 0..LANES {
+            part[l] = if shifts[l] == shift { 1.0 } else { 0.0 };
+            left[l] &= shifts[l] != shift;
+        }
+        let cell = cell(cells, shift);
+        for (sums, powers) in cell.powers.iter_mut().zip(powers) {
+            for l in 0..LANES {
+                sums[l] += part[l] * powers[l];
+            }
         }
     }
 }
 
-/// Adds a block of neurons, one run of logarithms for each.
+/// The cell of a centre, a new one where there is none.
+fn cell(cells: &mut Vec<Cell>, shift: i32) -> &mut Cell {
+    let found = cells.iter().position(|cell| cell.shift == shift).unwrap_or_else(|| {
+        cells.push(Cell { shift, powers: [[0.0; LANES]; TERMS] });
+        cells.len() - 1
+    });
+    &mut cells[found]
+}
+
+/// Adds a block of neurons, one run of logarithms for each. Where they lie far apart they are parted in
+/// equal widths; the centre of a part is in the midst of it.
 #[multiversion(targets = "simd")]
 fn add_block(logs: &[[f64; LANES]], centres: &[[f64; LANES]], cells: &mut [Vec<Cell>]) {
     let width = centres.len();
     for (k, (centre, cells)) in centres.iter().zip(cells).enumerate() {
         let logs = &logs[k..];
-        let mut farthest = [0.0; LANES];
+        let (mut least, mut most) = (logs[0], logs[0]);
         for logs in logs.iter().step_by(width) {
             for l in 0..LANES {
-                let from = (logs[l] - centre[l]).abs();
-                farthest[l] = if from > farthest[l] { from } else { farthest[l] };
+                least[l] = if logs[l] < least[l] { logs[l] } else { least[l] };
+                most[l] = if logs[l] > most[l] { logs[l] } else { most[l] };
             }
         }
-        if farthest.iter().all(|&from| from <= 1.0) {
-            add_cell(cells, 0, &powers::<false>(logs, width, centre, 0.0));
-            continue;
+        let mut widest = 0.0;
+        for l in 0..LANES {
+            let spread = most[l] - least[l];
+            widest = if spread > widest { spread } else { widest };
         }
-        let all = logs.iter().step_by(width).flat_map(|logs| logs.iter().zip(centre));
-        let (least, most) = all.fold((0.0, 0.0), |(least, most): (f64, f64), (log, centre)| {
-            (least.min(log - centre), most.max(log - centre))
-        });
-        let nearest = |log: f64| (log / 2.0).round_ties_even() as i32;
-        for shift in nearest(least)..=nearest(most) {
-            let powers = powers::<true>(logs, width, centre, f64::from(shift));
-            if powers[0] != [0.0; LANES] {
-                add_cell(cells, shift, &powers);
+        let parts = (widest / WIDEST).ceil().max(1.0);
+        for part in 0..parts as u32 {
+            let part = f64::from(part);
+            let (mut bounds, mut shifts) = ([[0.0; LANES]; 3], [0; LANES]);
+            let mut reach: f64 = 0.0;
+            for l in 0..LANES {
+                let spread = (most[l] - least[l]) / parts;
+                let middle = least[l] + (part + 0.5) * spread - centre[l];
+                let shift = (middle / GRID).round_ties_even();
+                shifts[l] = shift as i32;
+                bounds[0][l] = centre[l] + shift * GRID;
+                bounds[1][l] = if part == 0.0 { f64::NEG_INFINITY } else { least[l] + part * spread };
+                bounds[2][l] = if part + 1.0 == parts { f64::INFINITY } else { least[l] + (part + 1.0) * spread };
+                reach = reach.max((middle - shift * GRID).abs() + 0.5 * spread);
             }
+            let powers = match parts == 1.0 {
+                true if reach <= 0.15 => powers::<false, 14>(logs, width, &bounds),
+                true if reach <= 0.33 => powers::<false, 18>(logs, width, &bounds),
+                true => powers::<false, TERMS>(logs, width, &bounds),
+                false => powers::<true, TERMS>(logs, width, &bounds),
+            };
+            add_powers(cells, &shifts, &powers);
         }
     }
 }
 
-/// Σ y^k, y the distance of a neuron's logarithm from the centre, moved by `shift` widths of a cell;
-/// over all neurons or, `SOME`, those that are nearest to this centre.
+/// Σ y^k, y the distance of a neuron's logarithm from the centre; over all neurons or, `SOME`, those
+/// between the bounds. Powers from `MOST` on are left out.
 #[inline(always)]
-fn powers<const SOME: bool>(
+fn powers<const SOME: bool, const MOST: usize>(
     logs: &[[f64; LANES]],
     width: usize,
-    centre: &[f64; LANES],
-    shift: f64,
+    [centre, from, to]: &[[f64; LANES]; 3],
 ) -> Powers {
-    let mut sums = [[0.0; LANES]; TERMS];
+    let mut sums = [[0.0; LANES]; MOST];
     for logs in logs.iter().step_by(width) {
         let (mut y, mut power) = ([0.0; LANES], [1.0; LANES]);
         for l in 0..LANES {
-            let from = logs[l] - centre[l];
-            y[l] = from - 2.0 * shift;
+            y[l] = logs[l] - centre[l];
             if SOME {
-                power[l] = if (from / 2.0).round_ties_even() == shift { 1.0 } else { 0.0 };
+                power[l] = if from[l] <= logs[l] && logs[l] < to[l] { 1.0 } else { 0.0 };
             }
         }
         for sum in &mut sums {
@@ -168,5 +205,7 @@ fn powers<const SOME: bool>(
             }
         }
     }
-    sums
+    let mut powers = [[0.0; LANES]; TERMS];
+    powers[..MOST].copy_from_slice(&sums);
+    powers
 }

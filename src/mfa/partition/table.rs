@@ -4,7 +4,7 @@
 use multiversion::multiversion;
 
 use super::exponential::{LARGEST, Series, TERMS, derivative, exponential};
-use super::moments::{LANES, Moments, Powers};
+use super::moments::{GRID, LANES, Moments, Powers};
 
 /// Steps of a centre in half a cell.
 pub(super) const STEPS: f64 = 8.0;
@@ -39,6 +39,15 @@ impl Logarithms {
     pub(super) fn of(&self, row: &[u32], total: u32, slots: &[usize], out: &mut [f64]) {
         let of_total = self.of[total as usize - 1];
         let (mut mass, mut next) = (0, 1);
+        if let (Some(&first), Some(&last)) = (slots.first(), slots.last())
+            && last - first + 1 == slots.len()
+        {
+            for (out, edges) in out.iter_mut().zip(&row[first..=last]) {
+                mass += edges;
+                *out = self.of[mass as usize] - of_total;
+            }
+            return;
+        }
         for (out, &slot) in out.iter_mut().zip(slots) {
             debug_assert!(row[next..slot].iter().all(|&edges| edges == 0));
             mass += row[slot];
@@ -118,7 +127,7 @@ impl PowerTable {
                         continue;
                     }
                     combine(&cell.powers, radius, &self.series, &mut raw);
-                    let steps = centre + 2 * STEPS as i32 * cell.shift;
+                    let steps = centre + (STEPS * GRID) as i32 * cell.shift;
                     let out = &mut sums[(slot - 1) * columns..][..columns];
                     self.add(raw.as_flattened(), steps, out);
                 }
