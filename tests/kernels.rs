@@ -137,6 +137,28 @@ fn every_type_and_layout_counts_as_the_plain_code() {
 }
 
 #[test]
+fn rows_count_alike_whether_few_or_many_of_their_weights_are_left_out() {
+    // Longer than what waits at once, and no multiple of a chunk. The way of counting follows the
+    // row before, so each of the two follows each.
+    for targets in [63, 1024, 1500, 3000] {
+        let layout = EdgeLayout::in_out(40, targets);
+        let scales = [1.0, 0.02, 0.02, 1.0].into_iter().cycle();
+        let doubles: Vec<f64> = weights(40 * targets)
+            .chunks(targets)
+            .zip(scales)
+            .flat_map(|(row, scale)| row.iter().map(move |w| w * scale))
+            .collect();
+        let singles: Vec<f32> = doubles.iter().map(|w| *w as f32).collect();
+        for values in [Values::F64(&doubles), Values::F32(&singles)] {
+            let counts =
+                tables().into_iter().map(|(one, table)| count(one, &table, values, layout));
+            let counts: Vec<_> = counts.collect();
+            assert!(counts.windows(2).all(|pair| pair[0] == pair[1]), "{targets} targets");
+        }
+    }
+}
+
+#[test]
 fn nothing_but_equal_or_infinite_weights() {
     for layout in [EdgeLayout::out_in(1000, 70, 1), EdgeLayout::in_out(70, 1000)] {
         for weight in [0.0, 0.02, f32::NAN, f32::NEG_INFINITY] {

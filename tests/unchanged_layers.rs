@@ -1,6 +1,6 @@
 //! Layers whose weights did not change are not counted again, and nobody can tell by the numbers.
 
-use neuromfa::analysis::{Controls, Estimators, Plan, Snapshot};
+use neuromfa::analysis::{Baseline, Controls, Emergence, Estimators, Plan, Snapshot};
 use neuromfa::mfa::Method;
 use neuromfa::network::{Draw, Network, Selection};
 use neuromfa::source::{Memory, Source};
@@ -32,7 +32,9 @@ fn counts_are_those_of_fresh_memory_whatever_is_frozen_and_thawed() {
     let (memory, mut plan, pool) = network(&mut rng);
     let mut used = Snapshot::new(&plan);
     plan.snapshot(&memory, &pool, &mut used).unwrap();
-    let first = pool.install(|| Estimators::new(&plan).measure(&plan, &used, 0));
+    let estimators = Estimators::new(&plan);
+    let first = pool.install(|| estimators.measure(&plan, &used, 0));
+    let baseline = Baseline::new(0, &plan, &first);
     plan.start_from(&first.deviations);
     let mut reused = 0;
     for round in 0..60 {
@@ -47,6 +49,12 @@ fn counts_are_those_of_fresh_memory_whatever_is_frozen_and_thawed() {
         let mut fresh = Snapshot::new(&plan);
         plan.snapshot(&memory, &pool, &mut fresh).unwrap();
         assert!(used == fresh, "round {round}");
+        let rows = [&used, &fresh].map(|snapshot| {
+            let measured = pool.install(|| estimators.measure(&plan, snapshot, round));
+            let row = Emergence::new(&plan, &baseline, &measured);
+            format!("{row:?} {:?}", measured.neurons)
+        });
+        assert!(rows[0] == rows[1], "round {round}: {} {}", rows[0], rows[1]);
         assert_eq!(fresh.unchanged_layers(), 0);
         assert!(used.unchanged_layers() < LAYERS, "the second layer is always trained");
         reused += used.unchanged_layers();

@@ -46,7 +46,9 @@ pub fn weights(model: &Initialisation) -> Memory {
 /// The weights of the blocks, drawn once, to be changed between snapshots: layers that have not
 /// changed are not counted. Clones share them.
 #[derive(Clone)]
-pub struct Weights(Arc<Mutex<Vec<(Parameter, Arc<Vec<f32>>)>>>);
+pub struct Weights(Arc<Mutex<Tensors>>);
+
+type Tensors = Vec<(Parameter, Arc<Vec<f32>>)>;
 
 impl Weights {
     pub fn draw(model: &Initialisation) -> Self {

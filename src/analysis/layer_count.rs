@@ -51,6 +51,7 @@ impl LayerJob<'_> {
         if self.state.reused {
             return Ok(());
         }
+        self.state.forget();
         let of_whole = match self.plan.needs_whole() {
             true => Some(self.count_whole(start)?),
             false => None,

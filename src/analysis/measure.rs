@@ -12,8 +12,9 @@ use super::plan::Plan;
 use super::scaling::{NeuronBoxes, neuron_boxes};
 use super::shuffled::{self, Shuffled};
 use super::snapshot::Snapshot;
+use super::unchanged::LayerSums;
 use crate::mfa::{
-    BoxMasses, Degenerate, Dimensions, Fractal, Histogram, PowerSums, Published, Spectrum, Stable,
+    BoxMasses, Degenerate, Dimensions, Fractal, PowerSums, Published, Spectrum, Stable,
 };
 use crate::source::Source;
 
@@ -157,8 +158,8 @@ impl Estimators {
         let published: Vec<Vec<Result<Spectrum, Degenerate>>> = match on_whole {
             Some(groups) => vec![groups],
             None => {
-                let samples = snapshot.samples.par_iter().enumerate();
-                samples.map(|(s, histogram)| self.sample(plan, s, histogram)).collect()
+                let samples = 0..snapshot.samples.len();
+                samples.into_par_iter().map(|s| self.sample(plan, snapshot, s)).collect()
             }
         };
         let place = |sample: usize| match plan.published_on_whole() {
@@ -222,49 +223,60 @@ impl Estimators {
             Fold::new(&plan.groups, min_edges, |sums| self.published.spectrum(sums));
         let mut stable = Fold::new(&plan.groups, min_edges, |sums| self.stable_fractal(sums));
         for (chunk, layers) in plan.sources.chunks(SIDE_BY_SIDE).enumerate() {
-            let sums: Vec<Option<(Option<PowerSums>, Option<PowerSums>)>> = layers
-                .par_iter()
-                .map(|layer| {
+            let states = &snapshot.layers[chunk * SIDE_BY_SIDE..][..layers.len()];
+            let sums: Vec<Option<LayerSums>> = (layers.par_iter().zip(states))
+                .map(|(layer, state)| {
                     let rows = histogram.rows(layer.whole.clone());
-                    let masses = BoxMasses::of_rows(plan.method(), rows).ok()?;
-                    Some(match (on_whole, plan.stable()) {
-                        (true, true) => {
-                            let (published, stable) =
-                                self.stable.sums_beside(&self.published, &masses);
-                            (Some(published), Some(stable))
-                        }
-                        (true, false) => (Some(self.published.sums(&masses)), None),
-                        (false, true) => (None, Some(self.stable.sums(&masses))),
-                        (false, false) => (None, None),
-                    })
+                    state.measured.whole.get(state.reused, || self.layer(plan, rows))
                 })
                 .collect();
             for (k, sums) in sums.iter().enumerate() {
                 let layer = chunk * SIDE_BY_SIDE + k;
-                published.add(layer, sums.as_ref().and_then(|(published, _)| published.as_ref()));
-                stable.add(layer, sums.as_ref().and_then(|(_, stable)| stable.as_ref()));
+                published.add(layer, sums.as_ref().and_then(|sums| sums.published.as_ref()));
+                stable.add(layer, sums.as_ref().and_then(|sums| sums.stable.as_ref()));
             }
         }
         (on_whole.then(|| published.finish()), plan.stable().then(|| stable.finish()))
+    }
+
+    /// The sums of a layer of the whole network; none without kept neurons.
+    fn layer(&self, plan: &Plan, rows: &[u32]) -> Option<LayerSums> {
+        let masses = BoxMasses::of_rows(plan.method(), rows).ok()?;
+        Some(match (plan.published_on_whole(), plan.stable()) {
+            (true, true) => {
+                let (published, stable) = self.stable.sums_beside(&self.published, &masses);
+                LayerSums { published: Some(published), stable: Some(stable) }
+            }
+            (published, stable) => LayerSums {
+                published: published.then(|| self.published.sums(&masses)),
+                stable: stable.then(|| self.stable.sums(&masses)),
+            },
+        })
     }
 
     /// The groups of one sample, by the published estimator.
     fn sample(
         &self,
         plan: &Plan,
+        snapshot: &Snapshot,
         sample: usize,
-        histogram: &Histogram,
     ) -> Vec<Result<Spectrum, Degenerate>> {
+        let histogram = &snapshot.samples[sample];
         if !plan.details() {
+            // Layers are not wanted on their own: as one network they take one turn into powers.
             let masses = BoxMasses::new(plan.method(), histogram);
             return vec![masses.and_then(|masses| self.published.estimate(&masses))];
         }
         let min_edges = plan.method().parameters().min_edges;
         let mut fold = Fold::new(&plan.groups, min_edges, |sums| self.published.spectrum(sums));
         for (k, layer) in plan.sources.iter().enumerate() {
-            let rows = histogram.rows(layer.drawn[sample].rows.clone());
-            let masses = BoxMasses::of_rows(plan.method(), rows).ok();
-            fold.add(k, masses.map(|masses| self.published.sums(&masses)).as_ref());
+            let state = &snapshot.layers[k];
+            let sums = || {
+                let rows = histogram.rows(layer.drawn[sample].rows.clone());
+                let masses = BoxMasses::of_rows(plan.method(), rows).ok()?;
+                Some(self.published.sums(&masses))
+            };
+            fold.add(k, state.measured.samples[sample].get(state.reused, sums).as_ref());
         }
         fold.finish()
     }

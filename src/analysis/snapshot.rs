@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::hops::HopsSnapshot;
 use super::layer_count::{LayerJob, Read};
 use super::plan::{Plan, SourceLayer, TensorPlan};
-use super::unchanged::CountedFrom;
+use super::unchanged::{CountedFrom, Kept, Measured};
 use crate::mfa::{Histogram, PowerSums};
 use crate::network::Orientation;
 use crate::source::{Block, Source, SourceError};
@@ -36,7 +36,7 @@ pub struct Snapshot {
     /// The standard deviation of each tensor, in the order of the plan; NaN where there is none.
     pub(super) deviations: Vec<f64>,
     pub(super) hops: Option<HopsSnapshot>,
-    layers: Vec<LayerState>, // in the order of the plan
+    pub(super) layers: Vec<LayerState>, // in the order of the plan
 }
 
 /// What a snapshot knows of a layer besides its counts.
@@ -45,6 +45,20 @@ pub(super) struct LayerState {
     pub(super) from: CountedFrom,
     pub(super) not_finite: u64,
     pub(super) reused: bool,
+    pub(super) measured: Measured,
+}
+
+impl LayerState {
+    fn new(samples: usize) -> Self {
+        let measured = Measured { samples: vec![Kept::default(); samples], ..Measured::default() };
+        Self { measured, ..Self::default() }
+    }
+
+    /// Forgets what was measured: the layer is counted anew.
+    pub(super) fn forget(&mut self) {
+        *self =
+            Self { from: std::mem::take(&mut self.from), ..Self::new(self.measured.samples.len()) };
+    }
 }
 
 impl Snapshot {
@@ -63,7 +77,7 @@ impl Snapshot {
             pools: vec![Vec::new(); tensors],
             deviations: vec![f64::NAN; tensors],
             hops: plan.hops().map(HopsSnapshot::new),
-            layers: vec![LayerState::default(); plan.sources.len()],
+            layers: vec![LayerState::new(plan.sample_neurons.len()); plan.sources.len()],
         }
     }
 

@@ -6,11 +6,17 @@
 //! bits), at the speed of memory; where the hash is that of last time, what was counted then stands.
 //! So a frozen layer is recognised at the third snapshot into the same memory, and trained ones cost
 //! next to nothing.
+//!
+//! What is measured of such a layer is kept beside its counts, so that it is measured once more and
+//! then never again.
+
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 use twox_hash::XxHash3_64;
 
-use crate::mfa::Values;
+use super::neurons::Neuron;
+use crate::mfa::{PowerSums, Values};
 use crate::source::{bytes, look};
 
 /// Bytes that one task hashes.
@@ -43,6 +49,40 @@ impl CountedFrom {
     /// The layer has been counted from the tensors last shown.
     pub(super) fn done(&mut self) {
         self.whole = true;
+    }
+}
+
+/// What has been measured of a layer since it was last counted. Filled for layers that were not
+/// counted again, others are measured each time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Measured {
+    pub(super) whole: Kept<Option<LayerSums>>,
+    pub(super) samples: Vec<Kept<Option<PowerSums>>>,
+    pub(super) neurons: Kept<Vec<Neuron>>,
+}
+
+/// The sums of a layer's neurons by the published and by the stable estimator, where they take the
+/// whole network.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LayerSums {
+    pub(super) published: Option<PowerSums>,
+    pub(super) stable: Option<PowerSums>,
+}
+
+/// A value that is made when it is first asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Kept<T>(OnceLock<T>);
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(OnceLock::new())
+    }
+}
+
+impl<T: Clone> Kept<T> {
+    /// The value that is kept, or, where `keep` says no, a new one.
+    pub(super) fn get(&self, keep: bool, make: impl FnOnce() -> T) -> T {
+        if keep { self.0.get_or_init(make).clone() } else { make() }
     }
 }
 

@@ -6,7 +6,7 @@ use half::{bf16, f16};
 
 use super::{Ask, CHUNK, Slots, Task, Vectors};
 
-/// Says that this machine has AVX2, FMA and F16C.
+/// Says that this machine has AVX2, FMA, F16C and POPCNT.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx2(());
 
@@ -14,7 +14,8 @@ impl Avx2 {
     pub fn find() -> Option<Self> {
         let found = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma")
-            && is_x86_feature_detected!("f16c");
+            && is_x86_feature_detected!("f16c")
+            && is_x86_feature_detected!("popcnt");
         found.then_some(Self(()))
     }
 }
@@ -36,9 +37,11 @@ macro_rules! chunk_of {
 }
 
 impl Vectors for Avx2 {
+    const COMPRESSED: usize = 4;
+
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> u64 {
-        #[target_feature(enable = "avx2,fma,f16c")]
+        #[target_feature(enable = "avx2,fma,f16c,popcnt")]
         fn compiled<T: Task>(vectors: Avx2, task: T) -> u64 {
             task.run(vectors)
         }
@@ -50,6 +53,12 @@ impl Vectors for Avx2 {
     fn prefetch(self, at: *const u8) {
         // SAFETY: a prefetch reads nothing that the program sees and faults at no address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
+    fn compress(self, slots: &[u8; CHUNK], to: &mut [u8; CHUNK]) -> usize {
+        // SAFETY: `self` exists only where the features were found.
+        unsafe { compress(slots, to) }
     }
 
     chunk_of!(f32, widened::<f32, RESCALED, SUMS>);
@@ -91,7 +100,7 @@ load!(bf16, from, {
     _mm256_castsi256_ps(_mm256_slli_epi32::<16>(high))
 });
 
-#[target_feature(enable = "avx2,fma,f16c")]
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
 fn widened<W: Widened, const RESCALED: bool, const SUMS: bool>(
     ask: &Ask,
@@ -138,7 +147,7 @@ fn widened<W: Widened, const RESCALED: bool, const SUMS: bool>(
     _mm256_movemask_epi8(infinite) != 0
 }
 
-#[target_feature(enable = "avx2,fma,f16c")]
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
 fn doubles<const RESCALED: bool, const SUMS: bool>(
     ask: &Ask,
@@ -190,20 +199,20 @@ fn doubles<const RESCALED: bool, const SUMS: bool>(
     _mm256_movemask_pd(finite) != 0xf
 }
 
-#[target_feature(enable = "avx2,fma,f16c")]
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
 fn without_sign(w: __m256) -> __m256i {
     _mm256_and_si256(_mm256_castps_si256(w), _mm256_set1_epi32(i32::MAX))
 }
 
-#[target_feature(enable = "avx2,fma,f16c")]
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
 fn without_sign_pd(w: __m256d) -> __m256d {
     _mm256_andnot_pd(_mm256_set1_pd(-0.0), w)
 }
 
 /// All bits of the weights that are kept, given by the bits of |w|.
-#[target_feature(enable = "avx2,fma,f16c")]
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
 fn kept(ask: &Ask, size: __m256i) -> __m256i {
     let below = _mm256_set1_epi32(ask.kept.smallest as i32 - 1);
@@ -212,7 +221,7 @@ fn kept(ask: &Ask, size: __m256i) -> __m256i {
 }
 
 /// The radii of 8 weights given by the bits of |w|, 0 for those left out.
-#[target_feature(enable = "avx2,fma,f16c")]
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
 fn radii(size: __m256i, kept: __m256i) -> __m256i {
     let w = _mm256_castsi256_ps(size);
@@ -225,20 +234,20 @@ fn radii(size: __m256i, kept: __m256i) -> __m256i {
     _mm256_and_si256(radii, _mm256_srli_epi32::<24>(kept))
 }
 
-#[target_feature(enable = "avx2,fma,f16c")]
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
 fn rescale(ask: &Ask, w: __m256d) -> __m128 {
     _mm256_cvtpd_ps(_mm256_mul_pd(w, _mm256_set1_pd(ask.factor)))
 }
 
-#[target_feature(enable = "avx2,fma,f16c")]
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
 fn add_distances(sums: &mut [f64; 4], w: __m256d, kept: __m256i) {
     let distances = _mm256_div_pd(_mm256_set1_pd(1.0), without_sign_pd(w));
     add(sums, _mm256_and_pd(distances, _mm256_castsi256_pd(kept)));
 }
 
-#[target_feature(enable = "avx2,fma,f16c")]
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
 fn add(sums: &mut [f64; 4], distances: __m256d) {
     // SAFETY: reads and writes the 4 sums of the array, aligned or not.
@@ -249,7 +258,7 @@ fn add(sums: &mut [f64; 4], distances: __m256d) {
 }
 
 /// Stores 32 radii as bytes.
-#[target_feature(enable = "avx2,fma,f16c")]
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
 fn store(to: &mut [u8; 32], [a, b, c, d]: [__m256i; 4]) {
     // Packing works in each half of a vector: a b c d of the low half, then those of the high one.
@@ -258,4 +267,47 @@ fn store(to: &mut [u8; 32], [a, b, c, d]: [__m256i; 4]) {
     let radii = _mm256_permutevar8x32_epi32(halves, order);
     // SAFETY: writes the 32 bytes of the array, aligned or not.
     unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), radii) }
+}
+
+/// Where the bytes that are kept stand among 8, by the bits of those kept.
+const KEPT: [[u8; 8]; 256] = {
+    let mut places = [[0; 8]; 256];
+    let mut bits = 0;
+    while bits < 256 {
+        let (mut from, mut to) = (0, 0);
+        while from < 8 {
+            if bits >> from & 1 != 0 {
+                places[bits][to] = from as u8;
+                to += 1;
+            }
+            from += 1;
+        }
+        bits += 1;
+    }
+    places
+};
+
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[inline]
+fn compress(slots: &[u8; CHUNK], to: &mut [u8; CHUNK]) -> usize {
+    let mut length = 0;
+    for slots in slots.as_chunks::<32>().0 {
+        // SAFETY: reads the 32 bytes of the array, aligned or not.
+        let all = unsafe { _mm256_loadu_si256(slots.as_ptr().cast()) };
+        let left_out = _mm256_cmpeq_epi8(all, _mm256_setzero_si256());
+        let kept = !_mm256_movemask_epi8(left_out) as u32;
+        for (k, eight) in slots.as_chunks::<8>().0.iter().enumerate() {
+            let bits = (kept >> (8 * k) & 0xff) as usize;
+            // SAFETY: reads 8 bytes of an array each, and writes 8, to where there is room for as
+            // many as were read.
+            unsafe {
+                let eight = _mm_loadl_epi64(eight.as_ptr().cast());
+                let places = _mm_loadl_epi64(KEPT[bits].as_ptr().cast());
+                let together = _mm_shuffle_epi8(eight, places);
+                _mm_storel_epi64(to.as_mut_ptr().add(length).cast(), together);
+            }
+            length += bits.count_ones() as usize;
+        }
+    }
+    length
 }

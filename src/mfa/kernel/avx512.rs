@@ -6,7 +6,8 @@ use half::{bf16, f16};
 
 use super::{Ask, CHUNK, Slots, Task, Vectors};
 
-/// Says that this machine has AVX-512 with its byte, double word and short vector parts.
+/// Says that this machine has AVX-512 with its byte, double word and short vector parts and both
+/// of its byte manipulation parts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx512(());
 
@@ -15,7 +16,10 @@ impl Avx512 {
         let found = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl");
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vbmi")
+            && is_x86_feature_detected!("avx512vbmi2")
+            && is_x86_feature_detected!("popcnt");
         found.then_some(Self(()))
     }
 }
@@ -37,9 +41,13 @@ macro_rules! chunk_of {
 }
 
 impl Vectors for Avx512 {
+    const COMPRESSED: usize = 7;
+
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> u64 {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+        #[target_feature(
+            enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt"
+        )]
         fn compiled<T: Task>(vectors: Avx512, task: T) -> u64 {
             task.run(vectors)
         }
@@ -51,6 +59,12 @@ impl Vectors for Avx512 {
     fn prefetch(self, at: *const u8) {
         // SAFETY: a prefetch reads nothing that the program sees and faults at no address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
+    fn compress(self, slots: &[u8; CHUNK], to: &mut [u8; CHUNK]) -> usize {
+        // SAFETY: `self` exists only where the features were found.
+        unsafe { compress(slots, to) }
     }
 
     chunk_of!(f32, widened::<f32, RESCALED, SUMS>);
@@ -92,7 +106,7 @@ load!(bf16, from, {
     _mm512_castsi512_ps(_mm512_slli_epi32::<16>(high))
 });
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
 fn widened<W: Widened, const RESCALED: bool, const SUMS: bool>(
     ask: &Ask,
@@ -101,22 +115,22 @@ fn widened<W: Widened, const RESCALED: bool, const SUMS: bool>(
     sums: &mut [f64; CHUNK],
 ) -> bool {
     let mut largest = _mm512_setzero_si512();
-    let plain = slots.plain.as_chunks_mut::<16>().0.iter_mut();
-    let rescaled = slots.rescaled.as_chunks_mut::<16>().0;
+    let mut plain = [_mm512_setzero_si512(); 4];
+    let mut rescaled = [_mm512_setzero_si512(); 4];
     let sums = sums.as_chunks_mut::<8>().0;
-    for (k, (weights, plain)) in weights.as_chunks::<16>().0.iter().zip(plain).enumerate() {
+    for (k, weights) in weights.as_chunks::<16>().0.iter().enumerate() {
         let w = W::load(weights);
         let size = without_sign(w);
         largest = _mm512_max_epu32(largest, size);
-        let (radii, kept) = radii(ask, size);
-        store(plain, radii);
+        let kept;
+        (plain[k], kept) = radii(ask, size);
         if RESCALED || SUMS {
             let low = _mm512_cvtps_pd(_mm512_castps512_ps256(w));
             let high = _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(w));
             if RESCALED {
                 let (low, high) = (rescale(ask, low), rescale(ask, high));
                 let w = _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high);
-                store(&mut rescaled[k], self::radii(ask, without_sign(w)).0);
+                rescaled[k] = radii(ask, without_sign(w)).0;
             }
             if SUMS {
                 add_distances(&mut sums[2 * k], low, kept as u8);
@@ -124,10 +138,14 @@ fn widened<W: Widened, const RESCALED: bool, const SUMS: bool>(
             }
         }
     }
+    store(&mut slots.plain, plain);
+    if RESCALED {
+        store(&mut slots.rescaled, rescaled);
+    }
     _mm512_cmpge_epu32_mask(largest, _mm512_set1_epi32(INFINITE as i32)) != 0
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
 fn doubles<const RESCALED: bool, const SUMS: bool>(
     ask: &Ask,
@@ -137,10 +155,10 @@ fn doubles<const RESCALED: bool, const SUMS: bool>(
 ) -> bool {
     let one = _mm512_set1_pd(1.0);
     let mut infinite = 0;
-    let plain = slots.plain.as_chunks_mut::<16>().0.iter_mut();
-    let rescaled = slots.rescaled.as_chunks_mut::<16>().0;
+    let mut plain = [_mm512_setzero_si512(); 4];
+    let mut rescaled = [_mm512_setzero_si512(); 4];
     let sums = sums.as_chunks_mut::<8>().0;
-    for (k, (weights, plain)) in weights.as_chunks::<16>().0.iter().zip(plain).enumerate() {
+    for (k, weights) in weights.as_chunks::<16>().0.iter().enumerate() {
         let mut radii = [_mm256_setzero_si256(); 2];
         let mut scaled = [_mm256_setzero_ps(); 2];
         for (half, weights) in weights.as_chunks::<8>().0.iter().enumerate() {
@@ -161,27 +179,31 @@ fn doubles<const RESCALED: bool, const SUMS: bool>(
             }
         }
         let [low, high] = radii;
-        let radii = _mm512_inserti32x8::<1>(_mm512_castsi256_si512(low), high);
-        store(plain, _mm512_cvtepi32_epi8(radii));
+        plain[k] = _mm512_inserti32x8::<1>(_mm512_castsi256_si512(low), high);
         if RESCALED {
             let [low, high] = scaled;
             let w = _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high);
-            store(&mut rescaled[k], self::radii(ask, without_sign(w)).0);
+            rescaled[k] = self::radii(ask, without_sign(w)).0;
         }
+    }
+    store(&mut slots.plain, plain);
+    if RESCALED {
+        store(&mut slots.rescaled, rescaled);
     }
     infinite != 0
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
 fn without_sign(w: __m512) -> __m512i {
     _mm512_and_si512(_mm512_castps_si512(w), _mm512_set1_epi32(i32::MAX))
 }
 
-/// The radii of 16 weights given by the bits of |w|, 0 for those left out, and which are kept.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+/// The radii of 16 weights given by the bits of |w|, in the lowest byte of each number, 0 for those
+/// left out; and which are kept.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
-fn radii(ask: &Ask, size: __m512i) -> (__m128i, __mmask16) {
+fn radii(ask: &Ask, size: __m512i) -> (__m512i, __mmask16) {
     let smallest = ask.kept.smallest;
     let above = _mm512_sub_epi32(size, _mm512_set1_epi32(smallest as i32));
     let kept = _mm512_cmplt_epu32_mask(above, _mm512_set1_epi32((ONE - smallest) as i32));
@@ -192,22 +214,22 @@ fn radii(ask: &Ask, size: __m512i) -> (__m128i, __mmask16) {
     let error = _mm512_fmsub_ps(w, q_and_half, _mm512_set1_ps(1.0));
     let one_more = _mm512_srli_epi32::<31>(_mm512_castps_si512(error));
     let radii = _mm512_maskz_add_epi32(kept, _mm512_castps_si512(q), one_more);
-    (_mm512_cvtepi32_epi8(radii), kept)
+    (radii, kept)
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
 fn rescale(ask: &Ask, w: __m512d) -> __m256 {
     _mm512_cvtpd_ps(_mm512_mul_pd(w, _mm512_set1_pd(ask.factor)))
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
 fn add_distances(sums: &mut [f64; 8], w: __m512d, kept: u8) {
     add(sums, _mm512_maskz_div_pd(kept, _mm512_set1_pd(1.0), _mm512_abs_pd(w)));
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
 fn add(sums: &mut [f64; 8], distances: __m512d) {
     // SAFETY: reads and writes the 8 sums of the array, aligned or not.
@@ -217,9 +239,40 @@ fn add(sums: &mut [f64; 8], distances: __m512d) {
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+/// Stores the lowest byte of each of 64 numbers.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
-fn store(to: &mut [u8; 16], radii: __m128i) {
-    // SAFETY: writes the 16 bytes of the array, aligned or not.
-    unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), radii) }
+fn store(to: &mut [u8; CHUNK], [a, b, c, d]: [__m512i; 4]) {
+    // SAFETY: reads the 64 bytes of the constant.
+    let lowest = unsafe { _mm512_loadu_si512(LOWEST.as_ptr().cast()) };
+    let first = _mm512_permutex2var_epi8(a, lowest, b);
+    let last = _mm512_permutex2var_epi8(c, lowest, d);
+    let all = _mm512_inserti64x4::<1>(first, _mm512_castsi512_si256(last));
+    // SAFETY: writes the 64 bytes of the array, aligned or not.
+    unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), all) }
+}
+
+/// Where in two vectors the lowest bytes of their 32 numbers stand; the second half is not used.
+const LOWEST: [u8; CHUNK] = {
+    let mut places = [0; CHUNK];
+    let mut k = 0;
+    while k < CHUNK / 2 {
+        places[k] = 4 * k as u8;
+        k += 1;
+    }
+    places
+};
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[inline]
+fn compress(slots: &[u8; CHUNK], to: &mut [u8; CHUNK]) -> usize {
+    // SAFETY: reads the 64 bytes of the one array and writes those of the other, aligned or not.
+    unsafe {
+        let slots = _mm512_loadu_si512(slots.as_ptr().cast());
+        let kept = _mm512_test_epi8_mask(slots, slots);
+        // In a register: to compress into memory is slow on some machines.
+        let together = _mm512_maskz_compress_epi8(kept, slots);
+        _mm512_storeu_si512(to.as_mut_ptr().cast(), together);
+        kept.count_ones() as usize
+    }
 }

@@ -3,9 +3,11 @@
 //! The kernels serve the published shape of the method: d = 1/|w|, kept for 1 < d ≤ a largest
 //! distance below 160, radii 1, 2, 3, … The slot is then the radius itself and fits a byte. The
 //! vector unit turns 64 weights into 64 bytes ([`Vectors`]), plain code counts the bytes ([`rows`],
-//! [`columns`]): one increment in memory for each weight, of which a core does one a cycle. The
-//! increments of one chunk stand beside the vector code of the next, so that both go on at once.
-//! Everything else takes the table of [`super::RadiusTable`].
+//! [`columns`]): one increment in memory for each, of which a core does one a cycle. So the bytes of
+//! weights that are left out are taken out of a row before, where there are enough of them to pay for
+//! it; slot 0 then gets what is missing to the number of edges. Elsewhere the increments of one chunk
+//! stand beside the vector code of the next. Everything else takes the table of
+//! [`super::RadiusTable`].
 //!
 //! A slot is found without a division. With r a little below 1/|w| and q = round(r), the radius is
 //! q or q + 1; it is q + 1 just when |w|·(q + ½) < 1, of which a fused multiply-add gives the exact
@@ -19,6 +21,7 @@ mod avx2;
 mod avx512;
 mod columns;
 mod rows;
+mod tally;
 
 use half::{bf16, f16};
 
@@ -42,9 +45,10 @@ const FEW: usize = 1024;
 pub enum Instructions {
     /// None: the code for any machine.
     Plain,
-    /// AVX2, with FMA and F16C.
+    /// AVX2, with FMA, F16C and POPCNT.
     Avx2,
-    /// AVX-512, with its byte, double word and short vector parts.
+    /// AVX-512, with its byte, double word and short vector parts and both of its byte
+    /// manipulation parts. Machines that lack the latter take AVX2.
     Avx512,
 }
 
@@ -250,11 +254,19 @@ pub(super) trait Task {
 /// f32, and if `SUMS` each kept distance is added to the sum of its place. They say whether some
 /// weight is not finite.
 pub(super) trait Vectors: Copy {
+    /// Eighths of its edges: a row that keeps no more is counted sooner where those left out are
+    /// taken out before.
+    const COMPRESSED: usize;
+
     /// Runs a task, compiled for these instructions.
     fn enter<T: Task>(self, task: T) -> u64;
 
     /// Asks for the cache line at an address, which may be any.
     fn prefetch(self, at: *const u8);
+
+    /// Writes the slots other than 0 to the beginning of `to`, in order, and gives their number.
+    /// What stands behind them is of no meaning.
+    fn compress(self, slots: &[u8; CHUNK], to: &mut [u8; CHUNK]) -> usize;
 
     fn f32<const RESCALED: bool, const SUMS: bool>(
         self,

@@ -1,3 +1,5 @@
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::*;
@@ -38,6 +40,34 @@ impl Task for Patterns<'_> {
             assert_eq!(sums[k], if slots.plain[k] > 0 { distance } else { 0.0 }, "{weight:e}");
         }
         0
+    }
+}
+
+/// Compresses some slots.
+struct Compressed<'a> {
+    slots: [u8; CHUNK],
+    to: &'a mut [u8; CHUNK],
+}
+
+impl Task for Compressed<'_> {
+    fn run<V: Vectors>(self, vectors: V) -> u64 {
+        vectors.compress(&self.slots, self.to) as u64
+    }
+}
+
+#[test]
+fn compressing_leaves_the_slots_other_than_0_in_order() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    for kernel in kernels(&Method::default()) {
+        for part in [0, 10, 128, 250, 256] {
+            let slots: [u8; CHUNK] = std::array::from_fn(|_| {
+                rng.random_range(1..=255) * u8::from(rng.random_range(0..256) < part)
+            });
+            let expected: Vec<u8> = slots.into_iter().filter(|slot| *slot > 0).collect();
+            let mut to = [9; CHUNK];
+            let length = kernel.enter(Compressed { slots, to: &mut to }) as usize;
+            assert_eq!(to[..length], expected, "{:?}", kernel.machine);
+        }
     }
 }
 
