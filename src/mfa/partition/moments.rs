@@ -10,7 +10,7 @@ use super::table::{Logarithms, STEPS};
 use crate::mfa::mass::BoxMasses;
 
 /// Neurons that are summed in registers before they are added to the rest.
-const BLOCK: usize = 64;
+const BLOCK: usize = 96;
 
 /// Blocks that make one task.
 const TASK: usize = 32;
@@ -18,11 +18,14 @@ const TASK: usize = 32;
 /// Radii that are summed side by side.
 pub(super) const LANES: usize = 8;
 
-/// From a cell's centre to the next.
-pub(super) const GRID: f64 = 0.25;
+/// The largest width of a part of a block's neurons: from a centre in its midst, rounded to a step, all
+/// of it lies within 1.
+const WIDEST: f64 = 1.85;
 
-/// The largest width of a part of a block's neurons.
-const WIDEST: f64 = 1.5;
+/// Blocks of this width take centres of [`COARSE`] steps.
+const NARROW: f64 = 0.5;
+const ROOMY: f64 = 1.45;
+const COARSE: i32 = 4;
 
 /// Σ y^0, Σ y^1, … at some radii side by side.
 pub(super) type Powers = [[f64; LANES]; TERMS];
@@ -30,7 +33,7 @@ pub(super) type Powers = [[f64; LANES]; TERMS];
 /// The neurons that lie around one centre at each of some radii side by side.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
-    pub(super) shift: i32, // of the centre, in widths of a cell
+    pub(super) shift: i32, // of the centre, in steps from that of the network
     pub(super) powers: Powers,
 }
 
@@ -52,6 +55,8 @@ impl Moments {
         let occupied = masses.occupied_slots();
         let first = Some(1).filter(|first| occupied.first() != Some(first));
         let slots: Vec<usize> = first.into_iter().chain(occupied.iter().copied()).collect();
+        // Nearly all of them; nothing is counted between the others.
+        let run = slots.len() - slots.chunk_by(|a, b| a + 1 == *b).last().map_or(0, <[_]>::len);
         let centres = centres(masses, logarithms, &slots);
         let at: Vec<[f64; LANES]> =
             centres.iter().map(|c| c.map(|c| f64::from(c) / STEPS)).collect();
@@ -71,7 +76,7 @@ impl Moments {
                     touch(masses, neurons);
                     for (logs, &(total, neuron)) in logs.chunks_exact_mut(at.len()).zip(neurons) {
                         let row = masses.row(neuron);
-                        logarithms.of(row, total, &slots, logs.as_flattened_mut());
+                        logarithms.of(row, total, &slots, run, logs.as_flattened_mut());
                     }
                     add_block(&logs[..neurons.len() * at.len()], &at, &mut cells);
                 }
@@ -113,21 +118,19 @@ fn add_powers(cells: &mut Vec<Cell>, shifts: &[i32; LANES], powers: &Powers) {
     let mut left: [bool; LANES] = std::array::from_fn(|l| powers[0][l] != 0.0);
     while let Some(first) = left.iter().position(|left| *left) {
         let shift = shifts[first];
-        let mut part = [0.0; LANES];
+        let part: [f64; LANES] =
+            std::array::from_fn(|l| if shifts[l] == shift { 1.0 } else { 0.0 });
         for l in 0..LANES {
-            part[l] = if shifts[l] == shift { 1.0 } else { 0.0 };
             left[l] &= shifts[l] != shift;
         }
-        let cell = cell(cells, shift);
-        for (sums, powers) in cell.powers.iter_mut().zip(powers) {
-            for l in 0..LANES {
-                sums[l] += part[l] * powers[l];
-            }
+        for (sums, powers) in cell(cells, shift).powers.iter_mut().zip(powers) {
+            *sums = std::array::from_fn(|l| sums[l] + part[l] * powers[l]);
         }
     }
 }
 
 /// The cell of a centre, a new one where there is none.
+#[inline(never)]
 fn cell(cells: &mut Vec<Cell>, shift: i32) -> &mut Cell {
     let found = cells.iter().position(|cell| cell.shift == shift).unwrap_or_else(|| {
         cells.push(Cell { shift, powers: [[0.0; LANES]; TERMS] });
@@ -150,52 +153,68 @@ fn add_block(logs: &[[f64; LANES]], centres: &[[f64; LANES]], cells: &mut [Vec<C
                 most[l] = if logs[l] > most[l] { logs[l] } else { most[l] };
             }
         }
-        let mut widest = 0.0;
-        for l in 0..LANES {
-            let spread = most[l] - least[l];
-            widest = if spread > widest { spread } else { widest };
-        }
+        let widest = (0..LANES).fold(0.0, |widest: f64, l| widest.max(most[l] - least[l]));
         let parts = (widest / WIDEST).ceil().max(1.0);
-        for part in 0..parts as u32 {
-            let part = f64::from(part);
-            let (mut bounds, mut shifts) = ([[0.0; LANES]; 3], [0; LANES]);
+        // Few centres, where the neurons leave room.
+        let grid = if (NARROW..=ROOMY).contains(&widest) { COARSE } else { 1 };
+        for part in (0..parts as u32).map(f64::from) {
+            let (mut range, mut shifts) = (Range::ALL, [0; LANES]);
             let mut reach: f64 = 0.0;
             for l in 0..LANES {
                 let spread = (most[l] - least[l]) / parts;
                 let middle = least[l] + (part + 0.5) * spread - centre[l];
-                let shift = (middle / GRID).round_ties_even();
-                shifts[l] = shift as i32;
-                bounds[0][l] = centre[l] + shift * GRID;
-                bounds[1][l] = if part == 0.0 { f64::NEG_INFINITY } else { least[l] + part * spread };
-                bounds[2][l] = if part + 1.0 == parts { f64::INFINITY } else { least[l] + (part + 1.0) * spread };
-                reach = reach.max((middle - shift * GRID).abs() + 0.5 * spread);
+                let steps = f64::from(grid) / STEPS;
+                shifts[l] = grid * (middle / steps).round_ties_even() as i32;
+                let shift = f64::from(shifts[l]) / STEPS;
+                range.centre[l] = centre[l] + shift;
+                if part > 0.0 {
+                    range.from[l] = least[l] + part * spread;
+                }
+                if part + 1.0 < parts {
+                    range.to[l] = least[l] + (part + 1.0) * spread;
+                }
+                reach = reach.max((middle - shift).abs() + 0.5 * spread);
             }
+            // (3y)^k / k! is below 2·10⁻¹⁶ at the first power that is left out.
             let powers = match parts == 1.0 {
-                true if reach <= 0.15 => powers::<false, 14>(logs, width, &bounds),
-                true if reach <= 0.33 => powers::<false, 18>(logs, width, &bounds),
-                true => powers::<false, TERMS>(logs, width, &bounds),
-                false => powers::<true, TERMS>(logs, width, &bounds),
+                true if reach <= 0.14 => powers::<false, 14>(logs, width, &range),
+                true if reach <= 0.32 => powers::<false, 18>(logs, width, &range),
+                true => powers::<false, TERMS>(logs, width, &range),
+                false => powers::<true, TERMS>(logs, width, &range),
             };
             add_powers(cells, &shifts, &powers);
         }
     }
 }
 
+/// Logarithms around a centre, from one up to another.
+struct Range {
+    centre: [f64; LANES],
+    from: [f64; LANES],
+    to: [f64; LANES],
+}
+
+impl Range {
+    const ALL: Self =
+        Self { centre: [0.0; LANES], from: [f64::NEG_INFINITY; LANES], to: [f64::INFINITY; LANES] };
+}
+
 /// Σ y^k, y the distance of a neuron's logarithm from the centre; over all neurons or, `SOME`, those
-/// between the bounds. Powers from `MOST` on are left out.
+/// in its range. Powers from `MOST` on are left out.
 #[inline(always)]
 fn powers<const SOME: bool, const MOST: usize>(
     logs: &[[f64; LANES]],
     width: usize,
-    [centre, from, to]: &[[f64; LANES]; 3],
+    range: &Range,
 ) -> Powers {
     let mut sums = [[0.0; LANES]; MOST];
     for logs in logs.iter().step_by(width) {
         let (mut y, mut power) = ([0.0; LANES], [1.0; LANES]);
         for l in 0..LANES {
-            y[l] = logs[l] - centre[l];
+            y[l] = logs[l] - range.centre[l];
             if SOME {
-                power[l] = if from[l] <= logs[l] && logs[l] < to[l] { 1.0 } else { 0.0 };
+                power[l] =
+                    if range.from[l] <= logs[l] && logs[l] < range.to[l] { 1.0 } else { 0.0 };
             }
         }
         for sum in &mut sums {
