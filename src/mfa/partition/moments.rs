@@ -22,10 +22,16 @@ pub(super) const LANES: usize = 8;
 /// of it lies within 1.
 const WIDEST: f64 = 1.85;
 
-/// Blocks of this width take centres of [`COARSE`] steps.
+/// Steps between the centres of blocks whose width is from [`NARROW`] to [`ROOMY`]. They all take
+/// [`TERMS`] powers and still lie within 1 of a rough centre, and neighbouring radii share it.
+const COARSE: i32 = 4;
 const NARROW: f64 = 0.5;
 const ROOMY: f64 = 1.45;
-const COARSE: i32 = 4;
+
+/// The distance from a centre within which 14 powers are enough, or 18: (3y)^k / k! is below 2·10⁻¹⁶
+/// at the first that is left out.
+const WITHIN_14: f64 = 0.14;
+const WITHIN_18: f64 = 0.32;
 
 /// Σ y^0, Σ y^1, … at some radii side by side.
 pub(super) type Powers = [[f64; LANES]; TERMS];
@@ -123,14 +129,17 @@ fn add_powers(cells: &mut Vec<Cell>, shifts: &[i32; LANES], powers: &Powers) {
         for l in 0..LANES {
             left[l] &= shifts[l] != shift;
         }
-        for (sums, powers) in cell(cells, shift).powers.iter_mut().zip(powers) {
-            *sums = std::array::from_fn(|l| sums[l] + part[l] * powers[l]);
+        let sums = cell(cells, shift).powers.as_flattened_mut();
+        let part = [part; TERMS];
+        for ((sum, power), part) in
+            sums.iter_mut().zip(powers.as_flattened()).zip(part.as_flattened())
+        {
+            *sum += part * power;
         }
     }
 }
 
 /// The cell of a centre, a new one where there is none.
-#[inline(never)]
 fn cell(cells: &mut Vec<Cell>, shift: i32) -> &mut Cell {
     let found = cells.iter().position(|cell| cell.shift == shift).unwrap_or_else(|| {
         cells.push(Cell { shift, powers: [[0.0; LANES]; TERMS] });
@@ -175,12 +184,14 @@ fn add_block(logs: &[[f64; LANES]], centres: &[[f64; LANES]], cells: &mut [Vec<C
                 }
                 reach = reach.max((middle - shift).abs() + 0.5 * spread);
             }
-            // (3y)^k / k! is below 2·10⁻¹⁶ at the first power that is left out.
-            let powers = match parts == 1.0 {
-                true if reach <= 0.14 => powers::<false, 14>(logs, width, &range),
-                true if reach <= 0.32 => powers::<false, 18>(logs, width, &range),
-                true => powers::<false, TERMS>(logs, width, &range),
-                false => powers::<true, TERMS>(logs, width, &range),
+            let powers = if parts > 1.0 {
+                powers::<true, TERMS>(logs, width, &range)
+            } else if reach <= WITHIN_14 {
+                powers::<false, 14>(logs, width, &range)
+            } else if reach <= WITHIN_18 {
+                powers::<false, 18>(logs, width, &range)
+            } else {
+                powers::<false, TERMS>(logs, width, &range)
             };
             add_powers(cells, &shifts, &powers);
         }
