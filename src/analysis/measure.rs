@@ -262,6 +262,11 @@ impl Estimators {
         sample: usize,
     ) -> Vec<Result<Spectrum, Degenerate>> {
         let histogram = &snapshot.samples[sample];
+        if !plan.details() {
+            // Layers are not wanted on their own: as one network they take one turn into powers.
+            let masses = BoxMasses::new(plan.method(), histogram);
+            return vec![masses.and_then(|masses| self.published.estimate(&masses))];
+        }
         let min_edges = plan.method().parameters().min_edges;
         let mut fold = Fold::new(&plan.groups, min_edges, |sums| self.published.spectrum(sums));
         for (k, layer) in plan.sources.iter().enumerate() {

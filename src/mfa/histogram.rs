@@ -291,18 +291,17 @@ fn gather<W: Weight>(
     rows: &mut [u32],
 ) -> u64 {
     let taps = layout.taps;
-    let at = |source, target| target * layout.target_stride + source * layout.source_stride;
+    let places: Vec<usize> = sources.iter().map(|s| s * layout.source_stride).collect();
     let mut gathered = Vec::new();
     let mut not_finite = 0;
     for targets in targets.chunks((GATHERED / (sources.len() * taps).max(1)).max(1)) {
         gathered.clear();
         for &target in targets {
-            for &source in sources {
-                match taps {
-                    // A call to copy four bytes costs more than the bytes.
-                    1 => gathered.push(weights[at(source, target)]),
-                    _ => gathered.extend_from_slice(&weights[at(source, target)..][..taps]),
-                }
+            let row = weights.get(target * layout.target_stride..).unwrap_or_default();
+            match taps {
+                // A call to copy four bytes costs more than the bytes.
+                1 => gathered.extend(places.iter().map(|place| row[*place])),
+                _ => places.iter().for_each(|at| gathered.extend_from_slice(&row[*at..][..taps])),
             }
         }
         let layout = EdgeLayout::out_in(targets.len(), sources.len(), taps);

@@ -64,14 +64,14 @@ impl<'a> BoxMasses<'a> {
     pub fn of_rows(method: &'a Method, rows: &'a [u32]) -> Result<Self, Degenerate> {
         let slots = method.slots();
         let min_edges = method.parameters().min_edges;
-        let mut kept: Vec<(u32, u64, u32)> = Vec::with_capacity(rows.len() / slots);
+        let mut kept: Vec<u128> = Vec::with_capacity(rows.len() / slots);
         let mut edges = vec![0; slots];
         read(rows, min_edges, &mut kept, &mut edges);
         if kept.is_empty() {
             return Err(Degenerate::NoNeurons { min_edges });
         }
         kept.sort_unstable();
-        let order = kept.iter().map(|&(t, _, neuron)| (t, neuron)).collect();
+        let order = kept.iter().map(|kept| ((kept >> 96) as u32, *kept as u32)).collect();
         let occupied = (1..slots).filter(|&slot| edges[slot] > 0).collect();
         Ok(Self { method, rows, order, edges, occupied })
     }
@@ -119,9 +119,10 @@ impl<'a> BoxMasses<'a> {
     }
 }
 
-/// Finds the neurons to keep, each with its T, its fingerprint and its number, and adds their rows up.
+/// Finds the neurons to keep, each as its T, its fingerprint (two words) and its number, 32 bits each,
+/// and adds their rows up.
 #[multiversion(targets = "simd")]
-fn read(rows: &[u32], min_edges: u32, kept: &mut Vec<(u32, u64, u32)>, sums: &mut [u64]) {
+fn read(rows: &[u32], min_edges: u32, kept: &mut Vec<u128>, sums: &mut [u64]) {
     let (ones, others): (Vec<u32>, Vec<u32>) = (1..sums.len() as u64).map(factors).unzip();
     for (neuron, row) in (0..).zip(rows.chunks_exact(sums.len())) {
         let (mut edges, mut one, mut other) = (0u32, 0u32, 0u32);
@@ -131,7 +132,8 @@ fn read(rows: &[u32], min_edges: u32, kept: &mut Vec<(u32, u64, u32)>, sums: &mu
             other = other.wrapping_add(count.wrapping_mul(*b));
         }
         if edges > min_edges {
-            kept.push((edges + 1, u64::from(one) << 32 | u64::from(other), neuron));
+            let four = [edges + 1, one, other, neuron].map(u128::from);
+            kept.push(four.into_iter().fold(0, |all, part| all << 32 | part));
             sums.iter_mut().zip(row).for_each(|(sum, &count)| *sum += u64::from(count));
         }
     }

@@ -1,6 +1,6 @@
 //! The partition function by moments.
 //!
-//! With x_i = ln p_i(r) and a centre c in the midst of the neurons,
+//! With x_i = ln p_i(r) and a centre c in the midst of some neurons,
 //!
 //! ```text
 //! Σ_i p_i(r)^q        = e^(qc) · Σ_k a_k(q) · Σ_i (x_i - c)^k
@@ -8,18 +8,19 @@
 //! ```
 //!
 //! where a_k are the coefficients of a polynomial that is e^(qx) to rounding: 22 sums of powers stand for
-//! all q, and for both estimators. Neurons too far from the centre for this polynomial are summed
-//! around centres of their own, so that |q (x_i - c)| ≤ 3 always. A neuron costs 22 multiplications
-//! and additions for each radius, done for 8 radii at once, and no power; ln p is the difference of two
-//! logarithms of whole numbers out of a table.
+//! all q, and for both estimators. A neuron costs 22 multiplications and additions for each radius, done
+//! for 8 radii at once, and no power; ln p is the difference of two logarithms of whole numbers out of a
+//! table. Where neurons lie close together their higher powers are below rounding and are left out.
 //!
-//! Terms of both signs cancel, by e³ at most on each side. The centre is that of the neurons' mean, so
-//! that what is summed around it is hardly smaller than their number; errors stay below 10⁻¹³ also for
-//! neurons of very different masses.
+//! Neurons are taken in blocks of fixed size, in an order that depends on what they count alone, so
+//! that neurons of like masses come together. A block has a centre in its own midst at each radius, and
+//! several where its neurons lie far apart, so that |q (x_i - c)| ≤ 3 always. Sums around one centre
+//! are added, block by block in order, and turned into powers at the end: so layers of unlike masses
+//! are summed as one network at the cost of their neurons. The result is the same bits for any order
+//! of the neurons and on any number of threads.
 //!
-//! Neurons are taken in an order that depends on what they count alone, in blocks of fixed size whose
-//! sums are added in order, so the result is the same bits for any order of the neurons and on any
-//! number of threads.
+//! Terms of both signs cancel, by e³ at most on each side; errors stay below 10⁻¹³ also for neurons of
+//! very different masses.
 
 mod exponential;
 mod moments;
@@ -173,6 +174,40 @@ mod tests {
                 let mut all: Vec<Vec<f64>> = (0..300).map(|_| neuron(many)).collect();
                 all.extend((0..3).map(|_| neuron(few)));
                 agrees(&method, &Histogram::from_distances(&method, &all), 4001);
+            }
+        }
+    }
+
+    #[test]
+    fn layers_as_one_network_have_the_sums_of_its_layers() {
+        let method = Method::default();
+        let mut table = PowerTable::new(method.q(), true);
+        table.reach(4001);
+        let layers = [(64, 20, 1), (64, 190, 2), (700, 4000, 3), (3, 30, 4)]
+            .map(|(neurons, edges, seed)| histogram(&method, neurons, edges, seed));
+        let sums = |histogram: &Histogram| {
+            power_sums(&BoxMasses::new(&method, histogram).unwrap(), &table)
+        };
+        let neurons = layers.iter().map(Histogram::neurons).sum();
+        let (mut network, mut first) = (Histogram::new(&method, neurons), 0);
+        for layer in &layers {
+            let rows = first..first + layer.neurons();
+            network.rows_mut(rows.clone()).copy_from_slice(layer.rows(0..layer.neurons()));
+            first = rows.end;
+        }
+        let network = sums(&network);
+        let added = layers.iter().map(sums).reduce(|mut all, layer| {
+            all.add(&layer);
+            all
+        });
+        let added = added.unwrap();
+        assert_eq!((network.neurons, &network.occupied), (added.neurons, &added.occupied));
+        for radius in 0..method.radii() {
+            let (one, other) = (network.at(radius), added.at(radius));
+            for k in 0..method.q().len() {
+                let logs = method.q().len() + k;
+                assert!((one[k] - other[k]).abs() <= 1e-13 * other[k], "{radius}, {k}");
+                assert!((one[logs] - other[logs]).abs() <= 1e-13 * other[k], "{radius}, {k}, ln p");
             }
         }
     }

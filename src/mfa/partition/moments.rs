@@ -10,7 +10,7 @@ use super::table::{Logarithms, STEPS};
 use crate::mfa::mass::BoxMasses;
 
 /// Neurons that are summed in registers before they are added to the rest.
-const BLOCK: usize = 64;
+const BLOCK: usize = 96;
 
 /// Blocks that make one task.
 const TASK: usize = 32;
@@ -18,13 +18,28 @@ const TASK: usize = 32;
 /// Radii that are summed side by side.
 pub(super) const LANES: usize = 8;
 
+/// The largest width of a part of a block's neurons: from a centre in its midst, rounded to a step, all
+/// of it lies within 1.
+const WIDEST: f64 = 1.85;
+
+/// Steps between the centres of blocks whose width is from [`NARROW`] to [`ROOMY`]. They all take
+/// [`TERMS`] powers and still lie within 1 of a rough centre, and neighbouring radii share it.
+const COARSE: i32 = 4;
+const NARROW: f64 = 0.5;
+const ROOMY: f64 = 1.45;
+
+/// The distance from a centre within which 14 powers are enough, or 18: (3y)^k / k! is below 2·10⁻¹⁶
+/// at the first that is left out.
+const WITHIN_14: f64 = 0.14;
+const WITHIN_18: f64 = 0.32;
+
 /// Σ y^0, Σ y^1, … at some radii side by side.
 pub(super) type Powers = [[f64; LANES]; TERMS];
 
 /// The neurons that lie around one centre at each of some radii side by side.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
-    pub(super) shift: i32, // of the centre, in widths of a cell
+    pub(super) shift: i32, // of the centre, in steps from that of the network
     pub(super) powers: Powers,
 }
 
@@ -46,12 +61,14 @@ impl Moments {
         let occupied = masses.occupied_slots();
         let first = Some(1).filter(|first| occupied.first() != Some(first));
         let slots: Vec<usize> = first.into_iter().chain(occupied.iter().copied()).collect();
+        // Nearly all of them; nothing is counted between the others.
+        let run = slots.len() - slots.chunk_by(|a, b| a + 1 == *b).last().map_or(0, <[_]>::len);
         let centres = centres(masses, logarithms, &slots);
         let at: Vec<[f64; LANES]> =
             centres.iter().map(|c| c.map(|c| f64::from(c) / STEPS)).collect();
         let add = |mut all: Vec<Vec<Cell>>, part: Vec<Vec<Cell>>| {
             for (all, part) in all.iter_mut().zip(part) {
-                part.iter().for_each(|cell| add_cell(all, cell.shift, &cell.powers));
+                part.iter().for_each(|part| add_powers(all, &[part.shift; LANES], &part.powers));
             }
             all
         };
@@ -65,7 +82,7 @@ impl Moments {
                     touch(masses, neurons);
                     for (logs, &(total, neuron)) in logs.chunks_exact_mut(at.len()).zip(neurons) {
                         let row = masses.row(neuron);
-                        logarithms.of(row, total, &slots, logs.as_flattened_mut());
+                        logarithms.of(row, total, &slots, run, logs.as_flattened_mut());
                     }
                     add_block(&logs[..neurons.len() * at.len()], &at, &mut cells);
                 }
@@ -101,64 +118,114 @@ fn touch(masses: &BoxMasses<'_>, neurons: &[(u32, u32)]) {
     black_box(counters.fold(0u32, |sum, &count| sum.wrapping_add(count)));
 }
 
-fn add_cell(cells: &mut Vec<Cell>, shift: i32, powers: &Powers) {
-    match cells.iter_mut().find(|cell| cell.shift == shift) {
-        None => cells.push(Cell { shift, powers: *powers }),
-        Some(cell) => {
-            let sums = cell.powers.as_flattened_mut().iter_mut();
-            sums.zip(powers.as_flattened()).for_each(|(sum, part)| *sum += part);
+/// Adds the sums of each lane to the cell of its centre; those of no neuron nowhere.
+#[inline(always)]
+fn add_powers(cells: &mut Vec<Cell>, shifts: &[i32; LANES], powers: &Powers) {
+    let mut left: [bool; LANES] = std::array::from_fn(|l| powers[0][l] != 0.0);
+    while let Some(first) = left.iter().position(|left| *left) {
+        let shift = shifts[first];
+        let part: [f64; LANES] =
+            std::array::from_fn(|l| if shifts[l] == shift { 1.0 } else { 0.0 });
+        for l in 0..LANES {
+            left[l] &= shifts[l] != shift;
+        }
+        let sums = cell(cells, shift).powers.as_flattened_mut();
+        let part = [part; TERMS];
+        for ((sum, power), part) in
+            sums.iter_mut().zip(powers.as_flattened()).zip(part.as_flattened())
+        {
+            *sum += part * power;
         }
     }
 }
 
-/// Adds a block of neurons, one run of logarithms for each.
+/// The cell of a centre, a new one where there is none.
+fn cell(cells: &mut Vec<Cell>, shift: i32) -> &mut Cell {
+    let found = cells.iter().position(|cell| cell.shift == shift).unwrap_or_else(|| {
+        cells.push(Cell { shift, powers: [[0.0; LANES]; TERMS] });
+        cells.len() - 1
+    });
+    &mut cells[found]
+}
+
+/// Adds a block of neurons, one run of logarithms for each. Where they lie far apart they are parted in
+/// equal widths; the centre of a part is in the midst of it.
 #[multiversion(targets = "simd")]
 fn add_block(logs: &[[f64; LANES]], centres: &[[f64; LANES]], cells: &mut [Vec<Cell>]) {
     let width = centres.len();
     for (k, (centre, cells)) in centres.iter().zip(cells).enumerate() {
         let logs = &logs[k..];
-        let mut farthest = [0.0; LANES];
+        let (mut least, mut most) = (logs[0], logs[0]);
         for logs in logs.iter().step_by(width) {
             for l in 0..LANES {
-                let from = (logs[l] - centre[l]).abs();
-                farthest[l] = if from > farthest[l] { from } else { farthest[l] };
+                least[l] = if logs[l] < least[l] { logs[l] } else { least[l] };
+                most[l] = if logs[l] > most[l] { logs[l] } else { most[l] };
             }
         }
-        if farthest.iter().all(|&from| from <= 1.0) {
-            add_cell(cells, 0, &powers::<false>(logs, width, centre, 0.0));
-            continue;
-        }
-        let all = logs.iter().step_by(width).flat_map(|logs| logs.iter().zip(centre));
-        let (least, most) = all.fold((0.0, 0.0), |(least, most): (f64, f64), (log, centre)| {
-            (least.min(log - centre), most.max(log - centre))
-        });
-        let nearest = |log: f64| (log / 2.0).round_ties_even() as i32;
-        for shift in nearest(least)..=nearest(most) {
-            let powers = powers::<true>(logs, width, centre, f64::from(shift));
-            if powers[0] != [0.0; LANES] {
-                add_cell(cells, shift, &powers);
+        let widest = (0..LANES).fold(0.0, |widest: f64, l| widest.max(most[l] - least[l]));
+        let parts = (widest / WIDEST).ceil().max(1.0);
+        // Few centres, where the neurons leave room.
+        let grid = if (NARROW..=ROOMY).contains(&widest) { COARSE } else { 1 };
+        for part in (0..parts as u32).map(f64::from) {
+            let (mut range, mut shifts) = (Range::ALL, [0; LANES]);
+            let mut reach: f64 = 0.0;
+            for l in 0..LANES {
+                let spread = (most[l] - least[l]) / parts;
+                let middle = least[l] + (part + 0.5) * spread - centre[l];
+                let steps = f64::from(grid) / STEPS;
+                shifts[l] = grid * (middle / steps).round_ties_even() as i32;
+                let shift = f64::from(shifts[l]) / STEPS;
+                range.centre[l] = centre[l] + shift;
+                if part > 0.0 {
+                    range.from[l] = least[l] + part * spread;
+                }
+                if part + 1.0 < parts {
+                    range.to[l] = least[l] + (part + 1.0) * spread;
+                }
+                reach = reach.max((middle - shift).abs() + 0.5 * spread);
             }
+            let powers = if parts > 1.0 {
+                powers::<true, TERMS>(logs, width, &range)
+            } else if reach <= WITHIN_14 {
+                powers::<false, 14>(logs, width, &range)
+            } else if reach <= WITHIN_18 {
+                powers::<false, 18>(logs, width, &range)
+            } else {
+                powers::<false, TERMS>(logs, width, &range)
+            };
+            add_powers(cells, &shifts, &powers);
         }
     }
 }
 
-/// Σ y^k, y the distance of a neuron's logarithm from the centre, moved by `shift` widths of a cell;
-/// over all neurons or, `SOME`, those that are nearest to this centre.
+/// Logarithms around a centre, from one up to another.
+struct Range {
+    centre: [f64; LANES],
+    from: [f64; LANES],
+    to: [f64; LANES],
+}
+
+impl Range {
+    const ALL: Self =
+        Self { centre: [0.0; LANES], from: [f64::NEG_INFINITY; LANES], to: [f64::INFINITY; LANES] };
+}
+
+/// Σ y^k, y the distance of a neuron's logarithm from the centre; over all neurons or, `SOME`, those
+/// in its range. Powers from `MOST` on are left out.
 #[inline(always)]
-fn powers<const SOME: bool>(
+fn powers<const SOME: bool, const MOST: usize>(
     logs: &[[f64; LANES]],
     width: usize,
-    centre: &[f64; LANES],
-    shift: f64,
+    range: &Range,
 ) -> Powers {
-    let mut sums = [[0.0; LANES]; TERMS];
+    let mut sums = [[0.0; LANES]; MOST];
     for logs in logs.iter().step_by(width) {
         let (mut y, mut power) = ([0.0; LANES], [1.0; LANES]);
         for l in 0..LANES {
-            let from = logs[l] - centre[l];
-            y[l] = from - 2.0 * shift;
+            y[l] = logs[l] - range.centre[l];
             if SOME {
-                power[l] = if (from / 2.0).round_ties_even() == shift { 1.0 } else { 0.0 };
+                power[l] =
+                    if range.from[l] <= logs[l] && logs[l] < range.to[l] { 1.0 } else { 0.0 };
             }
         }
         for sum in &mut sums {
@@ -168,5 +235,7 @@ fn powers<const SOME: bool>(
             }
         }
     }
-    sums
+    let mut powers = [[0.0; LANES]; TERMS];
+    powers[..MOST].copy_from_slice(&sums);
+    powers
 }

@@ -35,16 +35,24 @@ impl Logarithms {
         self.of.extend((from..=largest).map(|n| self.scale * f64::from(n).ln()));
     }
 
-    /// s·ln p of a neuron at each of the slots.
-    pub(super) fn of(&self, row: &[u32], total: u32, slots: &[usize], out: &mut [f64]) {
+    /// s·ln p of a neuron at each of the slots, which from the `run`th on lie side by side.
+    pub(super) fn of(&self, row: &[u32], total: u32, slots: &[usize], run: usize, out: &mut [f64]) {
         let of_total = self.of[total as usize - 1];
-        let (mut mass, mut next) = (0, 1);
-        for (out, &slot) in out.iter_mut().zip(slots) {
-            debug_assert!(row[next..slot].iter().all(|&edges| edges == 0));
-            mass += row[slot];
-            next = slot + 1;
+        let mut mass = 0;
+        let mut at = |out: &mut f64, edges: u32| {
+            mass += edges;
             *out = self.of[mass as usize] - of_total;
+        };
+        let (apart, run) = slots.split_at(run);
+        let (first, out) = out.split_at_mut(apart.len());
+        first.iter_mut().zip(apart).for_each(|(out, &slot)| at(out, row[slot]));
+        let row = run.first().map_or(&[][..], |&start| &row[start..start + run.len()]);
+        let (row, rest) = row.as_chunks::<LANES>();
+        let (out, last) = out[..run.len()].as_chunks_mut::<LANES>();
+        for (out, edges) in out.iter_mut().zip(row) {
+            out.iter_mut().zip(edges).for_each(|(out, &edges)| at(out, edges));
         }
+        last.iter_mut().zip(rest).for_each(|(out, &edges)| at(out, edges));
     }
 }
 
@@ -118,7 +126,7 @@ impl PowerTable {
                         continue;
                     }
                     combine(&cell.powers, radius, &self.series, &mut raw);
-                    let steps = centre + 2 * STEPS as i32 * cell.shift;
+                    let steps = centre + cell.shift;
                     let out = &mut sums[(slot - 1) * columns..][..columns];
                     self.add(raw.as_flattened(), steps, out);
                 }
