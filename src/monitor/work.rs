@@ -6,7 +6,7 @@
 /// |---|---|---|---|
 /// | [`Beside`](Self::Beside) | in the hook, on all cores | on the side thread | most loops |
 /// | [`Overlapped`](Self::Overlapped) | beside forward and backward | on the side thread | a core to spare |
-/// | [`Inline`](Self::Inline) | in the hook, on all cores | in the hook, on all cores | training that fills all cores |
+/// | [`Inline`](Self::Inline) | in the hook, on all cores | in the hook, on all cores | nothing beside training, and the verdict on the step itself |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Work {
@@ -24,8 +24,7 @@ pub enum Work {
     /// count of writes and sixteen values of each tensor are compared before and after: weights that
     /// were seen to be updated all the same make a row `dropped` and an error, not a wrong number.
     Overlapped,
-    /// Everything is done when the hook returns, a verdict of the stop rule on this step included.
-    /// On full cores the work takes less from training than a side thread would, since libtorch's
-    /// threads wait for each other.
+    /// A step is analysed and recorded when the hook returns, with the stop rule's verdict on it. Only
+    /// what the loop logs at other steps is written by the side thread.
     Inline,
 }
