@@ -15,17 +15,23 @@ use neuromfa::{Monitor, MonitorBuilder, Work};
 /// What one core does between a step and the next update, in place of forward and backward.
 const TRAINING: Duration = Duration::from_millis(400);
 
+/// Trains, reports a step, and gives the time of the report.
+fn report(monitor: &mut Monitor, source: &Weights) -> Duration {
+    source.train();
+    let step = monitor.next_step();
+    let start = Instant::now();
+    let _ = monitor.step(step, &[("loss", 2.5), ("lr", 1e-3)]).unwrap();
+    start.elapsed()
+}
+
 /// The time of `n` steps. The side thread is waited for after each, within the time or outside it.
 fn steps(monitor: &mut Monitor, source: &Weights, n: u64, to_the_end: bool) -> Duration {
     let mut total = Duration::ZERO;
     for _ in 0..n {
-        source.train();
-        let step = monitor.next_step();
+        total += report(monitor, source);
         let start = Instant::now();
-        let _ = monitor.step(step, &[("loss", 2.5), ("lr", 1e-3)]).unwrap();
-        let hook = start.elapsed();
         monitor.flush().unwrap();
-        total += if to_the_end { start.elapsed() } else { hook };
+        total += if to_the_end { start.elapsed() } else { Duration::ZERO };
     }
     total
 }
@@ -34,11 +40,7 @@ fn steps(monitor: &mut Monitor, source: &Weights, n: u64, to_the_end: bool) -> D
 fn gated_steps(monitor: &mut Monitor, source: &Weights, n: u64) -> Duration {
     let mut total = Duration::ZERO;
     for _ in 0..n {
-        source.train();
-        let step = monitor.next_step();
-        let start = Instant::now();
-        let _ = monitor.step(step, &[("loss", 2.5), ("lr", 1e-3)]).unwrap();
-        total += start.elapsed();
+        total += report(monitor, source);
         train();
         let start = Instant::now();
         monitor.before_update();

@@ -8,13 +8,13 @@
 mod gpt_neox;
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use gpt_neox::{Initialisation, network, pool, weights};
+use gpt_neox::{Initialisation, Weights, network, pool};
 use neuromfa::analysis::{HopEstimators, Hops, HopsPlan, HopsSnapshot};
 use neuromfa::mfa::Method;
 use neuromfa::network::Draw;
 
 fn benches(c: &mut Criterion) {
-    let source = weights(&Initialisation::pythia_160m(0));
+    let source = Weights::draw(&Initialisation::pythia_160m(0));
     let network = network(&source);
     let weights: usize = network.connections().iter().map(|c| c.weights()).sum();
     let draw = Draw::random(&network, 64, 10, 0).unwrap();

@@ -10,17 +10,17 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use gpt_neox::{Initialisation, network, pool, weights};
+use gpt_neox::{Initialisation, Weights, network, pool};
 use neuromfa::mfa::{
     BoxMasses, EdgeLayout, EdgeMatrix, Histogram, Method, PowerSums, Published, RadiusTable,
     Spectrum, Stable, StableSpectrum, count_edges, count_sampled_edges,
 };
 use neuromfa::network::{Connection, Draw, Network};
-use neuromfa::source::{Memory, Source};
+use neuromfa::source::Source;
 use rayon::prelude::*;
 
 /// The histogram of the drawn neurons of each layer, or of all neurons.
-fn histogram(method: &Method, source: &Memory, drawn: Option<&[Vec<usize>]>) -> Histogram {
+fn histogram(method: &Method, source: &Weights, drawn: Option<&[Vec<usize>]>) -> Histogram {
     let (network, table) = (network(source), RadiusTable::new(method));
     let connections = network.connections();
     let sources = |c: &Connection| drawn.map_or(c.inputs, |layers| layers[c.source].len());
@@ -174,7 +174,7 @@ fn both(
 
 fn benches(c: &mut Criterion) {
     let method = Method::default();
-    let source = weights(&Initialisation::pythia_160m(0));
+    let source = Weights::draw(&Initialisation::pythia_160m(0));
     let network = network(&source);
     let drawn = Draw::random(&network, 64, 10, 0).unwrap().resolve(&network).unwrap();
     let samples: Vec<Histogram> =

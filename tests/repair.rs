@@ -8,21 +8,11 @@ use std::path::PathBuf;
 
 use loops::interrupted::{EVERY, NEW_METRICS, assert_same, builder, complete, fast_folder, files};
 use loops::warnings::warnings_of;
-use loops::weights_at;
+use loops::{TABLES, weights_at};
 use neuromfa::record::{RunConfig, resume};
 use tempfile::TempDir;
 
 const LAST: u64 = 160;
-const TABLES: [&str; 8] = [
-    "metrics.csv",
-    "spectra.csv",
-    "layers.csv",
-    "distributions.csv",
-    "hops.csv",
-    "scaling.csv",
-    "boxes.csv",
-    "emergence.csv",
-];
 
 /// The files of a finished run, and a folder for damaged copies of them.
 struct Undamaged {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use loops::interrupted::{NEW_METRICS, assert_same, builder, complete, fast_folder, files, run_to};
 use loops::warnings::warnings_of;
-use loops::{Table, set_weights, weights_at};
+use loops::{TABLES, Table, set_weights, weights_at};
 use neuromfa::mfa::Parameters;
 use neuromfa::source::Memory;
 use neuromfa::{MonitorBuilder, StopRule};
@@ -73,16 +73,7 @@ fn a_resume_at_a_step_may_itself_be_interrupted() {
         // The tables are cut in this order.
         for done in 1..8 {
             copy(&whole, &run);
-            let order = [
-                "metrics.csv",
-                "spectra.csv",
-                "layers.csv",
-                "distributions.csv",
-                "hops.csv",
-                "scaling.csv",
-                "boxes.csv",
-            ];
-            for table in &order[..done] {
+            for table in &TABLES[..done] {
                 let _ = std::fs::remove_file(run.join(table));
                 let _ = std::fs::copy(cut.join(table), run.join(table)); // none without rows
             }

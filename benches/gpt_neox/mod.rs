@@ -11,7 +11,7 @@ use criterion::Criterion;
 use neuromfa::analysis::{Plan, Snapshot};
 use neuromfa::mfa::Method;
 use neuromfa::network::{Draw, Network, Parameter, Selection};
-use neuromfa::source::{Lent, Memory, OwnedValues, Source, SourceError, Tensor};
+use neuromfa::source::{Lent, OwnedValues, Source, SourceError, Tensor};
 use rayon::ThreadPool;
 
 pub use initialisation::Initialisation;
@@ -27,20 +27,6 @@ pub fn criterion() -> Criterion {
 
 pub fn pool(threads: usize) -> ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
-}
-
-/// The weights of the blocks, drawn once.
-pub fn weights(model: &Initialisation) -> Memory {
-    let memory = Memory::new();
-    for parameter in model.parameters() {
-        if !parameter.name.contains("embed") {
-            let Tensor::Owned(values) = model.tensor(&parameter.name).unwrap() else {
-                unreachable!("a tensor is drawn into memory of its own")
-            };
-            memory.set(&parameter.name, &parameter.shape, values).unwrap();
-        }
-    }
-    memory
 }
 
 /// The weights of the blocks, drawn once, to be changed between snapshots: layers that have not

@@ -18,17 +18,20 @@ use crate::source::Lent;
 impl Monitor {
     /// Whether the budget has room for a due step.
     pub(super) fn can_pay(&mut self, step: u64) -> bool {
+        if self.budget.is_none() {
+            return true;
+        }
         self.due_here += 1;
         let (done, spent) = self.spent();
-        let Some(budget) = &mut self.budget else { return true };
-        budget.takes(Now {
+        let now = Now {
             step,
             number: self.schedule.number_of(step),
             due_here: self.due_here,
             elapsed: self.started.elapsed().as_secs_f64(),
             spent,
             done,
-        })
+        };
+        self.budget.as_mut().is_none_or(|budget| budget.takes(now))
     }
 
     /// Analyses so far, and the seconds that they are charged: what training waited for them, and the
@@ -41,14 +44,15 @@ impl Monitor {
         (done, (self.analysing + waited.max(counting) + side).as_secs_f64())
     }
 
-    fn pass_over(&mut self) {
+    /// Tells the budget that a step which it let through is not analysed.
+    pub(super) fn pass_over(&mut self) {
         if let Some(budget) = &mut self.budget {
             budget.passed_over();
         }
     }
 
-    /// Has the weights of a due step counted and analysed as the monitor is told to; the error with which it
-    /// was dropped, if it was.
+    /// Has the weights of a due step counted and analysed as the monitor is told to; the error with
+    /// which it was dropped, if it was.
     pub(super) fn take(&mut self, at: Step) -> Result<Option<Error>, Error> {
         let step = at.step;
         let Some(mut snapshot) = self.free_snapshot() else {

@@ -17,7 +17,7 @@ use super::worker::{Due, Message, words};
 use crate::analysis::{Plan, Snapshot};
 use crate::error::Error;
 use crate::pipeline::Step;
-use crate::source::Lent;
+use crate::source::{Lent, Source};
 
 /// What a loop passes before it updates weights that may still be being counted; clones are the
 /// same gate. See [`Monitor::gate`](super::Monitor::gate).
@@ -60,6 +60,25 @@ struct Counted {
     snapshot: Box<Snapshot>,
     result: Result<(), Error>,
     took: Duration, // of processor time
+}
+
+impl Counted {
+    /// The snapshot, if it is of the weights that were lent; else the error, and its memory.
+    fn checked(mut self, step: u64) -> Result<Box<Snapshot>, (Error, Box<Snapshot>)> {
+        let unchanged = || guarded(step, || Ok(self.lent.unchanged()));
+        let result = self.result.and_then(|()| match unchanged()? {
+            true => Ok(()),
+            false => Err(Error::Updated { step }),
+        });
+        match result {
+            Ok(()) => Ok(self.snapshot),
+            Err(error) => {
+                // It may have been counted from weights of two steps.
+                self.snapshot.forget();
+                Err((error, self.snapshot))
+            }
+        }
+    }
 }
 
 impl Gate {
@@ -142,34 +161,29 @@ impl Gate {
         let counted = done.recv();
         let waited = start.elapsed();
         let step = at.step;
-        let due = match counted.map_err(|_| Error::Snapshot { step, why: "no answer".to_owned() }) {
-            Ok(Counted { lent, mut snapshot, result, took }) => {
-                self.0.counted.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
-                let unchanged = || guarded(step, || Ok(lent.unchanged()));
-                let result = result.and_then(|()| match unchanged()? {
-                    true => Ok(()),
-                    false => Err(Error::Updated { step }),
-                });
-                match result {
-                    Ok(()) => {
-                        let snapshot_ms = (lending + waited).as_secs_f64() * 1e3;
-                        Ok(Due::Analyse { snapshot, snapshot_ms })
-                    }
-                    Err(error) => {
-                        // It may have been counted from weights of two steps.
-                        snapshot.forget();
-                        state.spare = Some(snapshot);
-                        Err(error)
-                    }
-                }
-            }
-            Err(error) => Err(error),
-        };
-        let due = due.unwrap_or_else(|error| {
-            let why = error.to_string();
-            state.failure = Some(error);
-            Due::Dropped { why }
+        let counted = counted.map(|counted| {
+            self.0.counted.fetch_add(counted.took.as_nanos() as u64, Ordering::Relaxed);
+            counted.checked(step)
         });
+        let snapshot = match counted {
+            Ok(Ok(snapshot)) => Ok(snapshot),
+            Ok(Err((error, snapshot))) => {
+                state.spare = Some(snapshot);
+                Err(error)
+            }
+            Err(_) => Err(Error::Snapshot { step, why: "no answer".to_owned() }),
+        };
+        let due = match snapshot {
+            Ok(snapshot) => {
+                let snapshot_ms = (lending + waited).as_secs_f64() * 1e3;
+                Due::Analyse { snapshot, snapshot_ms }
+            }
+            Err(error) => {
+                let why = error.to_string();
+                state.failure = Some(error);
+                Due::Dropped { why }
+            }
+        };
         // A side thread that has ended is reported by the next call of the hook.
         if let Some(messages) = &state.messages {
             let _ = messages.send(Message::Step(at, due));
@@ -187,7 +201,7 @@ impl Gate {
 /// counted anew, so nothing is left behind.
 pub(super) fn count(
     plan: &Plan,
-    source: &dyn crate::source::Source,
+    source: &dyn Source,
     pool: &ThreadPool,
     step: u64,
     snapshot: &mut Snapshot,

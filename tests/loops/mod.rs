@@ -12,6 +12,18 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
+/// The tables of a run, in the order in which a step is written to them.
+pub const TABLES: [&str; 8] = [
+    "metrics.csv",
+    "spectra.csv",
+    "layers.csv",
+    "distributions.csv",
+    "hops.csv",
+    "scaling.csv",
+    "boxes.csv",
+    "emergence.csv",
+];
+
 /// A 32-48-32 chain.
 const SHAPES: [(&str, [usize; 2]); 2] = [("0.weight", [48, 32]), ("2.weight", [32, 48])];
 
