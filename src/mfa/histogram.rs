@@ -3,6 +3,8 @@
 //! A histogram is all that one hop needs of the weights: N_i(r) is its running sum. It is
 //! counted in parallel over source neurons; counts are integers, so the order does not matter.
 
+use std::cell::Cell;
+
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -12,8 +14,11 @@ use super::parameters::Method;
 use super::radius::RadiusTable;
 use super::tile::{Tile, Weight};
 
-/// Neurons that one task counts.
+/// Neurons whose rescaled rows are lent at once.
 const TILE: usize = 128;
+
+/// The most neurons that one task counts.
+const WIDEST: usize = 8 * TILE;
 
 /// Weights that are gathered at once.
 const GATHERED: usize = 1 << 14;
@@ -164,18 +169,20 @@ fn count_tiles(
     let LayerRows { counts, distances, rescaled } = rows;
     let neurons = counts.len() / slots;
     assert!(distances.is_empty() || distances.len() == neurons, "one distance sum for each neuron");
+    let width = width(neurons);
     // Chunks of nothing for what is not wanted.
-    let parts = neurons.div_ceil(TILE);
-    let distances = chunks(distances, TILE, parts);
+    let parts = neurons.div_ceil(width);
+    let distances = chunks(distances, width, parts);
     counts
-        .par_chunks_mut(TILE * slots)
+        .par_chunks_mut(width * slots)
         .zip(distances)
         .enumerate()
-        .map_init(Vec::new, |rescaled_rows, (tile, (counts, distances))| {
-            let first = tile * TILE;
+        .map(|(part, (counts, distances))| {
+            let first = part * width;
             // Here, not for all rows before: so they are in the cache when they are counted into.
             counts.fill(0);
             distances.fill(0.0);
+            let mut rescaled_rows = RESCALED.take();
             rescaled_rows.clear();
             rescaled_rows.resize(if rescaled.is_some() { counts.len() } else { 0 }, 0);
             let mut counted = Counted::default();
@@ -207,11 +214,26 @@ fn count_tiles(
                 before = all;
             }
             if let Some(rescaled) = rescaled {
-                (rescaled.take)(first, rescaled_rows);
+                for (k, rows) in rescaled_rows.chunks(TILE * slots).enumerate() {
+                    (rescaled.take)(first + k * TILE, rows);
+                }
             }
+            RESCALED.set(rescaled_rows);
             counted
         })
         .reduce(Counted::default, Counted::add)
+}
+
+/// Neurons that one task counts of a layer of so many: the more, the longer the runs of memory that
+/// it reads.
+fn width(neurons: usize) -> usize {
+    let share = neurons.div_ceil(rayon::current_num_threads());
+    share.next_multiple_of(TILE).clamp(TILE, WIDEST)
+}
+
+thread_local! {
+    /// Rows of rescaled weights, which a thread fills again and again.
+    static RESCALED: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
 }
 
 /// Adds each of the rows to `all`.

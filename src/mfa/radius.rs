@@ -6,8 +6,9 @@
 //! shift, one table entry and one compare, and agrees with the f64 code on every f32. Subnormal
 //! weights, whose neighbours differ by whole octaves, take the f64 code itself.
 //!
-//! A rescaled table gives the slot of w·factor rounded to f32, for the norm-matched control: as
-//! monotone a function of |w|, so as cheap a look-up.
+//! A rescaled table gives the slot of w·factor, both the factor and the product rounded to f32, for
+//! the norm-matched control: what torch makes of an f32 tensor times a number. It is as monotone a
+//! function of |w|, so as cheap a look-up.
 
 use super::edges::EdgeLayout;
 use super::kernel::{Instructions, Kernel};
@@ -29,7 +30,7 @@ struct Bucket {
 #[derive(Clone, Debug)]
 pub struct RadiusTable {
     method: Method,
-    factor: Option<f64>, // finite, > 0
+    factor: Option<f32>, // finite, > 0
     shift: u32,
     base: i32, // bucket 0 holds the patterns with (bits >> shift) ≤ base
     buckets: Vec<Bucket>,
@@ -42,13 +43,14 @@ impl RadiusTable {
         Self::build(method, None)
     }
 
-    /// The table of weights that are multiplied by `factor` and rounded to f32 before they are
-    /// counted; none unless the factor is finite and above 0.
+    /// The table of weights that are multiplied by `factor`, rounded to f32, and rounded to f32
+    /// again before they are counted; none unless the rounded factor is finite and above 0.
     pub fn rescaled(method: &Method, factor: f64) -> Option<Self> {
+        let factor = factor as f32;
         (factor.is_finite() && factor > 0.0).then(|| Self::build(method, Some(factor)))
     }
 
-    fn build(method: &Method, factor: Option<f64>) -> Self {
+    fn build(method: &Method, factor: Option<f32>) -> Self {
         let weight = |bits: u32| rescale(f64::from(f32::from_bits(bits)), factor);
         let slot = |bits: u32| {
             if bits < INFINITE { method.slot_of_weight(weight(bits)) as u16 } else { 0 }
@@ -100,7 +102,7 @@ impl RadiusTable {
     }
 
     /// What weights are multiplied by.
-    pub(super) fn factor(&self) -> Option<f64> {
+    pub(super) fn factor(&self) -> Option<f32> {
         self.factor
     }
 
@@ -128,8 +130,8 @@ impl RadiusTable {
 }
 
 #[inline]
-fn rescale(weight: f64, factor: Option<f64>) -> f64 {
-    factor.map_or(weight, |factor| f64::from((weight * factor) as f32))
+fn rescale(weight: f64, factor: Option<f32>) -> f64 {
+    factor.map_or(weight, |factor| f64::from((weight * f64::from(factor)) as f32))
 }
 
 /// The first pattern whose weight, which grows with it, is 1 or more; clamped to normal numbers.
@@ -197,7 +199,7 @@ mod tests {
 
     fn assert_agrees(table: &RadiusTable, bits: u32) {
         let weight = f32::from_bits(bits);
-        let stored = table.factor.map_or(weight, |f| (f64::from(weight) * f) as f32);
+        let stored = table.factor.map_or(weight, |f| weight * f);
         let plain = table.method().slot_of_weight(f64::from(stored));
         assert_eq!(table.slot_of_bits(bits), plain, "{weight:e} ({bits:#x})");
     }

@@ -1,10 +1,11 @@
 //! Binning with AVX2: 8 weights at a time.
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use super::{Ask, CHUNK, Slots, Task, Vectors};
+use super::{Ask, Binned, CHUNK, QUARTER, Task, Vectors};
 
 /// Says that this machine has AVX2, FMA, F16C and POPCNT.
 #[derive(Clone, Copy, Debug)]
@@ -20,23 +21,25 @@ impl Avx2 {
     }
 }
 
-macro_rules! chunk_of {
+macro_rules! quarter_of {
     ($weight:ident, $bin:expr) => {
         #[inline(always)]
         fn $weight<const RESCALED: bool, const SUMS: bool>(
             self,
             ask: &Ask,
-            weights: &[$weight; CHUNK],
-            slots: &mut Slots,
-            sums: &mut [f64; CHUNK],
-        ) -> bool {
+            weights: &[$weight; QUARTER],
+            sums: &mut [f64; QUARTER],
+        ) -> Binned<Self::Part> {
             // SAFETY: `self` exists only where the features were found.
-            unsafe { $bin(ask, weights, slots, sums) }
+            unsafe { $bin(ask, weights, sums) }
         }
     };
 }
 
 impl Vectors for Avx2 {
+    type Part = __m128i;
+    type Slots = [__m256i; 2];
+
     const COMPRESSED: usize = 4;
 
     #[inline(always)]
@@ -56,15 +59,33 @@ impl Vectors for Avx2 {
     }
 
     #[inline(always)]
-    fn compress(self, slots: &[u8; CHUNK], to: &mut [u8; CHUNK]) -> usize {
+    fn worked_out(self, part: Self::Part) -> Self::Part {
+        // SAFETY: `self` exists only where the features were found.
+        unsafe { worked_out(part) }
+    }
+
+    #[inline(always)]
+    fn join(self, [a, b, c, d]: [Self::Part; 4]) -> Self::Slots {
+        // SAFETY: `self` exists only where the features were found.
+        unsafe { [_mm256_set_m128i(b, a), _mm256_set_m128i(d, c)] }
+    }
+
+    #[inline(always)]
+    fn store(self, slots: Self::Slots, to: &mut [u8; CHUNK]) {
+        // SAFETY: `self` exists only where the features were found.
+        unsafe { store(slots, to) }
+    }
+
+    #[inline(always)]
+    fn compress(self, slots: Self::Slots, to: &mut [u8; CHUNK]) -> usize {
         // SAFETY: `self` exists only where the features were found.
         unsafe { compress(slots, to) }
     }
 
-    chunk_of!(f32, widened::<f32, RESCALED, SUMS>);
-    chunk_of!(f16, widened::<f16, RESCALED, SUMS>);
-    chunk_of!(bf16, widened::<bf16, RESCALED, SUMS>);
-    chunk_of!(f64, doubles::<RESCALED, SUMS>);
+    quarter_of!(f32, widened::<f32, RESCALED, SUMS>);
+    quarter_of!(f16, widened::<f16, RESCALED, SUMS>);
+    quarter_of!(bf16, widened::<bf16, RESCALED, SUMS>);
+    quarter_of!(f64, doubles::<RESCALED, SUMS>);
 }
 
 const ONE: u32 = 0x3f80_0000;
@@ -104,99 +125,85 @@ load!(bf16, from, {
 #[inline]
 fn widened<W: Widened, const RESCALED: bool, const SUMS: bool>(
     ask: &Ask,
-    weights: &[W; CHUNK],
-    slots: &mut Slots,
-    sums: &mut [f64; CHUNK],
-) -> bool {
-    let mut largest = _mm256_setzero_si256();
-    let plain = slots.plain.as_chunks_mut::<32>().0.iter_mut();
-    let rescaled = slots.rescaled.as_chunks_mut::<32>().0;
+    weights: &[W; QUARTER],
+    sums: &mut [f64; QUARTER],
+) -> Binned<__m128i> {
+    let mut infinite = [0; 2];
+    let mut radii = [_mm256_setzero_si256(); 2];
+    let mut others = [_mm256_setzero_si256(); 2];
     let sums = sums.as_chunks_mut::<4>().0;
-    for (k, (weights, plain)) in weights.as_chunks::<32>().0.iter().zip(plain).enumerate() {
-        let mut radii = [_mm256_setzero_si256(); 4];
-        let mut others = [_mm256_setzero_si256(); 4];
-        for (quarter, weights) in weights.as_chunks::<8>().0.iter().enumerate() {
-            let w = W::load(weights);
-            let size = without_sign(w);
-            largest = _mm256_max_epu32(largest, size);
-            let kept = kept(ask, size);
-            radii[quarter] = self::radii(size, kept);
-            if RESCALED || SUMS {
-                let low = _mm256_cvtps_pd(_mm256_castps256_ps128(w));
-                let high = _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(w));
-                if RESCALED {
-                    let w = _mm256_set_m128(rescale(ask, high), rescale(ask, low));
-                    let size = without_sign(w);
-                    others[quarter] = self::radii(size, self::kept(ask, size));
-                }
-                if SUMS {
-                    let place = 8 * k + 2 * quarter;
-                    let wide = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(kept));
-                    add_distances(&mut sums[place], low, wide);
-                    let wide = _mm256_cvtepi32_epi64(_mm256_extracti128_si256::<1>(kept));
-                    add_distances(&mut sums[place + 1], high, wide);
-                }
-            }
-        }
-        store(plain, radii);
+    for (half, weights) in weights.as_chunks::<8>().0.iter().enumerate() {
+        let w = W::load(weights);
+        let size = without_sign(w);
+        infinite[half] = signs(_mm256_cmpgt_epi32(size, _mm256_set1_epi32(INFINITE as i32 - 1)));
+        let kept = kept(ask, size);
+        radii[half] = self::radii(size, kept);
         if RESCALED {
-            store(&mut rescaled[k], others);
+            let size = without_sign(_mm256_mul_ps(w, _mm256_set1_ps(ask.factor)));
+            others[half] = self::radii(size, self::kept(ask, size));
+        }
+        if SUMS {
+            let low = _mm256_cvtps_pd(_mm256_castps256_ps128(w));
+            let wide = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(kept));
+            add_distances(&mut sums[2 * half], low, wide);
+            let high = _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(w));
+            let wide = _mm256_cvtepi32_epi64(_mm256_extracti128_si256::<1>(kept));
+            add_distances(&mut sums[2 * half + 1], high, wide);
         }
     }
-    let infinite = _mm256_cmpgt_epi32(largest, _mm256_set1_epi32(INFINITE as i32 - 1));
-    _mm256_movemask_epi8(infinite) != 0
+    let infinite = u16::from_le_bytes(infinite).into();
+    Binned { plain: lowest_bytes(radii), rescaled: lowest_bytes(others), infinite }
 }
 
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
 fn doubles<const RESCALED: bool, const SUMS: bool>(
     ask: &Ask,
-    weights: &[f64; CHUNK],
-    slots: &mut Slots,
-    sums: &mut [f64; CHUNK],
-) -> bool {
+    weights: &[f64; QUARTER],
+    sums: &mut [f64; QUARTER],
+) -> Binned<__m128i> {
     let one = _mm256_set1_pd(1.0);
-    let mut finite = _mm256_castsi256_pd(_mm256_set1_epi64x(-1));
-    let plain = slots.plain.as_chunks_mut::<32>().0.iter_mut();
-    let rescaled = slots.rescaled.as_chunks_mut::<32>().0;
-    let sums = sums.as_chunks_mut::<4>().0;
-    for (k, (weights, plain)) in weights.as_chunks::<32>().0.iter().zip(plain).enumerate() {
-        let mut radii = [_mm_setzero_si128(); 8];
-        let mut scaled = [_mm_setzero_ps(); 8];
-        for (eighth, weights) in weights.as_chunks::<4>().0.iter().enumerate() {
-            // SAFETY: reads the 4 weights of the array, aligned or not.
-            let w = unsafe { _mm256_loadu_pd(weights.as_ptr()) };
-            let size = without_sign_pd(w);
-            let is_finite = _mm256_cmp_pd::<_CMP_LE_OQ>(size, _mm256_set1_pd(f64::MAX));
-            finite = _mm256_and_pd(finite, is_finite);
-            let distance = _mm256_div_pd(one, size);
-            let most = _mm256_set1_pd(ask.kept.largest_distance);
-            let kept = _mm256_and_pd(
-                _mm256_cmp_pd::<_CMP_GT_OQ>(distance, one),
-                _mm256_cmp_pd::<_CMP_LE_OQ>(distance, most),
-            );
-            let distance = _mm256_and_pd(distance, kept);
-            radii[eighth] = _mm256_cvtpd_epi32(distance); // half to even
-            if RESCALED {
-                scaled[eighth] = rescale(ask, w);
-            }
-            if SUMS {
-                add(&mut sums[8 * k + eighth], distance);
-            }
-        }
-        let [a, b, c, d, e, f, g, h] = radii;
-        let join = |low, high| _mm256_set_m128i(high, low);
-        store(plain, [join(a, b), join(c, d), join(e, f), join(g, h)]);
+    let mut infinite = 0;
+    let mut radii = [_mm_setzero_si128(); 4];
+    let mut scaled = [_mm_setzero_ps(); 4];
+    let all = weights.as_chunks::<4>().0.iter().zip(sums.as_chunks_mut::<4>().0);
+    for (k, (weights, sums)) in all.enumerate() {
+        // SAFETY: reads the 4 weights of the array, aligned or not.
+        let w = unsafe { _mm256_loadu_pd(weights.as_ptr()) };
+        let size = without_sign_pd(w);
+        let is_not = _mm256_cmp_pd::<_CMP_NLE_UQ>(size, _mm256_set1_pd(f64::MAX));
+        infinite |= _mm256_movemask_pd(is_not) << (4 * k);
+        let distance = _mm256_div_pd(one, size);
+        let most = _mm256_set1_pd(ask.kept.largest_distance);
+        let kept = _mm256_and_pd(
+            _mm256_cmp_pd::<_CMP_GT_OQ>(distance, one),
+            _mm256_cmp_pd::<_CMP_LE_OQ>(distance, most),
+        );
+        let distance = _mm256_and_pd(distance, kept);
+        radii[k] = _mm256_cvtpd_epi32(distance); // half to even
         if RESCALED {
-            let [a, b, c, d, e, f, g, h] = scaled;
-            let radii = [(a, b), (c, d), (e, f), (g, h)].map(|(low, high)| {
-                let size = without_sign(_mm256_set_m128(high, low));
-                self::radii(size, kept(ask, size))
-            });
-            store(&mut rescaled[k], radii);
+            let factor = _mm256_set1_pd(ask.factor.into());
+            scaled[k] = _mm256_cvtpd_ps(_mm256_mul_pd(w, factor));
+        }
+        if SUMS {
+            add(sums, distance);
         }
     }
-    _mm256_movemask_pd(finite) != 0xf
+    let [a, b, c, d] = radii;
+    let plain = lowest_bytes([_mm256_set_m128i(b, a), _mm256_set_m128i(d, c)]);
+    let [a, b, c, d] = scaled;
+    let rescaled = [_mm256_set_m128(b, a), _mm256_set_m128(d, c)].map(|w| {
+        let size = without_sign(w);
+        self::radii(size, kept(ask, size))
+    });
+    let rescaled = if RESCALED { lowest_bytes(rescaled) } else { plain };
+    Binned { plain, rescaled, infinite: infinite as u32 }
+}
+
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[inline]
+fn signs(numbers: __m256i) -> u8 {
+    _mm256_movemask_ps(_mm256_castsi256_ps(numbers)) as u8
 }
 
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
@@ -236,12 +243,6 @@ fn radii(size: __m256i, kept: __m256i) -> __m256i {
 
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
-fn rescale(ask: &Ask, w: __m256d) -> __m128 {
-    _mm256_cvtpd_ps(_mm256_mul_pd(w, _mm256_set1_pd(ask.factor)))
-}
-
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
-#[inline]
 fn add_distances(sums: &mut [f64; 4], w: __m256d, kept: __m256i) {
     let distances = _mm256_div_pd(_mm256_set1_pd(1.0), without_sign_pd(w));
     add(sums, _mm256_and_pd(distances, _mm256_castsi256_pd(kept)));
@@ -257,21 +258,39 @@ fn add(sums: &mut [f64; 4], distances: __m256d) {
     }
 }
 
-/// Stores 32 radii as bytes.
+/// 16 radii as bytes.
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
-fn store(to: &mut [u8; 32], [a, b, c, d]: [__m256i; 4]) {
-    // Packing works in each half of a vector: a b c d of the low half, then those of the high one.
-    let halves = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
-    let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    let radii = _mm256_permutevar8x32_epi32(halves, order);
-    // SAFETY: writes the 32 bytes of the array, aligned or not.
-    unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), radii) }
+fn lowest_bytes([a, b]: [__m256i; 2]) -> __m128i {
+    // Packing works in each half of a vector: a b of the low half, then those of the high one.
+    let halves = _mm256_packs_epi32(a, b);
+    let halves = _mm256_packus_epi16(halves, halves);
+    let order = _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5);
+    _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(halves, order))
 }
 
-/// Where the bytes that are kept stand among 8, by the bits of those kept.
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[inline]
+fn worked_out(mut part: __m128i) -> __m128i {
+    // SAFETY: no instruction at all.
+    unsafe {
+        asm!("/* {0} */", inout(xmm_reg) part, options(nomem, nostack, preserves_flags));
+    }
+    part
+}
+
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[inline]
+fn store(slots: [__m256i; 2], to: &mut [u8; CHUNK]) {
+    for (slots, to) in slots.into_iter().zip(to.as_chunks_mut::<32>().0) {
+        // SAFETY: writes the 32 bytes of the array, aligned or not.
+        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), slots) }
+    }
+}
+
+/// Where the bytes that are kept stand among 8, by the bits of those kept; then places of zeros.
 const KEPT: [[u8; 8]; 256] = {
-    let mut places = [[0; 8]; 256];
+    let mut places = [[0x80; 8]; 256];
     let mut bits = 0;
     while bits < 256 {
         let (mut from, mut to) = (0, 0);
@@ -289,19 +308,19 @@ const KEPT: [[u8; 8]; 256] = {
 
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
-fn compress(slots: &[u8; CHUNK], to: &mut [u8; CHUNK]) -> usize {
+fn compress(slots: [__m256i; 2], to: &mut [u8; CHUNK]) -> usize {
+    store([_mm256_setzero_si256(); 2], to);
     let mut length = 0;
-    for slots in slots.as_chunks::<32>().0 {
-        // SAFETY: reads the 32 bytes of the array, aligned or not.
-        let all = unsafe { _mm256_loadu_si256(slots.as_ptr().cast()) };
+    for all in slots {
         let left_out = _mm256_cmpeq_epi8(all, _mm256_setzero_si256());
         let kept = !_mm256_movemask_epi8(left_out) as u32;
-        for (k, eight) in slots.as_chunks::<8>().0.iter().enumerate() {
+        let halves = [_mm256_castsi256_si128(all), _mm256_extracti128_si256::<1>(all)];
+        let eights = halves.map(|half| [half, _mm_unpackhi_epi64(half, half)]);
+        for (k, eight) in eights.into_iter().flatten().enumerate() {
             let bits = (kept >> (8 * k) & 0xff) as usize;
-            // SAFETY: reads 8 bytes of an array each, and writes 8, to where there is room for as
-            // many as were read.
+            // SAFETY: reads 8 bytes of an array, and writes 8 where at most 8 times k, counted
+            // over both vectors, were written before.
             unsafe {
-                let eight = _mm_loadl_epi64(eight.as_ptr().cast());
                 let places = _mm_loadl_epi64(KEPT[bits].as_ptr().cast());
                 let together = _mm_shuffle_epi8(eight, places);
                 _mm_storel_epi64(to.as_mut_ptr().add(length).cast(), together);

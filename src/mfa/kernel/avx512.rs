@@ -1,10 +1,11 @@
 //! Binning with AVX-512: 16 weights at a time.
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use super::{Ask, CHUNK, Slots, Task, Vectors};
+use super::{Ask, Binned, CHUNK, QUARTER, Task, Vectors};
 
 /// Says that this machine has AVX-512 with its byte, double word and short vector parts and both
 /// of its byte manipulation parts.
@@ -24,23 +25,25 @@ impl Avx512 {
     }
 }
 
-macro_rules! chunk_of {
+macro_rules! quarter_of {
     ($weight:ident, $bin:expr) => {
         #[inline(always)]
         fn $weight<const RESCALED: bool, const SUMS: bool>(
             self,
             ask: &Ask,
-            weights: &[$weight; CHUNK],
-            slots: &mut Slots,
-            sums: &mut [f64; CHUNK],
-        ) -> bool {
+            weights: &[$weight; QUARTER],
+            sums: &mut [f64; QUARTER],
+        ) -> Binned<Self::Part> {
             // SAFETY: `self` exists only where the features were found.
-            unsafe { $bin(ask, weights, slots, sums) }
+            unsafe { $bin(ask, weights, sums) }
         }
     };
 }
 
 impl Vectors for Avx512 {
+    type Part = __m512i; // the lowest byte of each number
+    type Slots = __m512i;
+
     const COMPRESSED: usize = 7;
 
     #[inline(always)]
@@ -62,15 +65,33 @@ impl Vectors for Avx512 {
     }
 
     #[inline(always)]
-    fn compress(self, slots: &[u8; CHUNK], to: &mut [u8; CHUNK]) -> usize {
+    fn worked_out(self, part: Self::Part) -> Self::Part {
+        // SAFETY: `self` exists only where the features were found.
+        unsafe { worked_out(part) }
+    }
+
+    #[inline(always)]
+    fn join(self, parts: [Self::Part; 4]) -> Self::Slots {
+        // SAFETY: `self` exists only where the features were found.
+        unsafe { lowest_bytes(parts) }
+    }
+
+    #[inline(always)]
+    fn store(self, slots: Self::Slots, to: &mut [u8; CHUNK]) {
+        // SAFETY: `self` exists only where the features were found.
+        unsafe { store(slots, to) }
+    }
+
+    #[inline(always)]
+    fn compress(self, slots: Self::Slots, to: &mut [u8; CHUNK]) -> usize {
         // SAFETY: `self` exists only where the features were found.
         unsafe { compress(slots, to) }
     }
 
-    chunk_of!(f32, widened::<f32, RESCALED, SUMS>);
-    chunk_of!(f16, widened::<f16, RESCALED, SUMS>);
-    chunk_of!(bf16, widened::<bf16, RESCALED, SUMS>);
-    chunk_of!(f64, doubles::<RESCALED, SUMS>);
+    quarter_of!(f32, widened::<f32, RESCALED, SUMS>);
+    quarter_of!(f16, widened::<f16, RESCALED, SUMS>);
+    quarter_of!(bf16, widened::<bf16, RESCALED, SUMS>);
+    quarter_of!(f64, doubles::<RESCALED, SUMS>);
 }
 
 const ONE: u32 = 0x3f80_0000;
@@ -110,87 +131,69 @@ load!(bf16, from, {
 #[inline]
 fn widened<W: Widened, const RESCALED: bool, const SUMS: bool>(
     ask: &Ask,
-    weights: &[W; CHUNK],
-    slots: &mut Slots,
-    sums: &mut [f64; CHUNK],
-) -> bool {
-    let mut largest = _mm512_setzero_si512();
-    let mut plain = [_mm512_setzero_si512(); 4];
-    let mut rescaled = [_mm512_setzero_si512(); 4];
-    let sums = sums.as_chunks_mut::<8>().0;
-    for (k, weights) in weights.as_chunks::<16>().0.iter().enumerate() {
-        let w = W::load(weights);
-        let size = without_sign(w);
-        largest = _mm512_max_epu32(largest, size);
-        let kept;
-        (plain[k], kept) = radii(ask, size);
-        if RESCALED || SUMS {
-            let low = _mm512_cvtps_pd(_mm512_castps512_ps256(w));
-            let high = _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(w));
-            if RESCALED {
-                let (low, high) = (rescale(ask, low), rescale(ask, high));
-                let w = _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high);
-                rescaled[k] = radii(ask, without_sign(w)).0;
-            }
-            if SUMS {
-                add_distances(&mut sums[2 * k], low, kept as u8);
-                add_distances(&mut sums[2 * k + 1], high, (kept >> 8) as u8);
-            }
-        }
+    weights: &[W; QUARTER],
+    sums: &mut [f64; QUARTER],
+) -> Binned<__m512i> {
+    let w = W::load(weights);
+    let size = without_sign(w);
+    let infinite = _mm512_cmpge_epu32_mask(size, _mm512_set1_epi32(INFINITE as i32)).into();
+    let (plain, kept) = radii(ask, size);
+    let rescaled = match RESCALED {
+        true => radii(ask, without_sign(_mm512_mul_ps(w, _mm512_set1_ps(ask.factor)))).0,
+        false => plain,
+    };
+    if SUMS {
+        let [low_sums, high_sums] = halves(sums);
+        let low = _mm512_cvtps_pd(_mm512_castps512_ps256(w));
+        let high = _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(w));
+        add_distances(low_sums, low, kept as u8);
+        add_distances(high_sums, high, (kept >> 8) as u8);
     }
-    store(&mut slots.plain, plain);
-    if RESCALED {
-        store(&mut slots.rescaled, rescaled);
-    }
-    _mm512_cmpge_epu32_mask(largest, _mm512_set1_epi32(INFINITE as i32)) != 0
+    Binned { plain, rescaled, infinite }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
 fn doubles<const RESCALED: bool, const SUMS: bool>(
     ask: &Ask,
-    weights: &[f64; CHUNK],
-    slots: &mut Slots,
-    sums: &mut [f64; CHUNK],
-) -> bool {
+    weights: &[f64; QUARTER],
+    sums: &mut [f64; QUARTER],
+) -> Binned<__m512i> {
     let one = _mm512_set1_pd(1.0);
-    let mut infinite = 0;
-    let mut plain = [_mm512_setzero_si512(); 4];
-    let mut rescaled = [_mm512_setzero_si512(); 4];
-    let sums = sums.as_chunks_mut::<8>().0;
-    for (k, weights) in weights.as_chunks::<16>().0.iter().enumerate() {
-        let mut radii = [_mm256_setzero_si256(); 2];
-        let mut scaled = [_mm256_setzero_ps(); 2];
-        for (half, weights) in weights.as_chunks::<8>().0.iter().enumerate() {
-            // SAFETY: reads the 8 weights of the array, aligned or not.
-            let w = unsafe { _mm512_loadu_pd(weights.as_ptr()) };
-            infinite |= _mm512_fpclass_pd_mask::<0x99>(w); // infinities and NaN
-            let distance = _mm512_div_pd(one, _mm512_abs_pd(w));
-            let most = _mm512_set1_pd(ask.kept.largest_distance);
-            let kept = _mm512_cmp_pd_mask::<_CMP_GT_OQ>(distance, one)
-                & _mm512_cmp_pd_mask::<_CMP_LE_OQ>(distance, most);
-            let distance = _mm512_maskz_mov_pd(kept, distance);
-            radii[half] = _mm512_cvtpd_epi32(distance); // half to even
-            if RESCALED {
-                scaled[half] = rescale(ask, w);
-            }
-            if SUMS {
-                add(&mut sums[2 * k + half], distance);
-            }
-        }
-        let [low, high] = radii;
-        plain[k] = _mm512_inserti32x8::<1>(_mm512_castsi256_si512(low), high);
+    let mut infinite = [0; 2];
+    let mut radii = [_mm256_setzero_si256(); 2];
+    let mut scaled = [_mm256_setzero_ps(); 2];
+    let all = weights.as_chunks::<8>().0.iter().zip(halves(sums));
+    for (half, (weights, sums)) in all.enumerate() {
+        // SAFETY: reads the 8 weights of the array, aligned or not.
+        let w = unsafe { _mm512_loadu_pd(weights.as_ptr()) };
+        infinite[half] = _mm512_fpclass_pd_mask::<0x99>(w); // infinities and NaN
+        let distance = _mm512_div_pd(one, _mm512_abs_pd(w));
+        let most = _mm512_set1_pd(ask.kept.largest_distance);
+        let kept = _mm512_cmp_pd_mask::<_CMP_GT_OQ>(distance, one)
+            & _mm512_cmp_pd_mask::<_CMP_LE_OQ>(distance, most);
+        let distance = _mm512_maskz_mov_pd(kept, distance);
+        radii[half] = _mm512_cvtpd_epi32(distance); // half to even
         if RESCALED {
-            let [low, high] = scaled;
-            let w = _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high);
-            rescaled[k] = self::radii(ask, without_sign(w)).0;
+            let factor = _mm512_set1_pd(ask.factor.into());
+            scaled[half] = _mm512_cvtpd_ps(_mm512_mul_pd(w, factor));
+        }
+        if SUMS {
+            add(sums, distance);
         }
     }
-    store(&mut slots.plain, plain);
-    if RESCALED {
-        store(&mut slots.rescaled, rescaled);
-    }
-    infinite != 0
+    let [low, high] = radii;
+    let plain = _mm512_inserti32x8::<1>(_mm512_castsi256_si512(low), high);
+    let [low, high] = scaled;
+    let scaled = _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high);
+    let rescaled = if RESCALED { self::radii(ask, without_sign(scaled)).0 } else { plain };
+    Binned { plain, rescaled, infinite: u16::from_le_bytes(infinite).into() }
+}
+
+#[inline(always)]
+fn halves(sums: &mut [f64; QUARTER]) -> [&mut [f64; 8]; 2] {
+    let [low, high] = sums.as_chunks_mut::<8>().0 else { unreachable!("16 are twice 8") };
+    [low, high]
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
@@ -219,12 +222,6 @@ fn radii(ask: &Ask, size: __m512i) -> (__m512i, __mmask16) {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
-fn rescale(ask: &Ask, w: __m512d) -> __m256 {
-    _mm512_cvtpd_ps(_mm512_mul_pd(w, _mm512_set1_pd(ask.factor)))
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
-#[inline]
 fn add_distances(sums: &mut [f64; 8], w: __m512d, kept: u8) {
     add(sums, _mm512_maskz_div_pd(kept, _mm512_set1_pd(1.0), _mm512_abs_pd(w)));
 }
@@ -239,17 +236,32 @@ fn add(sums: &mut [f64; 8], distances: __m512d) {
     }
 }
 
-/// Stores the lowest byte of each of 64 numbers.
+/// The lowest byte of each of 64 numbers.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
-fn store(to: &mut [u8; CHUNK], [a, b, c, d]: [__m512i; 4]) {
+fn lowest_bytes([a, b, c, d]: [__m512i; 4]) -> __m512i {
     // SAFETY: reads the 64 bytes of the constant.
     let lowest = unsafe { _mm512_loadu_si512(LOWEST.as_ptr().cast()) };
     let first = _mm512_permutex2var_epi8(a, lowest, b);
     let last = _mm512_permutex2var_epi8(c, lowest, d);
-    let all = _mm512_inserti64x4::<1>(first, _mm512_castsi512_si256(last));
+    _mm512_inserti64x4::<1>(first, _mm512_castsi512_si256(last))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[inline]
+fn worked_out(mut part: __m512i) -> __m512i {
+    // SAFETY: no instruction at all.
+    unsafe {
+        asm!("/* {0} */", inout(zmm_reg) part, options(nomem, nostack, preserves_flags));
+    }
+    part
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[inline]
+fn store(slots: __m512i, to: &mut [u8; CHUNK]) {
     // SAFETY: writes the 64 bytes of the array, aligned or not.
-    unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), all) }
+    unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), slots) }
 }
 
 /// Where in two vectors the lowest bytes of their 32 numbers stand; the second half is not used.
@@ -265,14 +277,9 @@ const LOWEST: [u8; CHUNK] = {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
-fn compress(slots: &[u8; CHUNK], to: &mut [u8; CHUNK]) -> usize {
-    // SAFETY: reads the 64 bytes of the one array and writes those of the other, aligned or not.
-    unsafe {
-        let slots = _mm512_loadu_si512(slots.as_ptr().cast());
-        let kept = _mm512_test_epi8_mask(slots, slots);
-        // In a register: to compress into memory is slow on some machines.
-        let together = _mm512_maskz_compress_epi8(kept, slots);
-        _mm512_storeu_si512(to.as_mut_ptr().cast(), together);
-        kept.count_ones() as usize
-    }
+fn compress(slots: __m512i, to: &mut [u8; CHUNK]) -> usize {
+    let kept = _mm512_test_epi8_mask(slots, slots);
+    // In a register: to compress into memory is slow on some machines.
+    store(_mm512_maskz_compress_epi8(kept, slots), to);
+    kept.count_ones() as usize
 }

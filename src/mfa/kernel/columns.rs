@@ -1,78 +1,33 @@
 //! Sources that lie side by side, as in PyTorch's `[out, in, taps..]`.
 //!
-//! A tile of neighbouring sources is counted in bytes, which stay in the first-level cache, over
-//! all targets; before a byte can be full the tile is added to the rows.
+//! A block of weights, some targets of some neighbouring sources, is read as it lies in memory and
+//! binned into a buffer that stays in the second-level cache. From there it is counted 64 sources
+//! after another, whose counters, bytes, stay in the first-level cache, while the next block is
+//! binned. Counted as it is binned, a wide matrix would be read a few cache lines from each page.
 
-use super::{CHUNK, Pass, SLOTS, Slots, Stored, Task, Vectors, not_finite, padded};
+use std::cell::Cell;
+
+use super::{
+    Ask, Binned, CHUNK, Pass, QUARTER, SLOTS, Stored, Task, Vectors, not_finite, padded, quarter,
+};
 
 /// More taps would fill a byte with one target.
 pub(super) const MOST_TAPS: usize = u8::MAX as usize;
 
 /// Targets by which memory is asked ahead.
-const AHEAD: usize = 6;
+const AHEAD: usize = 2;
 
-/// Sources of a tile; half as many where two tiles must fit.
-const SOURCES: usize = 128;
-
-/// Chunks of a tile's weights for one target.
+/// Chunks of a block for one target, those of rescaled weights too.
 const CHUNKS: usize = 16;
 
 /// Counters of 64 sources, with room behind so that any byte is a place in the last one's.
-const BLOCK: usize = CHUNK * SLOTS + 256 - SLOTS;
+const COUNTERS: usize = CHUNK * SLOTS + 256 - SLOTS;
 
 /// Kept distances are summed by tap, in the order of the targets, the sums of a source then in
 /// order.
 pub(super) struct Columns<'a, W, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> {
     pub pass: Pass<'a, W>,
-    /// Empty tiles. Lent, so that their address is a register of its own in the innermost loop.
-    pub tiles: &'a mut [Tile; 2],
-}
-
-/// Counters of some neighbouring sources.
-#[repr(align(64))]
-pub(super) struct Tile([[u8; BLOCK]; SOURCES / CHUNK]);
-
-impl Tile {
-    pub fn new() -> Self {
-        Self([[0; BLOCK]; SOURCES / CHUNK])
-    }
-
-    /// Counts a chunk: one weight of each of 64 sources, or where `TAPPED` weights of the sources
-    /// whose counters begin at `places`.
-    #[inline(always)]
-    fn count<const TAPPED: bool>(&mut self, c: usize, places: &[u16], slots: &[u8; CHUNK]) {
-        if TAPPED {
-            let counters = self.0.as_flattened_mut();
-            let places = &places[c * CHUNK..places.len().min((c + 1) * CHUNK)];
-            for (place, slot) in places.iter().zip(slots) {
-                let counter = &mut counters[usize::from(*place) + usize::from(*slot)];
-                *counter = counter.wrapping_add(1);
-            }
-            return;
-        }
-        let counters = &mut self.0[c];
-        for (j, eight) in slots.as_chunks::<8>().0.iter().enumerate() {
-            let slots = u64::from_le_bytes(*eight);
-            for k in 0..8 {
-                let slot = (slots >> (8 * k) & 0xff) as usize;
-                let counter = &mut counters[(8 * j + k) * SLOTS + slot];
-                *counter = counter.wrapping_add(1);
-            }
-        }
-    }
-
-    /// Adds the counts to rows, less `left_out` in slot 0, and starts anew.
-    #[inline(always)]
-    fn drain(&mut self, rows: &mut [u32], slots: usize, left_out: u32) {
-        let counters = self.0.iter().flat_map(|block| block.chunks_exact(SLOTS));
-        for (row, counters) in rows.chunks_exact_mut(slots).zip(counters) {
-            for (count, counter) in row.iter_mut().zip(counters) {
-                *count += u32::from(*counter);
-            }
-            row[0] -= left_out;
-        }
-        self.0.as_flattened_mut().fill(0);
-    }
+    pub scratch: &'a mut Scratch,
 }
 
 impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
@@ -81,68 +36,87 @@ impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) -> u64 {
         let Pass { ask, share, slots, counts, rescaled, distances } = self.pass;
-        let [plain_tile, rescaled_tile] = self.tiles;
+        let Scratch { tiles, sums: counted, blocks: [next, before] } = self.scratch;
+        let (mut next, mut before) = (next, before);
         let taps = if TAPPED { share.layout.taps } else { 1 };
         let stride = share.layout.target_stride;
-        let most = if RESCALED { SOURCES / 2 } else { SOURCES }.min(CHUNKS * CHUNK / taps);
+        let kinds = if RESCALED { 2 } else { 1 };
+        // Of taps, as many sources as are counted together.
+        let most = if TAPPED { CHUNK.min(CHUNKS / kinds * CHUNK / taps) } else { CHUNKS / kinds * CHUNK };
+        let targets = share.layout.targets;
         let full = MOST_TAPS / taps;
+        // Blocks of about equally many targets.
+        let height = targets.div_ceil(targets.div_ceil(full));
         let mut infinite = 0;
         for first in (share.first..share.last).step_by(most) {
             let sources = most.min(share.last - first);
             let width = sources * taps;
+            let chunks = width.div_ceil(CHUNK);
             let places: Vec<u16> = if TAPPED { places(taps).take(width).collect() } else { vec![] };
             let rows = (first - share.first) * slots..(first - share.first + sources) * slots;
+            let (groups, lanes) = if TAPPED { (1, chunks) } else { (chunks, 1) };
+            let mut counting = Counting::<RESCALED, TAPPED> {
+                tiles: &mut *tiles,
+                places: &places,
+                counted: &mut *counted,
+                groups,
+                lanes,
+                spread: full * lanes,
+                height: 0,
+                group: groups,
+                at: 0,
+                lane: 0,
+            };
             let mut sums = [[0.0; CHUNK]; CHUNKS];
-            // By turns: one is binned into while the other is counted. At first that counts a
-            // target that is not there.
-            let mut bins = [[Slots::LEFT_OUT; CHUNKS]; 2];
-            let mut counted = 0;
-            for target in 0..share.layout.targets {
-                let start = target * stride + first * taps;
-                let (chunks, rest) = share.weights[start..start + width].as_chunks::<CHUNK>();
-                let last = padded(rest);
-                let [even, odd] = &mut bins;
-                let (next, before) = if target % 2 == 0 { (even, odd) } else { (odd, even) };
-                for c in 0..width.div_ceil(CHUNK) {
-                    let chunk = chunks.get(c).unwrap_or(&last);
-                    let ahead = chunk.as_ptr().wrapping_add(AHEAD * stride).cast::<u8>();
-                    for line in (0..size_of::<[W; CHUNK]>()).step_by(64) {
-                        vectors.prefetch(ahead.wrapping_add(line));
+            let mut undrained = 0;
+            for top in (0..targets).step_by(height) {
+                let height = height.min(targets - top);
+                for target in 0..height {
+                    let start = (top + target) * stride + first * taps;
+                    let (whole, rest) = share.weights[start..start + width].as_chunks::<CHUNK>();
+                    let last = if rest.is_empty() { None } else { Some(padded(rest)) };
+                    for (c, chunk) in whole.iter().chain(&last).enumerate() {
+                        let ahead = chunk.as_ptr().wrapping_add(AHEAD * stride).cast::<u8>();
+                        for line in (0..size_of::<[W; CHUNK]>()).step_by(64) {
+                            vectors.prefetch(ahead.wrapping_add(line));
+                        }
+                        let waiting = counting.waiting(before);
+                        let sums = &mut sums[c];
+                        // Increments are one a cycle; in between the vector unit bins.
+                        let mut step = Step { vectors, ask, chunk, sums, counting: &mut counting };
+                        let bins = [
+                            step.quarter::<SUMS, 0>(waiting),
+                            step.quarter::<SUMS, 1>(waiting),
+                            step.quarter::<SUMS, 2>(waiting),
+                            step.quarter::<SUMS, 3>(waiting),
+                        ];
+                        if bins.iter().fold(0, |any, bins| any | bins.infinite) != 0 {
+                            infinite += not_finite(chunk);
+                        }
+                        let place = counting.place(c, target);
+                        let plain = vectors.join(bins.map(|bins| bins.plain));
+                        vectors.store(plain, &mut next.plain[place].0);
+                        if RESCALED {
+                            let rescaled = vectors.join(bins.map(|bins| bins.rescaled));
+                            vectors.store(rescaled, &mut next.rescaled[place].0);
+                        }
+                        if waiting.is_some() {
+                            counting.advance();
+                        }
                     }
-                    let bad = W::bin::<V, RESCALED, SUMS>(
-                        vectors,
-                        &ask,
-                        chunk,
-                        &mut next[c],
-                        &mut sums[c],
-                    );
-                    if bad {
-                        infinite += not_finite(chunk);
-                    }
-                    plain_tile.count::<TAPPED>(c, &places, &before[c].plain);
+                }
+                counting.finish(before);
+                std::mem::swap(&mut next, &mut before);
+                counting.begin(height);
+                undrained += 1;
+                if undrained == BLOCKS || top + height == targets {
+                    undrained = 0;
+                    counting.finish(before);
+                    drain(&mut counting.counted.plain, &mut counts[rows.clone()], slots);
                     if RESCALED {
-                        rescaled_tile.count::<TAPPED>(c, &places, &before[c].rescaled);
+                        drain(&mut counting.counted.rescaled, &mut rescaled[rows.clone()], slots);
                     }
                 }
-                counted += 1;
-                if counted == full {
-                    plain_tile.drain(&mut counts[rows.clone()], slots, 0);
-                    if RESCALED {
-                        rescaled_tile.drain(&mut rescaled[rows.clone()], slots, 0);
-                    }
-                    counted = 0;
-                }
-            }
-            let before = &bins[(share.layout.targets + 1) % 2];
-            for (c, slots) in before[..width.div_ceil(CHUNK)].iter().enumerate() {
-                plain_tile.count::<TAPPED>(c, &places, &slots.plain);
-                if RESCALED {
-                    rescaled_tile.count::<TAPPED>(c, &places, &slots.rescaled);
-                }
-            }
-            plain_tile.drain(&mut counts[rows.clone()], slots, taps as u32);
-            if RESCALED {
-                rescaled_tile.drain(&mut rescaled[rows], slots, taps as u32);
             }
             if SUMS {
                 let sums = sums.as_flattened().chunks_exact(taps);
@@ -156,8 +130,229 @@ impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
     }
 }
 
+/// Binning a chunk while another one is counted.
+struct Step<'a, 'b, V, W, const RESCALED: bool, const TAPPED: bool> {
+    vectors: V,
+    ask: Ask,
+    chunk: &'a [W; CHUNK],
+    sums: &'a mut [f64; CHUNK],
+    counting: &'a mut Counting<'b, RESCALED, TAPPED>,
+}
+
+impl<V: Vectors, W: Stored, const RESCALED: bool, const TAPPED: bool>
+    Step<'_, '_, V, W, RESCALED, TAPPED>
+{
+    #[inline(always)]
+    fn quarter<const SUMS: bool, const K: usize>(
+        &mut self,
+        waiting: Option<Waiting<'_>>,
+    ) -> Binned<V::Part> {
+        let (weights, sums) = quarter::<W, K>(self.chunk, self.sums);
+        let mut bins = W::bin::<V, RESCALED, SUMS>(self.vectors, &self.ask, weights, sums);
+        bins.plain = self.vectors.worked_out(bins.plain);
+        if RESCALED {
+            bins.rescaled = self.vectors.worked_out(bins.rescaled);
+        }
+        if let Some(waiting) = waiting {
+            self.counting.count::<K>(waiting);
+        }
+        bins
+    }
+}
+
+/// A chunk that waits to be counted, and that of the rescaled weights.
+#[derive(Clone, Copy)]
+struct Waiting<'a> {
+    plain: &'a [u8; CHUNK],
+    rescaled: &'a [u8; CHUNK],
+}
+
+/// The counting of a block, which stands in a buffer group of sources after group.
+struct Counting<'a, const RESCALED: bool, const TAPPED: bool> {
+    tiles: &'a mut [Tile; 2],
+    places: &'a [u16],
+    counted: &'a mut Sums,
+    groups: usize, // that are counted one after the other
+    lanes: usize,  // chunks of a group for one target
+    spread: usize, // from one group to the next in the buffer
+    height: usize, // targets
+    group: usize,  // that is counted; beyond the last one when all are
+    at: usize,     // chunk that is counted next
+    lane: usize,   // of it
+}
+
+impl<const RESCALED: bool, const TAPPED: bool> Counting<'_, RESCALED, TAPPED> {
+    /// Where in the buffer a chunk of a target belongs.
+    #[inline(always)]
+    fn place(&self, chunk: usize, target: usize) -> usize {
+        let (group, lane) = if TAPPED { (0, chunk) } else { (chunk, 0) };
+        group * self.spread + target * self.lanes + lane
+    }
+
+    /// Begins with another block, of so many targets.
+    #[inline(always)]
+    fn begin(&mut self, height: usize) {
+        self.height = height;
+        (self.group, self.at, self.lane) = (0, 0, 0);
+    }
+
+    /// The chunk of the block that is next, if one is left.
+    #[inline(always)]
+    fn waiting<'b>(&self, block: &'b Block) -> Option<Waiting<'b>> {
+        if self.group == self.groups {
+            return None;
+        }
+        let plain = &block.plain[self.at].0;
+        Some(Waiting { plain, rescaled: if RESCALED { &block.rescaled[self.at].0 } else { plain } })
+    }
+
+    /// Counts the K-th quarter of a chunk.
+    #[inline(always)]
+    fn count<const K: usize>(&mut self, waiting: Waiting<'_>) {
+        let places = match TAPPED {
+            true => self.places.get(self.lane * CHUNK + K * QUARTER..).unwrap_or_default(),
+            false => &[],
+        };
+        let [plain, rescaled] = &mut *self.tiles;
+        plain.count::<TAPPED, K>(places, waiting.plain);
+        if RESCALED {
+            rescaled.count::<TAPPED, K>(places, waiting.rescaled);
+        }
+    }
+
+    /// Goes on to the next chunk.
+    #[inline(always)]
+    fn advance(&mut self) {
+        self.at += 1;
+        if TAPPED {
+            self.lane = if self.lane + 1 == self.lanes { 0 } else { self.lane + 1 };
+        }
+        if self.at == self.group * self.spread + self.height * self.lanes {
+            let [plain, rescaled] = &mut *self.tiles;
+            plain.drain(&mut self.counted.plain[self.group]);
+            if RESCALED {
+                rescaled.drain(&mut self.counted.rescaled[self.group]);
+            }
+            self.group += 1;
+            self.at = self.group * self.spread;
+        }
+    }
+
+    /// Counts all that is left.
+    #[inline(always)]
+    fn finish(&mut self, block: &Block) {
+        while let Some(waiting) = self.waiting(block) {
+            self.count::<0>(waiting);
+            self.count::<1>(waiting);
+            self.count::<2>(waiting);
+            self.count::<3>(waiting);
+            self.advance();
+        }
+    }
+}
+
+/// Counters of the sources that are counted together.
+#[repr(align(64))]
+struct Tile([u8; COUNTERS]);
+
+impl Tile {
+    /// Counts the K-th quarter of a chunk: one weight of each of its sources, or where `TAPPED`
+    /// weights of the sources whose counters begin at `places`.
+    #[inline(always)]
+    fn count<const TAPPED: bool, const K: usize>(&mut self, places: &[u16], slots: &[u8; CHUNK]) {
+        let slots = &slots.as_chunks::<QUARTER>().0[K];
+        if TAPPED {
+            for (place, slot) in places.iter().zip(slots) {
+                let counter = &mut self.0[usize::from(*place) + usize::from(*slot)];
+                *counter = counter.wrapping_add(1);
+            }
+            return;
+        }
+        for (j, eight) in slots.as_chunks::<8>().0.iter().enumerate() {
+            let slots = u64::from_le_bytes(*eight);
+            for k in 0..8 {
+                let slot = (slots >> (8 * k) & 0xff) as usize;
+                let counter = &mut self.0[(K * QUARTER + 8 * j + k) * SLOTS + slot];
+                *counter = counter.wrapping_add(1);
+            }
+        }
+    }
+
+    /// Adds the counts to others and starts anew.
+    #[inline(always)]
+    fn drain(&mut self, to: &mut Counted) {
+        for (count, counter) in to.0.iter_mut().zip(&self.0) {
+            *count += u16::from(*counter);
+        }
+        self.0.fill(0);
+    }
+}
+
+/// Adds the counts of neighbouring sources to rows and starts anew.
+#[inline(always)]
+fn drain(from: &mut [Counted], rows: &mut [u32], slots: usize) {
+    for (rows, counted) in rows.chunks_mut(CHUNK * slots).zip(from) {
+        for (row, counters) in rows.chunks_exact_mut(slots).zip(counted.0.chunks_exact(SLOTS)) {
+            for (count, counter) in row.iter_mut().zip(counters) {
+                *count += u32::from(*counter);
+            }
+        }
+        counted.0.fill(0);
+    }
+}
+
+/// Counts of the sources of a tile in several blocks.
+#[derive(Clone)]
+#[repr(align(64))]
+struct Counted([u16; CHUNK * SLOTS]);
+
+struct Sums { plain: Box<[Counted]>, rescaled: Box<[Counted]> }
+
+/// Blocks whose counts a u16 holds.
+const BLOCKS: usize = u16::MAX as usize / MOST_TAPS;
+
 /// Where in a tile the counters of each weight's source begin.
 fn places(taps: usize) -> impl Iterator<Item = u16> {
-    let sources = (0..SOURCES).map(|s| s / CHUNK * BLOCK + s % CHUNK * SLOTS);
-    sources.flat_map(move |place| std::iter::repeat_n(place as u16, taps))
+    (0..CHUNK).flat_map(move |source| std::iter::repeat_n((source * SLOTS) as u16, taps))
+}
+
+/// A block of weights as slots; of their rescaled weights too where those are wanted.
+struct Block {
+    plain: Box<[Bins]>,
+    rescaled: Box<[Bins]>,
+}
+
+/// The slots of a chunk in memory.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Bins([u8; CHUNK]);
+
+/// Memory for counting columns; its counters are empty between two uses.
+pub(super) struct Scratch {
+    tiles: Box<[Tile; 2]>,
+    sums: Sums,
+    blocks: [Block; 2],
+}
+
+thread_local! {
+    static SCRATCH: Cell<Option<Scratch>> = const { Cell::new(None) };
+}
+
+impl Scratch {
+    fn new() -> Self {
+        let bins = |chunks| vec![Bins([0; CHUNK]); chunks * MOST_TAPS].into_boxed_slice();
+        let block = || Block { plain: bins(CHUNKS), rescaled: bins(CHUNKS / 2) };
+        let tile = || Tile([0; COUNTERS]);
+        let counted = |groups| vec![Counted([0; CHUNK * SLOTS]); groups].into_boxed_slice();
+        let sums = Sums { plain: counted(CHUNKS), rescaled: counted(CHUNKS / 2) };
+        Self { tiles: Box::new([tile(), tile()]), sums, blocks: [block(), block()] }
+    }
+
+    /// Lends the memory of this thread, 0.8 MB that it keeps.
+    pub fn lend<T>(to: impl FnOnce(&mut Self) -> T) -> T {
+        let mut scratch = SCRATCH.take().unwrap_or_else(Self::new);
+        let result = to(&mut scratch);
+        SCRATCH.set(Some(scratch));
+        result
+    }
 }

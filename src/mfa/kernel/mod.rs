@@ -31,8 +31,11 @@ use super::edges::EdgeLayout;
 use super::parameters::Method;
 use super::transfer::Transfer;
 
-/// Weights that are binned at once.
+/// Weights that are counted as one.
 pub(super) const CHUNK: usize = 64;
+
+/// Weights that are binned at once.
+const QUARTER: usize = CHUNK / 4;
 
 /// The most counters of a neuron that the kernels serve.
 const SLOTS: usize = 160;
@@ -137,7 +140,7 @@ pub(super) struct Counters<'a> {
     /// Σ of the kept distances, if wanted.
     pub distances: Option<&'a mut [f64]>,
     /// The counts of w · factor rounded to f32, if wanted.
-    pub rescaled: Option<(f64, &'a mut [u32])>,
+    pub rescaled: Option<(f32, &'a mut [u32])>,
 }
 
 impl Kernel {
@@ -196,12 +199,13 @@ impl Kernel {
         if share.layout.target_stride == share.layout.taps {
             return self.enter(rows::Rows::<W, RESCALED, SUMS>(pass));
         }
-        let tiles = &mut [columns::Tile::new(), columns::Tile::new()];
-        if share.layout.taps == 1 {
-            self.enter(columns::Columns::<W, RESCALED, SUMS, false> { pass, tiles })
-        } else {
-            self.enter(columns::Columns::<W, RESCALED, SUMS, true> { pass, tiles })
-        }
+        columns::Scratch::lend(|scratch| {
+            if share.layout.taps == 1 {
+                self.enter(columns::Columns::<W, RESCALED, SUMS, false> { pass, scratch })
+            } else {
+                self.enter(columns::Columns::<W, RESCALED, SUMS, true> { pass, scratch })
+            }
+        })
     }
 
     fn enter<T: Task>(&self, task: T) -> u64 {
@@ -228,19 +232,15 @@ struct Pass<'a, W> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ask {
     kept: Kept,
-    factor: f64,
+    factor: f32,
 }
 
-/// The slots of a chunk, and those of its rescaled weights.
+/// A quarter of a chunk as slots, of its rescaled weights too where those are wanted.
 #[derive(Clone, Copy)]
-#[repr(align(64))]
-pub(super) struct Slots {
-    plain: [u8; CHUNK],
-    rescaled: [u8; CHUNK],
-}
-
-impl Slots {
-    const LEFT_OUT: Self = Self { plain: [0; CHUNK], rescaled: [0; CHUNK] };
+pub(super) struct Binned<P> {
+    plain: P,
+    rescaled: P,
+    infinite: u32, // a bit for each weight that is not finite
 }
 
 /// A loop over chunks that gives the number of weights that are not finite.
@@ -250,10 +250,15 @@ pub(super) trait Task {
 
 /// Some vector instructions; a value exists only on a machine that has them.
 ///
-/// The methods named as types bin a chunk: its slots, if `RESCALED` those of w · factor rounded to
-/// f32, and if `SUMS` each kept distance is added to the sum of its place. They say whether some
-/// weight is not finite.
+/// The methods named as types bin a quarter of a chunk: its slots, if `RESCALED` those of w · factor
+/// rounded to f32, and if `SUMS` each kept distance is added to the sum of its place.
 pub(super) trait Vectors: Copy {
+    /// The slots of a quarter, in registers.
+    type Part: Copy;
+
+    /// The slots of a chunk, in registers.
+    type Slots: Copy;
+
     /// Eighths of its edges: a row that keeps no more is counted sooner where those left out are
     /// taken out before.
     const COMPRESSED: usize;
@@ -264,41 +269,46 @@ pub(super) trait Vectors: Copy {
     /// Asks for the cache line at an address, which may be any.
     fn prefetch(self, at: *const u8);
 
-    /// Writes the slots other than 0 to the beginning of `to`, in order, and gives their number.
-    /// What stands behind them is of no meaning.
-    fn compress(self, slots: &[u8; CHUNK], to: &mut [u8; CHUNK]) -> usize;
+    /// The same slots, worked out by here: left to itself the compiler puts off what no statement
+    /// needs before, and a store of what is not yet there holds up all stores behind it.
+    fn worked_out(self, part: Self::Part) -> Self::Part;
+
+    /// The chunk of four quarters.
+    fn join(self, parts: [Self::Part; 4]) -> Self::Slots;
+
+    /// Writes the slots.
+    fn store(self, slots: Self::Slots, to: &mut [u8; CHUNK]);
+
+    /// Writes the slots other than 0, in order, and zeros behind them; gives how many there are.
+    fn compress(self, slots: Self::Slots, to: &mut [u8; CHUNK]) -> usize;
 
     fn f32<const RESCALED: bool, const SUMS: bool>(
         self,
         ask: &Ask,
-        weights: &[f32; CHUNK],
-        slots: &mut Slots,
-        sums: &mut [f64; CHUNK],
-    ) -> bool;
+        weights: &[f32; QUARTER],
+        sums: &mut [f64; QUARTER],
+    ) -> Binned<Self::Part>;
 
     fn f16<const RESCALED: bool, const SUMS: bool>(
         self,
         ask: &Ask,
-        weights: &[f16; CHUNK],
-        slots: &mut Slots,
-        sums: &mut [f64; CHUNK],
-    ) -> bool;
+        weights: &[f16; QUARTER],
+        sums: &mut [f64; QUARTER],
+    ) -> Binned<Self::Part>;
 
     fn bf16<const RESCALED: bool, const SUMS: bool>(
         self,
         ask: &Ask,
-        weights: &[bf16; CHUNK],
-        slots: &mut Slots,
-        sums: &mut [f64; CHUNK],
-    ) -> bool;
+        weights: &[bf16; QUARTER],
+        sums: &mut [f64; QUARTER],
+    ) -> Binned<Self::Part>;
 
     fn f64<const RESCALED: bool, const SUMS: bool>(
         self,
         ask: &Ask,
-        weights: &[f64; CHUNK],
-        slots: &mut Slots,
-        sums: &mut [f64; CHUNK],
-    ) -> bool;
+        weights: &[f64; QUARTER],
+        sums: &mut [f64; QUARTER],
+    ) -> Binned<Self::Part>;
 }
 
 /// A type in which weights are stored.
@@ -306,10 +316,9 @@ pub(super) trait Stored: Copy + Default {
     fn bin<V: Vectors, const RESCALED: bool, const SUMS: bool>(
         vectors: V,
         ask: &Ask,
-        weights: &[Self; CHUNK],
-        slots: &mut Slots,
-        sums: &mut [f64; CHUNK],
-    ) -> bool;
+        weights: &[Self; QUARTER],
+        sums: &mut [f64; QUARTER],
+    ) -> Binned<V::Part>;
 
     fn finite(self) -> bool;
 }
@@ -321,11 +330,10 @@ macro_rules! stored {
             fn bin<V: Vectors, const RESCALED: bool, const SUMS: bool>(
                 vectors: V,
                 ask: &Ask,
-                weights: &[Self; CHUNK],
-                slots: &mut Slots,
-                sums: &mut [f64; CHUNK],
-            ) -> bool {
-                vectors.$weight::<RESCALED, SUMS>(ask, weights, slots, sums)
+                weights: &[Self; QUARTER],
+                sums: &mut [f64; QUARTER],
+            ) -> Binned<V::Part> {
+                vectors.$weight::<RESCALED, SUMS>(ask, weights, sums)
             }
 
             #[inline(always)]
@@ -336,6 +344,16 @@ macro_rules! stored {
     )*};
 }
 stored!(f32, f64, f16, bf16);
+
+/// A chunk and the sums of its places, quarter by quarter.
+#[inline(always)]
+fn quarter<'a, W, const K: usize>(
+    chunk: &'a [W; CHUNK],
+    sums: &'a mut [f64; CHUNK],
+) -> (&'a [W; QUARTER], &'a mut [f64; QUARTER]) {
+    const { assert!(K < CHUNK / QUARTER, "a chunk has four quarters") };
+    (&chunk.as_chunks().0[K], &mut sums.as_chunks_mut().0[K])
+}
 
 /// Kept apart: it is hardly ever called.
 #[cold]

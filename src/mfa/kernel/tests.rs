@@ -26,47 +26,64 @@ struct Patterns<'a> {
 impl Task for Patterns<'_> {
     fn run<V: Vectors>(self, vectors: V) -> u64 {
         let weights = self.bits.map(f32::from_bits);
-        let mut slots = Slots::LEFT_OUT;
         let mut sums = [0.0; CHUNK];
-        let infinite = vectors.f32::<true, true>(&self.ask, &weights, &mut slots, &mut sums);
-        assert_eq!(infinite, weights.iter().any(|w| !w.is_finite()));
+        let quarters = weights.as_chunks().0.iter().zip(sums.as_chunks_mut().0);
+        let bins: Vec<Binned<V::Part>> = quarters
+            .map(|(weights, sums)| vectors.f32::<true, true>(&self.ask, weights, sums))
+            .collect();
+        for (bins, weights) in bins.iter().zip(weights.chunks(QUARTER)) {
+            let expected = weights.iter().rev().map(|w| u32::from(!w.is_finite()));
+            assert_eq!(bins.infinite, expected.fold(0, |bits, bit| 2 * bits + bit));
+        }
+        let [mut plain, mut rescaled] = [[0; CHUNK]; 2];
+        vectors.store(vectors.join(std::array::from_fn(|k| bins[k].plain)), &mut plain);
+        vectors.store(vectors.join(std::array::from_fn(|k| bins[k].rescaled)), &mut rescaled);
         for (k, weight) in weights.into_iter().enumerate() {
             let slot = self.method.slot_of_weight(f64::from(weight));
-            assert_eq!(usize::from(slots.plain[k]), slot, "{weight:e} ({:#x})", self.bits[k]);
-            let other = (f64::from(weight) * self.ask.factor) as f32;
+            assert_eq!(usize::from(plain[k]), slot, "{weight:e} ({:#x})", self.bits[k]);
+            let other = weight * self.ask.factor;
             let slot = self.method.slot_of_weight(f64::from(other));
-            assert_eq!(usize::from(slots.rescaled[k]), slot, "{weight:e} rescaled");
+            assert_eq!(usize::from(rescaled[k]), slot, "{weight:e} rescaled");
             let distance = 1.0 / f64::from(weight).abs();
-            assert_eq!(sums[k], if slots.plain[k] > 0 { distance } else { 0.0 }, "{weight:e}");
+            assert_eq!(sums[k], if plain[k] > 0 { distance } else { 0.0 }, "{weight:e}");
         }
         0
     }
 }
 
-/// Compresses some slots.
+/// Compresses the slots of some weights.
 struct Compressed<'a> {
-    slots: [u8; CHUNK],
+    ask: Ask,
+    weights: [f32; CHUNK],
     to: &'a mut [u8; CHUNK],
 }
 
 impl Task for Compressed<'_> {
     fn run<V: Vectors>(self, vectors: V) -> u64 {
-        vectors.compress(&self.slots, self.to) as u64
+        let quarters = self.weights.as_chunks().0;
+        let parts = std::array::from_fn(|k| {
+            vectors.f32::<false, false>(&self.ask, &quarters[k], &mut [0.0; QUARTER]).plain
+        });
+        vectors.compress(vectors.join(parts), self.to) as u64
     }
 }
 
 #[test]
-fn compressing_leaves_the_slots_other_than_0_in_order() {
+fn compressing_leaves_the_slots_other_than_0_in_order_and_then_zeros() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     for kernel in kernels(&Method::default()) {
         for part in [0, 10, 128, 250, 256] {
             let slots: [u8; CHUNK] = std::array::from_fn(|_| {
-                rng.random_range(1..=255) * u8::from(rng.random_range(0..256) < part)
+                rng.random_range(2..=150) * u8::from(rng.random_range(0..256) < part)
             });
-            let expected: Vec<u8> = slots.into_iter().filter(|slot| *slot > 0).collect();
+            let weights = slots.map(|slot| if slot > 0 { 1.0 / f32::from(slot) } else { 0.0 });
+            let mut expected: Vec<u8> = slots.into_iter().filter(|slot| *slot > 0).collect();
+            let kept = expected.len();
+            expected.resize(CHUNK, 0);
             let mut to = [9; CHUNK];
-            let length = kernel.enter(Compressed { slots, to: &mut to }) as usize;
-            assert_eq!(to[..length], expected, "{:?}", kernel.machine);
+            let ask = Ask { kept: kernel.kept, factor: 1.0 };
+            let length = kernel.enter(Compressed { ask, weights, to: &mut to }) as usize;
+            assert_eq!((length, &to[..]), (kept, &expected[..]), "{:?}", kernel.machine);
         }
     }
 }
