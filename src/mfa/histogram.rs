@@ -15,10 +15,10 @@ use super::radius::RadiusTable;
 use super::tile::{Tile, Weight};
 
 /// Neurons whose rescaled rows are lent at once.
-const TILE: usize = 128;
+const TILE: usize = 192;
 
 /// The most neurons that one task counts.
-const WIDEST: usize = 8 * TILE;
+const WIDEST: usize = 5 * TILE;
 
 /// Weights that are gathered at once.
 const GATHERED: usize = 1 << 14;

@@ -10,6 +10,8 @@
 //! the norm-matched control: what torch makes of an f32 tensor times a number. It is as monotone a
 //! function of |w|, so as cheap a look-up.
 
+use std::sync::OnceLock;
+
 use super::edges::EdgeLayout;
 use super::kernel::{Instructions, Kernel};
 use super::parameters::Method;
@@ -31,61 +33,38 @@ struct Bucket {
 pub struct RadiusTable {
     method: Method,
     factor: Option<f32>, // finite, > 0
+    kernel: Option<Kernel>,
+    steps: OnceLock<Steps>, // made when a weight is first looked up: kernels need none
+}
+
+/// Where the slots change.
+#[derive(Clone, Debug)]
+struct Steps {
     shift: u32,
     base: i32, // bucket 0 holds the patterns with (bits >> shift) ≤ base
     buckets: Vec<Bucket>,
-    kernel: Option<Kernel>,
 }
 
 impl RadiusTable {
-    /// Builds the table of a method: a few thousand entries for the published range.
+    /// The table of a method: a few thousand entries for the published range.
     pub fn new(method: &Method) -> Self {
-        Self::build(method, None)
+        Self::of(method, None)
     }
 
     /// The table of weights that are multiplied by `factor`, rounded to f32, and rounded to f32
     /// again before they are counted; none unless the rounded factor is finite and above 0.
     pub fn rescaled(method: &Method, factor: f64) -> Option<Self> {
         let factor = factor as f32;
-        (factor.is_finite() && factor > 0.0).then(|| Self::build(method, Some(factor)))
+        (factor.is_finite() && factor > 0.0).then(|| Self::of(method, Some(factor)))
     }
 
-    fn build(method: &Method, factor: Option<f32>) -> Self {
-        let weight = |bits: u32| rescale(f64::from(f32::from_bits(bits)), factor);
-        let slot = |bits: u32| {
-            if bits < INFINITE { method.slot_of_weight(weight(bits)) as u16 } else { 0 }
-        };
-        // Every transfer function is monotone on each side of |w| = 1.
-        let one = match factor {
-            None => ONE,
-            Some(_) => first_at_least_one(&weight),
-        };
-        let mut steps = Vec::new();
-        let key = |bits: u32| ordered_slot(method, weight(bits));
-        find_steps(&key, SMALLEST_NORMAL, one, &mut steps);
-        find_steps(&key, one, INFINITE - 1, &mut steps);
-        if slot(INFINITE - 1) != 0 {
-            steps.push(INFINITE);
-        }
-        let shift = (0..=23)
-            .rev()
-            .find(|shift| steps.windows(2).all(|s| s[0] >> shift != s[1] >> shift))
-            .unwrap_or(0);
-        let base = steps.first().map_or(0, |first| (first >> shift) as i32 - 1);
-        let last = steps.last().map_or(0, |last| (last >> shift) as i32 + 1);
-        let mut buckets: Vec<Bucket> = Vec::with_capacity((last - base + 1) as usize);
-        let mut next = steps.iter().copied().peekable();
-        let mut current = slot(SMALLEST_NORMAL);
-        for key in base..=last {
-            let bucket = match next.next_if(|step| (step >> shift) as i32 == key) {
-                Some(threshold) => Bucket { threshold, below: current, above: slot(threshold) },
-                None => Bucket { threshold: u32::MAX, below: current, above: current },
-            };
-            current = bucket.above;
-            buckets.push(bucket);
-        }
+    fn of(method: &Method, factor: Option<f32>) -> Self {
         let kernel = Kernel::best(method);
-        Self { method: method.clone(), factor, shift, base, buckets, kernel }
+        Self { method: method.clone(), factor, kernel, steps: OnceLock::new() }
+    }
+
+    fn steps(&self) -> &Steps {
+        self.steps.get_or_init(|| Steps::find(&self.method, self.factor))
     }
 
     /// This table for counting with these instructions; none where the machine lacks them or the
@@ -123,9 +102,49 @@ impl RadiusTable {
         if bits < SMALLEST_NORMAL {
             return self.slot_of_wide(f64::from(f32::from_bits(bits)));
         }
-        let key = (bits >> self.shift) as i32 - self.base;
-        let bucket = self.buckets[(key.max(0) as usize).min(self.buckets.len() - 1)];
+        let Steps { shift, base, buckets } = self.steps();
+        let key = (bits >> shift) as i32 - base;
+        let bucket = buckets[(key.max(0) as usize).min(buckets.len() - 1)];
         usize::from(if bits >= bucket.threshold { bucket.above } else { bucket.below })
+    }
+}
+
+impl Steps {
+    fn find(method: &Method, factor: Option<f32>) -> Self {
+        let weight = |bits: u32| rescale(f64::from(f32::from_bits(bits)), factor);
+        let slot = |bits: u32| {
+            if bits < INFINITE { method.slot_of_weight(weight(bits)) as u16 } else { 0 }
+        };
+        // Every transfer function is monotone on each side of |w| = 1.
+        let one = match factor {
+            None => ONE,
+            Some(_) => first_at_least_one(&weight),
+        };
+        let mut steps = Vec::new();
+        let key = |bits: u32| ordered_slot(method, weight(bits));
+        find_steps(&key, SMALLEST_NORMAL, one, &mut steps);
+        find_steps(&key, one, INFINITE - 1, &mut steps);
+        if slot(INFINITE - 1) != 0 {
+            steps.push(INFINITE);
+        }
+        let shift = (0..=23)
+            .rev()
+            .find(|shift| steps.windows(2).all(|s| s[0] >> shift != s[1] >> shift))
+            .unwrap_or(0);
+        let base = steps.first().map_or(0, |first| (first >> shift) as i32 - 1);
+        let last = steps.last().map_or(0, |last| (last >> shift) as i32 + 1);
+        let mut buckets: Vec<Bucket> = Vec::with_capacity((last - base + 1) as usize);
+        let mut next = steps.iter().copied().peekable();
+        let mut current = slot(SMALLEST_NORMAL);
+        for key in base..=last {
+            let bucket = match next.next_if(|step| (step >> shift) as i32 == key) {
+                Some(threshold) => Bucket { threshold, below: current, above: slot(threshold) },
+                None => Bucket { threshold: u32::MAX, below: current, above: current },
+            };
+            current = bucket.above;
+            buckets.push(bucket);
+        }
+        Self { shift, base, buckets }
     }
 }
 
@@ -207,7 +226,7 @@ mod tests {
     #[test]
     fn agrees_with_the_f64_code_around_every_step_and_on_a_comb() {
         for table in tables() {
-            for bucket in &table.buckets {
+            for bucket in &table.steps().buckets {
                 let t = bucket.threshold;
                 if t < INFINITE {
                     for bits in t.saturating_sub(2)..=(t + 2).min(INFINITE - 1) {

@@ -36,13 +36,14 @@ impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) -> u64 {
         let Pass { ask, share, slots, counts, rescaled, distances } = self.pass;
-        let Scratch { tiles, sums: counted, blocks: [next, before] } = self.scratch;
+        let Scratch { tiles, tall, blocks: [next, before] } = self.scratch;
         let (mut next, mut before) = (next, before);
         let taps = if TAPPED { share.layout.taps } else { 1 };
         let stride = share.layout.target_stride;
         let kinds = if RESCALED { 2 } else { 1 };
-        // Of taps, as many sources as are counted together.
-        let most = if TAPPED { CHUNK.min(CHUNKS / kinds * CHUNK / taps) } else { CHUNKS / kinds * CHUNK };
+        let widest = CHUNKS / kinds * CHUNK;
+        // Of taps, no more sources than are counted together.
+        let most = if TAPPED { CHUNK.min(widest / taps) } else { widest };
         let targets = share.layout.targets;
         let full = MOST_TAPS / taps;
         // Blocks of about equally many targets.
@@ -54,11 +55,14 @@ impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
             let chunks = width.div_ceil(CHUNK);
             let places: Vec<u16> = if TAPPED { places(taps).take(width).collect() } else { vec![] };
             let rows = (first - share.first) * slots..(first - share.first + sources) * slots;
+            let rows = [&mut counts[rows.clone()], rescaled.get_mut(rows).unwrap_or_default()];
             let (groups, lanes) = if TAPPED { (1, chunks) } else { (chunks, 1) };
             let mut counting = Counting::<RESCALED, TAPPED> {
                 tiles: &mut *tiles,
                 places: &places,
-                counted: &mut *counted,
+                tall: Some(&mut *tall).filter(|_| targets > height),
+                rows,
+                slots,
                 groups,
                 lanes,
                 spread: full * lanes,
@@ -68,8 +72,9 @@ impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
                 lane: 0,
             };
             let mut sums = [[0.0; CHUNK]; CHUNKS];
-            let mut undrained = 0;
-            for top in (0..targets).step_by(height) {
+            let mut blocks = 0;
+            // Behind the last block there is one of no target, while which the last one is counted.
+            for top in (0..targets).step_by(height).chain([targets]) {
                 let height = height.min(targets - top);
                 for target in 0..height {
                     let start = (top + target) * stride + first * taps;
@@ -106,17 +111,13 @@ impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
                     }
                 }
                 counting.finish(before);
+                if blocks == BLOCKS || top == targets {
+                    counting.drain();
+                    blocks = 0;
+                }
                 std::mem::swap(&mut next, &mut before);
                 counting.begin(height);
-                undrained += 1;
-                if undrained == BLOCKS || top + height == targets {
-                    undrained = 0;
-                    counting.finish(before);
-                    drain(&mut counting.counted.plain, &mut counts[rows.clone()], slots);
-                    if RESCALED {
-                        drain(&mut counting.counted.rescaled, &mut rescaled[rows.clone()], slots);
-                    }
-                }
+                blocks += 1;
             }
             if SUMS {
                 let sums = sums.as_flattened().chunks_exact(taps);
@@ -171,7 +172,9 @@ struct Waiting<'a> {
 struct Counting<'a, const RESCALED: bool, const TAPPED: bool> {
     tiles: &'a mut [Tile; 2],
     places: &'a [u16],
-    counted: &'a mut Sums,
+    tall: Option<&'a mut Tall>, // none for one block, which is added to the rows as it is
+    rows: [&'a mut [u32]; 2],   // of the sources; of their rescaled weights
+    slots: usize,
     groups: usize, // that are counted one after the other
     lanes: usize,  // chunks of a group for one target
     spread: usize, // from one group to the next in the buffer
@@ -228,10 +231,16 @@ impl<const RESCALED: bool, const TAPPED: bool> Counting<'_, RESCALED, TAPPED> {
             self.lane = if self.lane + 1 == self.lanes { 0 } else { self.lane + 1 };
         }
         if self.at == self.group * self.spread + self.height * self.lanes {
-            let [plain, rescaled] = &mut *self.tiles;
-            plain.drain(&mut self.counted.plain[self.group]);
-            if RESCALED {
-                rescaled.drain(&mut self.counted.rescaled[self.group]);
+            let kinds = if RESCALED { 2 } else { 1 };
+            for (kind, tile) in self.tiles[..kinds].iter_mut().enumerate() {
+                match &mut self.tall {
+                    Some(tall) => tall.0[kind][self.group].add(tile),
+                    None => {
+                        let rows = &mut self.rows[kind][self.group * CHUNK * self.slots..];
+                        add(&tile.0, rows, self.slots);
+                    }
+                }
+                tile.0.fill(0);
             }
             self.group += 1;
             self.at = self.group * self.spread;
@@ -247,6 +256,28 @@ impl<const RESCALED: bool, const TAPPED: bool> Counting<'_, RESCALED, TAPPED> {
             self.count::<2>(waiting);
             self.count::<3>(waiting);
             self.advance();
+        }
+    }
+
+    /// Adds the counts of the blocks to the rows.
+    #[inline(always)]
+    fn drain(&mut self) {
+        let Some(tall) = &mut self.tall else { return };
+        for (rows, counted) in self.rows.iter_mut().zip(&mut tall.0) {
+            for (rows, counted) in rows.chunks_mut(CHUNK * self.slots).zip(counted) {
+                add(&counted.0, rows, self.slots);
+                counted.0.fill(0);
+            }
+        }
+    }
+}
+
+/// Adds counters of neighbouring sources to their rows.
+#[inline(always)]
+fn add<C: Copy + Into<u32>>(counters: &[C], rows: &mut [u32], slots: usize) {
+    for (row, counters) in rows.chunks_exact_mut(slots).zip(counters.chunks_exact(SLOTS)) {
+        for (count, counter) in row.iter_mut().zip(counters) {
+            *count += (*counter).into();
         }
     }
 }
@@ -277,38 +308,26 @@ impl Tile {
             }
         }
     }
-
-    /// Adds the counts to others and starts anew.
-    #[inline(always)]
-    fn drain(&mut self, to: &mut Counted) {
-        for (count, counter) in to.0.iter_mut().zip(&self.0) {
-            *count += u16::from(*counter);
-        }
-        self.0.fill(0);
-    }
-}
-
-/// Adds the counts of neighbouring sources to rows and starts anew.
-#[inline(always)]
-fn drain(from: &mut [Counted], rows: &mut [u32], slots: usize) {
-    for (rows, counted) in rows.chunks_mut(CHUNK * slots).zip(from) {
-        for (row, counters) in rows.chunks_exact_mut(slots).zip(counted.0.chunks_exact(SLOTS)) {
-            for (count, counter) in row.iter_mut().zip(counters) {
-                *count += u32::from(*counter);
-            }
-        }
-        counted.0.fill(0);
-    }
 }
 
 /// Counts of the sources of a tile in several blocks.
 #[derive(Clone)]
 #[repr(align(64))]
-struct Counted([u16; CHUNK * SLOTS]);
+struct Counts([u16; COUNTERS]);
 
-struct Sums { plain: Box<[Counted]>, rescaled: Box<[Counted]> }
+impl Counts {
+    #[inline(always)]
+    fn add(&mut self, tile: &Tile) {
+        for (count, counter) in self.0.iter_mut().zip(&tile.0) {
+            *count += u16::from(*counter);
+        }
+    }
+}
 
-/// Blocks whose counts a u16 holds.
+/// The counts of tall matrices, for each tile of a block; of rescaled weights second.
+struct Tall([Box<[Counts]>; 2]);
+
+/// Blocks whose counts cannot fill a u16.
 const BLOCKS: usize = u16::MAX as usize / MOST_TAPS;
 
 /// Where in a tile the counters of each weight's source begin.
@@ -330,7 +349,7 @@ struct Bins([u8; CHUNK]);
 /// Memory for counting columns; its counters are empty between two uses.
 pub(super) struct Scratch {
     tiles: Box<[Tile; 2]>,
-    sums: Sums,
+    tall: Tall,
     blocks: [Block; 2],
 }
 
@@ -343,9 +362,9 @@ impl Scratch {
         let bins = |chunks| vec![Bins([0; CHUNK]); chunks * MOST_TAPS].into_boxed_slice();
         let block = || Block { plain: bins(CHUNKS), rescaled: bins(CHUNKS / 2) };
         let tile = || Tile([0; COUNTERS]);
-        let counted = |groups| vec![Counted([0; CHUNK * SLOTS]); groups].into_boxed_slice();
-        let sums = Sums { plain: counted(CHUNKS), rescaled: counted(CHUNKS / 2) };
-        Self { tiles: Box::new([tile(), tile()]), sums, blocks: [block(), block()] }
+        let counts = |tiles| vec![Counts([0; COUNTERS]); tiles].into_boxed_slice();
+        let tall = Tall([counts(CHUNKS), counts(CHUNKS / 2)]);
+        Self { tiles: Box::new([tile(), tile()]), tall, blocks: [block(), block()] }
     }
 
     /// Lends the memory of this thread, 0.8 MB that it keeps.
