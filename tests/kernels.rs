@@ -35,9 +35,18 @@ fn weights(n: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Odd sizes, taps, and views with holes; more than 255 targets fill a byte.
+/// Odd sizes, taps, and views with holes; more than 255 targets fill a byte, and more than 2048
+/// sources are not counted at once.
 fn layouts() -> Vec<EdgeLayout> {
-    let out_in = [(70, 130, 1), (9, 65, 9), (600, 3, 1), (300, 129, 1), (40, 20, 49), (2, 3, 256)];
+    let out_in = [
+        (70, 130, 1),
+        (9, 65, 9),
+        (600, 3, 1),
+        (300, 129, 1),
+        (140, 2200, 1),
+        (40, 20, 49),
+        (2, 3, 256),
+    ];
     let in_out = [(130, 70), (3, 64), (2, 63), (129, 65), (5, 1), (1, 2000)];
     let view = EdgeLayout { source_stride: 50, target_stride: 2, ..EdgeLayout::out_in(20, 30, 2) };
     let grouped = EdgeLayout::grouped(66, 195, 9, 3);
@@ -140,7 +149,7 @@ fn every_type_and_layout_counts_as_the_plain_code() {
 fn rows_count_alike_whether_few_or_many_of_their_weights_are_left_out() {
     // Longer than what waits at once, and no multiple of a chunk. The way of counting follows the
     // row before, so each of the two follows each.
-    for targets in [63, 1024, 1500, 3000] {
+    for targets in [63, 1024, 1500, 5000] {
         let layout = EdgeLayout::in_out(40, targets);
         let scales = [1.0, 0.02, 0.02, 1.0].into_iter().cycle();
         let doubles: Vec<f64> = weights(40 * targets)
@@ -160,17 +169,26 @@ fn rows_count_alike_whether_few_or_many_of_their_weights_are_left_out() {
 
 #[test]
 fn nothing_but_equal_or_infinite_weights() {
-    for layout in [EdgeLayout::out_in(1000, 70, 1), EdgeLayout::in_out(70, 1000)] {
-        for weight in [0.0, 0.02, f32::NAN, f32::NEG_INFINITY] {
-            let weights = vec![weight; 70_000];
-            let matrix = EdgeMatrix::new(Values::F32(&weights), layout).unwrap();
-            for (instructions, table) in tables() {
-                let mut histogram = Histogram::new(table.method(), 70);
-                let infinite = count_edges(&table, &[matrix], histogram.rows_mut(0..70));
-                assert_eq!(infinite, if weight.is_finite() { 0 } else { 70_000 });
-                let slot = if weight == 0.02 { 50 } else { 0 };
-                for neuron in 0..70 {
-                    assert_eq!(histogram.row(neuron)[slot], 1000, "{instructions:?}, {weight}");
+    // Also more of them than two bytes hold.
+    for (sources, edges) in [(70, 1000), (3, 70_000), (2, 300_000)] {
+        for layout in [EdgeLayout::out_in(edges, sources, 1), EdgeLayout::in_out(sources, edges)] {
+            for weight in [0.0, 0.02, f32::NAN, f32::NEG_INFINITY] {
+                let weights = vec![weight; sources * edges];
+                let matrix = EdgeMatrix::new(Values::F32(&weights), layout).unwrap();
+                let not_finite = if weight.is_finite() { 0 } else { weights.len() as u64 };
+                for (instructions, table) in tables() {
+                    let mut histogram = Histogram::new(table.method(), sources);
+                    let rows = histogram.rows_mut(0..sources);
+                    assert_eq!(count_edges(&table, &[matrix], rows), not_finite);
+                    let mut expected = vec![0; histogram.slots()];
+                    expected[if weight == 0.02 { 50 } else { 0 }] = edges as u32;
+                    for neuron in 0..sources {
+                        assert_eq!(
+                            histogram.row(neuron),
+                            expected,
+                            "{instructions:?}, {weight}, {layout:?}"
+                        );
+                    }
                 }
             }
         }

@@ -18,7 +18,7 @@ use super::tile::{Tile, Weight};
 const TILE: usize = 192;
 
 /// The most neurons that one task counts.
-const WIDEST: usize = 5 * TILE;
+const WIDEST: usize = 11 * TILE;
 
 /// Weights that are gathered at once.
 const GATHERED: usize = 1 << 14;

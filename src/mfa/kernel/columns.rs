@@ -17,8 +17,12 @@ pub(super) const MOST_TAPS: usize = u8::MAX as usize;
 /// Targets by which memory is asked ahead.
 const AHEAD: usize = 2;
 
-/// Chunks of a block for one target, those of rescaled weights too.
-const CHUNKS: usize = 16;
+/// The most chunks of a block for one target, those of rescaled weights too: whole rows of most
+/// matrices, which are then read without a gap.
+const CHUNKS: usize = 32;
+
+/// Chunks of a block: a quarter of a megabyte.
+const BLOCK: usize = 16 * MOST_TAPS;
 
 /// Counters of 64 sources, with room behind so that any byte is a place in the last one's.
 const COUNTERS: usize = CHUNK * SLOTS + 256 - SLOTS;
@@ -45,14 +49,14 @@ impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
         // Of taps, no more sources than are counted together.
         let most = if TAPPED { CHUNK.min(widest / taps) } else { widest };
         let targets = share.layout.targets;
-        let full = MOST_TAPS / taps;
-        // Blocks of about equally many targets.
-        let height = targets.div_ceil(targets.div_ceil(full));
         let mut infinite = 0;
         for first in (share.first..share.last).step_by(most) {
             let sources = most.min(share.last - first);
             let width = sources * taps;
             let chunks = width.div_ceil(CHUNK);
+            let full = (MOST_TAPS / taps).min(BLOCK / kinds / chunks);
+            // Blocks of about equally many targets.
+            let height = targets.div_ceil(targets.div_ceil(full));
             let places: Vec<u16> = if TAPPED { places(taps).take(width).collect() } else { vec![] };
             let rows = (first - share.first) * slots..(first - share.first + sources) * slots;
             let rows = [&mut counts[rows.clone()], rescaled.get_mut(rows).unwrap_or_default()];
@@ -60,7 +64,7 @@ impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
             let mut counting = Counting::<RESCALED, TAPPED> {
                 tiles: &mut *tiles,
                 places: &places,
-                tall: Some(&mut *tall).filter(|_| targets > height),
+                tall: if targets > height { Some(tall.fit(groups, RESCALED)) } else { None },
                 rows,
                 slots,
                 groups,
@@ -72,6 +76,8 @@ impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
                 lane: 0,
             };
             let mut sums = [[0.0; CHUNK]; CHUNKS];
+            next.fit(chunks * full, RESCALED);
+            before.fit(chunks * full, RESCALED);
             let mut blocks = 0;
             // Behind the last block there is one of no target, while which the last one is counted.
             for top in (0..targets).step_by(height).chain([targets]) {
@@ -325,7 +331,23 @@ impl Counts {
 }
 
 /// The counts of tall matrices, for each tile of a block; of rescaled weights second.
-struct Tall([Box<[Counts]>; 2]);
+#[derive(Default)]
+struct Tall([Vec<Counts>; 2]);
+
+impl Tall {
+    fn fit(&mut self, tiles: usize, rescaled: bool) -> &mut Self {
+        let kinds = if rescaled { 2 } else { 1 };
+        self.0[..kinds].iter_mut().for_each(|kind| grow(kind, tiles, Counts([0; COUNTERS])));
+        self
+    }
+}
+
+/// Makes sure that there are so many.
+fn grow<T: Clone>(all: &mut Vec<T>, length: usize, one: T) {
+    if all.len() < length {
+        all.resize(length, one);
+    }
+}
 
 /// Blocks whose counts cannot fill a u16.
 const BLOCKS: usize = u16::MAX as usize / MOST_TAPS;
@@ -336,9 +358,17 @@ fn places(taps: usize) -> impl Iterator<Item = u16> {
 }
 
 /// A block of weights as slots; of their rescaled weights too where those are wanted.
+#[derive(Default)]
 struct Block {
-    plain: Box<[Bins]>,
-    rescaled: Box<[Bins]>,
+    plain: Vec<Bins>,
+    rescaled: Vec<Bins>,
+}
+
+impl Block {
+    fn fit(&mut self, chunks: usize, rescaled: bool) {
+        grow(&mut self.plain, chunks, Bins([0; CHUNK]));
+        grow(&mut self.rescaled, if rescaled { chunks } else { 0 }, Bins([0; CHUNK]));
+    }
 }
 
 /// The slots of a chunk in memory.
@@ -346,7 +376,7 @@ struct Block {
 #[repr(align(64))]
 struct Bins([u8; CHUNK]);
 
-/// Memory for counting columns; its counters are empty between two uses.
+/// Memory for counting columns, as much as was ever wanted; its counters are empty between two uses.
 pub(super) struct Scratch {
     tiles: Box<[Tile; 2]>,
     tall: Tall,
@@ -359,15 +389,15 @@ thread_local! {
 
 impl Scratch {
     fn new() -> Self {
-        let bins = |chunks| vec![Bins([0; CHUNK]); chunks * MOST_TAPS].into_boxed_slice();
-        let block = || Block { plain: bins(CHUNKS), rescaled: bins(CHUNKS / 2) };
         let tile = || Tile([0; COUNTERS]);
-        let counts = |tiles| vec![Counts([0; COUNTERS]); tiles].into_boxed_slice();
-        let tall = Tall([counts(CHUNKS), counts(CHUNKS / 2)]);
-        Self { tiles: Box::new([tile(), tile()]), tall, blocks: [block(), block()] }
+        Self {
+            tiles: Box::new([tile(), tile()]),
+            tall: Tall::default(),
+            blocks: Default::default(),
+        }
     }
 
-    /// Lends the memory of this thread, 0.8 MB that it keeps.
+    /// Lends the memory of this thread, which keeps it: at most two megabytes.
     pub fn lend<T>(to: impl FnOnce(&mut Self) -> T) -> T {
         let mut scratch = SCRATCH.take().unwrap_or_else(Self::new);
         let result = to(&mut scratch);
