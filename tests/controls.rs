@@ -165,12 +165,12 @@ fn rescaling_weights_literally_gives_the_norm_matched_value() {
     };
     let mut literal = now.clone();
     for ((_, _, values), (_, _, start)) in literal.iter_mut().zip(&start) {
-        let factor = std(start) / std(values);
-        values.iter_mut().for_each(|w| *w = (f64::from(*w) * factor) as f32);
+        let factor = (std(start) / std(values)) as f32;
+        values.iter_mut().for_each(|w| *w *= factor);
     }
     let literal = Emergence::new(&bare, &baseline, &measure(&bare, &literal, 1)).e_stable;
     let (matched, literal) = (matched.unwrap(), literal.unwrap());
-    assert!((matched / literal - 1.0).abs() < 1e-6, "{matched}, {literal}");
+    assert!((matched / literal - 1.0).abs() < 1e-12, "{matched}, {literal}");
 }
 
 #[test]

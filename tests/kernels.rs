@@ -35,18 +35,9 @@ fn weights(n: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Odd sizes, taps, and views with holes; more than 255 targets fill a byte, and more than 2048
-/// sources are not counted at once.
+/// Odd sizes, taps, and views with holes; more than 255 targets fill a byte.
 fn layouts() -> Vec<EdgeLayout> {
-    let out_in = [
-        (70, 130, 1),
-        (9, 65, 9),
-        (600, 3, 1),
-        (300, 129, 1),
-        (140, 2200, 1),
-        (40, 20, 49),
-        (2, 3, 256),
-    ];
+    let out_in = [(70, 130, 1), (9, 65, 9), (600, 3, 1), (300, 129, 1), (40, 20, 49), (2, 3, 256)];
     let in_out = [(130, 70), (3, 64), (2, 63), (129, 65), (5, 1), (1, 2000)];
     let view = EdgeLayout { source_stride: 50, target_stride: 2, ..EdgeLayout::out_in(20, 30, 2) };
     let grouped = EdgeLayout::grouped(66, 195, 9, 3);
@@ -168,6 +159,35 @@ fn rows_count_alike_whether_few_or_many_of_their_weights_are_left_out() {
 }
 
 #[test]
+fn rows_count_alike_in_whatever_order_their_shares_come() {
+    // Each share of kept weights follows each; lengths around chunks and around what waits at once.
+    let shares: Vec<u32> =
+        (0..=8).flat_map(|one| (0..=8).flat_map(move |two| [one, two])).collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    for targets in [63, 64, 65, 1000, 4096, 4097] {
+        let mut singles = Vec::new();
+        for (k, share) in shares.iter().enumerate() {
+            let row = (0..targets as u32).map(|t| {
+                let kept = match k % 3 {
+                    0 => rng.random_range(0..8) < *share,
+                    1 => 8 * t < share * targets as u32, // all of them first
+                    _ => t / 64 % 8 >= 8 - *share,       // whole chunks
+                };
+                let weight = 1.0 / rng.random_range(1.5..149.5f32);
+                if kept { weight } else { 0.001 }
+            });
+            singles.extend(row);
+        }
+        let layout = EdgeLayout::in_out(shares.len(), targets);
+        let counts = tables()
+            .into_iter()
+            .map(|(one, table)| count(one, &table, Values::F32(&singles), layout));
+        let counts: Vec<_> = counts.collect();
+        assert!(counts.windows(2).all(|pair| pair[0] == pair[1]), "{targets} targets");
+    }
+}
+
+#[test]
 fn nothing_but_equal_or_infinite_weights() {
     // Also more of them than two bytes hold.
     for (sources, edges) in [(70, 1000), (3, 70_000), (2, 300_000)] {
@@ -219,14 +239,52 @@ fn a_sample_counts_as_with_the_plain_code() {
 
 #[test]
 fn threads_change_no_bit() {
-    let weights: Vec<f32> = weights(700 * 500).iter().map(|w| *w as f32).collect();
+    // More sources than one task counts.
+    let (targets, sources) = (150, 2200);
+    let weights: Vec<f32> = weights(targets * sources).iter().map(|w| *w as f32).collect();
     for (instructions, table) in tables() {
-        for layout in [EdgeLayout::out_in(700, 500, 1), EdgeLayout::in_out(500, 700)] {
+        for layout in
+            [EdgeLayout::out_in(targets, sources, 1), EdgeLayout::in_out(sources, targets)]
+        {
             let on = |threads: usize| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 pool.install(|| count(instructions, &table, Values::F32(&weights), layout))
             };
             assert!(on(1) == on(3), "{instructions:?}, {layout:?}");
         }
+    }
+}
+
+#[test]
+fn rescaled_rows_are_lent_in_the_same_pieces_on_any_number_of_threads() {
+    let (targets, sources) = (20, 500);
+    let weights = vec![0.02f32; targets * sources];
+    let layout = EdgeLayout::out_in(targets, sources, 1);
+    let matrix = EdgeMatrix::new(Values::F32(&weights), layout).unwrap();
+    for (instructions, table) in tables() {
+        let rescaled = [RadiusTable::rescaled(table.method(), 0.9).unwrap()];
+        let pieces = |threads: usize| {
+            let pieces = Mutex::new(Vec::new());
+            let mut counts = Histogram::new(table.method(), sources);
+            let take = |first: usize, rows: &[u32]| {
+                pieces.lock().unwrap().push((first, rows.len() / table.method().slots()));
+            };
+            let rows = LayerRows {
+                counts: counts.rows_mut(0..sources),
+                distances: &mut [],
+                rescaled: Some(Rescaled { tables: &rescaled, take: &take }),
+            };
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| count_layer(&table, &[matrix], rows));
+            let mut pieces = pieces.into_inner().unwrap();
+            pieces.sort_unstable();
+            pieces
+        };
+        let expected = [(0, 192), (192, 192), (384, 116)];
+        assert_eq!(
+            (pieces(1), pieces(3)),
+            (expected.to_vec(), expected.to_vec()),
+            "{instructions:?}"
+        );
     }
 }

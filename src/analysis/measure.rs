@@ -14,7 +14,7 @@ use super::shuffled::{self, Shuffled};
 use super::snapshot::Snapshot;
 use super::unchanged::LayerSums;
 use crate::mfa::{
-    BoxMasses, Degenerate, Dimensions, Fractal, PowerSums, Published, Spectrum, Stable,
+    BoxMasses, Degenerate, Dimensions, Fractal, PowerSums, Published, RadiusTable, Spectrum, Stable,
 };
 use crate::source::Source;
 
@@ -364,10 +364,7 @@ fn deviations(plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, f64> {
 /// Why weights of the spreads `from` cannot be rescaled to the spreads `to`, if so.
 fn unmatched(plan: &Plan, to: &[f64], from: &[f64]) -> Option<String> {
     let pairs = plan.tensors().zip(to.iter().zip(from));
-    let mut without = pairs.filter(|(_, (to, from))| {
-        let factor = **to / **from;
-        !(factor.is_finite() && factor > 0.0)
-    });
+    let mut without = pairs.filter(|(_, (to, from))| !RadiusTable::can_rescale(**to / **from));
     let (name, (to, from)) = without.next()?;
     Some(format!("{name} has standard deviation {from}, which cannot be rescaled to {to}"))
 }

@@ -14,11 +14,12 @@ use super::parameters::Method;
 use super::radius::RadiusTable;
 use super::tile::{Tile, Weight};
 
-/// Neurons whose rescaled rows are lent at once.
+/// Neurons whose rescaled rows are lent at once: from multiples of it on, however many threads count,
+/// since sums over parts of a layer depend on where they begin.
 const TILE: usize = 192;
 
-/// The most neurons that one task counts.
-const WIDEST: usize = 11 * TILE;
+/// The most neurons that one task counts: as many as a kernel takes at once, in whole tiles.
+const WIDEST: usize = 2048usize.next_multiple_of(TILE);
 
 /// Weights that are gathered at once.
 const GATHERED: usize = 1 << 14;
@@ -115,7 +116,8 @@ pub struct LayerRows<'a> {
 pub type TakeRows<'a> = &'a (dyn Fn(usize, &[u32]) + Sync);
 
 /// The edges of a neuron layer with rescaled weights. Their rows are lent as they are counted, some
-/// neurons at a time and in any order, and kept nowhere.
+/// neurons at a time and in any order, and kept nowhere. Where one call's neurons begin and end is
+/// the same on any number of threads.
 #[derive(Clone, Copy)]
 pub struct Rescaled<'a> {
     /// A rescaled table for each matrix.
@@ -169,7 +171,8 @@ fn count_tiles(
     let LayerRows { counts, distances, rescaled } = rows;
     let neurons = counts.len() / slots;
     assert!(distances.is_empty() || distances.len() == neurons, "one distance sum for each neuron");
-    let width = width(neurons);
+    let widest = if table.has_kernel() { WIDEST } else { TILE };
+    let width = width(neurons, widest);
     // Chunks of nothing for what is not wanted.
     let parts = neurons.div_ceil(width);
     let distances = chunks(distances, width, parts);
@@ -179,12 +182,15 @@ fn count_tiles(
         .enumerate()
         .map(|(part, (counts, distances))| {
             let first = part * width;
-            // Here, not for all rows before: so they are in the cache when they are counted into.
+            // Here, not for all rows before: they are still in a cache when they are counted into.
             counts.fill(0);
             distances.fill(0.0);
             let mut rescaled_rows = RESCALED.take();
             rescaled_rows.clear();
-            rescaled_rows.resize(if rescaled.is_some() { counts.len() } else { 0 }, 0);
+            if rescaled.is_some() {
+                rescaled_rows.reserve_exact(widest * slots);
+                rescaled_rows.resize(counts.len(), 0);
+            }
             let mut counted = Counted::default();
             let mut before = vec![0u64; slots];
             for (k, matrix) in matrices.iter().enumerate() {
@@ -224,15 +230,15 @@ fn count_tiles(
         .reduce(Counted::default, Counted::add)
 }
 
-/// Neurons that one task counts of a layer of so many: the more, the longer the runs of memory that
-/// it reads.
-fn width(neurons: usize) -> usize {
+/// Neurons that one task counts of a layer of so many. Kernels read longer runs of memory the more
+/// these are; to other code every row is a piece of memory of its own.
+fn width(neurons: usize, widest: usize) -> usize {
     let share = neurons.div_ceil(rayon::current_num_threads());
-    share.next_multiple_of(TILE).clamp(TILE, WIDEST)
+    share.next_multiple_of(TILE).clamp(TILE, widest)
 }
 
 thread_local! {
-    /// Rows of rescaled weights, which a thread fills again and again.
+    /// Rows of rescaled weights, which a thread fills again and again: 1.3 MB at most.
     static RESCALED: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
 }
 

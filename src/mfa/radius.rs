@@ -52,10 +52,15 @@ impl RadiusTable {
     }
 
     /// The table of weights that are multiplied by `factor`, rounded to f32, and rounded to f32
-    /// again before they are counted; none unless the rounded factor is finite and above 0.
+    /// again before they are counted; none unless [`Self::can_rescale`].
     pub fn rescaled(method: &Method, factor: f64) -> Option<Self> {
+        Self::can_rescale(factor).then(|| Self::of(method, Some(factor as f32)))
+    }
+
+    /// Whether weights can be multiplied by this factor: rounded to f32, it is finite and above 0.
+    pub fn can_rescale(factor: f64) -> bool {
         let factor = factor as f32;
-        (factor.is_finite() && factor > 0.0).then(|| Self::of(method, Some(factor)))
+        factor.is_finite() && factor > 0.0
     }
 
     fn of(method: &Method, factor: Option<f32>) -> Self {
@@ -73,6 +78,11 @@ impl RadiusTable {
     pub fn with_instructions(mut self, instructions: Instructions) -> Option<Self> {
         self.kernel = Kernel::with(instructions, &self.method);
         (self.kernel.is_some() || instructions == Instructions::Plain).then_some(self)
+    }
+
+    /// Whether there are layouts that something counts faster than this table.
+    pub(super) fn has_kernel(&self) -> bool {
+        self.kernel.is_some() && self.factor.is_none()
     }
 
     /// What counts so many sources of a layout faster than this table, where there is such.
@@ -246,6 +256,13 @@ mod tests {
             for bits in [INFINITE, INFINITE + 1, 0x7fff_ffff] {
                 assert_eq!(table.slot_of_bits(bits), 0);
             }
+        }
+    }
+
+    #[test]
+    fn a_factor_that_is_no_number_of_32_bits_rescales_nothing() {
+        for factor in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-46, 1e39] {
+            assert!(RadiusTable::rescaled(&Method::default(), factor).is_none(), "{factor}");
         }
     }
 

@@ -192,11 +192,13 @@ fn doubles<const RESCALED: bool, const SUMS: bool>(
     let [a, b, c, d] = radii;
     let plain = lowest_bytes([_mm256_set_m128i(b, a), _mm256_set_m128i(d, c)]);
     let [a, b, c, d] = scaled;
-    let rescaled = [_mm256_set_m128(b, a), _mm256_set_m128(d, c)].map(|w| {
-        let size = without_sign(w);
-        self::radii(size, kept(ask, size))
-    });
-    let rescaled = if RESCALED { lowest_bytes(rescaled) } else { plain };
+    let rescaled = match RESCALED {
+        true => lowest_bytes([_mm256_set_m128(b, a), _mm256_set_m128(d, c)].map(|w| {
+            let size = without_sign(w);
+            self::radii(size, kept(ask, size))
+        })),
+        false => plain,
+    };
     Binned { plain, rescaled, infinite: infinite as u32 }
 }
 

@@ -8,8 +8,7 @@
 mod counting;
 mod memory;
 
-use counting::{Counting, Waiting};
-use memory::places;
+use counting::{Counting, Waiting, places};
 
 pub(super) use memory::Scratch;
 
@@ -21,11 +20,12 @@ pub(super) const MOST_TAPS: usize = u8::MAX as usize;
 /// Targets by which memory is asked ahead.
 const AHEAD: usize = 2;
 
-/// The most chunks of a block for one target, those of rescaled weights too: whole rows of most
-/// matrices, which are then read without a gap.
+/// The most chunks of a block for one target, those of rescaled weights too: enough for whole rows of
+/// most matrices, which are then read without a gap.
 const CHUNKS: usize = 32;
 
-/// Chunks of a block: a quarter of a megabyte.
+/// Chunks of a block: a quarter of a megabyte. Of 16 chunks it takes as many targets as bytes can
+/// count; that being odd, groups do not meet in the same few sets of the cache.
 const BLOCK: usize = 16 * MOST_TAPS;
 
 /// Blocks whose counts cannot fill a u16.
@@ -50,8 +50,15 @@ impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
         let stride = share.layout.target_stride;
         let kinds = if RESCALED { 2 } else { 1 };
         let widest = CHUNKS / kinds * CHUNK;
-        // Of taps, no more sources than are counted together.
-        let most = if TAPPED { CHUNK.min(widest / taps) } else { widest };
+        let most = match TAPPED {
+            // No more sources than are counted together.
+            true => CHUNK.min(widest / taps),
+            // Equal parts: a narrow rest would be read a few cache lines from each page.
+            false => {
+                let all = (share.last - share.first).max(1);
+                all.div_ceil(all.div_ceil(widest)).next_multiple_of(CHUNK)
+            }
+        };
         let targets = share.layout.targets;
         let mut infinite = 0;
         for first in (share.first..share.last).step_by(most) {
@@ -91,7 +98,8 @@ impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
                     let (whole, rest) = share.weights[start..start + width].as_chunks::<CHUNK>();
                     let last = if rest.is_empty() { None } else { Some(padded(rest)) };
                     for (c, chunk) in whole.iter().chain(&last).enumerate() {
-                        let ahead = chunk.as_ptr().wrapping_add(AHEAD * stride).cast::<u8>();
+                        let ahead = start + c * CHUNK + AHEAD * stride;
+                        let ahead = share.weights.as_ptr().wrapping_add(ahead).cast::<u8>();
                         for line in (0..size_of::<[W; CHUNK]>()).step_by(64) {
                             vectors.prefetch(ahead.wrapping_add(line));
                         }

@@ -5,9 +5,10 @@
 //! vector unit turns 64 weights into 64 bytes ([`Vectors`]), plain code counts the bytes ([`rows`],
 //! [`columns`]): one increment in memory for each, of which a core does one a cycle. So the bytes of
 //! weights that are left out are taken out of a row before, where there are enough of them to pay for
-//! it; slot 0 then gets what is missing to the number of edges. Elsewhere the increments of one chunk
-//! stand beside the vector code of the next. Everything else takes the table of
-//! [`super::RadiusTable`].
+//! it; slot 0 of a row gets what is missing to the number of edges. And increments stand beside the
+//! vector code of weights that are counted later: some hundred stores later, since a core reads what
+//! it has just written slowly or not at all before the stores ahead of it are done. Everything else
+//! takes the table of [`super::RadiusTable`].
 //!
 //! A slot is found without a division. With r a little below 1/|w| and q = round(r), the radius is
 //! q or q + 1; it is q + 1 just when |w|·(q + ½) < 1, of which a fused multiply-add gives the exact
@@ -259,7 +260,7 @@ pub(super) trait Vectors: Copy {
     /// The slots of a chunk, in registers.
     type Slots: Copy;
 
-    /// Eighths of its edges: a row that keeps no more is counted sooner where those left out are
+    /// Eighths of its edges: a row that keeps fewer is counted sooner where those left out are
     /// taken out before.
     const COMPRESSED: usize;
 

@@ -9,6 +9,7 @@ pub(super) struct Rows<'a, W, const RESCALED: bool, const SUMS: bool>(pub Pass<'
 impl<W: Stored, const RESCALED: bool, const SUMS: bool> Task for Rows<'_, W, RESCALED, SUMS> {
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) -> u64 {
+        const { assert!(STRETCH.is_multiple_of(CHUNK) && RUN.is_multiple_of(STRETCH)) };
         let Self(Pass { ask, share, slots, counts, rescaled, distances }) = self;
         let length = share.layout.targets * share.layout.taps;
         let mut plain_tally = Tally::new();

@@ -17,15 +17,15 @@ pub(super) const RUN: usize = 32 * STRETCH;
 const BEHIND: usize = 2 * CHUNK;
 
 /// Room for all that a stretch puts, for as many as counting is behind, and for a last chunk.
-const WAITING: usize = STRETCH + BEHIND + 2 * CHUNK;
+const WAITING: usize = STRETCH + BEHIND + CHUNK;
 
 /// Counters of one source, and slots that wait for them. How many are in slot 0 does not matter:
 /// it gets what is missing to the number of edges.
 #[repr(align(64))]
 pub(super) struct Tally {
     counters: [[u16; 256]; TURNS],
-    waiting: [u8; WAITING],
-    counted: usize, // of those that wait
+    waiting: [u8; WAITING], // from `counted` on; zeros from `filled` on to the end of the last chunk
+    counted: usize,         // at least a chunk less than `filled`
     filled: usize,
     eights: usize, // times 8 slots: what is counted for each chunk
 }

@@ -21,7 +21,7 @@ pub struct Counting<'a, const RESCALED: bool, const TAPPED: bool> {
     pub lanes: usize,  // chunks of a group for one target
     pub spread: usize, // from one group to the next in the buffer
     pub height: usize, // targets
-    pub group: usize,  // that is counted; beyond the last one when all are
+    pub group: usize,  // that is counted; beyond the last one when nothing waits
     pub at: usize,     // chunk that is counted next
     pub lane: usize,   // of it
 }
@@ -122,4 +122,9 @@ fn add<C: Copy + Into<u32>>(counters: &[C], rows: &mut [u32], slots: usize) {
             *count += (*counter).into();
         }
     }
+}
+
+/// Where in a tile the counters of each weight's source begin.
+pub fn places(taps: usize) -> impl Iterator<Item = u16> {
+    (0..CHUNK).flat_map(move |source| std::iter::repeat_n((source * SLOTS) as u16, taps))
 }

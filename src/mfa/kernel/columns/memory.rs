@@ -65,11 +65,6 @@ impl Tall {
     }
 }
 
-/// Where in a tile the counters of each weight's source begin.
-pub fn places(taps: usize) -> impl Iterator<Item = u16> {
-    (0..CHUNK).flat_map(move |source| std::iter::repeat_n((source * SLOTS) as u16, taps))
-}
-
 /// A block of weights as slots; of their rescaled weights too where those are wanted.
 #[derive(Default)]
 pub struct Block {
@@ -122,6 +117,7 @@ impl Scratch {
 /// Makes sure that there are so many.
 fn grow<T: Clone>(all: &mut Vec<T>, length: usize, one: T) {
     if all.len() < length {
+        all.reserve_exact(length - all.len());
         all.resize(length, one);
     }
 }
