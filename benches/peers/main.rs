@@ -130,6 +130,9 @@ mod today {
 
     use super::{Weights, median, spread};
 
+    /// Steps that are not timed: in them the monitor allocates what it keeps.
+    const FIRST: usize = 2;
+
     /// Bins of a histogram, as many as TensorBoard's default writer keeps.
     const BINS: i64 = 30;
 
@@ -160,7 +163,7 @@ mod today {
             neuromfa::tch::no_grad(|| variable.copy_(&Tensor::from_slice(values).reshape(&shape)));
         }
         println!("\nwhat training waits for at one step, 160M (seconds)\n");
-        let today: Vec<f64> = (0..5)
+        let today: Vec<f64> = (0..11)
             .map(|_| {
                 let start = Instant::now();
                 for tensor in store.variables().into_values() {
@@ -170,6 +173,7 @@ mod today {
                 }
                 start.elapsed().as_secs_f64()
             })
+            .skip(FIRST)
             .collect();
         println!("a copy and a histogram of every parameter in tch   {}", spread(&today));
         for (name, all) in [("default", true), ("without controls and layers", false)] {
@@ -180,7 +184,7 @@ mod today {
                 false => builder.controls(neuromfa::analysis::Controls::none()),
             };
             let mut monitor = builder.attach(&store).expect("a monitor");
-            let times: Vec<f64> = (1..=5)
+            let times: Vec<f64> = (1..=11)
                 .map(|step| {
                     train(&store);
                     let start = Instant::now();
@@ -189,6 +193,7 @@ mod today {
                     monitor.flush().expect("the side thread");
                     waited
                 })
+                .skip(FIRST)
                 .collect();
             let ratio = median(&today) / median(&times);
             println!("the monitor, {name:28}        {}  {ratio:.1} times cheaper", spread(&times));
@@ -218,6 +223,6 @@ mod today {
             monitor.flush().expect("the side thread");
             waited.as_secs_f64()
         };
-        (1..=5).map(step).collect()
+        (1..=11).map(step).skip(FIRST).collect()
     }
 }

@@ -171,8 +171,8 @@ fn count_tiles(
     let LayerRows { counts, distances, rescaled } = rows;
     let neurons = counts.len() / slots;
     assert!(distances.is_empty() || distances.len() == neurons, "one distance sum for each neuron");
-    let widest = if table.has_kernel() { WIDEST } else { TILE };
-    let width = width(neurons, widest);
+    // To other code every row is a place of its own that is counted into: no more than may be.
+    let (width, widest) = if table.has_kernel() { (width(neurons), WIDEST) } else { (TILE, TILE) };
     // Chunks of nothing for what is not wanted.
     let parts = neurons.div_ceil(width);
     let distances = chunks(distances, width, parts);
@@ -230,11 +230,11 @@ fn count_tiles(
         .reduce(Counted::default, Counted::add)
 }
 
-/// Neurons that one task counts of a layer of so many. Kernels read longer runs of memory the more
-/// these are; to other code every row is a piece of memory of its own.
-fn width(neurons: usize, widest: usize) -> usize {
+/// Neurons that one task with a kernel counts of a layer of so many: the more, the longer the runs of
+/// memory that it reads.
+fn width(neurons: usize) -> usize {
     let share = neurons.div_ceil(rayon::current_num_threads());
-    share.next_multiple_of(TILE).clamp(TILE, widest)
+    share.next_multiple_of(TILE).clamp(TILE, WIDEST)
 }
 
 thread_local! {
