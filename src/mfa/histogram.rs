@@ -238,7 +238,8 @@ fn width(neurons: usize) -> usize {
 }
 
 thread_local! {
-    /// Rows of rescaled weights, which a thread fills again and again: 1.3 MB at most.
+    /// Rows of rescaled weights, which a thread fills again and again: 1.3 MB, or those of one tile
+    /// where no kernel counts.
     static RESCALED: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
 }
 
