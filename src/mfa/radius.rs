@@ -87,7 +87,7 @@ impl RadiusTable {
 
     /// What counts so many sources of a layout faster than this table, where there is such.
     pub(super) fn kernel_for(&self, layout: &EdgeLayout, sources: usize) -> Option<Kernel> {
-        self.kernel.filter(|kernel| self.factor.is_none() && kernel.serves(layout, sources))
+        self.kernel.filter(|kernel| self.has_kernel() && kernel.serves(layout, sources))
     }
 
     /// What weights are multiplied by.

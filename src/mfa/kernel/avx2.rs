@@ -151,8 +151,9 @@ fn widened<W: Widened, const RESCALED: bool, const SUMS: bool>(
             add_distances(&mut sums[2 * half + 1], high, wide);
         }
     }
-    let infinite = u16::from_le_bytes(infinite).into();
-    Binned { plain: lowest_bytes(radii), rescaled: lowest_bytes(others), infinite }
+    let plain = lowest_bytes(radii);
+    let rescaled = if RESCALED { lowest_bytes(others) } else { plain };
+    Binned { plain, rescaled, infinite: u16::from_le_bytes(infinite).into() }
 }
 
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
