@@ -10,8 +10,6 @@
 #[path = "gpt_neox/mod.rs"]
 mod gpt_neox;
 
-use std::hint::black_box;
-
 use bytemuck::Pod;
 use criterion::measurement::WallTime;
 use criterion::{
@@ -20,8 +18,8 @@ use criterion::{
 use gpt_neox::pool;
 use half::{bf16, f16};
 use neuromfa::mfa::{
-    EdgeLayout, EdgeMatrix, Histogram, Instructions, LayerRows, Method, RadiusTable, Rescaled,
-    Values, count_edges, count_layer,
+    EdgeLayout, EdgeMatrix, Histogram, Instructions, LayerRows, Method, PackedHistogram,
+    RadiusTable, Rescaled, Values, count_edges, count_layer,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -107,21 +105,13 @@ fn with_controls(
         ("row", EdgeLayout::in_out(columns, rows)),
     ] {
         let matrix = EdgeMatrix::new(Values::F32(weights), layout).unwrap();
-        let mut counts = Histogram::new(table.method(), layout.sources);
+        let mut counts = PackedHistogram::new(table.method(), layout.sources);
+        let mut matched = counts.clone();
         let mut distances = vec![0.0; layout.sources];
-        let all = 0..layout.sources;
         group.bench_function(format!("{place} f32 with controls, best, 1 threads"), |b| {
             b.iter(|| {
-                let rows = LayerRows {
-                    counts: counts.rows_mut(all.clone()),
-                    distances: &mut distances,
-                    rescaled: Some(Rescaled {
-                        tables: &rescaled,
-                        take: &|_, rows| {
-                            black_box(rows);
-                        },
-                    }),
-                };
+                let rescaled = Some(Rescaled { tables: &rescaled, counts: &mut matched });
+                let rows = LayerRows { counts: &mut counts, distances: &mut distances, rescaled };
                 pool.install(|| count_layer(&table, &[matrix], rows))
             });
         });

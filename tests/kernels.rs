@@ -1,11 +1,10 @@
 //! Counting with vector instructions gives what counting without them gives, bit for bit.
 
 use half::{bf16, f16};
-use std::sync::Mutex;
 
 use neuromfa::mfa::{
-    Counted, EdgeLayout, EdgeMatrix, Histogram, Instructions, LayerRows, Method, RadiusTable,
-    Rescaled, Values, count_edges, count_layer, count_sampled_edges,
+    Counted, EdgeLayout, EdgeMatrix, Histogram, Instructions, LayerRows, Method, PackedHistogram,
+    RadiusTable, Rescaled, Values, count_edges, count_layer, count_sampled_edges,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -53,14 +52,7 @@ fn reach(l: EdgeLayout) -> usize {
     (l.sources / l.groups - 1) * l.source_stride + (l.targets - 1) * l.target_stride + l.taps
 }
 
-type All = (Counted, Histogram, Histogram, Vec<u64>);
-
-/// Keeps rows where their neurons stand.
-fn keep(histogram: &Mutex<Histogram>, first: usize, rows: &[u32]) {
-    let mut histogram = histogram.lock().unwrap();
-    let neurons = first..first + rows.len() / histogram.slots();
-    histogram.rows_mut(neurons).copy_from_slice(rows);
-}
+type All = (Counted, PackedHistogram, PackedHistogram, Vec<u64>);
 
 /// Everything that one pass gives, twice the same matrix; the distance sums as bits.
 fn count(
@@ -70,44 +62,32 @@ fn count(
     layout: EdgeLayout,
 ) -> All {
     let method = table.method();
-    let matrix = EdgeMatrix::new(values, layout).unwrap();
-    let rescaled = [0.731, 1.9].map(|factor| {
+    let matrices = [EdgeMatrix::new(values, layout).unwrap(); 2];
+    let tables = [0.731, 1.9].map(|factor| {
         RadiusTable::rescaled(method, factor).unwrap().with_instructions(instructions).unwrap()
     });
-    let all = 0..layout.sources;
-    let mut counts = Histogram::new(method, layout.sources);
-    let matched = Mutex::new(Histogram::new(method, layout.sources));
-    let mut distances = vec![0.0; layout.sources];
-    let rows = LayerRows {
-        counts: counts.rows_mut(all.clone()),
-        distances: &mut distances,
-        rescaled: Some(Rescaled {
-            tables: &rescaled,
-            take: &|first, rows| keep(&matched, first, rows),
-        }),
-    };
-    let counted = count_layer(table, &[matrix, matrix], rows);
-    let matched = matched.into_inner().unwrap();
+    let neurons = layout.sources;
+    let mut counts = PackedHistogram::new(method, neurons);
+    let mut matched = PackedHistogram::new(method, 0);
+    let mut distances = vec![0.0; neurons];
+    let rescaled = Some(Rescaled { tables: &tables, counts: &mut matched });
+    let rows = LayerRows { counts: &mut counts, distances: &mut distances, rescaled };
+    let counted = count_layer(table, &matrices, rows);
     // Each alone is counted by other code.
-    let mut alone = Histogram::new(method, layout.sources);
-    let not_finite = count_edges(table, &[matrix, matrix], alone.rows_mut(all.clone()));
+    let mut rows = vec![7; neurons * method.slots()];
+    let not_finite = count_edges(table, &matrices, &mut rows);
+    let mut alone = PackedHistogram::new(method, neurons);
+    alone.pack(&rows);
     assert_eq!((not_finite, &alone), (counted.not_finite, &counts), "{layout:?}");
-    let mut sums = vec![0.0; layout.sources];
-    let rows =
-        LayerRows { counts: alone.rows_mut(all.clone()), distances: &mut sums, rescaled: None };
-    assert_eq!(count_layer(table, &[matrix, matrix], rows), counted, "{layout:?}");
+    let mut sums = vec![0.0; neurons];
+    let rows = LayerRows { counts: &mut alone, distances: &mut sums, rescaled: None };
+    assert_eq!(count_layer(table, &matrices, rows), counted, "{layout:?}");
     assert_eq!((&sums, &alone), (&distances, &counts), "{layout:?}");
-    let other = Mutex::new(Histogram::new(method, layout.sources));
-    let rows = LayerRows {
-        counts: alone.rows_mut(all),
-        distances: &mut [],
-        rescaled: Some(Rescaled {
-            tables: &rescaled,
-            take: &|first, rows| keep(&other, first, rows),
-        }),
-    };
-    assert_eq!(count_layer(table, &[matrix, matrix], rows), counted, "{layout:?}");
-    assert_eq!((&other.into_inner().unwrap(), &alone), (&matched, &counts), "{layout:?}");
+    let mut other = PackedHistogram::new(method, 0);
+    let rescaled = Some(Rescaled { tables: &tables, counts: &mut other });
+    let rows = LayerRows { counts: &mut alone, distances: &mut [], rescaled };
+    assert_eq!(count_layer(table, &matrices, rows), counted, "{layout:?}");
+    assert_eq!((&other, &alone), (&matched, &counts), "{layout:?}");
     (counted, counts, matched, distances.iter().map(|d| d.to_bits()).collect())
 }
 
@@ -252,39 +232,5 @@ fn threads_change_no_bit() {
             };
             assert!(on(1) == on(3), "{instructions:?}, {layout:?}");
         }
-    }
-}
-
-#[test]
-fn rescaled_rows_are_lent_in_the_same_pieces_on_any_number_of_threads() {
-    let (targets, sources) = (20, 500);
-    let weights = vec![0.02f32; targets * sources];
-    let layout = EdgeLayout::out_in(targets, sources, 1);
-    let matrix = EdgeMatrix::new(Values::F32(&weights), layout).unwrap();
-    for (instructions, table) in tables() {
-        let rescaled = [RadiusTable::rescaled(table.method(), 0.9).unwrap()];
-        let pieces = |threads: usize| {
-            let pieces = Mutex::new(Vec::new());
-            let mut counts = Histogram::new(table.method(), sources);
-            let take = |first: usize, rows: &[u32]| {
-                pieces.lock().unwrap().push((first, rows.len() / table.method().slots()));
-            };
-            let rows = LayerRows {
-                counts: counts.rows_mut(0..sources),
-                distances: &mut [],
-                rescaled: Some(Rescaled { tables: &rescaled, take: &take }),
-            };
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| count_layer(&table, &[matrix], rows));
-            let mut pieces = pieces.into_inner().unwrap();
-            pieces.sort_unstable();
-            pieces
-        };
-        let expected = [(0, 192), (192, 192), (384, 116)];
-        assert_eq!(
-            (pieces(1), pieces(3)),
-            (expected.to_vec(), expected.to_vec()),
-            "{instructions:?}"
-        );
     }
 }

@@ -1,14 +1,15 @@
 //! Counting one neuron layer: all that a snapshot takes of the weights that leave it.
 
-use std::sync::{Mutex, PoisonError};
+use std::cell::Cell;
 
 use rayon::prelude::*;
 
 use super::plan::{Plan, SourceLayer, TensorPlan};
-use super::snapshot::LayerState;
+use super::snapshot::LayerSnapshot;
+use super::unchanged::Measured;
 use crate::mfa::{
-    BoxMasses, EdgeLayout, EdgeMatrix, LayerRows, PowerSums, RadiusTable, Rescaled, Values,
-    count_edges, count_layer, count_sampled_edges,
+    EdgeLayout, EdgeMatrix, LayerRows, PackedHistogram, RadiusTable, Rescaled, Values, count_edges,
+    count_layer, count_sampled_edges,
 };
 use crate::network::Orientation;
 use crate::source::{Source, SourceError, Tensor};
@@ -26,19 +27,15 @@ impl<'a> Read<'a> {
     }
 }
 
-/// A layer, its tensors, and where in a snapshot it is counted; what is not wanted is empty.
+/// A layer, its tensors, and where in a snapshot it is counted.
 pub(super) struct LayerJob<'a> {
     pub(super) plan: &'a Plan,
     pub(super) layer: &'a SourceLayer,
     pub(super) number: usize, // of its first tensor
     pub(super) read: &'a [Read<'a>],
-    pub(super) counts: &'a mut [u32],
-    pub(super) matched: &'a mut Option<PowerSums>,
-    pub(super) distances: &'a mut [f64],
     pub(super) pools: &'a mut [Vec<u64>],
     pub(super) deviations: &'a mut [f64],
-    pub(super) samples: Vec<&'a mut [u32]>,
-    pub(super) state: &'a mut LayerState,
+    pub(super) counts: &'a mut LayerSnapshot,
 }
 
 impl LayerJob<'_> {
@@ -47,22 +44,22 @@ impl LayerJob<'_> {
         let values: Vec<Values<'_>> = self.read.iter().map(|read| read.values().values()).collect();
         let start = self.plan.start_deviations.as_deref();
         let start = start.map(|all| &all[self.number..self.number + values.len()]);
-        self.state.reused = self.state.from.are(&values, start);
-        if self.state.reused {
+        self.counts.reused = self.counts.from.are(&values, start);
+        if self.counts.reused {
             return Ok(());
         }
-        self.state.forget();
-        let of_whole = match self.plan.needs_whole() {
+        let (plan, layer, read) = (self.plan, self.layer, self.read);
+        self.counts.measured = Measured::new(layer.drawn.len());
+        let of_whole = match plan.needs_whole() {
             true => Some(self.count_whole(start)?),
             false => None,
         };
-        let (plan, layer, read) = (self.plan, self.layer, self.read);
-        let samples = self.samples.par_iter_mut().enumerate();
+        let samples = self.counts.samples.par_iter_mut().enumerate();
         let of_samples = samples
-            .map(|(s, rows)| count_sample(plan, layer, read, s, rows))
+            .map(|(s, counts)| count_sample(plan, layer, read, s, counts))
             .sum::<Result<u64, SourceError>>()?;
-        self.state.not_finite = of_whole.unwrap_or(of_samples);
-        self.state.from.done();
+        self.counts.not_finite = of_whole.unwrap_or(of_samples);
+        self.counts.from.done();
         Ok(())
     }
 
@@ -77,15 +74,11 @@ impl LayerJob<'_> {
             }
         }
         let tables = start.and_then(|start| self.rescaled(start));
-        let parts = Mutex::new(Vec::new());
-        let take = |first: usize, rows: &[u32]| {
-            let sums = self.plan.matched_sums(rows);
-            parts.lock().unwrap_or_else(PoisonError::into_inner).push((first, sums));
-        };
-        let rescaled = tables.as_deref().map(|tables| Rescaled { tables, take: &take });
-        let rows = LayerRows { counts: self.counts, distances: self.distances, rescaled };
+        let LayerSnapshot { whole, matched, distances, .. } = &mut *self.counts;
+        matched.reset(0);
+        let rescaled = tables.as_deref().map(|tables| Rescaled { tables, counts: matched });
+        let rows = LayerRows { counts: whole, distances, rescaled };
         let counted = count_layer(&self.plan.table, &matrices, rows);
-        *self.matched = in_order(parts.into_inner().unwrap_or_else(PoisonError::into_inner));
         self.pools.iter_mut().zip(counted.pools).for_each(|(pool, counted)| *pool = counted);
         Ok(counted.not_finite)
     }
@@ -102,21 +95,7 @@ impl LayerJob<'_> {
     }
 }
 
-/// The sums of a layer's neurons, from those of parts that were counted in any order.
-fn in_order(mut parts: Vec<(usize, Option<PowerSums>)>) -> Option<PowerSums> {
-    parts.sort_by_key(|(first, _)| *first);
-    parts.into_iter().filter_map(|(_, sums)| sums).reduce(|mut all, part| {
-        all.add(&part);
-        all
-    })
-}
-
 impl Plan {
-    fn matched_sums(&self, rows: &[u32]) -> Option<PowerSums> {
-        let masses = BoxMasses::of_rows(&self.method, rows).ok()?;
-        self.matched.as_ref().map(|stable| stable.sums(&masses))
-    }
-
     /// The rows of a layer in another source, each matrix multiplied by its factor.
     pub(super) fn count_rescaled(
         &self,
@@ -146,27 +125,36 @@ fn count_sample(
     layer: &SourceLayer,
     tensors: &[Read<'_>],
     sample: usize,
-    rows: &mut [u32],
+    counts: &mut PackedHistogram,
 ) -> Result<u64, SourceError> {
     let drawn = &layer.drawn[sample];
-    rows.fill(0);
+    let mut rows = ROWS.take();
+    rows.clear();
+    rows.resize(drawn.len() * plan.method.slots(), 0);
     let mut not_finite = 0;
     for (tensor, read) in layer.tensors.iter().zip(tensors) {
         let targets = &tensor.targets[sample];
         not_finite += match read {
             Read::All(_) => {
                 let matrix = matrix(tensor, read)?;
-                count_sampled_edges(&plan.table, &matrix, &drawn.neurons, targets, rows)
+                count_sampled_edges(&plan.table, &matrix, drawn, targets, &mut rows)
             }
             Read::Drawn(values) => {
-                let (from, to) = (drawn.neurons.len(), targets.len());
+                let (from, to) = (drawn.len(), targets.len());
                 let block = drawn_block(layer, tensor, values, sample, from, to)?;
                 let all = |n| (0..n).collect::<Vec<usize>>();
-                count_sampled_edges(&plan.table, &block, &all(from), &all(to), rows)
+                count_sampled_edges(&plan.table, &block, &all(from), &all(to), &mut rows)
             }
         };
     }
+    counts.pack(&rows);
+    ROWS.set(rows);
     Ok(not_finite)
+}
+
+thread_local! {
+    /// Rows that a thread counts samples into before they are packed.
+    static ROWS: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
 }
 
 /// The edges of one sample among the gathered blocks of a tensor.
@@ -180,7 +168,7 @@ fn drawn_block<'a>(
 ) -> Result<EdgeMatrix<'a>, SourceError> {
     let taps = tensor.layout.taps;
     let earlier = layer.drawn[..sample].iter().zip(&tensor.targets);
-    let start = earlier.map(|(d, t)| d.neurons.len() * t.len() * taps).sum();
+    let start = earlier.map(|(d, t)| d.len() * t.len() * taps).sum();
     let layout = match tensor.connection.orientation {
         Orientation::OutIn => EdgeLayout::out_in(targets, sources, taps),
         Orientation::InOut => EdgeLayout::in_out(sources, targets),

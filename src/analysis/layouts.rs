@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::plan::{DrawnRun, SourceLayer};
 use super::{Plan, Snapshot};
-use crate::mfa::{Histogram, Method, Parameters, Values};
+use crate::mfa::{Histogram, Method, PackedHistogram, Parameters, Values};
 use crate::network::{Draw, Network, Parameter, Selection};
 use crate::source::{Memory, Source};
 
@@ -71,12 +71,13 @@ fn assert_counts(memory: &Memory, network: &Network, places: Places<'_>) {
             }
             assert!(distances.iter().map(Vec::len).sum::<usize>() > 100);
             let plain = Histogram::from_distances(&method(), &distances);
-            let histogram = if draw.is_whole() {
-                counted.whole.as_ref().unwrap()
-            } else {
-                &counted.samples[sample]
-            };
-            assert_eq!(histogram, &plain, "sample {sample}");
+            let counted = counted.layers.iter().map(|layer| match draw.is_whole() {
+                true => &layer.whole,
+                false => &layer.samples[sample],
+            });
+            PackedHistogram::lend(counted, |rows| {
+                assert_eq!(rows, plain.rows(0..plain.neurons()), "sample {sample}");
+            });
         }
     }
 }
@@ -117,13 +118,15 @@ fn drawn_sources_have_the_edges_of_their_group() {
     let plan = Plan::new(&method(), &network, &draw, false).unwrap();
     // 4 groups: inputs 2g and 2g + 1 meet outputs 3g to 3g + 2.
     let [first, second] = plan.sources.as_slice() else { panic!("two source layers") };
-    let runs = |layer: &SourceLayer| layer.tensors[0].drawn_runs(&layer.drawn[0].neurons, 0);
+    let runs = |layer: &SourceLayer| layer.tensors[0].drawn_runs(&layer.drawn[0], 0);
     assert_eq!(runs(first), [DrawnRun { rows: vec![0, 1], edges: 5 }]);
     let expected =
         [DrawnRun { rows: vec![1, 2], edges: 3 * 9 }, DrawnRun { rows: vec![0, 4], edges: 2 * 9 }];
     assert_eq!(runs(second), expected, "neuron 7 has no drawn target in its group");
     let counted = snapshot(&memory, &network, &draw);
-    let edges: Vec<u32> = (2..7).map(|row| counted.samples[0].row(row).iter().sum()).collect();
+    let edges: Vec<u32> = PackedHistogram::lend([&counted.layers[1].samples[0]], |rows| {
+        rows.chunks(method().slots()).map(|row| row.iter().sum()).collect()
+    });
     assert_eq!(edges, [18, 27, 27, 0, 18]);
 }
 

@@ -11,10 +11,11 @@ use super::neurons::{Neuron, NeuronStatistics, neurons};
 use super::plan::Plan;
 use super::scaling::{NeuronBoxes, neuron_boxes};
 use super::shuffled::{self, Shuffled};
-use super::snapshot::Snapshot;
+use super::snapshot::{LayerSnapshot, Snapshot};
 use super::unchanged::LayerSums;
 use crate::mfa::{
-    BoxMasses, Degenerate, Dimensions, Fractal, PowerSums, Published, RadiusTable, Spectrum, Stable,
+    BoxMasses, Degenerate, Dimensions, Fractal, PackedHistogram, PowerSums, Published, RadiusTable,
+    Spectrum, Stable,
 };
 use crate::source::Source;
 
@@ -102,7 +103,7 @@ impl Estimators {
     /// Makes the tables that the plan's networks need.
     pub fn new(plan: &Plan) -> Self {
         let mut published = Published::new(plan.method());
-        let mut stable = plan.matched.clone().unwrap_or_else(|| Stable::new(plan.method()));
+        let mut stable = Stable::new(plan.method());
         if plan.published_on_whole() {
             published.reach(plan.largest_whole_mass());
         } else {
@@ -158,7 +159,7 @@ impl Estimators {
         let published: Vec<Vec<Result<Spectrum, Degenerate>>> = match on_whole {
             Some(groups) => vec![groups],
             None => {
-                let samples = 0..snapshot.samples.len();
+                let samples = 0..plan.sample_neurons.len();
                 samples.into_par_iter().map(|s| self.sample(plan, snapshot, s)).collect()
             }
         };
@@ -190,7 +191,7 @@ impl Estimators {
             measurement.boxes = neuron_boxes(plan, snapshot, dimensions);
         }
         if let Some(dimensions) = self.dimensions.as_ref().filter(|_| plan.needs_whole()) {
-            measurement.neurons = neurons(plan, snapshot, dimensions);
+            measurement.neurons = neurons(snapshot, dimensions);
             let statistics: Vec<NeuronStatistics> = (plan.groups.par_iter())
                 .map(|group| NeuronStatistics::of(plan, group, &measurement.neurons))
                 .collect();
@@ -216,18 +217,20 @@ impl Estimators {
         plan: &Plan,
         snapshot: &Snapshot,
     ) -> (Option<Vec<Result<Spectrum, Degenerate>>>, Option<Vec<Result<Fractal, Degenerate>>>) {
-        let Some(histogram) = &snapshot.whole else { return (None, None) };
+        if !plan.needs_whole() {
+            return (None, None);
+        }
         let min_edges = plan.method().parameters().min_edges;
         let on_whole = plan.published_on_whole();
         let mut published =
             Fold::new(&plan.groups, min_edges, |sums| self.published.spectrum(sums));
         let mut stable = Fold::new(&plan.groups, min_edges, |sums| self.stable_fractal(sums));
-        for (chunk, layers) in plan.sources.chunks(SIDE_BY_SIDE).enumerate() {
-            let states = &snapshot.layers[chunk * SIDE_BY_SIDE..][..layers.len()];
-            let sums: Vec<Option<LayerSums>> = (layers.par_iter().zip(states))
-                .map(|(layer, state)| {
-                    let rows = histogram.rows(layer.whole.clone());
-                    state.measured.whole.get(state.reused, || self.layer(plan, rows))
+        for (chunk, layers) in snapshot.layers.chunks(SIDE_BY_SIDE).enumerate() {
+            let sums: Vec<Option<LayerSums>> = (layers.par_iter())
+                .map(|layer| {
+                    let sums =
+                        || PackedHistogram::lend([&layer.whole], |rows| self.layer(plan, rows));
+                    layer.measured.whole.get(layer.reused, sums)
                 })
                 .collect();
             for (k, sums) in sums.iter().enumerate() {
@@ -261,22 +264,25 @@ impl Estimators {
         snapshot: &Snapshot,
         sample: usize,
     ) -> Vec<Result<Spectrum, Degenerate>> {
-        let histogram = &snapshot.samples[sample];
         if !plan.details() {
             // Layers are not wanted on their own: as one network they take one turn into powers.
-            let masses = BoxMasses::new(plan.method(), histogram);
-            return vec![masses.and_then(|masses| self.published.estimate(&masses))];
+            let all = snapshot.layers.iter().map(|layer| &layer.samples[sample]);
+            let spectrum = PackedHistogram::lend(all, |rows| {
+                let masses = BoxMasses::of_rows(plan.method(), rows);
+                masses.and_then(|masses| self.published.estimate(&masses))
+            });
+            return vec![spectrum];
         }
         let min_edges = plan.method().parameters().min_edges;
         let mut fold = Fold::new(&plan.groups, min_edges, |sums| self.published.spectrum(sums));
-        for (k, layer) in plan.sources.iter().enumerate() {
-            let state = &snapshot.layers[k];
+        for (k, layer) in snapshot.layers.iter().enumerate() {
             let sums = || {
-                let rows = histogram.rows(layer.drawn[sample].rows.clone());
-                let masses = BoxMasses::of_rows(plan.method(), rows).ok()?;
-                Some(self.published.sums(&masses))
+                PackedHistogram::lend([&layer.samples[sample]], |rows| {
+                    let masses = BoxMasses::of_rows(plan.method(), rows).ok()?;
+                    Some(self.published.sums(&masses))
+                })
             };
-            fold.add(k, state.measured.samples[sample].get(state.reused, sums).as_ref());
+            fold.add(k, layer.measured.samples[sample].get(layer.reused, sums).as_ref());
         }
         fold.finish()
     }
@@ -311,7 +317,25 @@ impl Estimators {
         if let Some(why) = unmatched(plan, start, &snapshot.deviations) {
             return Some(Err(why));
         }
-        Some(self.combined(plan, snapshot.matched.clone()).map_err(|why| why.to_string()))
+        let min_edges = plan.method().parameters().min_edges;
+        let network = &plan.groups[plan.groups.len() - 1..];
+        let mut stable = Fold::new(network, min_edges, |sums| self.stable_fractal(sums));
+        for (chunk, layers) in snapshot.layers.chunks(SIDE_BY_SIDE).enumerate() {
+            let sums = |layer: &LayerSnapshot| {
+                let sums = || {
+                    PackedHistogram::lend([&layer.matched], |rows| {
+                        let masses = BoxMasses::of_rows(plan.method(), rows).ok()?;
+                        Some(self.stable.sums(&masses))
+                    })
+                };
+                layer.measured.matched.get(layer.reused, sums)
+            };
+            let sums: Vec<_> = layers.par_iter().map(sums).collect();
+            for (k, sums) in sums.iter().enumerate() {
+                stable.add(chunk * SIDE_BY_SIDE + k, sums.as_ref());
+            }
+        }
+        Some(stable.finish().remove(0).map_err(|why| why.to_string()))
     }
 
     /// The weights of step 0, each matrix rescaled to its spread in the snapshot.

@@ -1,13 +1,11 @@
 //! Every neuron's fractal dimension and average weighted degree, and their statistics.
 
-use std::ops::Range;
-
 use rayon::prelude::*;
 
 use super::groups::Group;
-use super::plan::{Plan, SourceLayer};
-use super::snapshot::{LayerState, Snapshot};
-use crate::mfa::{Dimensions, Histogram, Line, Statistics};
+use super::plan::Plan;
+use super::snapshot::{LayerSnapshot, Snapshot};
+use crate::mfa::{Dimensions, Line, Statistics};
 
 /// What is measured of one neuron of the whole network.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,33 +33,26 @@ pub struct NeuronStatistics {
 }
 
 /// All neurons of the whole network, layer by layer.
-pub(super) fn neurons(plan: &Plan, snapshot: &Snapshot, dimensions: &Dimensions) -> Vec<Neuron> {
-    let Some(histogram) = &snapshot.whole else { return Vec::new() };
-    let layers = plan.sources.par_iter().zip(&snapshot.layers);
-    let of_layer = |(layer, state): (&SourceLayer, &LayerState)| {
-        let measure = || of_range(histogram, &snapshot.distances, layer.whole.clone(), dimensions);
-        state.measured.neurons.get(state.reused, measure)
+pub(super) fn neurons(snapshot: &Snapshot, dimensions: &Dimensions) -> Vec<Neuron> {
+    let of_layer = |layer: &LayerSnapshot| {
+        layer.measured.neurons.get(layer.reused, || measure(layer, dimensions))
     };
-    layers.flat_map(of_layer).collect()
+    snapshot.layers.par_iter().flat_map(of_layer).collect()
 }
 
-fn of_range(
-    histogram: &Histogram,
-    distances: &[f64],
-    range: Range<usize>,
-    dimensions: &Dimensions,
-) -> Vec<Neuron> {
-    let neuron = |scratch: &mut Vec<(f64, f64)>, k: usize| {
-        let row = histogram.row(k);
+fn measure(layer: &LayerSnapshot, dimensions: &Dimensions) -> Vec<Neuron> {
+    let neuron = |(row, scratch): &mut (Vec<u32>, Vec<(f64, f64)>), k: usize| {
+        row.clear();
+        layer.whole.unpack(k..k + 1, row);
         let edges: u32 = row[1..].iter().sum();
-        let sum = distances.get(k);
+        let sum = layer.distances.get(k);
         Neuron {
             edges,
             dimension: dimensions.of(row, scratch),
             degree: sum.filter(|_| edges > 0).map(|sum| sum / f64::from(edges)),
         }
     };
-    range.into_par_iter().map_init(Vec::new, neuron).collect()
+    (0..layer.whole.neurons()).into_par_iter().map_init(Default::default, neuron).collect()
 }
 
 impl NeuronStatistics {

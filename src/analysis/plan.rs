@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::controls::Controls;
 use super::groups::Group;
 use super::hops::{Hops, HopsError, HopsPlan};
-use crate::mfa::{EdgeLayout, Method, RadiusTable, Stable};
+use crate::mfa::{EdgeLayout, Method, RadiusTable};
 use crate::network::{Connection, Draw, DrawError, Network, NeuronLayer, Orientation};
 
 /// Everything about an analysis that stays the same from step to step.
@@ -21,8 +21,7 @@ pub struct Plan {
     details: bool,
     keeps_neurons: bool,
     pub(super) controls: Controls,
-    pub(super) matched: Option<Stable>, // the estimator of the norm-matched control
-    pub(super) groups: Vec<Group>,      // the network last
+    pub(super) groups: Vec<Group>,                 // the network last
     pub(super) start_deviations: Option<Vec<f64>>, // one for each tensor, in order
     pub(super) sources: Vec<SourceLayer>,
     pub(super) whole_neurons: usize,
@@ -35,13 +34,7 @@ pub(super) struct SourceLayer {
     pub(super) index: usize, // in the network
     pub(super) tensors: Vec<TensorPlan>,
     pub(super) whole: Range<usize>,
-    pub(super) drawn: Vec<DrawnRows>, // one for each sample
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct DrawnRows {
-    pub(super) neurons: Vec<usize>,
-    pub(super) rows: Range<usize>,
+    pub(super) drawn: Vec<Vec<usize>>, // its neurons in each sample
 }
 
 /// Drawn sources of one tensor that have equally many drawn edges.
@@ -123,16 +116,10 @@ impl Plan {
             if tensors.is_empty() {
                 continue;
             }
-            let take = |from: &mut usize, n: usize| {
-                *from += n;
-                *from - n..*from
-            };
-            let whole = take(&mut whole_neurons, layer.width);
-            let drawn = samples.iter().zip(&mut sample_neurons).map(|(sample, from)| {
-                let neurons = sample[index].clone();
-                DrawnRows { rows: take(from, neurons.len()), neurons }
-            });
-            let drawn = drawn.collect();
+            let whole = whole_neurons..whole_neurons + layer.width;
+            whole_neurons = whole.end;
+            let drawn: Vec<_> = samples.iter().map(|sample| sample[index].clone()).collect();
+            sample_neurons.iter_mut().zip(&drawn).for_each(|(all, drawn)| *all += drawn.len());
             sources.push(SourceLayer { index, tensors, whole, drawn });
         }
         let layers = leaving_layers(network, &sources);
@@ -146,7 +133,6 @@ impl Plan {
             details: false,
             keeps_neurons: false,
             controls: Controls::none(),
-            matched: None,
             groups: vec![Group::network(&layers)],
             start_deviations: None,
             sources,
@@ -172,11 +158,6 @@ impl Plan {
     /// With these null controls; without any where the plan does not take the whole network.
     pub fn with_controls(mut self, controls: Controls) -> Self {
         self.controls = if self.stable { controls } else { Controls::none() };
-        self.matched = self.controls.norm_matched.then(|| {
-            let mut stable = Stable::new(&self.method);
-            stable.reach(self.largest_whole_mass());
-            stable
-        });
         self
     }
 

@@ -98,22 +98,22 @@ pub(super) fn neuron_boxes(
     let names: Vec<&str> = plan.layers().map(|(name, _)| name).collect();
     let layers: Vec<usize> = even(plan.sources.len(), NEURONS).collect();
     let of_layer = |k: usize| {
-        let layer = &plan.sources[k];
-        let drawn = layer.drawn.first();
-        let neuron = drawn.and_then(|drawn| drawn.neurons.first().copied()).unwrap_or(0);
-        let row = match (&snapshot.whole, drawn.zip(snapshot.samples.first())) {
-            (Some(whole), _) => Some(whole.row(layer.whole.start + neuron)),
-            (None, Some((drawn, sample))) if !drawn.rows.is_empty() => {
-                Some(sample.row(drawn.rows.start))
-            }
-            _ => None,
-        };
-        let all = row.map(|row| box_counts(plan.method(), row)).unwrap_or_default();
+        let counts = &snapshot.layers[k];
+        let drawn = plan.sources[k].drawn.first();
+        let neuron = drawn.and_then(|drawn| drawn.first().copied()).unwrap_or(0);
+        let sample = counts.samples.first().map(|sample| (sample, 0));
+        let of = if plan.needs_whole() { Some((&counts.whole, neuron)) } else { sample };
+        let row = of.filter(|(counts, row)| *row < counts.neurons()).map(|(counts, neuron)| {
+            let mut row = Vec::new();
+            counts.unpack(neuron..neuron + 1, &mut row);
+            row
+        });
+        let all = row.as_ref().map(|row| box_counts(plan.method(), row)).unwrap_or_default();
         NeuronBoxes {
             layer: names[k].to_owned(),
             neuron,
             points: thinned(&all, |(r, _)| *r).into_iter().copied().collect(),
-            line: row.and_then(|row| dimensions.of(row, &mut Vec::new())),
+            line: row.and_then(|row| dimensions.of(&row, &mut Vec::new())),
         }
     };
     layers.into_iter().map(of_layer).collect()

@@ -118,7 +118,7 @@ impl Draw<'_> {
     /// The drawn neurons of one layer, in one sample.
     fn sample(&self, layer: &SourceLayer, first: usize, sample: usize) -> Option<PowerSums> {
         let method = self.plan.method();
-        let sources = &layer.drawn[sample].neurons;
+        let sources = &layer.drawn[sample];
         let slots = method.slots();
         let mut rows = vec![0; sources.len() * slots];
         for (k, tensor) in layer.tensors.iter().enumerate() {

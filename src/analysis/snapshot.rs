@@ -12,8 +12,8 @@ use rayon::prelude::*;
 use super::hops::HopsSnapshot;
 use super::layer_count::{LayerJob, Read};
 use super::plan::{Plan, SourceLayer, TensorPlan};
-use super::unchanged::{CountedFrom, Kept, Measured};
-use crate::mfa::{Histogram, PowerSums};
+use super::unchanged::{CountedFrom, Measured};
+use crate::mfa::PackedHistogram;
 use crate::network::Orientation;
 use crate::source::{Block, Source, SourceError};
 
@@ -24,60 +24,60 @@ const BATCH_BYTES: usize = 256 << 20;
 /// Radius histograms of the whole network and of each sample: counts, not weights.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    pub(super) whole: Option<Histogram>,
-    pub(super) samples: Vec<Histogram>,
-    /// The stable estimator's sums of each layer, its matrices rescaled to their spread at step 0;
-    /// none of a layer without kept neurons, and where the control is not computed.
-    pub(super) matched: Vec<Option<PowerSums>>,
-    /// Σ of the kept distances of each neuron of the whole network; empty when not wanted.
-    pub(super) distances: Vec<f64>,
+    pub(super) layers: Vec<LayerSnapshot>, // in the order of the plan
     /// How many weights of each tensor fall in each slot, in the order of the plan; of the whole.
     pub(super) pools: Vec<Vec<u64>>,
     /// The standard deviation of each tensor, in the order of the plan; NaN where there is none.
     pub(super) deviations: Vec<f64>,
     pub(super) hops: Option<HopsSnapshot>,
-    pub(super) layers: Vec<LayerState>, // in the order of the plan
 }
 
-/// What a snapshot knows of a layer besides its counts.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LayerState {
+/// A snapshot of a layer that edges leave.
+#[derive(Clone, Debug)]
+pub(super) struct LayerSnapshot {
+    /// All its neurons; none where the whole network is not wanted.
+    pub(super) whole: PackedHistogram,
+    /// The same with its matrices rescaled to their spread at step 0; no neurons where the control is
+    /// not computed.
+    pub(super) matched: PackedHistogram,
+    /// The drawn neurons of each sample.
+    pub(super) samples: Vec<PackedHistogram>,
+    /// Σ of the kept distances of each neuron of the whole; empty when not wanted.
+    pub(super) distances: Vec<f64>,
     pub(super) from: CountedFrom,
     pub(super) not_finite: u64,
     pub(super) reused: bool,
     pub(super) measured: Measured,
 }
 
-impl LayerState {
-    fn new(samples: usize) -> Self {
-        let measured = Measured { samples: vec![Kept::default(); samples], ..Measured::default() };
-        Self { measured, ..Self::default() }
-    }
-
-    /// Forgets what was measured: the layer is counted anew.
-    pub(super) fn forget(&mut self) {
-        *self =
-            Self { from: std::mem::take(&mut self.from), ..Self::new(self.measured.samples.len()) };
+impl LayerSnapshot {
+    fn new(plan: &Plan, layer: &SourceLayer) -> Self {
+        let histogram = |neurons| PackedHistogram::new(&plan.method, neurons);
+        let neurons = if plan.needs_whole() { layer.whole.len() } else { 0 };
+        let mut matched = histogram(if plan.controls.norm_matched { neurons } else { 0 });
+        matched.reset(0);
+        Self {
+            whole: histogram(neurons),
+            matched,
+            samples: layer.drawn.iter().map(|drawn| histogram(drawn.len())).collect(),
+            distances: vec![0.0; if plan.details() { neurons } else { 0 }],
+            from: CountedFrom::default(),
+            not_finite: 0,
+            reused: false,
+            measured: Measured::new(layer.drawn.len()),
+        }
     }
 }
 
 impl Snapshot {
     /// Memory for the snapshots of a plan; to be used again from step to step.
     pub fn new(plan: &Plan) -> Self {
-        let histogram = |neurons: usize| Histogram::new(&plan.method, neurons);
         let tensors = plan.tensors().count();
         Self {
-            whole: plan.needs_whole().then(|| histogram(plan.whole_neurons)),
-            samples: plan.sample_neurons.iter().map(|&n| histogram(n)).collect(),
-            matched: vec![None; plan.sources.len()],
-            distances: match plan.details() && plan.needs_whole() {
-                true => vec![0.0; plan.whole_neurons],
-                false => Vec::new(),
-            },
+            layers: plan.sources.iter().map(|layer| LayerSnapshot::new(plan, layer)).collect(),
             pools: vec![Vec::new(); tensors],
             deviations: vec![f64::NAN; tensors],
             hops: plan.hops().map(HopsSnapshot::new),
-            layers: vec![LayerState::new(plan.sample_neurons.len()); plan.sources.len()],
         }
     }
 
@@ -103,14 +103,20 @@ impl Snapshot {
 impl PartialEq for Snapshot {
     fn eq(&self, other: &Self) -> bool {
         let bits = |deviations: &[f64]| deviations.iter().map(|d| d.to_bits()).collect::<Vec<_>>();
-        self.whole == other.whole
-            && self.samples == other.samples
-            && self.matched == other.matched
-            && self.distances == other.distances
+        self.layers == other.layers
             && self.pools == other.pools
             && bits(&self.deviations) == bits(&other.deviations)
             && self.hops == other.hops
-            && self.not_finite() == other.not_finite()
+    }
+}
+
+impl PartialEq for LayerSnapshot {
+    fn eq(&self, other: &Self) -> bool {
+        self.whole == other.whole
+            && self.matched == other.matched
+            && self.samples == other.samples
+            && self.distances == other.distances
+            && self.not_finite == other.not_finite
     }
 }
 
@@ -160,8 +166,8 @@ impl Plan {
             let drawn = layer.drawn.iter().zip(&tensor.targets);
             let blocks: Vec<Block<'_>> = drawn
                 .map(|(sources, targets)| match tensor.connection.orientation {
-                    Orientation::OutIn => Block { rows: targets, columns: &sources.neurons },
-                    Orientation::InOut => Block { rows: &sources.neurons, columns: targets },
+                    Orientation::OutIn => Block { rows: targets, columns: sources },
+                    Orientation::InOut => Block { rows: sources, columns: targets },
                 })
                 .collect();
             if let Some(drawn) = source.gather(name, &blocks)? {
@@ -178,58 +184,28 @@ impl Plan {
         read: &[Read<'_>],
         snapshot: &mut Snapshot,
     ) -> Result<(), SourceError> {
-        let slots = self.method.slots();
         let first_tensor: usize =
             self.sources[..layers.start].iter().map(|l| l.tensors.len()).sum();
         let tensors = first_tensor..first_tensor + read.len();
-        let sources = &self.sources[layers.clone()];
-        let neurons = span(sources.iter().map(|layer| layer.whole.clone()));
-        let mut whole = lend(snapshot.whole.as_mut(), neurons.clone());
-        let mut distances = snapshot.distances.get_mut(neurons).unwrap_or_default();
         let (mut pools, mut deviations) =
             (&mut snapshot.pools[tensors.clone()], &mut snapshot.deviations[tensors]);
-        let samples = snapshot.samples.iter_mut().enumerate();
-        let mut samples: Vec<&mut [u32]> = samples
-            .map(|(s, rows)| rows.rows_mut(span(sources.iter().map(|l| l.drawn[s].rows.clone()))))
-            .collect();
         let (mut read, mut number) = (read, first_tensor);
-        let mut jobs = Vec::with_capacity(sources.len());
-        let matched = &mut snapshot.matched[layers.clone()];
-        let states = snapshot.layers[layers].iter_mut().zip(matched);
-        for (layer, (state, matched)) in sources.iter().zip(states) {
-            let (neurons, n) = (layer.whole.len(), layer.tensors.len());
-            let drawn = samples.iter_mut().zip(&layer.drawn);
-            jobs.push(LayerJob {
+        let of_layers = self.sources[layers.clone()].iter().zip(&mut snapshot.layers[layers]);
+        let job = |(layer, counts): (_, _)| {
+            let layer: &SourceLayer = layer;
+            let n = layer.tensors.len();
+            number += n;
+            LayerJob {
                 plan: self,
                 layer,
-                number,
+                number: number - n,
                 read: read.split_off(..n).unwrap_or_default(),
-                counts: take(&mut whole, neurons * slots),
-                matched,
-                distances: take(&mut distances, neurons),
-                pools: take(&mut pools, n),
-                deviations: take(&mut deviations, n),
-                samples: drawn.map(|(rows, d)| take(rows, d.rows.len() * slots)).collect(),
-                state,
-            });
-            number += n;
-        }
+                pools: pools.split_off_mut(..n).unwrap_or_default(),
+                deviations: deviations.split_off_mut(..n).unwrap_or_default(),
+                counts,
+            }
+        };
+        let jobs: Vec<LayerJob<'_>> = of_layers.map(job).collect();
         jobs.into_par_iter().try_for_each(LayerJob::count)
     }
-}
-
-/// The rows of some neurons; none of a histogram that is not wanted.
-fn lend(histogram: Option<&mut Histogram>, neurons: Range<usize>) -> &mut [u32] {
-    histogram.map(|histogram| histogram.rows_mut(neurons)).unwrap_or_default()
-}
-
-/// The first `n` of what is left, or nothing where nothing is.
-fn take<'a, T>(rest: &mut &'a mut [T], n: usize) -> &'a mut [T] {
-    rest.split_off_mut(..n.min(rest.len())).unwrap_or_default()
-}
-
-/// From the first of consecutive ranges to the last.
-fn span(mut ranges: impl Iterator<Item = Range<usize>>) -> Range<usize> {
-    let first = ranges.next().unwrap_or_default();
-    first.start..ranges.last().map_or(first.end, |last| last.end)
 }

@@ -55,11 +55,24 @@ impl CountedFrom {
 
 /// What has been measured of a layer since it was last counted. Filled for layers that were not
 /// counted again, others are measured each time.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Measured {
     pub(super) whole: Kept<Option<LayerSums>>,
+    pub(super) matched: Kept<Option<PowerSums>>,
     pub(super) samples: Vec<Kept<Option<PowerSums>>>,
     pub(super) neurons: Kept<Vec<Neuron>>,
+}
+
+impl Measured {
+    /// Nothing yet, of a layer of so many samples.
+    pub(super) fn new(samples: usize) -> Self {
+        Self {
+            whole: Kept::default(),
+            matched: Kept::default(),
+            samples: vec![Kept::default(); samples],
+            neurons: Kept::default(),
+        }
+    }
 }
 
 /// The sums of a layer's neurons by the published and by the stable estimator, where they take the

@@ -10,12 +10,12 @@ use rayon::prelude::*;
 
 use super::edges::{EdgeLayout, EdgeMatrix, Part, Values};
 use super::kernel::{Counters, Kernel, Share};
+use super::packed::{PackedHistogram, PackedPart};
 use super::parameters::Method;
 use super::radius::RadiusTable;
 use super::tile::{Tile, Weight};
 
-/// Neurons whose rescaled rows are lent at once: from multiples of it on, however many threads count,
-/// since sums over parts of a layer depend on where they begin.
+/// Neurons that a task counts at least.
 const TILE: usize = 192;
 
 /// The most neurons that one task counts: as many as a kernel takes at once, in whole tiles.
@@ -98,32 +98,33 @@ pub fn count_distances(method: &Method, distances: &[f64], row: &mut [u32]) {
 ///
 /// Rows beyond a matrix's sources count none of its edges; sources beyond the rows are left alone.
 pub fn count_edges(table: &RadiusTable, matrices: &[EdgeMatrix<'_>], rows: &mut [u32]) -> u64 {
-    let rows = LayerRows { counts: rows, distances: &mut [], rescaled: None };
-    count_tiles(table, matrices, rows, false).not_finite
+    let slots = table.method().slots();
+    let width = width(table, rows.len() / slots);
+    let parts = rows.par_chunks_mut(width * slots).enumerate();
+    let count = |(part, rows): (usize, &mut [u32])| {
+        rows.fill(0);
+        let mut part = Counting { table, first: part * width, rows, distances: &mut [] };
+        matrices.iter().map(|matrix| part.add(matrix, None)).sum::<u64>()
+    };
+    parts.map(count).sum()
 }
 
 /// Where the edges of a neuron layer are counted; what was there is replaced.
 pub struct LayerRows<'a> {
-    /// The neurons' rows, as [`Histogram::rows_mut`] gives them.
-    pub counts: &'a mut [u32],
+    /// The neurons' counters.
+    pub counts: &'a mut PackedHistogram,
     /// Σ of each neuron's kept distances; empty when they are not wanted.
     pub distances: &'a mut [f64],
-    /// What is made of the same edges with rescaled weights.
+    /// The same edges with rescaled weights.
     pub rescaled: Option<Rescaled<'a>>,
 }
 
-/// Takes the rows of some consecutive neurons, given the number of the first.
-pub type TakeRows<'a> = &'a (dyn Fn(usize, &[u32]) + Sync);
-
-/// The edges of a neuron layer with rescaled weights. Their rows are lent as they are counted, some
-/// neurons at a time and in any order, and kept nowhere. Where one call's neurons begin and end is
-/// the same on any number of threads.
-#[derive(Clone, Copy)]
+/// The edges of a neuron layer with rescaled weights.
 pub struct Rescaled<'a> {
     /// A rescaled table for each matrix.
     pub tables: &'a [RadiusTable],
-    /// Takes the rows of [`Self::tables`].
-    pub take: TakeRows<'a>,
+    /// Takes the counters, for as many neurons as there are of [`LayerRows::counts`].
+    pub counts: &'a mut PackedHistogram,
 }
 
 /// What counting a neuron layer found besides its rows.
@@ -135,112 +136,135 @@ pub struct Counted {
     pub pools: Vec<Vec<u64>>,
 }
 
-impl Counted {
-    fn add(mut self, other: Self) -> Self {
-        self.not_finite += other.not_finite;
-        if self.pools.is_empty() {
-            return Self { not_finite: self.not_finite, ..other };
-        }
-        for (pool, other) in self.pools.iter_mut().zip(&other.pools) {
-            pool.iter_mut().zip(other).for_each(|(count, other)| *count += other);
-        }
-        self
-    }
-}
-
 /// Counts all edges of the matrices, which share their source neurons, like [`count_edges`], with
 /// all else that one pass over the weights gives.
 ///
 /// # Panics
-/// When the rows are not those of equally many neurons, or a matrix has no rescaled table.
+/// When there are not as many distance sums as neurons, or a matrix has no rescaled table.
 pub fn count_layer(
     table: &RadiusTable,
     matrices: &[EdgeMatrix<'_>],
     rows: LayerRows<'_>,
 ) -> Counted {
-    count_tiles(table, matrices, rows, true)
-}
-
-fn count_tiles(
-    table: &RadiusTable,
-    matrices: &[EdgeMatrix<'_>],
-    rows: LayerRows<'_>,
-    pools: bool,
-) -> Counted {
     let slots = table.method().slots();
     let LayerRows { counts, distances, rescaled } = rows;
-    let neurons = counts.len() / slots;
+    let neurons = counts.neurons();
     assert!(distances.is_empty() || distances.len() == neurons, "one distance sum for each neuron");
-    // To other code every row is a place of its own that is counted into: no more than may be.
-    let (width, widest) = if table.has_kernel() { (width(neurons), WIDEST) } else { (TILE, TILE) };
-    // Chunks of nothing for what is not wanted.
+    let width = width(table, neurons);
     let parts = neurons.div_ceil(width);
+    let (tables, mut matched) = rescaled.map(|r| (r.tables, r.counts)).unzip();
+    if let Some(matched) = &mut matched {
+        matched.reset(neurons);
+    }
+    let mut others = Vec::new();
+    if let Some(matched) = &mut matched {
+        others.extend(matched.parts(width).into_iter().map(Some));
+    }
+    others.resize_with(parts, || None);
     let distances = chunks(distances, width, parts);
-    counts
-        .par_chunks_mut(width * slots)
-        .zip(distances)
-        .enumerate()
-        .map(|(part, (counts, distances))| {
-            let first = part * width;
-            // Here, not for all rows before: they are still in a cache when they are counted into.
-            counts.fill(0);
+    let count =
+        |((part, distances), other): ((PackedPart<'_>, &mut [f64]), Option<PackedPart<'_>>)| {
+            let [mut rows, mut rescaled] = SCRATCH.take();
+            let length = part.neurons() * slots;
+            fresh(&mut rows, length);
+            fresh(&mut rescaled, if other.is_some() { length } else { 0 });
             distances.fill(0.0);
-            let mut rescaled_rows = RESCALED.take();
-            rescaled_rows.clear();
-            if rescaled.is_some() {
-                rescaled_rows.reserve_exact(widest * slots);
-                rescaled_rows.resize(counts.len(), 0);
-            }
             let mut counted = Counted::default();
             let mut before = vec![0u64; slots];
+            let mut counting = Counting { table, first: part.first, rows: &mut rows, distances };
             for (k, matrix) in matrices.iter().enumerate() {
-                let last = (first + counts.len() / slots).min(matrix.layout.sources);
-                for Part { values, layout, sources, rows } in matrix.parts(first, last) {
-                    let (first, last) = (sources.start, sources.end);
-                    let tile = Tile { table, slots, first, last, layout };
-                    let cells = rows.start * slots..rows.end * slots;
-                    let counts = &mut counts[cells.clone()];
-                    let distances = distances.get_mut(rows).unwrap_or_default();
-                    let matched = rescaled
-                        .zip(rescaled_rows.get_mut(cells))
-                        .map(|(rescaled, rows)| (&rescaled.tables[k], rows));
-                    counted.not_finite += match values {
-                        Values::F32(v) => tile.count_all(v, counts, distances, matched),
-                        Values::F64(v) => tile.count_all(v, counts, distances, matched),
-                        Values::F16(v) => tile.count_all(v, counts, distances, matched),
-                        Values::Bf16(v) => tile.count_all(v, counts, distances, matched),
-                    };
-                }
-                if !pools {
-                    continue;
-                }
+                let other = tables.map(|tables| (&tables[k], &mut rescaled[..]));
+                counted.not_finite += counting.add(matrix, other);
                 let mut all = vec![0u64; slots];
-                add_up(counts, &mut all);
+                add_up(counting.rows, &mut all);
                 counted.pools.push(all.iter().zip(&before).map(|(now, then)| now - then).collect());
                 before = all;
             }
-            if let Some(rescaled) = rescaled {
-                for (k, rows) in rescaled_rows.chunks(TILE * slots).enumerate() {
-                    (rescaled.take)(first + k * TILE, rows);
-                }
-            }
-            RESCALED.set(rescaled_rows);
-            counted
-        })
-        .reduce(Counted::default, Counted::add)
+            let large = part.pack(&rows);
+            let others = other.map(|other| other.pack(&rescaled)).unwrap_or_default();
+            SCRATCH.set([rows, rescaled]);
+            (counted, large, others)
+        };
+    let all = counts.parts(width).into_par_iter().zip(distances).zip(others).map(count);
+    let mut counted = Counted::default();
+    let (mut large, mut of_rescaled) = (Vec::new(), Vec::new());
+    for (part, of_part, others) in all.collect::<Vec<_>>() {
+        counted.add(part);
+        large.push(of_part);
+        of_rescaled.push(others);
+    }
+    counts.set_large(large);
+    if let Some(matched) = matched {
+        matched.set_large(of_rescaled);
+    }
+    counted
 }
 
-/// Neurons that one task with a kernel counts of a layer of so many: the more, the longer the runs of
-/// memory that it reads.
-fn width(neurons: usize) -> usize {
+impl Counted {
+    fn add(&mut self, other: Self) {
+        self.not_finite += other.not_finite;
+        self.pools.resize_with(other.pools.len(), || vec![0; other.pools[0].len()]);
+        for (pool, other) in self.pools.iter_mut().zip(&other.pools) {
+            pool.iter_mut().zip(other).for_each(|(count, other)| *count += other);
+        }
+    }
+}
+
+/// Neurons that one task counts of a layer of so many: with a kernel the more, the longer the runs of
+/// memory that it reads; to other code every row is a place of its own that is counted into, and no more
+/// of them may be than a cache holds.
+fn width(table: &RadiusTable, neurons: usize) -> usize {
     let share = neurons.div_ceil(rayon::current_num_threads());
-    share.next_multiple_of(TILE).clamp(TILE, WIDEST)
+    if table.has_kernel() { share.next_multiple_of(TILE).clamp(TILE, WIDEST) } else { TILE }
+}
+
+/// The counting of some neurons, from `first` on.
+struct Counting<'a> {
+    table: &'a RadiusTable,
+    first: usize,
+    rows: &'a mut [u32],
+    distances: &'a mut [f64],
+}
+
+impl Counting<'_> {
+    /// Adds a matrix's edges, those of its rescaled weights to rows of their own; gives how many
+    /// weights are not finite.
+    fn add(
+        &mut self,
+        matrix: &EdgeMatrix<'_>,
+        mut rescaled: Option<(&RadiusTable, &mut [u32])>,
+    ) -> u64 {
+        let (table, slots) = (self.table, self.table.method().slots());
+        let last = (self.first + self.rows.len() / slots).min(matrix.layout.sources);
+        let mut not_finite = 0;
+        for Part { values, layout, sources, rows } in matrix.parts(self.first, last) {
+            let tile = Tile { table, slots, first: sources.start, last: sources.end, layout };
+            let cells = rows.start * slots..rows.end * slots;
+            let counts = &mut self.rows[cells.clone()];
+            let distances = self.distances.get_mut(rows).unwrap_or_default();
+            let matched = rescaled.as_mut().map(|(table, rows)| (*table, &mut rows[cells]));
+            not_finite += match values {
+                Values::F32(v) => tile.count_all(v, counts, distances, matched),
+                Values::F64(v) => tile.count_all(v, counts, distances, matched),
+                Values::F16(v) => tile.count_all(v, counts, distances, matched),
+                Values::Bf16(v) => tile.count_all(v, counts, distances, matched),
+            };
+        }
+        not_finite
+    }
 }
 
 thread_local! {
-    /// Rows of rescaled weights, which a thread fills again and again: 1.3 MB, or those of one tile
-    /// where no kernel counts.
-    static RESCALED: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+    /// Rows that a thread counts into before they are packed, of rescaled weights second: up to 1.3 MB
+    /// each.
+    static SCRATCH: Cell<[Vec<u32>; 2]> = const { Cell::new([Vec::new(), Vec::new()]) };
+}
+
+/// Makes them so many zeros.
+fn fresh(rows: &mut Vec<u32>, length: usize) {
+    rows.clear();
+    rows.reserve_exact(length);
+    rows.resize(length, 0);
 }
 
 /// Adds each of the rows to `all`.

@@ -4,7 +4,8 @@
 //!
 //! 1. [`Parameters`] are checked into a [`Method`] (ranges, steps, q grid);
 //! 2. weights become distances d = f(w) ([`Transfer`]), distances become radii, and a
-//!    [`Histogram`] counts, for every source neuron, its edges at each radius;
+//!    [`Histogram`] counts, for every source neuron, its edges at each radius ([`PackedHistogram`] keeps
+//!    it in little memory);
 //! 3. [`BoxMasses`] keeps the neurons with enough edges: N_i(r) = 1 + #{j : radius_ij ≤ r};
 //! 4. the estimators turn them into a spectrum: [`Published`] as the paper's numbers were made,
 //!    [`Stable`] on a fixed radius grid with analytic derivatives;
@@ -25,6 +26,7 @@ mod kernel;
 mod mass;
 mod min_plus;
 mod neuron;
+mod packed;
 mod parameters;
 mod partition;
 mod path_estimate;
@@ -40,7 +42,7 @@ pub use distances::{Column, Distances};
 pub use edges::{EdgeLayout, EdgeMatrix, Values};
 pub use emergence::{Fractal, NoEmergence, degree_of_emergence};
 pub use histogram::{
-    Counted, Histogram, LayerRows, Rescaled, TakeRows, count_distances, count_edges, count_layer,
+    Counted, Histogram, LayerRows, Rescaled, count_distances, count_edges, count_layer,
     count_sampled_edges,
 };
 #[doc(hidden)]
@@ -48,6 +50,7 @@ pub use kernel::Instructions;
 pub use mass::{BoxMasses, Degenerate};
 pub use min_plus::{Scratch, min_plus, shorten};
 pub use neuron::{Dimensions, Statistics, box_counts};
+pub use packed::PackedHistogram;
 pub use parameters::{Method, ParameterError, Parameters};
 pub use partition::PowerSums;
 pub use path_estimate::Nearest;
