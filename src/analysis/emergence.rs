@@ -3,8 +3,9 @@
 use super::baseline::{Baseline, fractals};
 use super::distribution::Distribution;
 use super::hops::HopEmergence;
-use super::measure::{Fault, Measurement, Nulls};
+use super::measure::{Fault, Measurement};
 use super::neurons::Neuron;
+use super::nulls::Nulls;
 use super::parts::Part;
 use super::plan::Plan;
 use super::scaling::{MeanScaling, NeuronBoxes};

@@ -8,19 +8,19 @@ use rayon::prelude::*;
 use super::groups::Fold;
 use super::hops::{HopEstimators, HopMeasurement};
 use super::neurons::{Neuron, NeuronStatistics, neurons};
+use super::nulls::Nulls;
 use super::plan::Plan;
 use super::scaling::{NeuronBoxes, neuron_boxes};
-use super::shuffled::{self, Shuffled};
-use super::snapshot::{LayerSnapshot, Snapshot};
+use super::snapshot::Snapshot;
 use super::unchanged::LayerSums;
 use crate::mfa::{
-    BoxMasses, Degenerate, Dimensions, Fractal, PackedHistogram, PowerSums, Published, RadiusTable,
-    Spectrum, Stable,
+    BoxMasses, Degenerate, Dimensions, Fractal, PackedHistogram, PowerSums, Published, Spectrum,
+    Stable,
 };
 use crate::source::Source;
 
 /// Layers that are summed side by side; their sums are held together.
-const SIDE_BY_SIDE: usize = 16;
+pub(super) const SIDE_BY_SIDE: usize = 16;
 
 /// Why a snapshot gave no spectrum.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -68,25 +68,13 @@ pub struct Measurement {
 /// A part of the network.
 #[derive(Clone, Debug, Default)]
 pub struct GroupMeasurement {
-    /// Published estimator, one spectrum for each sample; none when one of them has no value.
+    /// Published estimator, one spectrum for each sample; none when one of them has no value. Only
+    /// the network's still know what they were fitted to.
     pub published: Option<Vec<Spectrum>>,
     /// Stable estimator over all neurons of the group.
     pub stable: Option<Fractal>,
     /// Its neurons' dimensions and degrees.
     pub neurons: NeuronStatistics,
-}
-
-/// The null controls of one snapshot; empty where they are not computed.
-#[derive(Clone, Debug, Default)]
-pub struct Nulls {
-    /// Published estimator on shuffled weights, one spectrum for each sample.
-    pub shuffled: Option<Result<Vec<Spectrum>, Degenerate>>,
-    /// Stable estimator on the shuffled network, one for each draw.
-    pub stable_shuffled: Option<Result<Vec<Fractal>, Degenerate>>,
-    /// Stable estimator on the network with each matrix at its spread of step 0.
-    pub norm_matched: Option<Result<Fractal, String>>,
-    /// Stable estimator on the weights of step 0, each matrix at its spread of this step.
-    pub rescaled_start: Option<Result<Fractal, String>>,
 }
 
 /// Both estimators, with what they need made once, for the snapshots of one plan.
@@ -95,7 +83,7 @@ pub struct Estimators {
     pub(super) published: Published,
     pub(super) stable: Stable,
     dimensions: Option<Dimensions>,
-    start: Option<Arc<dyn Source + Sync>>,
+    pub(super) start: Option<Arc<dyn Source + Sync>>,
     hops: Option<HopEstimators>,
 }
 
@@ -179,13 +167,17 @@ impl Estimators {
             groups[network].map_err(|why| Fault::Degenerate { place: place(0), why })
         });
         if plan.details() {
-            measurement.groups = (0..plan.groups.len())
-                .map(|k| GroupMeasurement {
-                    published: published.iter().map(|groups| groups[k].clone().ok()).collect(),
+            let mut by_sample: Vec<_> = published.into_iter().map(Vec::into_iter).collect();
+            let group = |k: usize| {
+                let next = |groups: &mut std::vec::IntoIter<Result<_, _>>| groups.next()?.ok();
+                let of_samples: Vec<Option<Spectrum>> = by_sample.iter_mut().map(next).collect();
+                GroupMeasurement {
+                    published: of_samples.into_iter().collect(),
                     stable: stable.as_ref().and_then(|groups| groups[k].ok()),
                     neurons: NeuronStatistics::default(),
-                })
-                .collect();
+                }
+            };
+            measurement.groups = (0..plan.groups.len()).map(group).collect();
         }
         if let Some(dimensions) = &self.dimensions {
             measurement.boxes = neuron_boxes(plan, snapshot, dimensions);
@@ -239,7 +231,8 @@ impl Estimators {
                 stable.add(layer, sums.as_ref().and_then(|sums| sums.stable.as_ref()));
             }
         }
-        (on_whole.then(|| published.finish()), plan.stable().then(|| stable.finish()))
+        let published = on_whole.then(|| only_network_scales(published.finish()));
+        (published, plan.stable().then(|| stable.finish()))
     }
 
     /// The sums of a layer of the whole network; none without kept neurons.
@@ -284,111 +277,25 @@ impl Estimators {
             };
             fold.add(k, layer.measured.samples[sample].get(layer.reused, sums).as_ref());
         }
-        fold.finish()
+        only_network_scales(fold.finish())
     }
 
     pub(super) fn stable_fractal(&self, sums: &PowerSums) -> Result<Fractal, Degenerate> {
         self.stable.spectrum(sums).map(|spectrum| spectrum.fractal)
     }
+}
 
-    fn nulls(&self, plan: &Plan, snapshot: &Snapshot, step: u64) -> Nulls {
-        let controls = plan.controls;
-        let Shuffled { published, stable } = match controls.shuffled {
-            0 => Shuffled::default(),
-            _ => shuffled::measure(self, plan, snapshot, step),
-        };
-        Nulls {
-            shuffled: published,
-            stable_shuffled: stable,
-            norm_matched: controls
-                .norm_matched
-                .then(|| self.norm_matched(plan, snapshot))
-                .flatten(),
-            rescaled_start: self
-                .start
-                .as_ref()
-                .map(|start| self.rescaled(plan, snapshot, &**start)),
-        }
+/// Groups with the network last, of which alone it is kept what was fitted.
+fn only_network_scales(
+    mut groups: Vec<Result<Spectrum, Degenerate>>,
+) -> Vec<Result<Spectrum, Degenerate>> {
+    if let Some((_, parts)) = groups.split_last_mut() {
+        parts.iter_mut().flatten().for_each(Spectrum::forget_scaling);
     }
-
-    /// None where the spread of step 0 is not known yet.
-    fn norm_matched(&self, plan: &Plan, snapshot: &Snapshot) -> Option<Result<Fractal, String>> {
-        let start = plan.start_deviations.as_ref()?;
-        if let Some(why) = unmatched(plan, start, &snapshot.deviations) {
-            return Some(Err(why));
-        }
-        let min_edges = plan.method().parameters().min_edges;
-        let network = &plan.groups[plan.groups.len() - 1..];
-        let mut stable = Fold::new(network, min_edges, |sums| self.stable_fractal(sums));
-        for (chunk, layers) in snapshot.layers.chunks(SIDE_BY_SIDE).enumerate() {
-            let sums = |layer: &LayerSnapshot| {
-                let sums = || {
-                    PackedHistogram::lend([&layer.matched], |rows| {
-                        let masses = BoxMasses::of_rows(plan.method(), rows).ok()?;
-                        Some(self.stable.sums(&masses))
-                    })
-                };
-                layer.measured.matched.get(layer.reused, sums)
-            };
-            let sums: Vec<_> = layers.par_iter().map(sums).collect();
-            for (k, sums) in sums.iter().enumerate() {
-                stable.add(chunk * SIDE_BY_SIDE + k, sums.as_ref());
-            }
-        }
-        Some(stable.finish().remove(0).map_err(|why| why.to_string()))
-    }
-
-    /// The weights of step 0, each matrix rescaled to its spread in the snapshot.
-    fn rescaled(
-        &self,
-        plan: &Plan,
-        snapshot: &Snapshot,
-        start: &(dyn Source + Sync),
-    ) -> Result<Fractal, String> {
-        let deviations = plan.start_deviations.as_ref().ok_or("step 0 has no spread")?;
-        if let Some(why) = unmatched(plan, &snapshot.deviations, deviations) {
-            return Err(why);
-        }
-        let sums: Result<Vec<Option<PowerSums>>, String> = plan
-            .layers_and_tensors()
-            .into_par_iter()
-            .map(|(layer, first)| {
-                let of = first..first + layer.tensors.len();
-                let (from, to) = (&deviations[of.clone()], &snapshot.deviations[of]);
-                let factors: Vec<f64> = from.iter().zip(to).map(|(from, to)| to / from).collect();
-                let rows = plan.count_rescaled(layer, start, &factors)?;
-                let masses = BoxMasses::of_rows(plan.method(), &rows);
-                Ok(masses.ok().map(|masses| self.stable.sums(&masses)))
-            })
-            .collect();
-        self.combined(plan, sums?).map_err(|why| why.to_string())
-    }
-
-    /// The stable estimator on the layers' sums, added in their order.
-    pub(super) fn combined(
-        &self,
-        plan: &Plan,
-        sums: Vec<Option<PowerSums>>,
-    ) -> Result<Fractal, Degenerate> {
-        let min_edges = plan.method().parameters().min_edges;
-        let add = |mut all: PowerSums, layer: PowerSums| {
-            all.add(&layer);
-            all
-        };
-        let all = sums.into_iter().flatten().reduce(add);
-        self.stable_fractal(&all.ok_or(Degenerate::NoNeurons { min_edges })?)
-    }
+    groups
 }
 
 fn deviations(plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, f64> {
     let named = plan.tensors().cloned().zip(snapshot.deviations.iter().copied());
     named.filter(|(_, deviation)| deviation.is_finite()).collect()
-}
-
-/// Why weights of the spreads `from` cannot be rescaled to the spreads `to`, if so.
-fn unmatched(plan: &Plan, to: &[f64], from: &[f64]) -> Option<String> {
-    let pairs = plan.tensors().zip(to.iter().zip(from));
-    let mut without = pairs.filter(|(_, (to, from))| !RadiusTable::can_rescale(**to / **from));
-    let (name, (to, from)) = without.next()?;
-    Some(format!("{name} has standard deviation {from}, which cannot be rescaled to {to}"))
 }

@@ -17,6 +17,7 @@ mod layer_count;
 mod layouts;
 mod measure;
 mod neurons;
+mod nulls;
 mod parts;
 mod plan;
 mod scaling;
@@ -36,8 +37,9 @@ pub use hops::{
     EstimateError, HopBaseline, HopEmergence, HopEstimators, HopMeasurement, Hops, HopsError,
     HopsPlan, HopsSnapshot, MOST_HOPS,
 };
-pub use measure::{Estimators, Fault, GroupMeasurement, Measurement, Nulls};
+pub use measure::{Estimators, Fault, GroupMeasurement, Measurement};
 pub use neurons::{Neuron, NeuronStatistics};
+pub use nulls::Nulls;
 pub use parts::Part;
 pub use plan::Plan;
 pub use scaling::{MeanScaling, NeuronBoxes};

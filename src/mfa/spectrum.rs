@@ -31,7 +31,7 @@ const ALPHA_TOLERANCE: f64 = 1e-9;
 pub const SCALING_Q: [f64; 6] = [-3.0, -2.0, -1.0, 1.0, 2.0, 3.0];
 
 /// What the slopes tau(q) were fitted to, for a few q.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scaling {
     /// The occupied radii, ascending; the last one is d.
     pub radii: Vec<f64>,
@@ -58,11 +58,16 @@ pub struct Spectrum {
     pub radii: usize,
     /// The smallest of them.
     pub smallest_radius: f64,
-    /// ln Z_q against r, for a few q.
+    /// ln Z_q against r, for a few q; empty once it is forgotten.
     pub scaling: Scaling,
 }
 
 impl Spectrum {
+    /// Forgets what the slopes were fitted to: most of a spectrum's memory.
+    pub fn forget_scaling(&mut self) {
+        self.scaling = Scaling::default();
+    }
+
     /// R² of ln Z_q on ln(r/d) at the largest q (3 in the paper's tables).
     pub fn r2(&self) -> Option<f64> {
         self.tau.last().and_then(|line| line.r2)
