@@ -111,7 +111,12 @@ fn with_controls(
         group.bench_function(format!("{place} f32 with controls, best, 1 threads"), |b| {
             b.iter(|| {
                 let rescaled = Some(Rescaled { tables: &rescaled, counts: &mut matched });
-                let rows = LayerRows { counts: &mut counts, distances: &mut distances, rescaled };
+                let rows = LayerRows {
+                    counts: &mut counts,
+                    distances: &mut distances,
+                    rescaled,
+                    samples: Vec::new(),
+                };
                 pool.install(|| count_layer(&table, &[matrix], rows))
             });
         });

@@ -3,8 +3,8 @@
 use half::{bf16, f16};
 
 use neuromfa::mfa::{
-    Counted, EdgeLayout, EdgeMatrix, Histogram, Instructions, LayerRows, Method, PackedHistogram,
-    RadiusTable, Rescaled, Values, count_edges, count_layer, count_sampled_edges,
+    Counted, Drawn, EdgeLayout, EdgeMatrix, Histogram, Instructions, LayerRows, Method,
+    PackedHistogram, RadiusTable, Rescaled, Values, count_edges, count_layer, count_sampled_edges,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -71,8 +71,24 @@ fn count(
     let mut matched = PackedHistogram::new(method, 0);
     let mut distances = vec![0.0; neurons];
     let rescaled = Some(Rescaled { tables: &tables, counts: &mut matched });
-    let rows = LayerRows { counts: &mut counts, distances: &mut distances, rescaled };
+    // Every third neuron, and the first quarter; other targets for each matrix.
+    let draws = [(0..neurons).step_by(3).collect(), (0..neurons.div_ceil(4)).collect::<Vec<_>>()];
+    let targets = [2, 5].map(|step| (0..layout.targets).step_by(step).collect::<Vec<_>>());
+    let mut drawn = draws.each_ref().map(|draw| PackedHistogram::new(method, draw.len()));
+    let samples = draws.iter().zip(&mut drawn).map(|(sources, counts)| {
+        let targets = targets.iter().map(Vec::as_slice).collect();
+        Drawn { sources, targets, counts }
+    });
+    let samples = samples.collect();
+    let rows = LayerRows { counts: &mut counts, distances: &mut distances, rescaled, samples };
     let counted = count_layer(table, &matrices, rows);
+    for (sources, drawn) in draws.iter().zip(&drawn) {
+        let mut rows = vec![0; sources.len() * method.slots()];
+        for (matrix, targets) in matrices.iter().zip(&targets) {
+            count_sampled_edges(table, matrix, sources, targets, &mut rows);
+        }
+        PackedHistogram::lend([drawn], |drawn| assert!(drawn == rows, "{layout:?}"));
+    }
     // Each alone is counted by other code.
     let mut rows = vec![7; neurons * method.slots()];
     let not_finite = count_edges(table, &matrices, &mut rows);
@@ -80,12 +96,14 @@ fn count(
     alone.pack(&rows);
     assert_eq!((not_finite, &alone), (counted.not_finite, &counts), "{layout:?}");
     let mut sums = vec![0.0; neurons];
-    let rows = LayerRows { counts: &mut alone, distances: &mut sums, rescaled: None };
+    let (counts_alone, samples) = (&mut alone, Vec::new());
+    let rows = LayerRows { counts: counts_alone, distances: &mut sums, rescaled: None, samples };
     assert_eq!(count_layer(table, &matrices, rows), counted, "{layout:?}");
     assert_eq!((&sums, &alone), (&distances, &counts), "{layout:?}");
     let mut other = PackedHistogram::new(method, 0);
     let rescaled = Some(Rescaled { tables: &tables, counts: &mut other });
-    let rows = LayerRows { counts: &mut alone, distances: &mut [], rescaled };
+    let (distances_alone, samples) = (&mut [][..], Vec::new());
+    let rows = LayerRows { counts: &mut alone, distances: distances_alone, rescaled, samples };
     assert_eq!(count_layer(table, &matrices, rows), counted, "{layout:?}");
     assert_eq!((&other, &alone), (&matched, &counts), "{layout:?}");
     (counted, counts, matched, distances.iter().map(|d| d.to_bits()).collect())

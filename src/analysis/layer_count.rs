@@ -8,8 +8,8 @@ use super::plan::{Plan, SourceLayer, TensorPlan};
 use super::snapshot::LayerSnapshot;
 use super::unchanged::Measured;
 use crate::mfa::{
-    EdgeLayout, EdgeMatrix, LayerRows, PackedHistogram, RadiusTable, Rescaled, Values, count_edges,
-    count_layer, count_sampled_edges,
+    Drawn, EdgeLayout, EdgeMatrix, LayerRows, PackedHistogram, RadiusTable, Rescaled, Values,
+    count_edges, count_layer, count_sampled_edges,
 };
 use crate::network::Orientation;
 use crate::source::{Source, SourceError, Tensor};
@@ -50,20 +50,19 @@ impl LayerJob<'_> {
         }
         let (plan, layer, read) = (self.plan, self.layer, self.read);
         self.counts.measured = Measured::new(layer.drawn.len());
-        let of_whole = match plan.needs_whole() {
-            true => Some(self.count_whole(start)?),
-            false => None,
+        self.counts.not_finite = if plan.needs_whole() {
+            self.count_whole(start)?
+        } else {
+            let samples = self.counts.samples.par_iter_mut().enumerate();
+            let count = |(s, counts)| count_sample(plan, layer, read, s, counts);
+            samples.map(count).sum::<Result<u64, SourceError>>()?
         };
-        let samples = self.counts.samples.par_iter_mut().enumerate();
-        let of_samples = samples
-            .map(|(s, counts)| count_sample(plan, layer, read, s, counts))
-            .sum::<Result<u64, SourceError>>()?;
-        self.counts.not_finite = of_whole.unwrap_or(of_samples);
         self.counts.from.done();
         Ok(())
     }
 
-    /// Counts the edges of all neurons; gives the number of weights that are not finite.
+    /// Counts the edges of all neurons and those of the samples; gives the number of weights that are
+    /// not finite.
     fn count_whole(&mut self, start: Option<&[f64]>) -> Result<u64, SourceError> {
         let all = self.layer.tensors.iter().zip(self.read);
         let matrices =
@@ -74,10 +73,16 @@ impl LayerJob<'_> {
             }
         }
         let tables = start.and_then(|start| self.rescaled(start));
-        let LayerSnapshot { whole, matched, distances, .. } = &mut *self.counts;
+        let LayerSnapshot { whole, matched, distances, samples, .. } = &mut *self.counts;
         matched.reset(0);
         let rescaled = tables.as_deref().map(|tables| Rescaled { tables, counts: matched });
-        let rows = LayerRows { counts: whole, distances, rescaled };
+        let (layer, samples) = (self.layer, samples.iter_mut().zip(&self.layer.drawn).enumerate());
+        let samples = samples.map(|(s, (counts, sources))| {
+            let targets = layer.tensors.iter().map(|tensor| &tensor.targets[s][..]).collect();
+            Drawn { sources, targets, counts }
+        });
+        let samples = samples.collect();
+        let rows = LayerRows { counts: whole, distances, rescaled, samples };
         let counted = count_layer(&self.plan.table, &matrices, rows);
         self.pools.iter_mut().zip(counted.pools).for_each(|(pool, counted)| *pool = counted);
         Ok(counted.not_finite)

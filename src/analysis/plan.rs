@@ -34,7 +34,7 @@ pub(super) struct SourceLayer {
     pub(super) index: usize, // in the network
     pub(super) tensors: Vec<TensorPlan>,
     pub(super) whole: Range<usize>,
-    pub(super) drawn: Vec<Vec<usize>>, // its neurons in each sample
+    pub(super) drawn: Vec<Vec<usize>>, // its neurons in each sample, ascending
 }
 
 /// Drawn sources of one tensor that have equally many drawn edges.
@@ -49,7 +49,7 @@ pub(super) struct DrawnRun {
 pub(super) struct TensorPlan {
     pub(super) connection: Connection,
     pub(super) layout: EdgeLayout,
-    pub(super) targets: Vec<Vec<usize>>, // drawn target rows, one list for each sample
+    pub(super) targets: Vec<Vec<usize>>, // drawn target rows, ascending, one list for each sample
 }
 
 impl TensorPlan {
@@ -57,7 +57,9 @@ impl TensorPlan {
         let Connection { outputs, inputs, taps, copies, target, groups, .. } = *connection;
         let rows_of = |drawn: &Vec<usize>| {
             let rows = |copy| drawn.iter().map(move |&f| connection.output(copy, f));
-            (0..copies).flat_map(rows).collect()
+            let mut all: Vec<usize> = (0..copies).flat_map(rows).collect();
+            all.sort_unstable();
+            all
         };
         Self {
             connection: connection.clone(),
@@ -118,7 +120,8 @@ impl Plan {
             }
             let whole = whole_neurons..whole_neurons + layer.width;
             whole_neurons = whole.end;
-            let drawn: Vec<_> = samples.iter().map(|sample| sample[index].clone()).collect();
+            let mut drawn: Vec<_> = samples.iter().map(|sample| sample[index].clone()).collect();
+            drawn.iter_mut().for_each(|drawn| drawn.sort_unstable());
             sample_neurons.iter_mut().zip(&drawn).for_each(|(all, drawn)| *all += drawn.len());
             sources.push(SourceLayer { index, tensors, whole, drawn });
         }

@@ -17,12 +17,14 @@
 //! Nothing here knows a file, a clock or libtorch. Parallel loops run in the rayon pool of the
 //! caller; results are the same bits on any number of threads.
 
+mod count;
 mod deviation;
 mod distances;
 mod edges;
 mod emergence;
 mod histogram;
 mod kernel;
+mod layer;
 mod mass;
 mod min_plus;
 mod neuron;
@@ -32,21 +34,21 @@ mod partition;
 mod path_estimate;
 mod radius;
 mod regression;
+mod sampled;
 mod shuffle;
 mod spectrum;
 mod stable;
 mod tile;
 mod transfer;
 
+pub use count::count_edges;
 pub use distances::{Column, Distances};
 pub use edges::{EdgeLayout, EdgeMatrix, Values};
 pub use emergence::{Fractal, NoEmergence, degree_of_emergence};
-pub use histogram::{
-    Counted, Histogram, LayerRows, Rescaled, count_distances, count_edges, count_layer,
-    count_sampled_edges,
-};
+pub use histogram::{Histogram, count_distances};
 #[doc(hidden)]
 pub use kernel::Instructions;
+pub use layer::{Counted, Drawn, LayerRows, Rescaled, count_layer};
 pub use mass::{BoxMasses, Degenerate};
 pub use min_plus::{Scratch, min_plus, shorten};
 pub use neuron::{Dimensions, Statistics, box_counts};
@@ -56,6 +58,7 @@ pub use partition::PowerSums;
 pub use path_estimate::Nearest;
 pub use radius::RadiusTable;
 pub use regression::Line;
+pub use sampled::count_sampled_edges;
 pub use shuffle::{Dealer, Urn};
 pub use spectrum::{Published, SCALING_Q, Scaling, Spectrum};
 pub use stable::{Stable, StableSpectrum};

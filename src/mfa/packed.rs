@@ -70,23 +70,30 @@ impl PackedHistogram {
     /// When there are not [`Method::slots`] of them for each neuron.
     pub fn pack(&mut self, rows: &[u32]) {
         assert_eq!(rows.len(), self.neurons() * self.slots, "a row for each neuron");
-        let neurons = self.neurons().max(1);
-        let large = self.parts(neurons).into_iter().map(|part| part.pack(rows)).collect();
+        let ends = [self.neurons()];
+        let large = self.split(&ends).into_iter().flat_map(|part| part.pack(rows)).collect();
         self.set_large(large);
     }
 
-    /// All neurons, `width` at a time.
-    pub(super) fn parts(&mut self, width: usize) -> Vec<PackedPart<'_>> {
-        let counts = self.counts.chunks_mut(width * (self.slots - 1));
-        let all = self.left_out.chunks_mut(width).zip(counts).enumerate();
-        all.map(|(k, (left_out, counts))| PackedPart { first: k * width, left_out, counts })
-            .collect()
+    /// Parts of the neurons that end at these, which ascend up to [`Self::neurons`].
+    pub(super) fn split(&mut self, ends: &[usize]) -> Vec<PackedPart<'_>> {
+        let (mut left_out, mut counts) = (&mut self.left_out[..], &mut self.counts[..]);
+        let mut first = 0;
+        let part = |&end: &usize| {
+            let neurons = end - first;
+            first = end;
+            PackedPart {
+                first: end - neurons,
+                left_out: left_out.split_off_mut(..neurons).unwrap_or_default(),
+                counts: counts.split_off_mut(..neurons * (self.slots - 1)).unwrap_or_default(),
+            }
+        };
+        ends.iter().map(part).collect()
     }
 
-    /// Takes what packing the parts gave, in their order.
-    pub(super) fn set_large(&mut self, large: Vec<Vec<Large>>) {
-        self.large.clear();
-        large.iter().for_each(|part| self.large.extend_from_slice(part));
+    /// Takes what packing all parts gave, in their order.
+    pub(super) fn set_large(&mut self, large: Vec<Large>) {
+        self.large = large;
     }
 
     /// Appends the counters of a range of neurons to `rows`.
@@ -131,7 +138,7 @@ impl PackedPart<'_> {
 
     /// Takes the counters of these neurons; gives those that no byte holds.
     pub fn pack(self, rows: &[u32]) -> Vec<Large> {
-        if !narrow(rows, self.left_out, self.counts) {
+        if self.left_out.is_empty() || !narrow(rows, self.left_out, self.counts) {
             return Vec::new();
         }
         let slots = rows.len() / self.left_out.len();
@@ -220,12 +227,12 @@ mod tests {
         whole.pack(&rows);
         let mut parts = PackedHistogram::new(&method, 10);
         let mut rest = rows.as_slice();
-        let of_parts = parts.parts(4).into_iter().map(|part| {
+        let of_parts = parts.split(&[4, 4, 9, 10]).into_iter().map(|part| {
             let (of_part, others) = rest.split_at(part.neurons() * method.slots());
             rest = others;
             part.pack(of_part)
         });
-        let large = of_parts.collect();
+        let large = of_parts.flatten().collect();
         parts.set_large(large);
         assert_eq!(parts, whole);
     }

@@ -4,8 +4,9 @@
 use half::{bf16, f16};
 
 use super::edges::EdgeLayout;
-use super::kernel::{CHUNK, Counters, Share, Stored};
+use super::kernel::{CHUNK, Counters, DrawnShare, Kernel, Share, Stored};
 use super::radius::RadiusTable;
+use super::sampled::sampled;
 
 /// A task's share of a matrix: the sources `first..last`.
 #[derive(Clone, Copy)]
@@ -18,22 +19,30 @@ pub(super) struct Tile<'a> {
 }
 
 impl Tile<'_> {
-    /// Counts all that is wanted of a matrix; no distances where there is no room for them.
+    /// Counts all that is wanted of a matrix without groups, or of one group; no distances where there
+    /// is no room for them.
     pub fn count_all<W: Weight>(
         &self,
         weights: &[W],
         counts: &mut [u32],
         distances: &mut [f64],
         matched: Option<(&RadiusTable, &mut [u32])>,
+        mut drawn: Vec<DrawnShare<'_>>,
     ) -> u64 {
-        let Self { table, slots, first, last, layout } = *self;
-        let same = matched.as_ref().is_none_or(|(other, _)| other.method() == table.method());
-        if let Some(kernel) = table.kernel_for(&layout, last - first).filter(|_| same) {
+        let Self { table, first, last, layout, .. } = *self;
+        let served = matched.as_ref().is_none_or(|(other, _)| {
+            other.method() == table.method() && other.factor().is_some_and(Kernel::rescales)
+        });
+        if let Some(kernel) = table.kernel_for(&layout, last - first).filter(|_| served) {
             let share = Share { weights, layout, first, last };
             let distances = (!distances.is_empty()).then_some(distances);
             let rescaled = matched.map(|(table, rows)| (table.factor().unwrap_or(1.0), rows));
-            return kernel.count(share, Counters { slots, counts, distances, rescaled });
+            if !kernel.counts_drawn(&layout) {
+                add_drawn(table, weights, layout, std::mem::take(&mut drawn));
+            }
+            return kernel.count(share, Counters { counts, distances, rescaled, drawn });
         }
+        add_drawn(table, weights, layout, drawn);
         if !distances.is_empty() {
             self.add_distances(weights, distances);
         }
@@ -125,6 +134,17 @@ impl Tile<'_> {
             not_finite += u64::from(!weight.finite());
         }
         not_finite
+    }
+}
+
+fn add_drawn<W: Weight>(
+    table: &RadiusTable,
+    weights: &[W],
+    layout: EdgeLayout,
+    drawn: Vec<DrawnShare<'_>>,
+) {
+    for DrawnShare { sources, targets, rows } in drawn {
+        sampled(table, weights, layout, sources, targets, rows);
     }
 }
 

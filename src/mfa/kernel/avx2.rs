@@ -5,7 +5,8 @@ use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use super::{Ask, Binned, CHUNK, QUARTER, Task, Vectors};
+use super::vectors::{Binned, Task, Vectors};
+use super::{Ask, CHUNK, QUARTER};
 
 /// Says that this machine has AVX2, FMA, F16C and POPCNT.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +25,7 @@ impl Avx2 {
 macro_rules! quarter_of {
     ($weight:ident, $bin:expr) => {
         #[inline(always)]
-        fn $weight<const RESCALED: bool, const SUMS: bool>(
+        fn $weight<const PAIR: bool, const SUMS: bool>(
             self,
             ask: &Ask,
             weights: &[$weight; QUARTER],
@@ -37,10 +38,12 @@ macro_rules! quarter_of {
 }
 
 impl Vectors for Avx2 {
-    type Part = __m128i;
+    type Part = __m256i; // 16 numbers in the order of `packed`
     type Slots = [__m256i; 2];
+    type Pairs = [__m256i; 4];
 
     const COMPRESSED: usize = 4;
+    const PAIRS_COMPRESSED: usize = 0;
 
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> u64 {
@@ -65,9 +68,15 @@ impl Vectors for Avx2 {
     }
 
     #[inline(always)]
-    fn join(self, [a, b, c, d]: [Self::Part; 4]) -> Self::Slots {
+    fn join(self, parts: [Self::Part; 4]) -> Self::Slots {
         // SAFETY: `self` exists only where the features were found.
-        unsafe { [_mm256_set_m128i(b, a), _mm256_set_m128i(d, c)] }
+        unsafe { bytes(parts).map(|slots| worked_out(slots)) }
+    }
+
+    #[inline(always)]
+    fn join_pairs(self, parts: [Self::Part; 4]) -> Self::Pairs {
+        // SAFETY: `self` exists only where the features were found.
+        unsafe { parts.map(|part| worked_out(in_order(part))) }
     }
 
     #[inline(always)]
@@ -77,15 +86,27 @@ impl Vectors for Avx2 {
     }
 
     #[inline(always)]
+    fn store_pairs(self, pairs: Self::Pairs, to: &mut [u16; CHUNK]) {
+        // SAFETY: `self` exists only where the features were found.
+        unsafe { store_pairs(pairs, to) }
+    }
+
+    #[inline(always)]
     fn compress(self, slots: Self::Slots, to: &mut [u8; CHUNK]) -> usize {
         // SAFETY: `self` exists only where the features were found.
         unsafe { compress(slots, to) }
     }
 
-    quarter_of!(f32, widened::<f32, RESCALED, SUMS>);
-    quarter_of!(f16, widened::<f16, RESCALED, SUMS>);
-    quarter_of!(bf16, widened::<bf16, RESCALED, SUMS>);
-    quarter_of!(f64, doubles::<RESCALED, SUMS>);
+    #[inline(always)]
+    fn compress_pairs(self, pairs: Self::Pairs, to: &mut [u16; CHUNK]) -> usize {
+        self.store_pairs(pairs, to);
+        CHUNK
+    }
+
+    quarter_of!(f32, widened::<f32, PAIR, SUMS>);
+    quarter_of!(f16, widened::<f16, PAIR, SUMS>);
+    quarter_of!(bf16, widened::<bf16, PAIR, SUMS>);
+    quarter_of!(f64, doubles::<PAIR, SUMS>);
 }
 
 const ONE: u32 = 0x3f80_0000;
@@ -123,25 +144,30 @@ load!(bf16, from, {
 
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
-fn widened<W: Widened, const RESCALED: bool, const SUMS: bool>(
+fn widened<W: Widened, const PAIR: bool, const SUMS: bool>(
     ask: &Ask,
     weights: &[W; QUARTER],
     sums: &mut [f64; QUARTER],
-) -> Binned<__m128i> {
+) -> Binned<__m256i> {
     let mut infinite = [0; 2];
-    let mut radii = [_mm256_setzero_si256(); 2];
-    let mut others = [_mm256_setzero_si256(); 2];
+    let mut bins = [_mm256_setzero_si256(); 2];
     let sums = sums.as_chunks_mut::<4>().0;
     for (half, weights) in weights.as_chunks::<8>().0.iter().enumerate() {
         let w = W::load(weights);
         let size = without_sign(w);
         infinite[half] = signs(_mm256_cmpgt_epi32(size, _mm256_set1_epi32(INFINITE as i32 - 1)));
         let kept = kept(ask, size);
-        radii[half] = self::radii(size, kept);
-        if RESCALED {
-            let size = without_sign(_mm256_mul_ps(w, _mm256_set1_ps(ask.factor)));
-            others[half] = self::radii(size, self::kept(ask, size));
-        }
+        let estimate = _mm256_rcp_ps(_mm256_castsi256_ps(size));
+        let radii = self::radii(size, estimate, BELOW);
+        bins[half] = match PAIR {
+            true => {
+                let scaled = _mm256_mul_ps(_mm256_castsi256_ps(size), _mm256_set1_ps(ask.factor));
+                let scaled = _mm256_castps_si256(scaled);
+                let others = self::radii(scaled, estimate, BELOW * ask.inverse);
+                pairs(ask, steps(ask, size, radii), steps(ask, scaled, others))
+            }
+            false => low_halves(radii, kept),
+        };
         if SUMS {
             let low = _mm256_cvtps_pd(_mm256_castps256_ps128(w));
             let wide = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(kept));
@@ -151,18 +177,16 @@ fn widened<W: Widened, const RESCALED: bool, const SUMS: bool>(
             add_distances(&mut sums[2 * half + 1], high, wide);
         }
     }
-    let plain = lowest_bytes(radii);
-    let rescaled = if RESCALED { lowest_bytes(others) } else { plain };
-    Binned { plain, rescaled, infinite: u16::from_le_bytes(infinite).into() }
+    Binned { bins: packed(bins), infinite: u16::from_le_bytes(infinite).into() }
 }
 
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
-fn doubles<const RESCALED: bool, const SUMS: bool>(
+fn doubles<const PAIR: bool, const SUMS: bool>(
     ask: &Ask,
     weights: &[f64; QUARTER],
     sums: &mut [f64; QUARTER],
-) -> Binned<__m128i> {
+) -> Binned<__m256i> {
     let one = _mm256_set1_pd(1.0);
     let mut infinite = 0;
     let mut radii = [_mm_setzero_si128(); 4];
@@ -176,31 +200,34 @@ fn doubles<const RESCALED: bool, const SUMS: bool>(
         infinite |= _mm256_movemask_pd(is_not) << (4 * k);
         let distance = _mm256_div_pd(one, size);
         let most = _mm256_set1_pd(ask.kept.largest_distance);
-        let kept = _mm256_and_pd(
-            _mm256_cmp_pd::<_CMP_GT_OQ>(distance, one),
-            _mm256_cmp_pd::<_CMP_LE_OQ>(distance, most),
-        );
-        let distance = _mm256_and_pd(distance, kept);
-        radii[k] = _mm256_cvtpd_epi32(distance); // half to even
-        if RESCALED {
+        let above = _mm256_cmp_pd::<_CMP_GT_OQ>(distance, one);
+        let near = _mm256_cmp_pd::<_CMP_LE_OQ>(distance, most);
+        let kept = _mm256_and_pd(distance, _mm256_and_pd(above, near));
+        let mut radius = kept;
+        if PAIR {
+            let beyond = _mm256_set1_pd(ask.kept.slots as f64);
+            let far = _mm256_cmp_pd::<_CMP_GT_OQ>(distance, most);
+            radius = _mm256_blendv_pd(kept, beyond, far);
             let factor = _mm256_set1_pd(ask.factor.into());
             scaled[k] = _mm256_cvtpd_ps(_mm256_mul_pd(w, factor));
         }
+        radii[k] = _mm256_cvtpd_epi32(radius); // half to even
         if SUMS {
-            add(sums, distance);
+            add(sums, kept);
         }
     }
     let [a, b, c, d] = radii;
-    let plain = lowest_bytes([_mm256_set_m128i(b, a), _mm256_set_m128i(d, c)]);
-    let [a, b, c, d] = scaled;
-    let rescaled = match RESCALED {
-        true => lowest_bytes([_mm256_set_m128(b, a), _mm256_set_m128(d, c)].map(|w| {
-            let size = without_sign(w);
-            self::radii(size, kept(ask, size))
-        })),
-        false => plain,
-    };
-    Binned { plain, rescaled, infinite: infinite as u32 }
+    let mut bins = [_mm256_set_m128i(b, a), _mm256_set_m128i(d, c)];
+    if PAIR {
+        let [a, b, c, d] = scaled;
+        for (bins, scaled) in bins.iter_mut().zip([_mm256_set_m128(b, a), _mm256_set_m128(d, c)]) {
+            let scaled = without_sign(scaled);
+            let estimate = _mm256_rcp_ps(_mm256_castsi256_ps(scaled));
+            let radii = self::radii(scaled, estimate, BELOW);
+            *bins = pairs(ask, *bins, steps(ask, scaled, radii));
+        }
+    }
+    Binned { bins: packed(bins), infinite: infinite as u32 }
 }
 
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
@@ -230,18 +257,43 @@ fn kept(ask: &Ask, size: __m256i) -> __m256i {
     _mm256_and_si256(_mm256_cmpgt_epi32(size, below), _mm256_cmpgt_epi32(one, size))
 }
 
-/// The radii of 8 weights given by the bits of |w|, 0 for those left out.
+/// The radii of weights given by the bits of |w| and numbers that, times `below`, are a little less than
+/// 1/|w|, in the low half of each number; of no meaning where a weight is left out.
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
-fn radii(size: __m256i, kept: __m256i) -> __m256i {
+fn radii(size: __m256i, estimate: __m256, below: f32) -> __m256i {
     let w = _mm256_castsi256_ps(size);
-    let estimate = _mm256_rcp_ps(w);
-    let q = _mm256_fmadd_ps(estimate, _mm256_set1_ps(BELOW), _mm256_set1_ps(WHOLE));
+    let q = _mm256_fmadd_ps(estimate, _mm256_set1_ps(below), _mm256_set1_ps(WHOLE));
     let q_and_half = _mm256_sub_ps(q, _mm256_set1_ps(WHOLE - 0.5));
     let error = _mm256_fmsub_ps(w, q_and_half, _mm256_set1_ps(1.0));
     let one_more = _mm256_srli_epi32::<31>(_mm256_castps_si256(error));
-    let radii = _mm256_add_epi32(_mm256_castps_si256(q), one_more);
-    _mm256_and_si256(radii, _mm256_srli_epi32::<24>(kept))
+    _mm256_add_epi32(_mm256_castps_si256(q), one_more)
+}
+
+/// The low halves of the numbers that are chosen by all their bits, 0 for the others.
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[inline]
+fn low_halves(numbers: __m256i, chosen: __m256i) -> __m256i {
+    _mm256_and_si256(numbers, _mm256_srli_epi32::<16>(chosen))
+}
+
+/// The slots of weights with these radii, that after the last one for those beyond the largest distance.
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[inline]
+fn steps(ask: &Ask, size: __m256i, radii: __m256i) -> __m256i {
+    let below = _mm256_cmpgt_epi32(_mm256_set1_epi32(ONE as i32), size);
+    let far = _mm256_cmpgt_epi32(_mm256_set1_epi32(ask.kept.smallest as i32), size);
+    let beyond = _mm256_set1_epi32(ask.kept.slots as i32);
+    _mm256_blendv_epi8(low_halves(radii, below), beyond, far)
+}
+
+/// The pairs of these slots.
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[inline]
+fn pairs(ask: &Ask, slots: __m256i, rescaled: __m256i) -> __m256i {
+    let pairs = _mm256_add_epi32(slots, rescaled);
+    let last = _mm256_set1_epi32(2 * ask.kept.slots as i32);
+    _mm256_andnot_si256(_mm256_cmpeq_epi32(pairs, last), pairs)
 }
 
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
@@ -261,23 +313,44 @@ fn add(sums: &mut [f64; 4], distances: __m256d) {
     }
 }
 
-/// 16 radii as bytes.
+/// 16 numbers of 16 bits each. Packing works in each half of a vector, so they come in four fours: the
+/// first of each vector, then the last of each.
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
-fn lowest_bytes([a, b]: [__m256i; 2]) -> __m128i {
-    // Packing works in each half of a vector: a b of the low half, then those of the high one.
-    let halves = _mm256_packs_epi32(a, b);
-    let halves = _mm256_packus_epi16(halves, halves);
-    let order = _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5);
-    _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(halves, order))
+fn packed([a, b]: [__m256i; 2]) -> __m256i {
+    _mm256_packs_epi32(a, b)
+}
+
+/// 64 numbers as bytes, in order.
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[inline]
+fn bytes([a, b, c, d]: [__m256i; 4]) -> [__m256i; 2] {
+    let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    [[a, b], [c, d]].map(|[a, b]| _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b), order))
+}
+
+/// 16 packed numbers, in order.
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[inline]
+fn in_order(packed: __m256i) -> __m256i {
+    _mm256_permute4x64_epi64::<0b11_01_10_00>(packed)
 }
 
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
-fn worked_out(mut part: __m128i) -> __m128i {
+fn store_pairs(pairs: [__m256i; 4], to: &mut [u16; CHUNK]) {
+    for (pairs, to) in pairs.into_iter().zip(to.as_chunks_mut::<16>().0) {
+        // SAFETY: writes the 16 numbers of the array, aligned or not.
+        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), pairs) }
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[inline]
+fn worked_out(mut part: __m256i) -> __m256i {
     // SAFETY: no instruction at all.
     unsafe {
-        asm!("/* {0} */", inout(xmm_reg) part, options(nomem, nostack, preserves_flags));
+        asm!("/* {0} */", inout(ymm_reg) part, options(nomem, nostack, preserves_flags));
     }
     part
 }

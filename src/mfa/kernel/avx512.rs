@@ -5,7 +5,8 @@ use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use super::{Ask, Binned, CHUNK, QUARTER, Task, Vectors};
+use super::vectors::{Binned, Task, Vectors};
+use super::{Ask, CHUNK, QUARTER};
 
 /// Says that this machine has AVX-512 with its byte, double word and short vector parts and both
 /// of its byte manipulation parts.
@@ -28,7 +29,7 @@ impl Avx512 {
 macro_rules! quarter_of {
     ($weight:ident, $bin:expr) => {
         #[inline(always)]
-        fn $weight<const RESCALED: bool, const SUMS: bool>(
+        fn $weight<const PAIR: bool, const SUMS: bool>(
             self,
             ask: &Ask,
             weights: &[$weight; QUARTER],
@@ -41,10 +42,12 @@ macro_rules! quarter_of {
 }
 
 impl Vectors for Avx512 {
-    type Part = __m512i; // the lowest byte of each number
+    type Part = __m512i; // the low half of each number
     type Slots = __m512i;
+    type Pairs = [__m512i; 2];
 
     const COMPRESSED: usize = 7;
+    const PAIRS_COMPRESSED: usize = 7;
 
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> u64 {
@@ -73,7 +76,13 @@ impl Vectors for Avx512 {
     #[inline(always)]
     fn join(self, parts: [Self::Part; 4]) -> Self::Slots {
         // SAFETY: `self` exists only where the features were found.
-        unsafe { lowest_bytes(parts) }
+        unsafe { worked_out(lowest_bytes(parts)) }
+    }
+
+    #[inline(always)]
+    fn join_pairs(self, parts: [Self::Part; 4]) -> Self::Pairs {
+        // SAFETY: `self` exists only where the features were found.
+        unsafe { low_halves(parts).map(|pairs| worked_out(pairs)) }
     }
 
     #[inline(always)]
@@ -83,15 +92,27 @@ impl Vectors for Avx512 {
     }
 
     #[inline(always)]
+    fn store_pairs(self, pairs: Self::Pairs, to: &mut [u16; CHUNK]) {
+        // SAFETY: `self` exists only where the features were found.
+        unsafe { store_pairs(pairs, to) }
+    }
+
+    #[inline(always)]
     fn compress(self, slots: Self::Slots, to: &mut [u8; CHUNK]) -> usize {
         // SAFETY: `self` exists only where the features were found.
         unsafe { compress(slots, to) }
     }
 
-    quarter_of!(f32, widened::<f32, RESCALED, SUMS>);
-    quarter_of!(f16, widened::<f16, RESCALED, SUMS>);
-    quarter_of!(bf16, widened::<bf16, RESCALED, SUMS>);
-    quarter_of!(f64, doubles::<RESCALED, SUMS>);
+    #[inline(always)]
+    fn compress_pairs(self, pairs: Self::Pairs, to: &mut [u16; CHUNK]) -> usize {
+        // SAFETY: `self` exists only where the features were found.
+        unsafe { compress_pairs(pairs, to) }
+    }
+
+    quarter_of!(f32, widened::<f32, PAIR, SUMS>);
+    quarter_of!(f16, widened::<f16, PAIR, SUMS>);
+    quarter_of!(bf16, widened::<bf16, PAIR, SUMS>);
+    quarter_of!(f64, doubles::<PAIR, SUMS>);
 }
 
 const ONE: u32 = 0x3f80_0000;
@@ -129,7 +150,7 @@ load!(bf16, from, {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
-fn widened<W: Widened, const RESCALED: bool, const SUMS: bool>(
+fn widened<W: Widened, const PAIR: bool, const SUMS: bool>(
     ask: &Ask,
     weights: &[W; QUARTER],
     sums: &mut [f64; QUARTER],
@@ -137,11 +158,14 @@ fn widened<W: Widened, const RESCALED: bool, const SUMS: bool>(
     let w = W::load(weights);
     let size = without_sign(w);
     let infinite = _mm512_cmpge_epu32_mask(size, _mm512_set1_epi32(INFINITE as i32)).into();
-    let (plain, kept) = radii(ask, size);
-    let rescaled = match RESCALED {
-        true => radii(ask, without_sign(_mm512_mul_ps(w, _mm512_set1_ps(ask.factor)))).0,
-        false => plain,
-    };
+    let estimate = _mm512_rcp14_ps(_mm512_castsi512_ps(size));
+    let Radii { mut radii, kept, far } = radii::<PAIR>(ask, size, estimate, BELOW);
+    if PAIR {
+        let scaled = _mm512_mul_ps(_mm512_castsi512_ps(size), _mm512_set1_ps(ask.factor));
+        let below = BELOW * ask.inverse;
+        let scaled = self::radii::<PAIR>(ask, _mm512_castps_si512(scaled), estimate, below);
+        radii = _mm512_maskz_add_epi32(!(far & scaled.far), radii, scaled.radii);
+    }
     if SUMS {
         let [low_sums, high_sums] = halves(sums);
         let low = _mm512_cvtps_pd(_mm512_castps512_ps256(w));
@@ -149,18 +173,18 @@ fn widened<W: Widened, const RESCALED: bool, const SUMS: bool>(
         add_distances(low_sums, low, kept as u8);
         add_distances(high_sums, high, (kept >> 8) as u8);
     }
-    Binned { plain, rescaled, infinite }
+    Binned { bins: radii, infinite }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
-fn doubles<const RESCALED: bool, const SUMS: bool>(
+fn doubles<const PAIR: bool, const SUMS: bool>(
     ask: &Ask,
     weights: &[f64; QUARTER],
     sums: &mut [f64; QUARTER],
 ) -> Binned<__m512i> {
     let one = _mm512_set1_pd(1.0);
-    let mut infinite = [0; 2];
+    let [mut infinite, mut far] = [[0; 2]; 2];
     let mut radii = [_mm256_setzero_si256(); 2];
     let mut scaled = [_mm256_setzero_ps(); 2];
     let all = weights.as_chunks::<8>().0.iter().zip(halves(sums));
@@ -172,9 +196,10 @@ fn doubles<const RESCALED: bool, const SUMS: bool>(
         let most = _mm512_set1_pd(ask.kept.largest_distance);
         let kept = _mm512_cmp_pd_mask::<_CMP_GT_OQ>(distance, one)
             & _mm512_cmp_pd_mask::<_CMP_LE_OQ>(distance, most);
+        far[half] = _mm512_cmp_pd_mask::<_CMP_GT_OQ>(distance, most);
         let distance = _mm512_maskz_mov_pd(kept, distance);
         radii[half] = _mm512_cvtpd_epi32(distance); // half to even
-        if RESCALED {
+        if PAIR {
             let factor = _mm512_set1_pd(ask.factor.into());
             scaled[half] = _mm512_cvtpd_ps(_mm512_mul_pd(w, factor));
         }
@@ -183,11 +208,18 @@ fn doubles<const RESCALED: bool, const SUMS: bool>(
         }
     }
     let [low, high] = radii;
-    let plain = _mm512_inserti32x8::<1>(_mm512_castsi256_si512(low), high);
-    let [low, high] = scaled;
-    let scaled = _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high);
-    let rescaled = if RESCALED { self::radii(ask, without_sign(scaled)).0 } else { plain };
-    Binned { plain, rescaled, infinite: u16::from_le_bytes(infinite).into() }
+    let mut radii = _mm512_inserti32x8::<1>(_mm512_castsi256_si512(low), high);
+    if PAIR {
+        let [low, high] = scaled;
+        let scaled = _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high);
+        let scaled = without_sign(scaled);
+        let estimate = _mm512_rcp14_ps(_mm512_castsi512_ps(scaled));
+        let scaled = self::radii::<PAIR>(ask, scaled, estimate, BELOW);
+        let far = u16::from_le_bytes(far);
+        radii = _mm512_mask_mov_epi32(radii, far, beyond(ask));
+        radii = _mm512_maskz_add_epi32(!(far & scaled.far), radii, scaled.radii);
+    }
+    Binned { bins: radii, infinite: u16::from_le_bytes(infinite).into() }
 }
 
 #[inline(always)]
@@ -202,22 +234,41 @@ fn without_sign(w: __m512) -> __m512i {
     _mm512_and_si512(_mm512_castps_si512(w), _mm512_set1_epi32(i32::MAX))
 }
 
-/// The radii of 16 weights given by the bits of |w|, in the lowest byte of each number, 0 for those
-/// left out; and which are kept.
+/// The radii of 16 weights, in the low half of each number.
+struct Radii {
+    radii: __m512i,
+    kept: __mmask16,
+    far: __mmask16, // beyond the largest distance; known only of pairs
+}
+
+/// The radii of weights given by the bits of |w| and numbers that, times `below`, are a little less than
+/// 1/|w|; 0 for those left out, in a pair the slot after the last one for those that are far.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
-fn radii(ask: &Ask, size: __m512i) -> (__m512i, __mmask16) {
-    let smallest = ask.kept.smallest;
-    let above = _mm512_sub_epi32(size, _mm512_set1_epi32(smallest as i32));
-    let kept = _mm512_cmplt_epu32_mask(above, _mm512_set1_epi32((ONE - smallest) as i32));
+fn radii<const PAIR: bool>(ask: &Ask, size: __m512i, estimate: __m512, below: f32) -> Radii {
     let w = _mm512_castsi512_ps(size);
-    let estimate = _mm512_rcp14_ps(w);
-    let q = _mm512_fmadd_ps(estimate, _mm512_set1_ps(BELOW), _mm512_set1_ps(WHOLE));
+    let q = _mm512_fmadd_ps(estimate, _mm512_set1_ps(below), _mm512_set1_ps(WHOLE));
     let q_and_half = _mm512_sub_ps(q, _mm512_set1_ps(WHOLE - 0.5));
     let error = _mm512_fmsub_ps(w, q_and_half, _mm512_set1_ps(1.0));
     let one_more = _mm512_srli_epi32::<31>(_mm512_castps_si512(error));
-    let radii = _mm512_maskz_add_epi32(kept, _mm512_castps_si512(q), one_more);
-    (radii, kept)
+    let radii = |kept| _mm512_maskz_add_epi32(kept, _mm512_castps_si512(q), one_more);
+    let smallest = ask.kept.smallest;
+    if PAIR {
+        let below = _mm512_cmplt_epu32_mask(size, _mm512_set1_epi32(ONE as i32));
+        let far = _mm512_cmplt_epu32_mask(size, _mm512_set1_epi32(smallest as i32));
+        let radii = _mm512_mask_mov_epi32(radii(below), far, beyond(ask));
+        return Radii { radii, kept: below & !far, far };
+    }
+    let above = _mm512_sub_epi32(size, _mm512_set1_epi32(smallest as i32));
+    let kept = _mm512_cmplt_epu32_mask(above, _mm512_set1_epi32((ONE - smallest) as i32));
+    Radii { radii: radii(kept), kept, far: 0 }
+}
+
+/// The slot after the last one.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[inline]
+fn beyond(ask: &Ask) -> __m512i {
+    _mm512_set1_epi32(ask.kept.slots as i32)
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
@@ -275,6 +326,35 @@ const LOWEST: [u8; CHUNK] = {
     places
 };
 
+/// The low halves of 64 numbers.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[inline]
+fn low_halves([a, b, c, d]: [__m512i; 4]) -> [__m512i; 2] {
+    // SAFETY: reads the 64 bytes of the constant.
+    let low = unsafe { _mm512_loadu_si512(LOW.as_ptr().cast()) };
+    [_mm512_permutex2var_epi16(a, low, b), _mm512_permutex2var_epi16(c, low, d)]
+}
+
+/// Where in two vectors the low halves of their numbers stand.
+const LOW: [u16; CHUNK / 2] = {
+    let mut places = [0; CHUNK / 2];
+    let mut k = 0;
+    while k < CHUNK / 2 {
+        places[k] = 2 * k as u16;
+        k += 1;
+    }
+    places
+};
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[inline]
+fn store_pairs(pairs: [__m512i; 2], to: &mut [u16; CHUNK]) {
+    for (pairs, to) in pairs.into_iter().zip(to.as_chunks_mut::<32>().0) {
+        // SAFETY: writes the 32 numbers of the array, aligned or not.
+        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), pairs) }
+    }
+}
+
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
 fn compress(slots: __m512i, to: &mut [u8; CHUNK]) -> usize {
@@ -282,4 +362,19 @@ fn compress(slots: __m512i, to: &mut [u8; CHUNK]) -> usize {
     // In a register: to compress into memory is slow on some machines.
     store(_mm512_maskz_compress_epi8(kept, slots), to);
     kept.count_ones() as usize
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[inline]
+fn compress_pairs(pairs: [__m512i; 2], to: &mut [u16; CHUNK]) -> usize {
+    let mut length = 0;
+    to[CHUNK / 2..].fill(0);
+    for pairs in pairs {
+        let kept = _mm512_test_epi16_mask(pairs, pairs);
+        let together = _mm512_maskz_compress_epi16(kept, pairs);
+        // SAFETY: writes 32 of the 64 numbers, at most 32 behind the first one.
+        unsafe { _mm512_storeu_si512(to.as_mut_ptr().add(length).cast(), together) }
+        length += kept.count_ones() as usize;
+    }
+    length
 }

@@ -6,13 +6,20 @@
 //! binned. Counted as it is binned, a wide matrix would be read a few cache lines from each page.
 
 mod counting;
+mod drawn;
 mod memory;
 
-use counting::{Counting, Waiting, places};
+use std::marker::PhantomData;
 
-pub(super) use memory::Scratch;
+use counting::{Counting, Rows, places};
+pub(super) use drawn::Samples;
+use drawn::Strip;
+use memory::{Bins, Counters, grow};
+pub(super) use memory::{Memory, Scratch};
 
-use super::{Ask, Binned, CHUNK, Pass, Stored, Task, Vectors, not_finite, padded, quarter};
+use super::bins::Bin;
+use super::vectors::{Binned, Stored, Task, Vectors};
+use super::{Ask, CHUNK, Pass, not_finite, padded, quarter};
 
 /// More taps would fill a byte with one target.
 pub(super) const MOST_TAPS: usize = u8::MAX as usize;
@@ -20,12 +27,12 @@ pub(super) const MOST_TAPS: usize = u8::MAX as usize;
 /// Targets by which memory is asked ahead.
 const AHEAD: usize = 2;
 
-/// The most chunks of a block for one target, those of rescaled weights too: enough for whole rows of
-/// most matrices, which are then read without a gap.
+/// The most chunks of slots of a block for one target: enough for whole rows of most matrices, which are
+/// then read without a gap. Of pairs, which are twice as long, there are half as many, here and below.
 const CHUNKS: usize = 32;
 
-/// Chunks of a block: a quarter of a megabyte. Of 16 chunks it takes as many targets as bytes can
-/// count; that being odd, groups do not meet in the same few sets of the cache.
+/// Chunks of slots of a block: a quarter of a megabyte. Of 16 chunks it takes as many targets as bytes
+/// can count; that being odd, groups do not meet in the same few sets of the cache.
 const BLOCK: usize = 16 * MOST_TAPS;
 
 /// Blocks whose counts cannot fill a u16.
@@ -33,23 +40,24 @@ const BLOCKS: usize = u16::MAX as usize / MOST_TAPS;
 
 /// Kept distances are summed by tap, in the order of the targets, the sums of a source then in
 /// order.
-pub(super) struct Columns<'a, W, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> {
+pub(super) struct Columns<'a, 's, W, B, const SUMS: bool, const TAPPED: bool> {
     pub pass: Pass<'a, W>,
-    pub scratch: &'a mut Scratch,
+    pub memory: Memory<'a, B, Samples<'s>>,
 }
 
-impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
-    for Columns<'_, W, RESCALED, SUMS, TAPPED>
+impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
+    for Columns<'_, '_, W, B, SUMS, TAPPED>
 {
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) -> u64 {
-        let Pass { ask, share, slots, counts, rescaled, distances } = self.pass;
-        let Scratch { tiles, tall, blocks: [next, before] } = self.scratch;
+        let Pass { ask, share, counts, rescaled, distances, stairs } = self.pass;
+        let slots = ask.kept.slots;
+        let Memory { counters: Counters { tile, tall }, samples, blocks } = self.memory;
+        let [next, before] = blocks;
         let (mut next, mut before) = (next, before);
         let taps = if TAPPED { share.layout.taps } else { 1 };
         let stride = share.layout.target_stride;
-        let kinds = if RESCALED { 2 } else { 1 };
-        let widest = CHUNKS / kinds * CHUNK;
+        let widest = CHUNKS / size_of::<B>() * CHUNK;
         let most = match TAPPED {
             // No more sources than are counted together.
             true => CHUNK.min(widest / taps),
@@ -65,19 +73,29 @@ impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
             let sources = most.min(share.last - first);
             let width = sources * taps;
             let chunks = width.div_ceil(CHUNK);
-            let full = (MOST_TAPS / taps).min(BLOCK / kinds / chunks);
+            let full = (MOST_TAPS / taps).min(BLOCK / size_of::<B>() / chunks);
             // Blocks of about equally many targets.
             let height = targets.div_ceil(targets.div_ceil(full));
-            let places: Vec<u16> = if TAPPED { places(taps).take(width).collect() } else { vec![] };
+            let places: Vec<u16> = match TAPPED {
+                true => places::<B>(taps).take(width).collect(),
+                false => Vec::new(),
+            };
             let rows = (first - share.first) * slots..(first - share.first + sources) * slots;
-            let rows = [&mut counts[rows.clone()], rescaled.get_mut(rows).unwrap_or_default()];
-            let (groups, lanes) = if TAPPED { (1, chunks) } else { (chunks, 1) };
-            let mut counting = Counting::<RESCALED, TAPPED> {
-                tiles: &mut *tiles,
-                places: &places,
-                tall: if targets > height { Some(tall.fit(groups, RESCALED)) } else { None },
-                rows,
+            let rows = Rows {
+                counts: &mut counts[rows.clone()],
+                rescaled: rescaled.get_mut(rows).unwrap_or_default(),
                 slots,
+                stairs,
+            };
+            let (groups, lanes) = if TAPPED { (1, chunks) } else { (chunks, 1) };
+            let mut counting = Counting::<B, TAPPED> {
+                tile: &mut *tile,
+                places: &places,
+                tall: match targets > height {
+                    true => Some(tall.fit(groups * CHUNK * B::COUNTERS)),
+                    false => None,
+                },
+                rows,
                 groups,
                 lanes,
                 spread: full * lanes,
@@ -85,18 +103,21 @@ impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
                 group: groups,
                 at: 0,
                 lane: 0,
+                bins: PhantomData,
             };
             let mut sums = [[0.0; CHUNK]; CHUNKS];
-            next.fit(chunks * full, RESCALED);
-            before.fit(chunks * full, RESCALED);
+            grow(next, chunks * full, Bins([B::default(); CHUNK]));
+            grow(before, chunks * full, Bins([B::default(); CHUNK]));
             let mut blocks = 0;
             // Behind the last block there is one of no target, while which the last one is counted.
             for top in (0..targets).step_by(height).chain([targets]) {
                 let height = height.min(targets - top);
                 for target in 0..height {
                     let start = (top + target) * stride + first * taps;
-                    let (whole, rest) = share.weights[start..start + width].as_chunks::<CHUNK>();
+                    let row = &share.weights[start..start + width];
+                    let (whole, rest) = row.as_chunks::<CHUNK>();
                     let last = if rest.is_empty() { None } else { Some(padded(rest)) };
+                    let mut any = 0;
                     for (c, chunk) in whole.iter().chain(&last).enumerate() {
                         let ahead = start + c * CHUNK + AHEAD * stride;
                         let ahead = share.weights.as_ptr().wrapping_add(ahead).cast::<u8>();
@@ -113,19 +134,16 @@ impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
                             step.quarter::<SUMS, 2>(waiting),
                             step.quarter::<SUMS, 3>(waiting),
                         ];
-                        if bins.iter().fold(0, |any, bins| any | bins.infinite) != 0 {
-                            infinite += not_finite(chunk);
-                        }
+                        any = bins.iter().fold(any, |any, bins| any | bins.infinite);
                         let place = counting.place(c, target);
-                        let plain = vectors.join(bins.map(|bins| bins.plain));
-                        vectors.store(plain, &mut next.plain[place].0);
-                        if RESCALED {
-                            let rescaled = vectors.join(bins.map(|bins| bins.rescaled));
-                            vectors.store(rescaled, &mut next.rescaled[place].0);
-                        }
+                        let bins = B::join(vectors, bins.map(|bins| bins.bins));
+                        B::store(vectors, bins, &mut next[place].0);
                         if waiting.is_some() {
                             counting.advance();
                         }
+                    }
+                    if any != 0 {
+                        infinite += not_finite(row);
                     }
                 }
                 counting.finish(before);
@@ -133,6 +151,14 @@ impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
                     counting.drain();
                     blocks = 0;
                 }
+                let strip = Strip {
+                    sources: first..first + sources,
+                    targets: top..top + height,
+                    taps,
+                    lanes,
+                    spread: counting.place(1, 0),
+                };
+                samples.count(stairs, next, &strip);
                 std::mem::swap(&mut next, &mut before);
                 counting.begin(height);
                 blocks += 1;
@@ -150,31 +176,26 @@ impl<W: Stored, const RESCALED: bool, const SUMS: bool, const TAPPED: bool> Task
 }
 
 /// Binning a chunk while another one is counted.
-struct Step<'a, 'b, V, W, const RESCALED: bool, const TAPPED: bool> {
+struct Step<'a, 'b, V, W, B, const TAPPED: bool> {
     vectors: V,
     ask: Ask,
     chunk: &'a [W; CHUNK],
     sums: &'a mut [f64; CHUNK],
-    counting: &'a mut Counting<'b, RESCALED, TAPPED>,
+    counting: &'a mut Counting<'b, B, TAPPED>,
 }
 
-impl<V: Vectors, W: Stored, const RESCALED: bool, const TAPPED: bool>
-    Step<'_, '_, V, W, RESCALED, TAPPED>
-{
+impl<V: Vectors, W: Stored, B: Bin, const TAPPED: bool> Step<'_, '_, V, W, B, TAPPED> {
     #[inline(always)]
     fn quarter<const SUMS: bool, const K: usize>(
         &mut self,
-        waiting: Option<Waiting<'_>>,
+        waiting: Option<&[B; CHUNK]>,
     ) -> Binned<V::Part> {
         let (weights, sums) = quarter::<W, K>(self.chunk, self.sums);
-        let mut bins = W::bin::<V, RESCALED, SUMS>(self.vectors, &self.ask, weights, sums);
-        bins.plain = self.vectors.worked_out(bins.plain);
-        if RESCALED {
-            bins.rescaled = self.vectors.worked_out(bins.rescaled);
-        }
+        let mut binned = B::of::<V, W, SUMS>(self.vectors, &self.ask, weights, sums);
+        binned.bins = self.vectors.worked_out(binned.bins);
         if let Some(waiting) = waiting {
             self.counting.count::<K>(waiting);
         }
-        bins
+        binned
     }
 }

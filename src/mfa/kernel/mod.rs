@@ -3,7 +3,8 @@
 //! The kernels serve the published shape of the method: d = 1/|w|, kept for 1 < d ≤ a largest
 //! distance below 160, radii 1, 2, 3, … The slot is then the radius itself and fits a byte. The
 //! vector unit turns 64 weights into 64 bytes ([`Vectors`]), plain code counts the bytes ([`rows`],
-//! [`columns`]): one increment in memory for each, of which a core does one a cycle. So the bytes of
+//! [`columns`]): one increment in memory for each, of which a core does one a cycle. A weight that is
+//! counted rescaled too still takes one, of the pair of its slots ([`stairs`]). The bytes of
 //! weights that are left out are taken out of a row before, where there are enough of them to pay for
 //! it; slot 0 of a row gets what is missing to the number of edges. And increments stand beside the
 //! vector code of weights that are counted later: some hundred stores later, since a core reads what
@@ -20,17 +21,25 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bins;
 mod columns;
 mod rows;
+mod stairs;
 mod tally;
-
-use half::{bf16, f16};
+mod vectors;
 
 #[cfg(target_arch = "x86_64")]
 use self::{avx2::Avx2, avx512::Avx512};
+use std::marker::PhantomData;
+
 use super::edges::EdgeLayout;
 use super::parameters::Method;
 use super::transfer::Transfer;
+use bins::Bin;
+use columns::{Memory, Samples};
+use stairs::Stairs;
+pub(super) use vectors::Stored;
+use vectors::{Task, Vectors};
 
 /// Weights that are counted as one.
 pub(super) const CHUNK: usize = 64;
@@ -40,6 +49,9 @@ const QUARTER: usize = CHUNK / 4;
 
 /// The most counters of a neuron that the kernels serve.
 const SLOTS: usize = 160;
+
+/// The largest factor by which a kernel rescales: 2¹⁰⁰.
+const FURTHEST: f32 = 1.267_650_6e30;
 
 /// Fewer edges than this are counted sooner than a kernel's own counters are cleared and added.
 const FEW: usize = 1024;
@@ -102,6 +114,7 @@ enum Machine {
 pub(super) struct Kept {
     smallest: u32, // bits of the smallest |w| that is kept, at most those of 1
     largest_distance: f64,
+    slots: usize, // and that of all distances beyond the largest, where pairs are counted
 }
 
 impl Kept {
@@ -120,7 +133,7 @@ impl Kept {
             let distance = 1.0 / f64::from(f32::from_bits(middle));
             if distance > p.max_distance { low = middle + 1 } else { high = middle }
         }
-        Some(Self { smallest: low, largest_distance: p.max_distance })
+        Some(Self { smallest: low, largest_distance: p.max_distance, slots: method.slots() })
     }
 }
 
@@ -133,15 +146,27 @@ pub(super) struct Share<'a, W> {
     pub last: usize,
 }
 
-/// Where a share is counted; each part has one entry or row of `slots` counters for each source.
+/// Where a share is counted; each part has one entry or row of the method's slots for each source.
 #[derive(Debug)]
 pub(super) struct Counters<'a> {
-    pub slots: usize,
     pub counts: &'a mut [u32],
     /// Σ of the kept distances, if wanted.
     pub distances: Option<&'a mut [f64]>,
     /// The counts of w · factor rounded to f32, if wanted.
     pub rescaled: Option<(f32, &'a mut [u32])>,
+    /// The edges between drawn neurons, where [`Kernel::counts_drawn`].
+    pub drawn: Vec<DrawnShare<'a>>,
+}
+
+/// The drawn sources of a share, in one sample.
+#[derive(Debug)]
+pub(super) struct DrawnShare<'a> {
+    /// Ascending.
+    pub sources: &'a [usize],
+    /// Drawn target rows, ascending.
+    pub targets: &'a [usize],
+    /// A row for each of the sources.
+    pub rows: &'a mut [u32],
 }
 
 impl Kernel {
@@ -171,41 +196,59 @@ impl Kernel {
             && (layout.target_stride == layout.taps || columns)
     }
 
+    /// Whether weights can be rescaled by this: 1/|w| times its inverse is a normal number where it
+    /// matters.
+    pub fn rescales(factor: f32) -> bool {
+        (1.0 / FURTHEST..=FURTHEST).contains(&factor)
+    }
+
+    /// Whether it counts edges between drawn neurons of a layout that is served, beside all others: where
+    /// all are binned into memory before they are counted.
+    pub fn counts_drawn(&self, layout: &EdgeLayout) -> bool {
+        layout.target_stride != layout.taps
+    }
+
     /// Adds the edges of a share whose layout is served. Gives the number of weights that are not
     /// finite.
     pub fn count<W: Stored>(&self, share: Share<'_, W>, into: Counters<'_>) -> u64 {
         match (into.rescaled.is_some(), into.distances.is_some()) {
-            (false, false) => self.run::<W, false, false>(share, into),
-            (false, true) => self.run::<W, false, true>(share, into),
-            (true, false) => self.run::<W, true, false>(share, into),
-            (true, true) => self.run::<W, true, true>(share, into),
+            (false, false) => self.run::<W, u8, false>(share, into),
+            (false, true) => self.run::<W, u8, true>(share, into),
+            (true, false) => self.run::<W, u16, false>(share, into),
+            (true, true) => self.run::<W, u16, true>(share, into),
         }
     }
 
-    fn run<W: Stored, const RESCALED: bool, const SUMS: bool>(
+    fn run<W: Stored, B: Bin, const SUMS: bool>(
         &self,
         share: Share<'_, W>,
         into: Counters<'_>,
     ) -> u64 {
         let (factor, rescaled) = into.rescaled.unwrap_or((1.0, &mut []));
-        let ask = Ask { kept: self.kept, factor };
+        let kept = self.kept;
+        let stairs = if B::PAIR { Stairs::new::<W>(&kept, factor) } else { Stairs::default() };
         let pass = Pass {
-            ask,
+            ask: Ask::new(kept, factor),
             share,
-            slots: into.slots,
             counts: into.counts,
             rescaled,
             distances: into.distances.unwrap_or_default(),
+            stairs: &stairs,
         };
-        if share.layout.target_stride == share.layout.taps {
-            return self.enter(rows::Rows::<W, RESCALED, SUMS>(pass));
+        if !self.counts_drawn(&share.layout) {
+            return self.enter(rows::Rows::<W, B, SUMS>(pass, PhantomData));
         }
         columns::Scratch::lend(|scratch| {
-            if share.layout.taps == 1 {
-                self.enter(columns::Columns::<W, RESCALED, SUMS, false> { pass, scratch })
+            let Memory { counters, samples, blocks } = B::memory(scratch);
+            let mut samples = Samples::new(into.drawn, kept.slots, samples);
+            let memory = Memory { counters, samples: &mut samples, blocks };
+            let infinite = if share.layout.taps == 1 {
+                self.enter(columns::Columns::<W, B, SUMS, false> { pass, memory })
             } else {
-                self.enter(columns::Columns::<W, RESCALED, SUMS, true> { pass, scratch })
-            }
+                self.enter(columns::Columns::<W, B, SUMS, true> { pass, memory })
+            };
+            samples.finish();
+            infinite
         })
     }
 
@@ -219,14 +262,16 @@ impl Kernel {
     }
 }
 
-/// A share and where it is counted; `rescaled` and `distances` are used where wanted.
+/// A share and where it is counted; `rescaled`, `distances` and `stairs` are used where wanted.
+///
+/// Nothing here may own memory: with something to drop in it, a loop is compiled to half its speed.
 struct Pass<'a, W> {
     ask: Ask,
     share: Share<'a, W>,
-    slots: usize,
     counts: &'a mut [u32],
     rescaled: &'a mut [u32],
     distances: &'a mut [f64],
+    stairs: &'a Stairs,
 }
 
 /// How a chunk is binned.
@@ -234,117 +279,14 @@ struct Pass<'a, W> {
 pub(super) struct Ask {
     kept: Kept,
     factor: f32,
+    inverse: f32, // of the factor
 }
 
-/// A quarter of a chunk as slots, of its rescaled weights too where those are wanted.
-#[derive(Clone, Copy)]
-pub(super) struct Binned<P> {
-    plain: P,
-    rescaled: P,
-    infinite: u32, // a bit for each weight that is not finite
+impl Ask {
+    fn new(kept: Kept, factor: f32) -> Self {
+        Self { kept, factor, inverse: 1.0 / factor }
+    }
 }
-
-/// A loop over chunks that gives the number of weights that are not finite.
-pub(super) trait Task {
-    fn run<V: Vectors>(self, vectors: V) -> u64;
-}
-
-/// Some vector instructions; a value exists only on a machine that has them.
-///
-/// The methods named as types bin a quarter of a chunk: its slots, if `RESCALED` those of w · factor
-/// rounded to f32, and if `SUMS` each kept distance is added to the sum of its place.
-pub(super) trait Vectors: Copy {
-    /// The slots of a quarter, in registers.
-    type Part: Copy;
-
-    /// The slots of a chunk, in registers.
-    type Slots: Copy;
-
-    /// Eighths of its edges: a row that keeps fewer is counted sooner where those left out are
-    /// taken out before.
-    const COMPRESSED: usize;
-
-    /// Runs a task, compiled for these instructions.
-    fn enter<T: Task>(self, task: T) -> u64;
-
-    /// Asks for the cache line at an address, which may be any.
-    fn prefetch(self, at: *const u8);
-
-    /// The same slots, worked out by here: left to itself the compiler puts off what no statement
-    /// needs before, and a store of what is not yet there holds up all stores behind it.
-    fn worked_out(self, part: Self::Part) -> Self::Part;
-
-    /// The chunk of four quarters.
-    fn join(self, parts: [Self::Part; 4]) -> Self::Slots;
-
-    /// Writes the slots.
-    fn store(self, slots: Self::Slots, to: &mut [u8; CHUNK]);
-
-    /// Writes the slots other than 0, in order, and zeros behind them; gives how many there are.
-    fn compress(self, slots: Self::Slots, to: &mut [u8; CHUNK]) -> usize;
-
-    fn f32<const RESCALED: bool, const SUMS: bool>(
-        self,
-        ask: &Ask,
-        weights: &[f32; QUARTER],
-        sums: &mut [f64; QUARTER],
-    ) -> Binned<Self::Part>;
-
-    fn f16<const RESCALED: bool, const SUMS: bool>(
-        self,
-        ask: &Ask,
-        weights: &[f16; QUARTER],
-        sums: &mut [f64; QUARTER],
-    ) -> Binned<Self::Part>;
-
-    fn bf16<const RESCALED: bool, const SUMS: bool>(
-        self,
-        ask: &Ask,
-        weights: &[bf16; QUARTER],
-        sums: &mut [f64; QUARTER],
-    ) -> Binned<Self::Part>;
-
-    fn f64<const RESCALED: bool, const SUMS: bool>(
-        self,
-        ask: &Ask,
-        weights: &[f64; QUARTER],
-        sums: &mut [f64; QUARTER],
-    ) -> Binned<Self::Part>;
-}
-
-/// A type in which weights are stored.
-pub(super) trait Stored: Copy + Default {
-    fn bin<V: Vectors, const RESCALED: bool, const SUMS: bool>(
-        vectors: V,
-        ask: &Ask,
-        weights: &[Self; QUARTER],
-        sums: &mut [f64; QUARTER],
-    ) -> Binned<V::Part>;
-
-    fn finite(self) -> bool;
-}
-
-macro_rules! stored {
-    ($($weight:ident),*) => {$(
-        impl Stored for $weight {
-            #[inline(always)]
-            fn bin<V: Vectors, const RESCALED: bool, const SUMS: bool>(
-                vectors: V,
-                ask: &Ask,
-                weights: &[Self; QUARTER],
-                sums: &mut [f64; QUARTER],
-            ) -> Binned<V::Part> {
-                vectors.$weight::<RESCALED, SUMS>(ask, weights, sums)
-            }
-
-            #[inline(always)]
-            fn finite(self) -> bool {
-                self.is_finite()
-            }
-        }
-    )*};
-}
-stored!(f32, f64, f16, bf16);
 
 /// A chunk and the sums of its places, quarter by quarter.
 #[inline(always)]
@@ -359,7 +301,7 @@ fn quarter<'a, W, const K: usize>(
 /// Kept apart: it is hardly ever called.
 #[cold]
 #[inline(never)]
-fn not_finite<W: Stored>(weights: &[W; CHUNK]) -> u64 {
+fn not_finite<W: Stored>(weights: &[W]) -> u64 {
     weights.iter().map(|weight| u64::from(!weight.finite())).sum()
 }
 

@@ -1,22 +1,18 @@
 //! Counting a block while another one is binned.
 
-use super::super::{CHUNK, QUARTER, SLOTS};
-use super::memory::{Block, Tall, Tile};
+use std::marker::PhantomData;
 
-/// A chunk that waits to be counted, and that of the rescaled weights.
-#[derive(Clone, Copy)]
-pub struct Waiting<'a> {
-    plain: &'a [u8; CHUNK],
-    rescaled: &'a [u8; CHUNK],
-}
+use super::super::bins::Bin;
+use super::super::stairs::Stairs;
+use super::super::{CHUNK, QUARTER};
+use super::memory::{Bins, Tile};
 
 /// The counting of a block, which stands in a buffer group of sources after group.
-pub struct Counting<'a, const RESCALED: bool, const TAPPED: bool> {
-    pub tiles: &'a mut [Tile; 2],
+pub struct Counting<'a, B, const TAPPED: bool> {
+    pub tile: &'a mut Tile,
     pub places: &'a [u16],
-    pub tall: Option<&'a mut Tall>, // none for one block, which is added to the rows as it is
-    pub rows: [&'a mut [u32]; 2],   // of the sources; of their rescaled weights
-    pub slots: usize,
+    pub tall: Option<&'a mut [u16]>, // none for one block, which is added to the rows as it is
+    pub rows: Rows<'a>,
     pub groups: usize, // that are counted one after the other
     pub lanes: usize,  // chunks of a group for one target
     pub spread: usize, // from one group to the next in the buffer
@@ -24,9 +20,31 @@ pub struct Counting<'a, const RESCALED: bool, const TAPPED: bool> {
     pub group: usize,  // that is counted; beyond the last one when nothing waits
     pub at: usize,     // chunk that is counted next
     pub lane: usize,   // of it
+    pub bins: PhantomData<B>,
 }
 
-impl<const RESCALED: bool, const TAPPED: bool> Counting<'_, RESCALED, TAPPED> {
+/// The rows of the sources.
+pub struct Rows<'a> {
+    pub counts: &'a mut [u32],
+    pub rescaled: &'a mut [u32], // none where they are not wanted
+    pub slots: usize,
+    pub stairs: &'a Stairs,
+}
+
+impl Rows<'_> {
+    /// Adds the counters of neighbouring sources.
+    #[inline(always)]
+    fn add<B: Bin, C: Copy + Into<u32>>(&mut self, first: usize, counters: &[C]) {
+        let rows = self.counts[first * self.slots..].chunks_exact_mut(self.slots);
+        let rescaled = self.rescaled.get_mut(first * self.slots..).unwrap_or_default();
+        let mut rescaled = rescaled.chunks_exact_mut(self.slots);
+        for (row, counters) in rows.zip(counters.chunks_exact(B::COUNTERS)) {
+            B::add(self.stairs, counters, row, rescaled.next().unwrap_or_default());
+        }
+    }
+}
+
+impl<B: Bin, const TAPPED: bool> Counting<'_, B, TAPPED> {
     /// Where in the buffer a chunk of a target belongs.
     #[inline(always)]
     pub fn place(&self, chunk: usize, target: usize) -> usize {
@@ -43,26 +61,18 @@ impl<const RESCALED: bool, const TAPPED: bool> Counting<'_, RESCALED, TAPPED> {
 
     /// The chunk of the block that is next, if one is left.
     #[inline(always)]
-    pub fn waiting<'b>(&self, block: &'b Block) -> Option<Waiting<'b>> {
-        if self.group == self.groups {
-            return None;
-        }
-        let plain = &block.plain[self.at].0;
-        Some(Waiting { plain, rescaled: if RESCALED { &block.rescaled[self.at].0 } else { plain } })
+    pub fn waiting<'b>(&self, block: &'b [Bins<B>]) -> Option<&'b [B; CHUNK]> {
+        if self.group == self.groups { None } else { Some(&block[self.at].0) }
     }
 
     /// Counts the K-th quarter of a chunk.
     #[inline(always)]
-    pub fn count<const K: usize>(&mut self, waiting: Waiting<'_>) {
+    pub fn count<const K: usize>(&mut self, waiting: &[B; CHUNK]) {
         let places = match TAPPED {
             true => self.places.get(self.lane * CHUNK + K * QUARTER..).unwrap_or_default(),
             false => &[],
         };
-        let [plain, rescaled] = &mut *self.tiles;
-        plain.count::<TAPPED, K>(places, waiting.plain);
-        if RESCALED {
-            rescaled.count::<TAPPED, K>(places, waiting.rescaled);
-        }
+        self.tile.count::<B, TAPPED, K>(places, waiting);
     }
 
     /// Goes on to the next chunk.
@@ -73,17 +83,17 @@ impl<const RESCALED: bool, const TAPPED: bool> Counting<'_, RESCALED, TAPPED> {
             self.lane = if self.lane + 1 == self.lanes { 0 } else { self.lane + 1 };
         }
         if self.at == self.group * self.spread + self.height * self.lanes {
-            let kinds = if RESCALED { 2 } else { 1 };
-            for (kind, tile) in self.tiles[..kinds].iter_mut().enumerate() {
-                match &mut self.tall {
-                    Some(tall) => tall.0[kind][self.group].add(tile),
-                    None => {
-                        let rows = &mut self.rows[kind][self.group * CHUNK * self.slots..];
-                        add(&tile.0, rows, self.slots);
+            let counters = self.tile.counters::<B>();
+            match &mut self.tall {
+                Some(tall) => {
+                    let counts = &mut tall[self.group * CHUNK * B::COUNTERS..];
+                    for (count, counter) in counts.iter_mut().zip(&*counters) {
+                        *count += u16::from(*counter);
                     }
                 }
-                tile.0.fill(0);
+                None => self.rows.add::<B, u8>(self.group * CHUNK, counters),
             }
+            counters.fill(0);
             self.group += 1;
             self.at = self.group * self.spread;
         }
@@ -91,7 +101,7 @@ impl<const RESCALED: bool, const TAPPED: bool> Counting<'_, RESCALED, TAPPED> {
 
     /// Counts all that is left.
     #[inline(always)]
-    pub fn finish(&mut self, block: &Block) {
+    pub fn finish(&mut self, block: &[Bins<B>]) {
         while let Some(waiting) = self.waiting(block) {
             self.count::<0>(waiting);
             self.count::<1>(waiting);
@@ -105,26 +115,12 @@ impl<const RESCALED: bool, const TAPPED: bool> Counting<'_, RESCALED, TAPPED> {
     #[inline(always)]
     pub fn drain(&mut self) {
         let Some(tall) = &mut self.tall else { return };
-        for (rows, counted) in self.rows.iter_mut().zip(&mut tall.0) {
-            for (rows, counted) in rows.chunks_mut(CHUNK * self.slots).zip(counted) {
-                add(&counted.0, rows, self.slots);
-                counted.0.fill(0);
-            }
-        }
-    }
-}
-
-/// Adds counters of neighbouring sources to their rows.
-#[inline(always)]
-fn add<C: Copy + Into<u32>>(counters: &[C], rows: &mut [u32], slots: usize) {
-    for (row, counters) in rows.chunks_exact_mut(slots).zip(counters.chunks_exact(SLOTS)) {
-        for (count, counter) in row.iter_mut().zip(counters) {
-            *count += (*counter).into();
-        }
+        self.rows.add::<B, u16>(0, tall);
+        tall.fill(0);
     }
 }
 
 /// Where in a tile the counters of each weight's source begin.
-pub fn places(taps: usize) -> impl Iterator<Item = u16> {
-    (0..CHUNK).flat_map(move |source| std::iter::repeat_n((source * SLOTS) as u16, taps))
+pub fn places<B: Bin>(taps: usize) -> impl Iterator<Item = u16> {
+    (0..CHUNK).flat_map(move |source| std::iter::repeat_n((source * B::COUNTERS) as u16, taps))
 }

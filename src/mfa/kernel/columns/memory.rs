@@ -2,93 +2,92 @@
 
 use std::cell::Cell;
 
+use super::super::bins::{Bin, PLACES};
 use super::super::{CHUNK, QUARTER, SLOTS};
 
-/// Counters of 64 sources, with room behind so that any byte is a place in the last one's.
-const COUNTERS: usize = CHUNK * SLOTS + 256 - SLOTS;
+/// Counters of 64 sources, with room behind so that any place is one in the last one's.
+const COUNTERS: usize = CHUNK * 2 * SLOTS + PLACES;
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// Counters of the sources that are counted together.
 #[repr(align(64))]
-pub struct Tile(pub [u8; COUNTERS]);
+pub struct Tile([u8; COUNTERS]);
 
 impl Tile {
     /// Counts the K-th quarter of a chunk: one weight of each of its sources, or where `TAPPED`
     /// weights of the sources whose counters begin at `places`.
     #[inline(always)]
-    pub fn count<const TAPPED: bool, const K: usize>(
+    pub fn count<B: Bin, const TAPPED: bool, const K: usize>(
         &mut self,
         places: &[u16],
-        slots: &[u8; CHUNK],
+        bins: &[B; CHUNK],
     ) {
-        let slots = &slots.as_chunks::<QUARTER>().0[K];
-        if TAPPED {
-            for (place, slot) in places.iter().zip(slots) {
-                let counter = &mut self.0[usize::from(*place) + usize::from(*slot)];
-                *counter = counter.wrapping_add(1);
+        let bins = &bins.as_chunks::<QUARTER>().0[K];
+        for (j, eight) in bins.as_chunks::<8>().0.iter().enumerate() {
+            let eight = B::eight(eight);
+            if TAPPED {
+                let places = places.get(8 * j..).unwrap_or_default().iter().enumerate();
+                for (k, place) in places.take(8) {
+                    let counter = &mut self.0[usize::from(*place) + B::place(eight, k)];
+                    *counter = counter.wrapping_add(1);
+                }
+                continue;
             }
-            return;
-        }
-        for (j, eight) in slots.as_chunks::<8>().0.iter().enumerate() {
-            let slots = u64::from_le_bytes(*eight);
             for k in 0..8 {
-                let slot = (slots >> (8 * k) & 0xff) as usize;
-                let counter = &mut self.0[(K * QUARTER + 8 * j + k) * SLOTS + slot];
+                let first = (K * QUARTER + 8 * j + k) * B::COUNTERS;
+                let counter = &mut self.0[first + B::place(eight, k)];
                 *counter = counter.wrapping_add(1);
             }
         }
     }
-}
 
-/// Counts of the sources of a tile in several blocks.
-#[derive(Clone)]
-#[repr(align(64))]
-pub struct Counts(pub [u16; COUNTERS]);
-
-impl Counts {
+    /// The counters that are in use.
     #[inline(always)]
-    pub fn add(&mut self, tile: &Tile) {
-        for (count, counter) in self.0.iter_mut().zip(&tile.0) {
-            *count += u16::from(*counter);
-        }
+    pub fn counters<B: Bin>(&mut self) -> &mut [u8] {
+        &mut self.0[..CHUNK * B::COUNTERS]
     }
 }
 
-/// The counts of tall matrices, for each tile of a block; of rescaled weights second.
+/// The counts of tall matrices, for each tile of a block.
 #[derive(Default)]
-pub struct Tall(pub [Vec<Counts>; 2]);
+pub struct Tall(Vec<u16>);
 
 impl Tall {
-    pub fn fit(&mut self, tiles: usize, rescaled: bool) -> &mut Self {
-        let kinds = if rescaled { 2 } else { 1 };
-        self.0[..kinds].iter_mut().for_each(|kind| grow(kind, tiles, Counts([0; COUNTERS])));
-        self
+    /// So many counts, from a cache line on.
+    pub fn fit(&mut self, counts: usize) -> &mut [u16] {
+        let beside = LINE / size_of::<u16>();
+        grow(&mut self.0, counts + beside, 0);
+        let first = self.0.as_ptr().align_offset(LINE).min(beside);
+        &mut self.0[first..first + counts]
     }
 }
 
-/// A block of weights as slots; of their rescaled weights too where those are wanted.
-#[derive(Default)]
-pub struct Block {
-    pub plain: Vec<Bins>,
-    pub rescaled: Vec<Bins>,
-}
-
-impl Block {
-    pub fn fit(&mut self, chunks: usize, rescaled: bool) {
-        grow(&mut self.plain, chunks, Bins([0; CHUNK]));
-        grow(&mut self.rescaled, if rescaled { chunks } else { 0 }, Bins([0; CHUNK]));
-    }
-}
-
-/// The slots of a chunk in memory.
+/// The bins of a chunk in memory.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-pub struct Bins(pub [u8; CHUNK]);
+pub struct Bins<B>(pub [B; CHUNK]);
 
 /// Memory for counting columns, as much as was ever wanted; its counters are empty between two uses.
 pub struct Scratch {
-    pub tiles: Box<[Tile; 2]>,
+    pub counters: Counters,
+    pub samples: Vec<u8>,
+    pub slots: [Vec<Bins<u8>>; 2],
+    pub pairs: [Vec<Bins<u16>>; 2],
+}
+
+/// What of it is needed at once.
+pub struct Memory<'a, B, S> {
+    pub counters: &'a mut Counters,
+    pub samples: &'a mut S,
+    pub blocks: &'a mut [Vec<Bins<B>>; 2],
+}
+
+/// The counters of columns.
+pub struct Counters {
+    pub tile: Box<Tile>,
     pub tall: Tall,
-    pub blocks: [Block; 2],
 }
 
 thread_local! {
@@ -97,11 +96,11 @@ thread_local! {
 
 impl Scratch {
     fn new() -> Self {
-        let tile = || Tile([0; COUNTERS]);
         Self {
-            tiles: Box::new([tile(), tile()]),
-            tall: Tall::default(),
-            blocks: Default::default(),
+            counters: Counters { tile: Box::new(Tile([0; COUNTERS])), tall: Tall::default() },
+            samples: Vec::new(),
+            slots: Default::default(),
+            pairs: Default::default(),
         }
     }
 
@@ -115,7 +114,7 @@ impl Scratch {
 }
 
 /// Makes sure that there are so many.
-fn grow<T: Clone>(all: &mut Vec<T>, length: usize, one: T) {
+pub fn grow<T: Clone>(all: &mut Vec<T>, length: usize, one: T) {
     if all.len() < length {
         all.reserve_exact(length - all.len());
         all.resize(length, one);

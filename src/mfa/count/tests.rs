@@ -1,7 +1,9 @@
-use super::*;
 use half::{bf16, f16};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::mfa::{EdgeLayout, Histogram, Method};
 
 /// Weights with every oddity: tiny, large, zero, infinite, NaN.
 fn weights(n: usize, seed: u64) -> Vec<f32> {

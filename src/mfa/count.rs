@@ -1,0 +1,90 @@
+//! Counting all edges of some neurons.
+//!
+//! In parallel over source neurons; counts are integers, so the order does not matter.
+
+use rayon::prelude::*;
+
+use super::edges::{EdgeMatrix, Part, Values};
+use super::kernel::DrawnShare;
+use super::radius::RadiusTable;
+use super::sampled::count_sampled_edges;
+use super::tile::Tile;
+
+/// Neurons that a task counts at least.
+const TILE: usize = 192;
+
+/// The most neurons that one task counts: as many as a kernel takes at once, in whole tiles.
+const WIDEST: usize = 2048usize.next_multiple_of(TILE);
+
+/// Counts all edges of the matrices, which share their source neurons, into those neurons' rows
+/// (as [`Histogram::rows_mut`] gives them), and replaces what the rows held. Returns the number of
+/// weights that are not finite; they are counted as left out.
+///
+/// Rows beyond a matrix's sources count none of its edges; sources beyond the rows are left alone.
+pub fn count_edges(table: &RadiusTable, matrices: &[EdgeMatrix<'_>], rows: &mut [u32]) -> u64 {
+    let slots = table.method().slots();
+    let width = width(table, rows.len() / slots);
+    let parts = rows.par_chunks_mut(width * slots).enumerate();
+    let count = |(part, rows): (usize, &mut [u32])| {
+        rows.fill(0);
+        let mut part = Counting { table, first: part * width, rows, distances: &mut [] };
+        matrices.iter().map(|matrix| part.add(matrix, None, Vec::new())).sum::<u64>()
+    };
+    parts.map(count).sum()
+}
+
+/// Neurons that one task counts of a layer of so many: with a kernel the more, the longer the runs of
+/// memory that it reads; to other code every row is a place of its own that is counted into, and no more
+/// of them may be than a cache holds.
+pub(super) fn width(table: &RadiusTable, neurons: usize) -> usize {
+    let share = neurons.div_ceil(rayon::current_num_threads());
+    if table.has_kernel() { share.next_multiple_of(TILE).clamp(TILE, WIDEST) } else { TILE }
+}
+
+/// The counting of some neurons.
+pub(super) struct Counting<'a> {
+    pub table: &'a RadiusTable,
+    /// The number of the first one.
+    pub first: usize,
+    pub rows: &'a mut [u32],
+    /// Σ of their kept distances, if wanted.
+    pub distances: &'a mut [f64],
+}
+
+impl Counting<'_> {
+    /// Adds a matrix's edges, those of its rescaled weights and those between drawn neurons to rows of
+    /// their own; gives how many weights are not finite.
+    pub fn add(
+        &mut self,
+        matrix: &EdgeMatrix<'_>,
+        mut rescaled: Option<(&RadiusTable, &mut [u32])>,
+        mut drawn: Vec<DrawnShare<'_>>,
+    ) -> u64 {
+        let (table, slots) = (self.table, self.table.method().slots());
+        let last = (self.first + self.rows.len() / slots).min(matrix.layout.sources);
+        let mut not_finite = 0;
+        for Part { values, layout, sources, rows } in matrix.parts(self.first, last) {
+            let tile = Tile { table, slots, first: sources.start, last: sources.end, layout };
+            let cells = rows.start * slots..rows.end * slots;
+            let counts = &mut self.rows[cells.clone()];
+            let distances = self.distances.get_mut(rows).unwrap_or_default();
+            // One part without groups; with them, drawn neurons of several stand side by side.
+            let drawn =
+                if matrix.layout.groups > 1 { Vec::new() } else { std::mem::take(&mut drawn) };
+            let matched = rescaled.as_mut().map(|(table, rows)| (*table, &mut rows[cells]));
+            not_finite += match values {
+                Values::F32(v) => tile.count_all(v, counts, distances, matched, drawn),
+                Values::F64(v) => tile.count_all(v, counts, distances, matched, drawn),
+                Values::F16(v) => tile.count_all(v, counts, distances, matched, drawn),
+                Values::Bf16(v) => tile.count_all(v, counts, distances, matched, drawn),
+            };
+        }
+        for DrawnShare { sources, targets, rows } in drawn {
+            count_sampled_edges(table, matrix, sources, targets, rows);
+        }
+        not_finite
+    }
+}
+
+#[cfg(test)]
+mod tests;

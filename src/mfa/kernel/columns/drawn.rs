@@ -1,0 +1,97 @@
+//! Counting the edges between drawn neurons of a block, which has just been binned.
+
+use std::ops::Range;
+
+use super::super::bins::Bin;
+use super::super::stairs::Stairs;
+use super::super::{CHUNK, DrawnShare, SLOTS};
+use super::memory::{Bins, grow};
+
+/// The drawn sources of a share, in each sample. Their edges are counted in bytes until these are
+/// full: a sample's rows fill the first-level cache four times.
+pub struct Samples<'a> {
+    samples: Vec<Sample<'a>>,
+    bytes: &'a mut [u8], // counters of a row for each source of each sample, one after the other
+    slots: usize,
+}
+
+struct Sample<'a> {
+    share: DrawnShare<'a>,
+    counted: usize, // the most edges of a source that the bytes hold
+}
+
+/// Where in a block the weights of a strip of sources stand.
+pub struct Strip {
+    pub sources: Range<usize>,
+    pub targets: Range<usize>,
+    pub taps: usize,
+    pub lanes: usize,  // from a chunk to that of the next target
+    pub spread: usize, // from a chunk to the next one of the same target
+}
+
+impl<'a> Samples<'a> {
+    /// With memory that holds zeros, as it does after [`Self::finish`].
+    pub fn new(drawn: Vec<DrawnShare<'a>>, slots: usize, memory: &'a mut Vec<u8>) -> Self {
+        let rows: usize = drawn.iter().map(|share| share.sources.len()).sum();
+        grow(memory, rows * SLOTS, 0);
+        let samples = drawn.into_iter().map(|share| Sample { share, counted: 0 });
+        Self { samples: samples.collect(), bytes: &mut memory[..rows * SLOTS], slots }
+    }
+
+    /// Counts the drawn edges of a block of bins.
+    #[inline(never)]
+    pub fn count<B: Bin>(&mut self, stairs: &Stairs, block: &[Bins<B>], strip: &Strip) {
+        let mut rest = &mut *self.bytes;
+        for sample in &mut self.samples {
+            let DrawnShare { sources, targets, .. } = sample.share;
+            let bytes = rest.split_off_mut(..sources.len() * SLOTS).unwrap_or_default();
+            let drawn = within(sources, &strip.sources);
+            let targets = &targets[within(targets, &strip.targets)];
+            // As many as bytes hold, which a block's targets and taps never pass.
+            let edges = targets.len() * strip.taps;
+            if sample.counted + edges > usize::from(u8::MAX) {
+                sample.flush(bytes, self.slots);
+            }
+            sample.counted += edges;
+            let rows = bytes[drawn.start * SLOTS..].as_chunks_mut::<SLOTS>().0;
+            for (row, source) in rows.iter_mut().zip(&sources[drawn]) {
+                let first = (source - strip.sources.start) * strip.taps;
+                for place in first..first + strip.taps {
+                    let column = &block[place / CHUNK * strip.spread..];
+                    for target in targets {
+                        let chunk = &column[(target - strip.targets.start) * strip.lanes];
+                        let counter = &mut row[B::slot(stairs, chunk.0[place % CHUNK])];
+                        *counter = counter.wrapping_add(1);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds all that the bytes hold to the rows.
+    pub fn finish(mut self) {
+        let mut rest = self.bytes;
+        for sample in &mut self.samples {
+            let bytes = sample.share.sources.len() * SLOTS;
+            sample.flush(rest.split_off_mut(..bytes).unwrap_or_default(), self.slots);
+        }
+    }
+}
+
+impl Sample<'_> {
+    fn flush(&mut self, bytes: &mut [u8], slots: usize) {
+        for (row, counters) in self.share.rows.chunks_exact_mut(slots).zip(bytes.chunks(SLOTS)) {
+            for (count, counter) in row.iter_mut().zip(counters) {
+                *count += u32::from(*counter);
+            }
+        }
+        bytes.fill(0);
+        self.counted = 0;
+    }
+}
+
+/// Where ascending numbers lie in a range.
+fn within(numbers: &[usize], range: &Range<usize>) -> Range<usize> {
+    let below = |end: usize| numbers.partition_point(|number| *number < end);
+    below(range.start)..below(range.end)
+}
