@@ -11,7 +11,7 @@ mod memory;
 
 use std::marker::PhantomData;
 
-use counting::{Counting, Rows, places};
+use counting::{Counting, Rows};
 pub(super) use drawn::Samples;
 use drawn::Strip;
 use memory::{Bins, Counters, grow};
@@ -52,7 +52,8 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
     fn run<V: Vectors>(self, vectors: V) -> u64 {
         let Pass { ask, share, counts, rescaled, distances, stairs } = self.pass;
         let slots = ask.kept.slots;
-        let Memory { counters: Counters { tile, tall }, samples, blocks } = self.memory;
+        let Memory { counters, samples, blocks } = self.memory;
+        let Counters { tile, tall, places } = counters;
         let [next, before] = blocks;
         let (mut next, mut before) = (next, before);
         let taps = if TAPPED { share.layout.taps } else { 1 };
@@ -76,10 +77,6 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
             let full = (MOST_TAPS / taps).min(BLOCK / size_of::<B>() / chunks);
             // Blocks of about equally many targets.
             let height = targets.div_ceil(targets.div_ceil(full));
-            let places: Vec<u16> = match TAPPED {
-                true => places::<B>(taps).take(width).collect(),
-                false => Vec::new(),
-            };
             let rows = (first - share.first) * slots..(first - share.first + sources) * slots;
             let rows = Rows {
                 counts: &mut counts[rows.clone()],
@@ -90,7 +87,7 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
             let (groups, lanes) = if TAPPED { (1, chunks) } else { (chunks, 1) };
             let mut counting = Counting::<B, TAPPED> {
                 tile: &mut *tile,
-                places: &places,
+                places: &places[..if TAPPED { width } else { 0 }],
                 tall: match targets > height {
                     true => Some(tall.fit(groups * CHUNK * B::COUNTERS)),
                     false => None,

@@ -245,6 +245,7 @@ impl Kernel {
             let infinite = if share.layout.taps == 1 {
                 self.enter(columns::Columns::<W, B, SUMS, false> { pass, memory })
             } else {
+                memory.counters.fit::<B>(share.layout.taps);
                 self.enter(columns::Columns::<W, B, SUMS, true> { pass, memory })
             };
             samples.finish();

@@ -119,8 +119,3 @@ impl<B: Bin, const TAPPED: bool> Counting<'_, B, TAPPED> {
         tall.fill(0);
     }
 }
-
-/// Where in a tile the counters of each weight's source begin.
-pub fn places<B: Bin>(taps: usize) -> impl Iterator<Item = u16> {
-    (0..CHUNK).flat_map(move |source| std::iter::repeat_n((source * B::COUNTERS) as u16, taps))
-}

@@ -88,6 +88,16 @@ pub struct Memory<'a, B, S> {
 pub struct Counters {
     pub tile: Box<Tile>,
     pub tall: Tall,
+    pub places: Vec<u16>, // where in the tile each weight's source begins, where there are taps
+}
+
+impl Counters {
+    /// Makes ready for bins of so many taps.
+    pub fn fit<B: Bin>(&mut self, taps: usize) {
+        let source = |k| std::iter::repeat_n((k * B::COUNTERS) as u16, taps);
+        self.places.clear();
+        self.places.extend((0..CHUNK).flat_map(source));
+    }
 }
 
 thread_local! {
@@ -97,7 +107,11 @@ thread_local! {
 impl Scratch {
     fn new() -> Self {
         Self {
-            counters: Counters { tile: Box::new(Tile([0; COUNTERS])), tall: Tall::default() },
+            counters: Counters {
+                tile: Box::new(Tile([0; COUNTERS])),
+                tall: Tall::default(),
+                places: Vec::new(),
+            },
             samples: Vec::new(),
             slots: Default::default(),
             pairs: Default::default(),
