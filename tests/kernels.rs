@@ -36,7 +36,17 @@ fn weights(n: usize) -> Vec<f64> {
 
 /// Odd sizes, taps, and views with holes; more than 255 targets fill a byte.
 fn layouts() -> Vec<EdgeLayout> {
-    let out_in = [(70, 130, 1), (9, 65, 9), (600, 3, 1), (300, 129, 1), (40, 20, 49), (2, 3, 256)];
+    let out_in = [
+        (70, 130, 1),
+        (9, 65, 9),
+        (600, 3, 1),
+        (300, 129, 1),
+        (40, 20, 49),
+        (2, 3, 256),
+        // Several strips of several blocks each.
+        (600, 1100, 1),
+        (200, 70, 9),
+    ];
     let in_out = [(130, 70), (3, 64), (2, 63), (129, 65), (5, 1), (1, 2000)];
     let view = EdgeLayout { source_stride: 50, target_stride: 2, ..EdgeLayout::out_in(20, 30, 2) };
     let grouped = EdgeLayout::grouped(66, 195, 9, 3);
@@ -190,23 +200,53 @@ fn nothing_but_equal_or_infinite_weights() {
     // Also more of them than two bytes hold.
     for (sources, edges) in [(70, 1000), (3, 70_000), (2, 300_000)] {
         for layout in [EdgeLayout::out_in(edges, sources, 1), EdgeLayout::in_out(sources, edges)] {
-            for weight in [0.0, 0.02, f32::NAN, f32::NEG_INFINITY] {
+            // 1 is left out for its size, and rescaled by 1/200 for being small.
+            for (weight, factor) in [
+                (0.0, 0.9),
+                (0.02, 1.0),
+                (0.02, 0.731),
+                (1.0, 0.005),
+                (1e-33, 1e31), // a factor that kernels do not serve
+                (f32::NAN, 0.9),
+                (f32::NEG_INFINITY, 0.9),
+            ] {
                 let weights = vec![weight; sources * edges];
                 let matrix = EdgeMatrix::new(Values::F32(&weights), layout).unwrap();
-                let not_finite = if weight.is_finite() { 0 } else { weights.len() as u64 };
                 for (instructions, table) in tables() {
-                    let mut histogram = Histogram::new(table.method(), sources);
-                    let rows = histogram.rows_mut(0..sources);
-                    assert_eq!(count_edges(&table, &[matrix], rows), not_finite);
-                    let mut expected = vec![0; histogram.slots()];
-                    expected[if weight == 0.02 { 50 } else { 0 }] = edges as u32;
-                    for neuron in 0..sources {
-                        assert_eq!(
-                            histogram.row(neuron),
-                            expected,
-                            "{instructions:?}, {weight}, {layout:?}"
-                        );
+                    let method = table.method();
+                    let expected = |weight: f32| {
+                        let mut row = vec![0; method.slots()];
+                        row[method.slot_of_weight(weight.into())] = edges as u32;
+                        row.repeat(sources)
+                    };
+                    let rescaled = [RadiusTable::rescaled(method, factor.into()).unwrap()];
+                    let rescaled = rescaled.map(|t| t.with_instructions(instructions).unwrap());
+                    let mut histograms = [(); 3].map(|()| PackedHistogram::new(method, sources));
+                    let [counts, matched, drawn] = &mut histograms;
+                    let all: Vec<usize> = (0..edges).collect();
+                    let rows = LayerRows {
+                        counts,
+                        distances: &mut [],
+                        rescaled: Some(Rescaled { tables: &rescaled, counts: matched }),
+                        samples: vec![Drawn {
+                            sources: &all[..sources],
+                            targets: vec![&all],
+                            counts: drawn,
+                        }],
+                    };
+                    let not_finite = if weight.is_finite() { 0 } else { weights.len() as u64 };
+                    assert_eq!(count_layer(&table, &[matrix], rows).not_finite, not_finite);
+                    let case = (instructions, weight, factor, layout);
+                    let scaled = [weight, weight * factor, weight];
+                    for (histogram, weight) in histograms.iter().zip(scaled) {
+                        let expected = expected(weight);
+                        PackedHistogram::lend([histogram], |rows| {
+                            assert!(rows == expected, "{case:?}");
+                        });
                     }
+                    let mut rows = vec![7; sources * method.slots()];
+                    assert_eq!(count_edges(&table, &[matrix], &mut rows), not_finite);
+                    assert!(rows == expected(weight), "{case:?}");
                 }
             }
         }
@@ -239,7 +279,11 @@ fn a_sample_counts_as_with_the_plain_code() {
 fn threads_change_no_bit() {
     // More sources than one task counts.
     let (targets, sources) = (150, 2200);
-    let weights: Vec<f32> = weights(targets * sources).iter().map(|w| *w as f32).collect();
+    let mut weights: Vec<f32> = weights(targets * sources).iter().map(|w| *w as f32).collect();
+    // Here and there a source has more edges at a radius than a byte holds, of two matrices.
+    for source in (0..sources).step_by(7) {
+        (0..targets).for_each(|target| weights[target * sources + source] = 0.02);
+    }
     for (instructions, table) in tables() {
         for layout in
             [EdgeLayout::out_in(targets, sources, 1), EdgeLayout::in_out(sources, targets)]

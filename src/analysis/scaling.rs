@@ -87,9 +87,9 @@ impl NeuronBoxes {
     }
 }
 
-/// A neuron of up to [`NEURONS`] layers, evenly over the network's depth: the first one drawn in the
-/// first sample, or the layer's first. Its edges are those in the whole network, where that is
-/// counted.
+/// A neuron of up to [`NEURONS`] layers, evenly over the network's depth: the first one in the layer's order
+/// that the first sample draws, or the layer's first. Its edges are those in the whole network, where
+/// that is counted.
 pub(super) fn neuron_boxes(
     plan: &Plan,
     snapshot: &Snapshot,

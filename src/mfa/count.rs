@@ -13,11 +13,12 @@ use super::tile::Tile;
 /// Neurons that a task counts at least.
 const TILE: usize = 192;
 
-/// The most neurons that one task counts: as many as a kernel takes at once, in whole tiles.
+/// The most neurons that one task counts: as many as a kernel takes at once (half as many where their
+/// weights are rescaled too), in whole tiles.
 const WIDEST: usize = 2048usize.next_multiple_of(TILE);
 
 /// Counts all edges of the matrices, which share their source neurons, into those neurons' rows
-/// (as [`Histogram::rows_mut`] gives them), and replaces what the rows held. Returns the number of
+/// (as [`super::Histogram::rows_mut`] gives them), and replaces what the rows held. Returns the number of
 /// weights that are not finite; they are counted as left out.
 ///
 /// Rows beyond a matrix's sources count none of its edges; sources beyond the rows are left alone.

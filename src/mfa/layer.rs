@@ -33,9 +33,9 @@ pub struct Rescaled<'a> {
 
 /// The edges between drawn neurons of a layer and drawn target rows.
 pub struct Drawn<'a> {
-    /// The neurons, ascending.
+    /// The neurons, ascending, each once.
     pub sources: &'a [usize],
-    /// For each matrix, the target rows, ascending.
+    /// For each matrix, the target rows, ascending, each once.
     pub targets: Vec<&'a [usize]>,
     /// Takes the counters of the drawn neurons.
     pub counts: &'a mut PackedHistogram,
@@ -50,12 +50,13 @@ pub struct Counted {
     pub pools: Vec<Vec<u64>>,
 }
 
-/// Counts all edges of the matrices, which share their source neurons, like [`count_edges`], with
+/// Counts all edges of the matrices, which share their source neurons, like [`super::count_edges`], with
 /// all else that one pass over the weights gives.
 ///
 /// # Panics
 /// When there are not as many distance sums as neurons, a matrix has no rescaled table or no drawn
-/// targets, or a sample has not as many counters as sources.
+/// targets, a sample has not as many counters as sources or does not draw from the layer, each neuron and
+/// target once and in order, or a histogram is of another method.
 pub fn count_layer(
     table: &RadiusTable,
     matrices: &[EdgeMatrix<'_>],
@@ -84,10 +85,15 @@ pub fn count_layer(
         let drawn = |end: &usize| sources.partition_point(|source| source < end);
         let ends = ends.iter().map(drawn).collect();
         assert_eq!(counts.neurons(), sources.len(), "a row for each drawn neuron");
+        assert!(is_draw(sources, neurons), "drawn neurons in order, each once");
+        for (targets, matrix) in targets.iter().zip(matrices) {
+            assert!(is_draw(targets, matrix.layout.targets), "drawn targets in order, each once");
+        }
         histograms.push((counts, ends));
         draws.push(Draw { sources, targets });
     }
     for (histogram, ends) in &mut histograms {
+        assert_eq!(histogram.slots(), table.method().slots(), "counters of another method");
         let parts = histogram.split(ends);
         tasks.iter_mut().zip(parts).for_each(|(task, part)| task.parts.push(part));
     }
@@ -114,6 +120,11 @@ impl Counted {
             pool.iter_mut().zip(other).for_each(|(count, other)| *count += other);
         }
     }
+}
+
+/// Whether these are some of the numbers below `all`, ascending, each once.
+fn is_draw(drawn: &[usize], all: usize) -> bool {
+    drawn.is_sorted_by(|one, next| one < next) && drawn.last().is_none_or(|last| *last < all)
 }
 
 /// What is counted of a layer.
@@ -195,7 +206,8 @@ impl Layer<'_> {
 }
 
 thread_local! {
-    /// Rows that a thread counts into before they are packed: up to 3 MB, and those of samples.
+    /// Rows that a thread counts into before they are packed: of a task's neurons, twice where they are
+    /// rescaled, and of those drawn. With a kernel up to 3 MB, and 604 bytes a drawn neuron.
     static SCRATCH: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
 }
 

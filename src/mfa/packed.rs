@@ -50,6 +50,11 @@ impl PackedHistogram {
         }
     }
 
+    /// Counters per neuron.
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
     /// Number of source neurons.
     pub fn neurons(&self) -> usize {
         self.left_out.len()
@@ -126,7 +131,7 @@ impl PackedHistogram {
 }
 
 thread_local! {
-    /// Rows to be lent, which a thread fills again and again: those of a neuron layer.
+    /// Rows to be lent, which a thread fills again and again: those of a neuron layer, or of a sample.
     static ROWS: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
 }
 

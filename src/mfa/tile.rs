@@ -4,7 +4,7 @@
 use half::{bf16, f16};
 
 use super::edges::EdgeLayout;
-use super::kernel::{CHUNK, Counters, DrawnShare, Kernel, Share, Stored};
+use super::kernel::{CHUNK, Counters, DrawnShare, Share, Stored};
 use super::radius::RadiusTable;
 use super::sampled::sampled;
 
@@ -31,12 +31,13 @@ impl Tile<'_> {
     ) -> u64 {
         let Self { table, first, last, layout, .. } = *self;
         let served = matched.as_ref().is_none_or(|(other, _)| {
-            other.method() == table.method() && other.factor().is_some_and(Kernel::rescales)
+            other.method() == table.method() && other.stairs::<W>().is_some()
         });
         if let Some(kernel) = table.kernel_for(&layout, last - first).filter(|_| served) {
             let share = Share { weights, layout, first, last };
             let distances = (!distances.is_empty()).then_some(distances);
-            let rescaled = matched.map(|(table, rows)| (table.factor().unwrap_or(1.0), rows));
+            let rescaled =
+                matched.and_then(|(table, rows)| table.stairs::<W>().map(|stairs| (stairs, rows)));
             if !kernel.counts_drawn(&layout) {
                 add_drawn(table, weights, layout, std::mem::take(&mut drawn));
             }

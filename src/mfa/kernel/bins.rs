@@ -10,9 +10,6 @@ pub(super) const PLACES: usize = 512;
 
 /// What a weight is counted as, below [`Self::COUNTERS`].
 pub(super) trait Bin: Copy + Default {
-    /// Whether it tells the rescaled weight too.
-    const PAIR: bool;
-
     /// Counters of one source.
     const COUNTERS: usize;
 
@@ -64,7 +61,6 @@ pub(super) trait Bin: Copy + Default {
 }
 
 impl Bin for u8 {
-    const PAIR: bool = false;
     const COUNTERS: usize = SLOTS;
 
     type Chunk<V: Vectors> = V::Slots;
@@ -129,7 +125,6 @@ impl Bin for u8 {
 }
 
 impl Bin for u16 {
-    const PAIR: bool = true;
     const COUNTERS: usize = 2 * SLOTS;
 
     type Chunk<V: Vectors> = V::Pairs;

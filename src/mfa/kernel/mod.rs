@@ -37,7 +37,7 @@ use super::parameters::Method;
 use super::transfer::Transfer;
 use bins::Bin;
 use columns::{Memory, Samples};
-use stairs::Stairs;
+pub(super) use stairs::Stairs;
 pub(super) use vectors::Stored;
 use vectors::{Task, Vectors};
 
@@ -152,8 +152,8 @@ pub(super) struct Counters<'a> {
     pub counts: &'a mut [u32],
     /// Σ of the kept distances, if wanted.
     pub distances: Option<&'a mut [f64]>,
-    /// The counts of w · factor rounded to f32, if wanted.
-    pub rescaled: Option<(f32, &'a mut [u32])>,
+    /// The counts of the rescaled weights, if wanted.
+    pub rescaled: Option<(&'a Stairs, &'a mut [u32])>,
     /// The edges between drawn neurons, where [`Kernel::counts_drawn`].
     pub drawn: Vec<DrawnShare<'a>>,
 }
@@ -196,10 +196,11 @@ impl Kernel {
             && (layout.target_stride == layout.taps || columns)
     }
 
-    /// Whether weights can be rescaled by this: 1/|w| times its inverse is a normal number where it
-    /// matters.
-    pub fn rescales(factor: f32) -> bool {
-        (1.0 / FURTHEST..=FURTHEST).contains(&factor)
+    /// What it takes to count weights of this type times a factor rounded to f32 as well. None for
+    /// factors so far from 1 that 1/|w| times their inverse might be no normal number.
+    pub fn stairs<W: Stored>(&self, factor: f32) -> Option<Stairs> {
+        let served = (1.0 / FURTHEST..=FURTHEST).contains(&factor);
+        served.then(|| Stairs::new::<W>(&self.kept, factor))
     }
 
     /// Whether it counts edges between drawn neurons of a layout that is served, beside all others: where
@@ -224,16 +225,16 @@ impl Kernel {
         share: Share<'_, W>,
         into: Counters<'_>,
     ) -> u64 {
-        let (factor, rescaled) = into.rescaled.unwrap_or((1.0, &mut []));
         let kept = self.kept;
-        let stairs = if B::PAIR { Stairs::new::<W>(&kept, factor) } else { Stairs::default() };
+        let none = Stairs::default();
+        let (stairs, rescaled) = into.rescaled.unwrap_or((&none, &mut []));
         let pass = Pass {
-            ask: Ask::new(kept, factor),
+            ask: Ask::new(kept, stairs.factor),
             share,
             counts: into.counts,
             rescaled,
             distances: into.distances.unwrap_or_default(),
-            stairs: &stairs,
+            stairs,
         };
         if !self.counts_drawn(&share.layout) {
             return self.enter(rows::Rows::<W, B, SUMS>(pass, PhantomData));

@@ -14,8 +14,9 @@ use super::vectors::Stored;
 use super::{Kept, SLOTS};
 
 /// The order in which the two slots of a weight climb.
-#[derive(Debug, Default)]
-pub(super) struct Stairs {
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct Stairs {
+    pub(super) factor: f32,
     slots: usize,
     /// For each pair from 0 on, the slot that ends with it; `slots` more where it is a rescaled one.
     ends: Vec<u16>, // 2 · slots of them
@@ -42,7 +43,7 @@ impl Stairs {
                 b += 1;
             }
         }
-        Self { slots, ends, plain: of_pairs }
+        Self { factor, slots, ends, plain: of_pairs }
     }
 
     /// Adds the counters of one source, one for each pair, to its two rows.

@@ -20,7 +20,8 @@ pub(in super::super) trait Task {
 ///
 /// The methods named as types bin a quarter of a chunk: its slots or, if `PAIR`, the pairs of them
 /// and of the slots of w · factor rounded to f32; and if `SUMS` each kept distance is added to the
-/// sum of its place. A pair that is left out twice is 0.
+/// sum of its place. The pair of a weight that is too large both times, or too small both times, is
+/// 0.
 pub(in super::super) trait Vectors: Copy {
     /// The bins of a quarter, in registers.
     type Part: Copy;
@@ -106,6 +107,9 @@ pub(in super::super) trait Stored: Copy + Default {
 
     fn finite(self) -> bool;
 
+    /// Whether it is binned in 64 bits, not in 32.
+    const WIDE: bool;
+
     /// The number of this type nearest to one that is not negative (`by` = 0), or the next smaller
     /// (-1) or larger one (1). Of types that f32 holds, that of f32.
     fn beside(number: f64, by: i8) -> f64;
@@ -114,6 +118,8 @@ pub(in super::super) trait Stored: Copy + Default {
 macro_rules! stored {
     ($($weight:ident of $float:ident,)*) => {$(
         impl Stored for $weight {
+            const WIDE: bool = size_of::<$float>() > 4;
+
             #[inline(always)]
             fn bin<V: Vectors, const PAIR: bool, const SUMS: bool>(
                 vectors: V,

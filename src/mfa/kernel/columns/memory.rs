@@ -118,7 +118,8 @@ impl Scratch {
         }
     }
 
-    /// Lends the memory of this thread, which keeps it: at most two megabytes.
+    /// Lends the memory of this thread, which keeps it: at most two megabytes, and 160 bytes for each
+    /// drawn neuron of a task.
     pub fn lend<T>(to: impl FnOnce(&mut Self) -> T) -> T {
         let mut scratch = SCRATCH.take().unwrap_or_else(Self::new);
         let result = to(&mut scratch);
