@@ -34,25 +34,42 @@ pub struct NeuronStatistics {
 
 /// All neurons of the whole network, layer by layer.
 pub(super) fn neurons(snapshot: &Snapshot, dimensions: &Dimensions) -> Vec<Neuron> {
-    let of_layer = |layer: &LayerSnapshot| {
-        layer.measured.neurons.get(layer.reused, || measure(layer, dimensions))
+    let count = snapshot.layers.iter().map(|layer| layer.whole.neurons()).sum();
+    // In place: gathered layer by layer they would stand in memory twice.
+    let mut all = vec![Neuron { edges: 0, dimension: None, degree: None }; count];
+    let mut rest = all.as_mut_slice();
+    let part =
+        |layer: &LayerSnapshot| rest.split_off_mut(..layer.whole.neurons()).unwrap_or_default();
+    let parts: Vec<&mut [Neuron]> = snapshot.layers.iter().map(part).collect();
+    let of_layer = |(layer, neurons): (&LayerSnapshot, &mut [Neuron])| {
+        if layer.reused {
+            let measured = || {
+                measure(layer, dimensions, neurons);
+                neurons.to_vec()
+            };
+            let kept = layer.measured.neurons.get(true, measured);
+            neurons.copy_from_slice(&kept);
+        } else {
+            measure(layer, dimensions, neurons);
+        }
     };
-    snapshot.layers.par_iter().flat_map(of_layer).collect()
+    snapshot.layers.par_iter().zip(parts).for_each(of_layer);
+    all
 }
 
-fn measure(layer: &LayerSnapshot, dimensions: &Dimensions) -> Vec<Neuron> {
-    let neuron = |(row, scratch): &mut (Vec<u32>, Vec<(f64, f64)>), k: usize| {
+fn measure(layer: &LayerSnapshot, dimensions: &Dimensions, neurons: &mut [Neuron]) {
+    let scratch = <(Vec<u32>, Vec<(f64, f64)>)>::default;
+    neurons.par_iter_mut().enumerate().for_each_init(scratch, |(row, scratch), (k, neuron)| {
         row.clear();
         layer.whole.unpack(k..k + 1, row);
         let edges: u32 = row[1..].iter().sum();
         let sum = layer.distances.get(k);
-        Neuron {
+        *neuron = Neuron {
             edges,
             dimension: dimensions.of(row, scratch),
             degree: sum.filter(|_| edges > 0).map(|sum| sum / f64::from(edges)),
-        }
-    };
-    (0..layer.whole.neurons()).into_par_iter().map_init(Default::default, neuron).collect()
+        };
+    });
 }
 
 impl NeuronStatistics {
