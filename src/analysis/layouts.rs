@@ -116,18 +116,19 @@ fn drawn_sources_have_the_edges_of_their_group() {
     let draw = r#"{"samples": [{"c1.in": [0, 2], "c1": [5, 0, 1, 7, 4], "c2": [0, 2, 6, 7, 1]}]}"#;
     let draw: Draw = serde_json::from_str(draw).unwrap();
     let plan = Plan::new(&method(), &network, &draw, false).unwrap();
-    // 4 groups: inputs 2g and 2g + 1 meet outputs 3g to 3g + 2.
+    // 4 groups: inputs 2g and 2g + 1 meet outputs 3g to 3g + 2. Drawn neurons stand in order: 0, 1, 4,
+    // 5, 7.
     let [first, second] = plan.sources.as_slice() else { panic!("two source layers") };
     let runs = |layer: &SourceLayer| layer.tensors[0].drawn_runs(&layer.drawn[0], 0);
     assert_eq!(runs(first), [DrawnRun { rows: vec![0, 1], edges: 5 }]);
     let expected =
-        [DrawnRun { rows: vec![1, 2], edges: 3 * 9 }, DrawnRun { rows: vec![0, 4], edges: 2 * 9 }];
+        [DrawnRun { rows: vec![0, 1], edges: 3 * 9 }, DrawnRun { rows: vec![2, 3], edges: 2 * 9 }];
     assert_eq!(runs(second), expected, "neuron 7 has no drawn target in its group");
     let counted = snapshot(&memory, &network, &draw);
     let edges: Vec<u32> = PackedHistogram::lend([&counted.layers[1].samples[0]], |rows| {
         rows.chunks(method().slots()).map(|row| row.iter().sum()).collect()
     });
-    assert_eq!(edges, [18, 27, 27, 0, 18]);
+    assert_eq!(edges, [27, 27, 18, 18, 0]);
 }
 
 const BLOCK: [(&str, usize, usize); 4] = [

@@ -98,6 +98,7 @@ impl std::fmt::Display for Instructions {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kernel {
     machine: Machine,
+    doubles: Machine, // for weights in f64
     kept: Kept,
 }
 
@@ -107,6 +108,17 @@ enum Machine {
     Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
+}
+
+impl Machine {
+    fn enter<T: Task>(self, task: T) -> u64 {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(vectors) => vectors.enter(task),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(vectors) => vectors.enter(task),
+        }
+    }
 }
 
 /// The distances that are kept.
@@ -170,10 +182,13 @@ pub(super) struct DrawnShare<'a> {
 }
 
 impl Kernel {
-    /// The kernel for a method with the best instructions of this machine.
+    /// The kernel for a method with the best instructions of this machine: AVX-512, but for weights in
+    /// f64, which AVX2 divides sooner.
     pub fn best(method: &Method) -> Option<Self> {
         let with = |instructions| Self::with(instructions, method);
-        with(Instructions::Avx512).or_else(|| with(Instructions::Avx2))
+        let (best, narrow) = (with(Instructions::Avx512), with(Instructions::Avx2));
+        let doubles = narrow.or(best)?.doubles;
+        Some(Self { doubles, ..best.or(narrow)? })
     }
 
     /// The kernel for a method with these instructions, where the machine has them.
@@ -185,7 +200,7 @@ impl Kernel {
             Instructions::Avx512 => Machine::Avx512(Avx512::find()?),
             _ => return None,
         };
-        Some(Self { machine, kept: Kept::new(method)? })
+        Some(Self { machine, doubles: machine, kept: Kept::new(method)? })
     }
 
     /// Whether the edges of so many sources are served: not few, and side by side for each source
@@ -236,31 +251,23 @@ impl Kernel {
             distances: into.distances.unwrap_or_default(),
             stairs,
         };
+        let machine = if W::WIDE { self.doubles } else { self.machine };
         if !self.counts_drawn(&share.layout) {
-            return self.enter(rows::Rows::<W, B, SUMS>(pass, PhantomData));
+            return machine.enter(rows::Rows::<W, B, SUMS>(pass, PhantomData));
         }
         columns::Scratch::lend(|scratch| {
             let Memory { counters, samples, blocks } = B::memory(scratch);
             let mut samples = Samples::new(into.drawn, kept.slots, samples);
             let memory = Memory { counters, samples: &mut samples, blocks };
             let infinite = if share.layout.taps == 1 {
-                self.enter(columns::Columns::<W, B, SUMS, false> { pass, memory })
+                machine.enter(columns::Columns::<W, B, SUMS, false> { pass, memory })
             } else {
                 memory.counters.fit::<B>(share.layout.taps);
-                self.enter(columns::Columns::<W, B, SUMS, true> { pass, memory })
+                machine.enter(columns::Columns::<W, B, SUMS, true> { pass, memory })
             };
             samples.finish();
             infinite
         })
-    }
-
-    fn enter<T: Task>(&self, task: T) -> u64 {
-        match self.machine {
-            #[cfg(target_arch = "x86_64")]
-            Machine::Avx2(vectors) => vectors.enter(task),
-            #[cfg(target_arch = "x86_64")]
-            Machine::Avx512(vectors) => vectors.enter(task),
-        }
     }
 }
 

@@ -107,10 +107,10 @@ fn compressing_leaves_the_bins_other_than_0_in_order_and_then_zeros() {
             expected.resize(CHUNK, 0);
             let (mut to, mut pairs) = ([9; CHUNK], [9; CHUNK]);
             let ask = Ask::new(kernel.kept, 1.0);
-            let length = kernel.enter(Compressed { ask, weights, to: &mut to }) as usize;
+            let length = kernel.machine.enter(Compressed { ask, weights, to: &mut to }) as usize;
             assert_eq!((length, &to[..]), (kept, &expected[..]), "{:?}", kernel.machine);
             // Rescaled by 1 a weight has the same slot twice.
-            let length = kernel.enter(Compressed { ask, weights, to: &mut pairs });
+            let length = kernel.machine.enter(Compressed { ask, weights, to: &mut pairs });
             if length < u64::MAX {
                 let slots = pairs.map(|pair: u16| (pair / 2) as u8);
                 assert_eq!((length as usize, &slots[..]), (kept, &expected[..]));
@@ -133,7 +133,7 @@ fn every_slot_agrees_with_the_f64_code_around_its_step_and_on_a_comb() {
                 let bits: [u32; CHUNK] =
                     std::array::from_fn(|k| first.wrapping_add(k as u32 * step));
                 let weights = bits.map(f32::from_bits);
-                kernel.enter(Patterns { ask, method, stairs, weights });
+                kernel.machine.enter(Patterns { ask, method, stairs, weights });
             };
             let steps = (1..=159).flat_map(|n| [1.0 / f64::from(n), 1.0 / (f64::from(n) + 0.5)]);
             for step in steps.chain([1.0 / method.parameters().max_distance]) {
@@ -162,7 +162,7 @@ fn doubles_agree_around_every_step() {
                 let weights = std::array::from_fn(|k| {
                     f64::from_bits((first.to_bits() - 32 * step).wrapping_add(k as u64 * step))
                 });
-                kernel.enter(Patterns { ask, method, stairs, weights });
+                kernel.machine.enter(Patterns { ask, method, stairs, weights });
             };
             let steps = (1..=159).flat_map(|n| [1.0 / f64::from(n), 1.0 / (f64::from(n) + 0.5)]);
             for step in steps.chain([1.0 / method.parameters().max_distance]) {
@@ -186,7 +186,7 @@ fn every_pattern_agrees_with_the_f64_code() {
         (0..1u32 << 26).into_par_iter().for_each(|chunk| {
             let bits: [u32; CHUNK] = std::array::from_fn(|k| chunk * CHUNK as u32 + k as u32);
             let weights = bits.map(f32::from_bits);
-            kernel.enter(Patterns { ask, method, stairs, weights });
+            kernel.machine.enter(Patterns { ask, method, stairs, weights });
         });
         println!("{:?}: every pattern agrees", kernel.machine);
     }
