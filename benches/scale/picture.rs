@@ -52,7 +52,9 @@ pub fn draw(lines: &[(&str, Vec<(f64, f64)>)]) -> String {
         HEIGHT - 10.0
     ));
     if let Some(&(weights, seconds)) = lines.last().and_then(|(_, points)| points.last()) {
-        let first = all().map(|p| p.0).fold(f64::MAX, f64::min);
+        // From where it enters the plane.
+        let bottom = weights * 10f64.powf(y.0) / seconds;
+        let first = all().map(|p| p.0).fold(f64::MAX, f64::min).max(bottom);
         let (x0, y0) = (px(first), py(seconds * first / weights));
         add(format!(
             "<path d=\"M{x0:.1} {y0:.1}L{:.1} {:.1}\" stroke=\"#999\" stroke-dasharray=\"4 4\"/>",
@@ -61,8 +63,8 @@ pub fn draw(lines: &[(&str, Vec<(f64, f64)>)]) -> String {
         ));
         add(format!(
             "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"#777\">slope 1</text>",
-            x0 + 14.0,
-            y0 + 4.0
+            x0 + 26.0,
+            y0 - 3.0
         ));
     }
     for ((name, points), colour) in lines.iter().zip(COLOURS) {
