@@ -11,7 +11,7 @@ use super::neurons::{Neuron, NeuronStatistics, neurons};
 use super::nulls::Nulls;
 use super::plan::Plan;
 use super::scaling::{NeuronBoxes, neuron_boxes};
-use super::snapshot::Snapshot;
+use super::snapshot::{LayerSnapshot, Snapshot};
 use super::unchanged::LayerSums;
 use crate::mfa::{
     BoxMasses, Degenerate, Dimensions, Fractal, PackedHistogram, PowerSums, Published, Spectrum,
@@ -20,7 +20,7 @@ use crate::mfa::{
 use crate::source::Source;
 
 /// Layers that are summed side by side; their sums are held together.
-pub(super) const SIDE_BY_SIDE: usize = 16;
+const SIDE_BY_SIDE: usize = 16;
 
 /// Why a snapshot gave no spectrum.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -217,37 +217,30 @@ impl Estimators {
         let mut published =
             Fold::new(&plan.groups, min_edges, |sums| self.published.spectrum(sums));
         let mut stable = Fold::new(&plan.groups, min_edges, |sums| self.stable_fractal(sums));
-        for (chunk, layers) in snapshot.layers.chunks(SIDE_BY_SIDE).enumerate() {
-            let sums: Vec<Option<LayerSums>> = (layers.par_iter())
-                .map(|layer| {
-                    let sums =
-                        || PackedHistogram::lend([&layer.whole], |rows| self.layer(plan, rows));
-                    layer.measured.whole.get(layer.reused, sums)
-                })
-                .collect();
-            for (k, sums) in sums.iter().enumerate() {
-                let layer = chunk * SIDE_BY_SIDE + k;
-                published.add(layer, sums.as_ref().and_then(|sums| sums.published.as_ref()));
-                stable.add(layer, sums.as_ref().and_then(|sums| sums.stable.as_ref()));
-            }
-        }
+        let sums = |layer: &LayerSnapshot| {
+            let sums = || sums_of(plan, &layer.whole, |masses| self.layer(plan, masses));
+            layer.measured.whole.get(layer.reused, sums)
+        };
+        for_each_layer(snapshot, sums, |layer, sums| {
+            published.add(layer, sums.as_ref().and_then(|sums| sums.published.as_ref()));
+            stable.add(layer, sums.as_ref().and_then(|sums| sums.stable.as_ref()));
+        });
         let published = on_whole.then(|| only_network_scales(published.finish()));
         (published, plan.stable().then(|| stable.finish()))
     }
 
-    /// The sums of a layer of the whole network; none without kept neurons.
-    fn layer(&self, plan: &Plan, rows: &[u32]) -> Option<LayerSums> {
-        let masses = BoxMasses::of_rows(plan.method(), rows).ok()?;
-        Some(match (plan.published_on_whole(), plan.stable()) {
+    /// The sums of a layer of the whole network.
+    fn layer(&self, plan: &Plan, masses: &BoxMasses<'_>) -> LayerSums {
+        match (plan.published_on_whole(), plan.stable()) {
             (true, true) => {
-                let (published, stable) = self.stable.sums_beside(&self.published, &masses);
+                let (published, stable) = self.stable.sums_beside(&self.published, masses);
                 LayerSums { published: Some(published), stable: Some(stable) }
             }
             (published, stable) => LayerSums {
-                published: published.then(|| self.published.sums(&masses)),
-                stable: stable.then(|| self.stable.sums(&masses)),
+                published: published.then(|| self.published.sums(masses)),
+                stable: stable.then(|| self.stable.sums(masses)),
             },
-        })
+        }
     }
 
     /// The groups of one sample, by the published estimator.
@@ -269,12 +262,8 @@ impl Estimators {
         let min_edges = plan.method().parameters().min_edges;
         let mut fold = Fold::new(&plan.groups, min_edges, |sums| self.published.spectrum(sums));
         for (k, layer) in snapshot.layers.iter().enumerate() {
-            let sums = || {
-                PackedHistogram::lend([&layer.samples[sample]], |rows| {
-                    let masses = BoxMasses::of_rows(plan.method(), rows).ok()?;
-                    Some(self.published.sums(&masses))
-                })
-            };
+            let sums =
+                || sums_of(plan, &layer.samples[sample], |masses| self.published.sums(masses));
             fold.add(k, layer.measured.samples[sample].get(layer.reused, sums).as_ref());
         }
         only_network_scales(fold.finish())
@@ -282,6 +271,30 @@ impl Estimators {
 
     pub(super) fn stable_fractal(&self, sums: &PowerSums) -> Result<Fractal, Degenerate> {
         self.stable.spectrum(sums).map(|spectrum| spectrum.fractal)
+    }
+}
+
+/// What is made of the kept neurons of a histogram; none without any.
+pub(super) fn sums_of<T>(
+    plan: &Plan,
+    histogram: &PackedHistogram,
+    make: impl FnOnce(&BoxMasses<'_>) -> T,
+) -> Option<T> {
+    PackedHistogram::lend([histogram], |rows| {
+        BoxMasses::of_rows(plan.method(), rows).ok().map(|masses| make(&masses))
+    })
+}
+
+/// Makes something of each layer, some of them side by side, and takes it in their order.
+pub(super) fn for_each_layer<T: Send>(
+    snapshot: &Snapshot,
+    make: impl Fn(&LayerSnapshot) -> T + Sync,
+    mut take: impl FnMut(usize, T),
+) {
+    for (chunk, layers) in snapshot.layers.chunks(SIDE_BY_SIDE).enumerate() {
+        let made: Vec<T> = layers.par_iter().map(&make).collect();
+        let first = chunk * SIDE_BY_SIDE;
+        made.into_iter().enumerate().for_each(|(k, made)| take(first + k, made));
     }
 }
 

@@ -3,13 +3,11 @@
 use rayon::prelude::*;
 
 use super::groups::Fold;
-use super::measure::{Estimators, SIDE_BY_SIDE};
+use super::measure::{Estimators, for_each_layer, sums_of};
 use super::plan::Plan;
 use super::shuffled::{self, Shuffled};
 use super::snapshot::{LayerSnapshot, Snapshot};
-use crate::mfa::{
-    BoxMasses, Degenerate, Fractal, PackedHistogram, PowerSums, RadiusTable, Spectrum,
-};
+use crate::mfa::{BoxMasses, Degenerate, Fractal, PowerSums, RadiusTable, Spectrum};
 use crate::source::Source;
 
 /// The null controls of one snapshot; empty where they are not computed.
@@ -55,21 +53,11 @@ impl Estimators {
         let min_edges = plan.method().parameters().min_edges;
         let network = &plan.groups[plan.groups.len() - 1..];
         let mut stable = Fold::new(network, min_edges, |sums| self.stable_fractal(sums));
-        for (chunk, layers) in snapshot.layers.chunks(SIDE_BY_SIDE).enumerate() {
-            let sums = |layer: &LayerSnapshot| {
-                let sums = || {
-                    PackedHistogram::lend([&layer.matched], |rows| {
-                        let masses = BoxMasses::of_rows(plan.method(), rows).ok()?;
-                        Some(self.stable.sums(&masses))
-                    })
-                };
-                layer.measured.matched.get(layer.reused, sums)
-            };
-            let sums: Vec<_> = layers.par_iter().map(sums).collect();
-            for (k, sums) in sums.iter().enumerate() {
-                stable.add(chunk * SIDE_BY_SIDE + k, sums.as_ref());
-            }
-        }
+        let sums = |layer: &LayerSnapshot| {
+            let sums = || sums_of(plan, &layer.matched, |masses| self.stable.sums(masses));
+            layer.measured.matched.get(layer.reused, sums)
+        };
+        for_each_layer(snapshot, sums, |layer, sums| stable.add(layer, sums.as_ref()));
         Some(stable.finish().remove(0).map_err(|why| why.to_string()))
     }
 

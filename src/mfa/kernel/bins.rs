@@ -60,6 +60,14 @@ pub(super) trait Bin: Copy + Default {
     fn memory(scratch: &mut Scratch) -> Memory<'_, Self, Vec<u8>>;
 }
 
+/// Adds counters of slots to a row.
+#[inline(always)]
+pub(super) fn add<C: Copy + Into<u32>>(counters: &[C], row: &mut [u32]) {
+    for (count, counter) in row.iter_mut().zip(counters) {
+        *count += (*counter).into();
+    }
+}
+
 impl Bin for u8 {
     const COUNTERS: usize = SLOTS;
 
@@ -108,9 +116,7 @@ impl Bin for u8 {
 
     #[inline(always)]
     fn add<C: Copy + Into<u32>>(_: &Stairs, counters: &[C], row: &mut [u32], _: &mut [u32]) {
-        for (count, counter) in row.iter_mut().zip(counters) {
-            *count += (*counter).into();
-        }
+        add(counters, row);
     }
 
     #[inline(always)]

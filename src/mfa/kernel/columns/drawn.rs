@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::bins::Bin;
+use super::super::bins::{Bin, add};
 use super::super::stairs::Stairs;
 use super::super::{CHUNK, DrawnShare, SLOTS};
 use super::memory::{Bins, grow};
@@ -81,9 +81,7 @@ impl<'a> Samples<'a> {
 impl Sample<'_> {
     fn flush(&mut self, bytes: &mut [u8], slots: usize) {
         for (row, counters) in self.share.rows.chunks_exact_mut(slots).zip(bytes.chunks(SLOTS)) {
-            for (count, counter) in row.iter_mut().zip(counters) {
-                *count += u32::from(*counter);
-            }
+            add(counters, row);
         }
         bytes.fill(0);
         self.counted = 0;
