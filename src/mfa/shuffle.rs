@@ -17,6 +17,8 @@
 //!
 //! The probabilities are exact to 2⁻³²: those of the tables that the random numbers look up.
 
+use std::hint::select_unpredictable;
+
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 
@@ -71,7 +73,9 @@ impl Alias {
         let random = rng.next_u64();
         let entry = random as u32 & (self.entries.len() as u32 - 1);
         let (threshold, other) = self.entries[entry as usize];
-        self.first + if ((random >> 32) as u32) < threshold { entry } else { other }
+        let itself = ((random >> 32) as u32) < threshold;
+        // A coin that no processor foresees.
+        self.first + select_unpredictable(itself, entry, other)
     }
 }
 
