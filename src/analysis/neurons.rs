@@ -58,7 +58,7 @@ pub(super) fn neurons(snapshot: &Snapshot, dimensions: &Dimensions) -> Vec<Neuro
 }
 
 fn measure(layer: &LayerSnapshot, dimensions: &Dimensions, neurons: &mut [Neuron]) {
-    let scratch = <(Vec<u32>, Vec<(f64, f64)>)>::default;
+    let scratch = <(Vec<u32>, [Vec<f64>; 2])>::default;
     neurons.par_iter_mut().enumerate().for_each_init(scratch, |(row, scratch), (k, neuron)| {
         row.clear();
         layer.whole.unpack(k..k + 1, row);

@@ -84,23 +84,39 @@ impl Estimators {
                 Ok(masses.ok().map(|masses| self.stable.sums(&masses)))
             })
             .collect();
-        self.combined(plan, sums?).map_err(|why| why.to_string())
+        self.stable_of(plan, sums?.into_iter()).map_err(|why| why.to_string())
     }
 
-    /// The stable estimator on the layers' sums, added in their order.
-    pub(super) fn combined(
+    /// The published estimator on the sums of a network's parts, added in their order.
+    pub(super) fn published_of(
         &self,
         plan: &Plan,
-        sums: Vec<Option<PowerSums>>,
-    ) -> Result<Fractal, Degenerate> {
-        let min_edges = plan.method().parameters().min_edges;
-        let add = |mut all: PowerSums, layer: PowerSums| {
-            all.add(&layer);
-            all
-        };
-        let all = sums.into_iter().flatten().reduce(add);
-        self.stable_fractal(&all.ok_or(Degenerate::NoNeurons { min_edges })?)
+        parts: impl Iterator<Item = Option<PowerSums>>,
+    ) -> Result<Spectrum, Degenerate> {
+        self.published.spectrum(&added(plan, parts)?)
     }
+
+    /// The stable estimator on the sums of a network's parts, added in their order.
+    pub(super) fn stable_of(
+        &self,
+        plan: &Plan,
+        parts: impl Iterator<Item = Option<PowerSums>>,
+    ) -> Result<Fractal, Degenerate> {
+        self.stable_fractal(&added(plan, parts)?)
+    }
+}
+
+/// The sums of all parts that have kept neurons.
+fn added(
+    plan: &Plan,
+    parts: impl Iterator<Item = Option<PowerSums>>,
+) -> Result<PowerSums, Degenerate> {
+    let add = |mut all: PowerSums, part: PowerSums| {
+        all.add(&part);
+        all
+    };
+    let min_edges = plan.method().parameters().min_edges;
+    parts.flatten().reduce(add).ok_or(Degenerate::NoNeurons { min_edges })
 }
 
 /// Why weights of the spreads `from` cannot be rescaled to the spreads `to`, if so.

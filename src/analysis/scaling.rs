@@ -113,7 +113,7 @@ pub(super) fn neuron_boxes(
             layer: names[k].to_owned(),
             neuron,
             points: thinned(&all, |(r, _)| *r).into_iter().copied().collect(),
-            line: row.and_then(|row| dimensions.of(&row, &mut Vec::new())),
+            line: row.and_then(|row| dimensions.of(&row, &mut Default::default())),
         }
     };
     layers.into_iter().map(of_layer).collect()

@@ -9,7 +9,6 @@
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
 
-use super::groups::{Fold, Group};
 use super::measure::Estimators;
 use super::plan::{DrawnRun, Plan, SourceLayer};
 use super::snapshot::Snapshot;
@@ -19,6 +18,9 @@ use crate::mfa::{BoxMasses, Dealer, Degenerate, Fractal, PowerSums, Spectrum, Ur
 /// layer has the same mean and, its sources alike, √(width/256) times the spread, which the
 /// standard error over the draws holds.
 const SOURCES: usize = 256;
+
+/// Layers of a sample whose rows are held and summed together.
+const TOGETHER: usize = 8;
 
 /// Both estimators on shuffled weights.
 #[derive(Default)]
@@ -43,17 +45,16 @@ pub(super) fn measure(
     let draw = Draw { estimators, plan, snapshot, step };
     let parts: Vec<Part> =
         jobs.par_iter().map(|&(layer, first)| draw.whole(layer, first)).collect();
-    let network = &plan.groups[plan.groups.len() - 1..];
     let published = match plan.published_on_whole() {
         true => {
             let parts = parts.iter().map(|part| part.published.clone());
-            draw.spectrum(network, parts).map(|spectrum| vec![spectrum])
+            estimators.published_of(plan, parts).map(|spectrum| vec![spectrum])
         }
         false => (0..plan.sample_neurons.len())
             .into_par_iter()
             .map(|sample| {
-                let parts = jobs.iter().map(|&(layer, first)| draw.sample(layer, first, sample));
-                draw.spectrum(network, parts)
+                let together = jobs.chunks(TOGETHER);
+                estimators.published_of(plan, together.map(|layers| draw.sample(layers, sample)))
             })
             .collect::<Vec<_>>()
             .into_iter()
@@ -62,7 +63,7 @@ pub(super) fn measure(
     let stable = plan.stable().then(|| {
         let one = |k: usize| {
             let of_draw = parts.iter().map(|part: &Part| part.stable[k].clone());
-            estimators.combined(plan, of_draw.collect())
+            estimators.stable_of(plan, of_draw)
         };
         (0..plan.controls.shuffled).map(one).collect()
     });
@@ -115,37 +116,28 @@ impl Draw<'_> {
         part
     }
 
-    /// The drawn neurons of one layer, in one sample.
-    fn sample(&self, layer: &SourceLayer, first: usize, sample: usize) -> Option<PowerSums> {
+    /// The drawn neurons of some layers, in one sample; each layer comes with the number of its first tensor.
+    fn sample(&self, layers: &[(&SourceLayer, usize)], sample: usize) -> Option<PowerSums> {
         let method = self.plan.method();
-        let sources = &layer.drawn[sample];
         let slots = method.slots();
-        let mut rows = vec![0; sources.len() * slots];
-        for (k, tensor) in layer.tensors.iter().enumerate() {
-            let rng = &mut self.generator(first + k, self.plan.controls.shuffled + sample);
-            let mut urn = Urn::new(&self.snapshot.pools[first + k]);
-            for DrawnRun { rows: of_run, edges } in tensor.drawn_runs(sources, sample) {
-                for row in of_run {
-                    let row = &mut rows[row * slots..(row + 1) * slots];
-                    for slot in (0..edges).map_while(|_| urn.draw(rng)) {
-                        row[slot] += 1;
+        let neurons: usize = layers.iter().map(|(layer, _)| layer.drawn[sample].len()).sum();
+        let mut rows = vec![0; neurons * slots];
+        let mut rest = rows.as_mut_slice();
+        for (layer, first) in layers {
+            let sources = &layer.drawn[sample];
+            let rows = rest.split_off_mut(..sources.len() * slots).unwrap_or_default();
+            for (k, tensor) in layer.tensors.iter().enumerate() {
+                let rng = &mut self.generator(first + k, self.plan.controls.shuffled + sample);
+                let mut urn = Urn::new(&self.snapshot.pools[first + k]);
+                for DrawnRun { rows: of_run, edges } in tensor.drawn_runs(sources, sample) {
+                    for row in of_run {
+                        let row = &mut rows[row * slots..(row + 1) * slots];
+                        urn.draw(edges as u64, row, rng);
                     }
                 }
             }
         }
         let masses = BoxMasses::of_rows(method, &rows).ok()?;
         Some(self.estimators.published.sums(&masses))
-    }
-
-    fn spectrum(
-        &self,
-        network: &[Group],
-        parts: impl Iterator<Item = Option<PowerSums>>,
-    ) -> Result<Spectrum, Degenerate> {
-        let min_edges = self.plan.method().parameters().min_edges;
-        let mut fold =
-            Fold::new(network, min_edges, |sums| self.estimators.published.spectrum(sums));
-        parts.enumerate().for_each(|(layer, sums)| fold.add(layer, sums.as_ref()));
-        fold.finish().remove(0)
     }
 }

@@ -25,6 +25,7 @@ mod emergence;
 mod histogram;
 mod kernel;
 mod layer;
+mod logarithm;
 mod mass;
 mod min_plus;
 mod neuron;

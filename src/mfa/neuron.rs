@@ -37,18 +37,23 @@ impl Dimensions {
     ///
     /// # Panics
     /// When the neuron has more edges than [`Self::new`] was told.
-    pub fn of(&self, row: &[u32], scratch: &mut Vec<(f64, f64)>) -> Option<Line> {
+    pub fn of(&self, row: &[u32], scratch: &mut [Vec<f64>; 2]) -> Option<Line> {
         let edges: u32 = row[1..].iter().sum();
         if edges <= self.min_edges {
             return None;
         }
-        let mut mass = 1;
-        scratch.clear();
-        for (count, ln_radius) in row[1..].iter().zip(&self.ln_radius).filter(|(c, _)| **c > 0) {
+        let [x, y] = scratch;
+        x.resize(self.ln_radius.len(), 0.0);
+        y.resize(self.ln_radius.len(), 0.0);
+        let (mut mass, mut points) = (1, 0);
+        for (count, ln_radius) in row[1..].iter().zip(&self.ln_radius) {
             mass += count;
-            scratch.push((*ln_radius, self.ln_mass[mass as usize - 1]));
+            // Where nothing is counted, the next point takes the place: no branch, which would be
+            // foreseen badly.
+            (x[points], y[points]) = (*ln_radius, self.ln_mass[mass as usize - 1]);
+            points += usize::from(*count > 0);
         }
-        Line::through(scratch)
+        Line::through(&x[..points], &y[..points])
     }
 }
 
@@ -121,7 +126,7 @@ mod tests {
         let mut row = vec![0; method.slots()];
         // Masses 1 + 7 = 8 at radius 2 and 8 + 24 = 32 at radius 4: two octaves for one.
         (row[2], row[4]) = (7, 24);
-        let line = Dimensions::new(&method, 32).of(&row, &mut Vec::new()).unwrap();
+        let line = Dimensions::new(&method, 32).of(&row, &mut Default::default()).unwrap();
         assert!((line.slope - 2.0).abs() < 1e-14 && (line.r2.unwrap() - 1.0).abs() < 1e-14);
         assert_eq!(box_counts(&method, &row), [(2.0, 8), (4.0, 32)]);
     }
@@ -132,11 +137,15 @@ mod tests {
         let dimensions = Dimensions::new(&method, 100);
         let mut row = vec![0; method.slots()];
         row[3] = 50;
-        assert_eq!(dimensions.of(&row, &mut Vec::new()), None);
+        assert_eq!(dimensions.of(&row, &mut Default::default()), None);
         (row[3], row[9]) = (5, 5);
-        assert_eq!(dimensions.of(&row, &mut Vec::new()), None, "10 edges are not more than 10");
+        assert_eq!(
+            dimensions.of(&row, &mut Default::default()),
+            None,
+            "10 edges are not more than 10"
+        );
         row[9] = 6;
-        assert!(dimensions.of(&row, &mut Vec::new()).is_some());
+        assert!(dimensions.of(&row, &mut Default::default()).is_some());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Least squares on one predictor.
 
+use multiversion::multiversion;
+
 /// A least-squares line y = intercept + slope · x.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Line {
@@ -11,21 +13,13 @@ pub struct Line {
     pub r2: Option<f64>,
 }
 
+/// Points that are summed side by side.
+const LANES: usize = 8;
+
 impl Line {
-    /// The line through points (x, y); none when fewer than two x differ.
-    pub(super) fn through(points: &[(f64, f64)]) -> Option<Self> {
-        let n = points.len() as f64;
-        let (x0, y0) = *points.first()?;
-        let (sum_x, sum_y) =
-            points.iter().fold((0.0, 0.0), |(a, b), (x, y)| (a + (x - x0), b + (y - y0)));
-        let (mean_x, mean_y) = (x0 + sum_x / n, y0 + sum_y / n);
-        let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
-        for (x, y) in points {
-            let (dx, dy) = (x - mean_x, y - mean_y);
-            xx += dx * dx;
-            xy += dx * dy;
-            yy += dy * dy;
-        }
+    /// The line through points, whose x and y stand in step; none when fewer than two x differ.
+    pub(super) fn through(x: &[f64], y: &[f64]) -> Option<Self> {
+        let ([mean_x, mean_y], [xx, xy, yy]) = sums_of_points(x, y)?;
         let slope = xy / xx;
         (xx > 0.0).then(|| Self {
             slope,
@@ -33,6 +27,34 @@ impl Line {
             r2: (yy > 0.0).then(|| (xy * xy / (xx * yy)).min(1.0)),
         })
     }
+}
+
+/// The means of x and of y, and Σ of the squares and the product of what they differ from it by.
+#[multiversion(targets = "simd")]
+fn sums_of_points(x: &[f64], y: &[f64]) -> Option<([f64; 2], [f64; 3])> {
+    let (x0, y0, n) = (*x.first()?, *y.first()?, x.len() as f64);
+    let [sum_x, sum_y] = sums(x, y, |x, y| [x - x0, y - y0]);
+    let (mean_x, mean_y) = (x0 + sum_x / n, y0 + sum_y / n);
+    let products = |x: f64, y: f64| {
+        let (dx, dy) = (x - mean_x, y - mean_y);
+        [dx * dx, dx * dy, dy * dy]
+    };
+    Some(([mean_x, mean_y], sums(x, y, products)))
+}
+
+/// Σ of numbers that are made of each point.
+#[inline(always)]
+fn sums<const K: usize>(x: &[f64], y: &[f64], of: impl Fn(f64, f64) -> [f64; K]) -> [f64; K] {
+    let mut sums = [[0.0; LANES]; K];
+    let mut add = |x: &[f64], y: &[f64]| {
+        for (l, (x, y)) in x.iter().zip(y).enumerate() {
+            sums.iter_mut().zip(of(*x, *y)).for_each(|(sum, value)| sum[l] += value);
+        }
+    };
+    let ((x, last_x), (y, last_y)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+    x.iter().zip(y).for_each(|(x, y)| add(x, y));
+    add(last_x, last_y);
+    sums.map(|lanes| lanes.iter().sum())
 }
 
 /// The predictor of a fit: centred, so that many y can be fitted on it.
@@ -52,21 +74,44 @@ impl Predictor {
         (spread > 0.0).then_some(Self { centred, mean, spread })
     }
 
-    /// Fits y. A constant y gives a slope of exactly 0: differences are taken to its first value.
-    pub(super) fn fit(&self, y: &[f64]) -> Line {
-        let first = y.first().copied().unwrap_or(0.0);
-        let mean = y.iter().map(|y| y - first).sum::<f64>() / y.len() as f64;
-        let (mut xy, mut yy) = (0.0, 0.0);
-        for (c, y) in self.centred.iter().zip(y) {
+    /// Fits `many` y: row j of `y` holds their values at x_j side by side. A constant y gives a slope of
+    /// exactly 0: differences are taken to its first value.
+    ///
+    /// # Panics
+    /// When there is not a row for each x.
+    pub(super) fn fit(&self, y: &[f64], many: usize) -> Vec<Line> {
+        assert_eq!(y.len(), self.centred.len() * many, "a row for each x");
+        let first = &y[..many];
+        let mut sums = [(); 3].map(|()| vec![0.0; many]);
+        add_up(&self.centred, y, first, &mut sums);
+        let [mean, xy, yy] = &sums;
+        let line = |k: usize| {
+            let slope = xy[k] / self.spread;
+            Line {
+                slope,
+                intercept: first[k] + mean[k] - slope * self.mean,
+                r2: (yy[k] > 0.0).then(|| (xy[k] * xy[k] / (self.spread * yy[k])).min(1.0)),
+            }
+        };
+        (0..many).map(line).collect()
+    }
+}
+
+/// The mean of each y, less its first value, then Σ of x times what y differs from its mean by, and of the
+/// squares of these differences.
+#[multiversion(targets = "simd")]
+fn add_up(centred: &[f64], y: &[f64], first: &[f64], [mean, xy, yy]: &mut [Vec<f64>; 3]) {
+    for y in y.chunks_exact(first.len()) {
+        mean.iter_mut().zip(y).zip(first).for_each(|((mean, y), first)| *mean += y - first);
+    }
+    let n = centred.len() as f64;
+    mean.iter_mut().for_each(|mean| *mean /= n);
+    for (c, y) in centred.iter().zip(y.chunks_exact(first.len())) {
+        let sums = xy.iter_mut().zip(yy.iter_mut());
+        for (((xy, yy), y), (first, mean)) in sums.zip(y).zip(first.iter().zip(&*mean)) {
             let dy = (y - first) - mean;
-            xy += c * dy;
-            yy += dy * dy;
-        }
-        let slope = xy / self.spread;
-        Line {
-            slope,
-            intercept: first + mean - slope * self.mean,
-            r2: (yy > 0.0).then(|| (xy * xy / (self.spread * yy)).min(1.0)),
+            *xy += c * dy;
+            *yy += dy * dy;
         }
     }
 }
@@ -77,17 +122,37 @@ mod tests {
 
     #[test]
     fn a_line_by_hand() {
-        let line = Predictor::new(&[0.0, 1.0, 2.0]).unwrap().fit(&[1.0, 3.0, 2.0]);
+        let predictor = Predictor::new(&[0.0, 1.0, 2.0]).unwrap();
+        let [line] = predictor.fit(&[1.0, 3.0, 2.0], 1)[..] else { panic!("one line") };
         assert_eq!((line.slope, line.intercept, line.r2), (0.5, 1.5, Some(0.25)));
-        assert_eq!(Line::through(&[(0.0, 1.0), (1.0, 3.0), (2.0, 2.0)]), Some(line));
-        assert_eq!(Line::through(&[(2.0, 1.0), (2.0, 3.0)]), None);
+        assert_eq!(Line::through(&[0.0, 1.0, 2.0], &[1.0, 3.0, 2.0]), Some(line));
+        let twice = predictor.fit(&[0.0, 1.0, 4.0, 3.0, 8.0, 2.0], 2);
+        let steep = Line { slope: 4.0, intercept: 0.0, r2: Some(1.0) };
+        assert_eq!(twice, [steep, line]);
+        assert_eq!(Line::through(&[2.0, 2.0], &[1.0, 3.0]), None);
+        assert_eq!(Line::through(&[], &[]), None);
+    }
+
+    #[test]
+    fn a_line_through_any_number_of_points_is_that_of_the_predictor() {
+        for n in 2..40 {
+            let x: Vec<f64> = (1..=n).map(|k| f64::from(k).ln()).collect();
+            let y: Vec<f64> = (1..=n).map(|k| f64::from(k * k % 17)).collect();
+            let [line] = Predictor::new(&x).unwrap().fit(&y, 1)[..] else { panic!("one line") };
+            let through = Line::through(&x, &y).unwrap();
+            let apart = |one: f64, other: f64| (one - other).abs() / other.abs().max(1.0);
+            assert!(apart(through.slope, line.slope) < 1e-13, "{n}");
+            assert!(apart(through.intercept, line.intercept) < 1e-13, "{n}");
+            assert!(apart(through.r2.unwrap(), line.r2.unwrap()) < 1e-13, "{n}");
+        }
     }
 
     #[test]
     fn constant_y_has_slope_zero_exactly_and_no_r2() {
         let x: Vec<f64> = (1..=149).map(|r| (f64::from(r) / 149.0).ln()).collect();
-        let line = Predictor::new(&x).unwrap().fit(&vec![640f64.ln(); 149]);
-        assert_eq!((line.slope, line.r2), (0.0, None));
+        for line in Predictor::new(&x).unwrap().fit(&vec![640f64.ln(); 149 * 9], 9) {
+            assert_eq!((line.slope, line.r2), (0.0, None));
+        }
     }
 
     #[test]

@@ -228,23 +228,37 @@ impl Urn {
         Self { at_first: pool.to_vec(), left: pool.to_vec(), total, half: total / 2, slots }
     }
 
-    /// The slot of the next weight; none when all are drawn.
-    #[inline]
-    pub fn draw(&mut self, rng: &mut impl Rng) -> Option<usize> {
-        if self.total <= self.half {
-            if self.total == 0 {
-                return None;
+    /// Draws the next `edges` weights, or as many as are left, and adds each to the counter of its slot.
+    ///
+    /// # Panics
+    /// When the row has not a counter for each slot.
+    pub fn draw(&mut self, edges: u64, row: &mut [u32], rng: &mut impl Rng) {
+        let mut wanted = edges.min(self.total);
+        while wanted > 0 {
+            if self.total <= self.half {
+                *self = Self::new(&self.left);
             }
-            *self = Self::new(&self.left);
+            let now = wanted.min(self.total - self.half);
+            for _ in 0..now {
+                row[self.slot(rng)] += 1;
+            }
+            self.total -= now;
+            wanted -= now;
         }
+    }
+
+    /// Takes a weight, of which one at least is left.
+    #[inline]
+    fn slot(&mut self, rng: &mut impl Rng) -> usize {
         loop {
             let slot = self.slots.draw(rng) as usize;
             // Of an empty slot too, which the table may give by its rounding.
-            let Some(left) = self.left.get_mut(slot).filter(|left| **left > 0) else { continue };
-            if rng.random_range(0..self.at_first[slot]) < *left {
+            let Some(left) = self.left.get_mut(slot) else { continue };
+            // A number below `at_first`, each as likely as the other to 2⁻⁶⁴ of it.
+            let product = u128::from(rng.next_u64()) * u128::from(self.at_first[slot]);
+            if ((product >> 64) as u64) < *left {
                 *left -= 1;
-                self.total -= 1;
-                return Some(slot);
+                return slot;
             }
         }
     }
@@ -349,24 +363,26 @@ mod tests {
     #[test]
     fn weights_are_drawn_without_replacement() {
         let mut rng = rng(5);
-        let mut urn = Urn::new(&[3, 0, 4]);
-        let mut all: Vec<usize> = std::iter::from_fn(|| urn.draw(&mut rng)).collect();
-        all.sort_unstable();
-        assert_eq!(all, [0, 0, 0, 2, 2, 2, 2]);
-        assert_eq!(Urn::new(&[0, 0]).draw(&mut rng), None);
+        for edges in [7, 8] {
+            let mut all = [1; 3];
+            Urn::new(&[3, 0, 4]).draw(edges, &mut all, &mut rng);
+            assert_eq!(all, [4, 1, 5], "no more than there are");
+        }
+        let mut none = [0; 2];
+        Urn::new(&[0, 0]).draw(5, &mut none, &mut rng);
+        assert_eq!(none, [0, 0]);
         // Few and most of a pool; rare slots, and one that holds most.
         let pool: Vec<u64> = [0, 1, 7, 40, 952].to_vec();
         for edges in [1, 300, 800, 999] {
             let n = 10_000;
             let (mut sums, mut squares) = ([0.0; 5], [0.0; 5]);
             for _ in 0..n {
-                let (mut urn, mut drawn) = (Urn::new(&pool), [0u64; 5]);
-                for _ in 0..edges {
-                    drawn[urn.draw(&mut rng).unwrap()] += 1;
-                }
-                for (k, drawn) in drawn.into_iter().enumerate() {
-                    sums[k] += drawn as f64;
-                    squares[k] += (drawn * drawn) as f64;
+                let (mut urn, mut drawn) = (Urn::new(&pool), [0; 5]);
+                urn.draw(edges / 3, &mut drawn, &mut rng);
+                urn.draw(edges - edges / 3, &mut drawn, &mut rng);
+                for (k, drawn) in drawn.into_iter().map(f64::from).enumerate() {
+                    sums[k] += drawn;
+                    squares[k] += drawn * drawn;
                 }
             }
             // The hypergeometric law: mean m·p, variance m·p·(1 - p)·(N - m)/(N - 1).

@@ -16,6 +16,7 @@
 //! fixed grid.
 
 use super::emergence::Fractal;
+use super::logarithm::ln_all;
 use super::mass::{BoxMasses, Degenerate};
 use super::parameters::Method;
 use super::partition::{PowerSums, PowerTable, power_sums};
@@ -144,19 +145,14 @@ impl Published {
         let x: Vec<f64> = radii.iter().map(|r| (r / largest).ln()).collect();
         let predictor = Predictor::new(&x).ok_or(Degenerate::OneRadius { radius: largest })?;
         let q = self.method.q();
-        let mut ln_z = vec![0.0; radii.len()];
-        let mut kept: [Vec<f64>; SCALING_Q.len()] = Default::default();
-        let tau: Vec<Line> = (0..q.len())
-            .map(|k| {
-                for (ln_z, &j) in ln_z.iter_mut().zip(&occupied) {
-                    *ln_z = sums.at(j)[k].ln();
-                }
-                if let Some(shown) = SCALING_Q.iter().position(|shown| *shown == q[k]) {
-                    kept[shown].clone_from(&ln_z);
-                }
-                predictor.fit(&ln_z)
-            })
-            .collect();
+        let mut ln_z = Vec::with_capacity(radii.len() * q.len());
+        occupied.iter().for_each(|&j| ln_z.extend_from_slice(&sums.at(j)[..q.len()]));
+        ln_all(&mut ln_z);
+        let tau = predictor.fit(&ln_z, q.len());
+        let column = |shown: f64| match q.iter().position(|q| *q == shown) {
+            Some(k) => ln_z.iter().skip(k).step_by(q.len()).copied().collect(),
+            None => Vec::new(),
+        };
         let alpha: Vec<f64> =
             (1..q.len()).map(|k| (tau[k].slope - tau[k - 1].slope) / (q[k] - q[k - 1])).collect();
         let f: Vec<f64> = alpha.iter().enumerate().map(|(k, a)| q[k] * a - tau[k].slope).collect();
@@ -176,7 +172,7 @@ impl Published {
             neurons: sums.neurons(),
             radii: radii.len(),
             smallest_radius: radii[0],
-            scaling: Scaling { radii, ln_z: kept },
+            scaling: Scaling { radii, ln_z: SCALING_Q.map(column) },
         })
     }
 }

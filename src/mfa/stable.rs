@@ -111,16 +111,13 @@ impl Stable {
             return Err(Degenerate::Constant);
         }
         let columns = self.table.len();
-        let mut mean_log = vec![0.0; self.radii];
-        let alpha: Vec<f64> = (0..columns)
-            .map(|k| {
-                for (j, mean_log) in mean_log.iter_mut().enumerate() {
-                    let sums = sums.at(j);
-                    *mean_log = sums[columns + k] / sums[k];
-                }
-                predictor.fit(&mean_log).slope
-            })
-            .collect();
+        let mean_log = |radius| {
+            let (sums, logs) = sums.at(radius).split_at(columns);
+            sums.iter().zip(logs).map(|(sum, logs)| logs / sum)
+        };
+        let mean_log: Vec<f64> = (0..self.radii).flat_map(mean_log).collect();
+        let lines = predictor.fit(&mean_log, columns);
+        let alpha: Vec<f64> = lines.iter().map(|line| line.slope).collect();
         if !alpha.iter().all(|a| a.is_finite()) {
             return Err(Degenerate::NotFinite);
         }
