@@ -253,7 +253,7 @@ impl Urn {
         loop {
             let slot = self.slots.draw(rng) as usize;
             // Of an empty slot too, which the table may give by its rounding.
-            let Some(left) = self.left.get_mut(slot) else { continue };
+            let Some(left) = self.left.get_mut(slot).filter(|left| **left > 0) else { continue };
             // A number below `at_first`, each as likely as the other to 2⁻⁶⁴ of it.
             let product = u128::from(rng.next_u64()) * u128::from(self.at_first[slot]);
             if ((product >> 64) as u64) < *left {
