@@ -1,5 +1,5 @@
-//! From the second snapshot on, no large memory is allocated: a snapshot's own is used again, and so is
-//! that of each thread.
+//! No large memory is allocated but by the first snapshot and by each thread's first tasks: a snapshot's own
+//! is used again, and so is a thread's.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -78,19 +78,19 @@ fn a_snapshot_uses_its_memory_again() {
     assert!(largest <= 256 << 10, "{largest} bytes at once");
 }
 
-/// Runs while a thread of the pool waits, so that its work is done by the others.
+/// Runs while a thread of the pool waits, so that the others do all the work.
 fn without(pool: &rayon::ThreadPool, thread: usize, run: impl FnOnce()) {
-    let (waits, begin) = mpsc::channel();
-    let (done, wait) = mpsc::channel::<()>();
-    let wait = Mutex::new(wait);
+    let (hold, held) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
     pool.spawn_broadcast(move |context| {
         if context.index() == thread {
-            waits.send(()).unwrap();
-            // An error: `done` is gone, so that it need not wait any longer.
-            let _ = wait.lock().unwrap().recv();
+            hold.send(()).unwrap();
+            // An error once `release` is dropped, also by a panic: it need not wait any longer.
+            let _ = released.lock().unwrap().recv();
         }
     });
-    begin.recv().unwrap();
+    held.recv().unwrap();
     run();
-    drop(done);
+    drop(release);
 }

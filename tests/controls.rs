@@ -1,7 +1,9 @@
 //! The null controls against what they stand for: weights that are really shuffled or rescaled.
 
+use std::ops::Range;
+
 use neuromfa::analysis::{Baseline, Controls, Emergence, Estimators, Measurement, Plan, Snapshot};
-use neuromfa::mfa::Method;
+use neuromfa::mfa::{Degenerate, Method};
 use neuromfa::network::{Draw, Network, Selection};
 use neuromfa::source::{Memory, Source};
 use rand::SeedableRng;
@@ -47,9 +49,13 @@ fn plan(samples: usize, controls: Controls) -> Plan {
 }
 
 fn measure(plan: &Plan, weights: &Weights, step: u64) -> Measurement {
+    measured(plan, &memory(weights), step)
+}
+
+fn measured(plan: &Plan, memory: &Memory, step: u64) -> Measurement {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let mut snapshot = Snapshot::new(plan);
-    plan.snapshot(&memory(weights), &pool, &mut snapshot).unwrap();
+    plan.snapshot(memory, &pool, &mut snapshot).unwrap();
     pool.install(|| Estimators::new(plan).measure(plan, &snapshot, step))
 }
 
@@ -107,6 +113,37 @@ fn the_shuffled_control_has_the_law_of_shuffled_weights_over_the_whole_network()
 fn the_shuffled_control_has_the_law_of_shuffled_weights_over_a_sample() {
     let [e, _, e_shuffled, _] = laws(1);
     assert_same_law("E_shuffled", &e_shuffled, &e);
+}
+
+/// A chain of layers of 30 neurons, each matrix of one weight only, so that shuffling it changes nothing;
+/// those of the layers `out` are out of range. What is measured of it.
+fn of_equal_weights(layers: usize, out: Range<usize>) -> Measurement {
+    let memory = Memory::new();
+    for k in 0..layers {
+        let weight = if out.contains(&k) { 2.0 } else { 1.0 / (20 + 3 * k) as f32 };
+        memory.set(&format!("{}.weight", 2 * k), &[30, 30], vec![weight; 900]).unwrap();
+    }
+    let network = Network::infer(&memory.parameters(), &Selection::default()).unwrap();
+    let draw = Draw::random(&network, 24, 3, 5).unwrap();
+    let plan = Plan::new(&Method::default(), &network, &draw, true).unwrap();
+    measured(&plan.with_controls(Controls::default()), &memory, 0)
+}
+
+#[test]
+fn shuffling_equal_weights_changes_nothing_in_any_number_of_layers() {
+    for (layers, out) in [(3, 0..0), (20, 0..0), (20, 8..16), (20, 0..10)] {
+        let measured = of_equal_weights(layers, out);
+        let (published, shuffled) =
+            (measured.published.unwrap(), measured.controls.shuffled.unwrap().unwrap());
+        assert_eq!((published.len(), shuffled.len()), (3, 3));
+        for (one, other) in published.iter().zip(&shuffled) {
+            assert_eq!((one.neurons, one.radii), (other.neurons, other.radii));
+            assert!((one.fractal.alpha0 - other.fractal.alpha0).abs() < 1e-11);
+            assert!((one.fractal.width - other.fractal.width).abs() < 1e-11);
+        }
+    }
+    let none = of_equal_weights(20, 0..20).controls.shuffled.unwrap();
+    assert_eq!(none.unwrap_err(), Degenerate::NoNeurons { min_edges: 10 });
 }
 
 #[test]

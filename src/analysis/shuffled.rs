@@ -19,7 +19,7 @@ use crate::mfa::{BoxMasses, Dealer, Degenerate, Fractal, PowerSums, Spectrum, Ur
 /// standard error over the draws holds.
 const SOURCES: usize = 256;
 
-/// Layers of a sample whose rows are held and summed together.
+/// Layers of a sample whose rows are held together and take one turn into powers.
 const TOGETHER: usize = 8;
 
 /// Both estimators on shuffled weights.

@@ -132,6 +132,22 @@ mod tests {
     }
 
     #[test]
+    fn memory_that_is_used_again_leaves_no_trace() {
+        let method = Method::default();
+        let dimensions = Dimensions::new(&method, 4000);
+        let all = method.slots();
+        let rows = [(1..all, 20), (5..8, 30), (all - 2..all, 9), (1..all, 3), (7..8, 40)];
+        let mut scratch = Default::default();
+        for (occupied, count) in rows {
+            let mut row = vec![0; all];
+            row[occupied.clone()].fill(count);
+            let line = dimensions.of(&row, &mut scratch);
+            assert_eq!(line, dimensions.of(&row, &mut Default::default()));
+            assert_eq!(line.is_some(), occupied.len() > 1);
+        }
+    }
+
+    #[test]
     fn few_edges_or_one_radius_give_no_dimension() {
         let method = Method::default();
         let dimensions = Dimensions::new(&method, 100);

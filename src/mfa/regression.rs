@@ -18,7 +18,11 @@ const LANES: usize = 8;
 
 impl Line {
     /// The line through points, whose x and y stand in step; none when fewer than two x differ.
+    ///
+    /// # Panics
+    /// When there are not as many x as y.
     pub(super) fn through(x: &[f64], y: &[f64]) -> Option<Self> {
+        assert_eq!(x.len(), y.len(), "an x for each y");
         let ([mean_x, mean_y], [xx, xy, yy]) = sums_of_points(x, y)?;
         let slope = xy / xx;
         (xx > 0.0).then(|| Self {
@@ -29,7 +33,8 @@ impl Line {
     }
 }
 
-/// The means of x and of y, and Σ of the squares and the product of what they differ from it by.
+/// The means of x and of y, and Σ of the squares and the product of their differences from them; none of
+/// no points.
 #[multiversion(targets = "simd")]
 fn sums_of_points(x: &[f64], y: &[f64]) -> Option<([f64; 2], [f64; 3])> {
     let (x0, y0, n) = (*x.first()?, *y.first()?, x.len() as f64);
@@ -78,12 +83,12 @@ impl Predictor {
     /// exactly 0: differences are taken to its first value.
     ///
     /// # Panics
-    /// When there is not a row for each x.
+    /// When there is not a row for each x, or nothing to fit.
     pub(super) fn fit(&self, y: &[f64], many: usize) -> Vec<Line> {
-        assert_eq!(y.len(), self.centred.len() * many, "a row for each x");
+        assert!(many > 0 && y.len() == self.centred.len() * many, "a row for each x");
         let first = &y[..many];
         let mut sums = [(); 3].map(|()| vec![0.0; many]);
-        add_up(&self.centred, y, first, &mut sums);
+        means_and_products(&self.centred, y, first, &mut sums);
         let [mean, xy, yy] = &sums;
         let line = |k: usize| {
             let slope = xy[k] / self.spread;
@@ -97,10 +102,15 @@ impl Predictor {
     }
 }
 
-/// The mean of each y, less its first value, then Σ of x times what y differs from its mean by, and of the
-/// squares of these differences.
+/// The mean of each y, less its first value, then Σ of centred x times what y differs from its mean by, and of
+/// the squares of these differences.
 #[multiversion(targets = "simd")]
-fn add_up(centred: &[f64], y: &[f64], first: &[f64], [mean, xy, yy]: &mut [Vec<f64>; 3]) {
+fn means_and_products(
+    centred: &[f64],
+    y: &[f64],
+    first: &[f64],
+    [mean, xy, yy]: &mut [Vec<f64>; 3],
+) {
     for y in y.chunks_exact(first.len()) {
         mean.iter_mut().zip(y).zip(first).for_each(|((mean, y), first)| *mean += y - first);
     }

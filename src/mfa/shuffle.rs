@@ -240,21 +240,21 @@ impl Urn {
             }
             let now = wanted.min(self.total - self.half);
             for _ in 0..now {
-                row[self.slot(rng)] += 1;
+                row[self.take(rng)] += 1;
             }
             self.total -= now;
             wanted -= now;
         }
     }
 
-    /// Takes a weight, of which one at least is left.
+    /// Takes a weight, of which one at least is left, and gives its slot; the caller lowers `total`.
     #[inline]
-    fn slot(&mut self, rng: &mut impl Rng) -> usize {
+    fn take(&mut self, rng: &mut impl Rng) -> usize {
         loop {
             let slot = self.slots.draw(rng) as usize;
             // Of an empty slot too, which the table may give by its rounding.
             let Some(left) = self.left.get_mut(slot).filter(|left| **left > 0) else { continue };
-            // A number below `at_first`, each as likely as the other to 2⁻⁶⁴ of it.
+            // Taken with probability left/at_first, to within 2⁻⁶⁴.
             let product = u128::from(rng.next_u64()) * u128::from(self.at_first[slot]);
             if ((product >> 64) as u64) < *left {
                 *left -= 1;
@@ -358,6 +358,22 @@ mod tests {
         let expected = 50.0 * 0.25 * 50.0 / 99.0;
         assert!((mean - 25.0).abs() < 4.0 * (expected / f64::from(n)).sqrt(), "{mean}");
         assert!((variance / expected - 1.0).abs() < 0.03, "{variance}, {expected}");
+    }
+
+    #[test]
+    fn many_weights_are_drawn_at_once_as_one_by_one() {
+        let pool = [900, 0, 3, 60, 41];
+        let all = |runs: &[u64]| {
+            let (mut urn, mut row, mut rng) = (Urn::new(&pool), [0; 5], rng(9));
+            runs.iter().for_each(|&edges| urn.draw(edges, &mut row, &mut rng));
+            (row, rng)
+        };
+        // 1004 in all: the probabilities are made anew with 502 left, 251 left, …
+        for edges in [400, 502, 503, 760, 1004] {
+            let once = all(&[edges]);
+            assert_eq!(all(&vec![1; edges as usize]), once, "{edges}");
+            assert_eq!(all(&[edges - 77, 3, 74]), once, "{edges}");
+        }
     }
 
     #[test]
