@@ -76,15 +76,14 @@ impl NeuronStatistics {
     /// Of the neurons of a group, out of those of the network.
     pub(super) fn of(plan: &Plan, group: &Group, neurons: &[Neuron]) -> Self {
         let ranges = group.members.iter().map(|&k| plan.sources[k].whole.clone());
-        let members: Vec<&Neuron> = ranges.flat_map(|range| &neurons[range]).collect();
-        let lines: Vec<Line> = members.iter().filter_map(|neuron| neuron.dimension).collect();
-        let r2: Vec<f64> = lines.iter().filter_map(|line| line.r2).collect();
-        let slopes = lines.iter().map(|line| line.slope).collect();
+        let members = ranges.flat_map(|range| &neurons[range]);
+        let lines = members.clone().filter_map(|neuron| neuron.dimension);
+        let r2: Vec<f64> = lines.clone().filter_map(|line| line.r2).collect();
         Self {
-            dimension: Statistics::of(slopes),
             dimension_r2: super::statistics::mean(r2.into_iter()),
-            degree: Statistics::of(members.iter().filter_map(|neuron| neuron.degree).collect()),
-            neurons: members.len(),
+            dimension: Statistics::of(lines.map(|line| line.slope).collect()),
+            degree: Statistics::of(members.clone().filter_map(|neuron| neuron.degree).collect()),
+            neurons: members.count(),
         }
     }
 }
