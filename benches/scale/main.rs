@@ -1,6 +1,7 @@
 //! What an analysis costs against the size of the model, from 1 million to 1.4 billion f32 weights
 //! made up at run time: what training waits for, the time to the end, and the most memory taken
-//! beyond the weights themselves.
+//! beyond the weights themselves. Each model has a process of its own: what the one before it had freed
+//! would be used again, and not be counted.
 //!
 //!     cargo bench --no-default-features --bench scale [-- --svg docs/scale.svg]
 
@@ -9,13 +10,15 @@ mod gpt_neox;
 mod picture;
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use gpt_neox::{Initialisation, Weights};
 use neuromfa::source::Source;
 use neuromfa::{Monitor, Work};
+use serde::{Deserialize, Serialize};
 
 /// Blocks and widths of GPT-NeoX models.
 const MODELS: [(usize, usize); 7] =
@@ -32,13 +35,16 @@ struct Options {
     /// Leaves out models of more weights
     #[arg(long, default_value_t = usize::MAX)]
     most: usize,
+    /// Measures one model, for the process that asks: its blocks and its width
+    #[arg(long, hide = true, num_args = 2)]
+    model: Vec<usize>,
     /// Given by cargo
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 /// Medians over the runs, in seconds, and bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Cost {
     weights: usize,
     hook: f64,
@@ -49,6 +55,13 @@ struct Cost {
 
 fn main() -> Result<()> {
     let options = Options::parse();
+    if let [blocks, width] = options.model[..] {
+        println!(
+            "{}",
+            serde_json::to_string(&measure(&Initialisation { blocks, width, seed: 0 })?)?
+        );
+        return Ok(());
+    }
     println!(
         "{:>14}  {:>9}  {:>9}  {:>20}  {:>13}  {:>6}",
         "weights", "hook s", "to end s", "(least to most)", "memory bytes", "share"
@@ -56,7 +69,7 @@ fn main() -> Result<()> {
     let mut costs = Vec::new();
     for (blocks, width) in MODELS {
         if blocks * 12 * width * width <= options.most {
-            let cost = measure(&Initialisation { blocks, width, seed: 0 })?;
+            let cost = measure_apart(blocks, width)?;
             let Cost { weights, hook, all, spread: (low, high), memory } = cost;
             println!(
                 "{weights:>14}  {hook:>9.4}  {all:>9.4}  {:>20}  {memory:>13}  {:>5.1}%",
@@ -84,6 +97,15 @@ fn main() -> Result<()> {
             .with_context(|| format!("{} is not written", path.display()))?;
     }
     Ok(())
+}
+
+/// Measures a model in a process of its own.
+fn measure_apart(blocks: usize, width: usize) -> Result<Cost> {
+    let model = [blocks, width].map(|number| number.to_string());
+    let output = Command::new(std::env::current_exe()?).arg("--model").args(&model).output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{} × {}: {errors}", model[0], model[1]);
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 fn measure(model: &Initialisation) -> Result<Cost> {

@@ -82,16 +82,19 @@ impl Monitor {
         if let Some(share) = budget.filter(|share| !(*share > 0.0 && *share <= 1.0)) {
             return Err(Error::Budget { share });
         }
-        let pool = Arc::new(match work {
-            Work::Overlapped => settings.pool_of_threads(yield_to_training)?,
-            _ => settings.pool()?,
-        });
         // Which steps a budget passed over is not known afterwards.
         let due = |step| budget.is_none() && schedule.is_due(step);
         let text = serde_json::to_value(schedule).unwrap_or_default();
         let follow = Follow { schedule: text, budget, due: &due, log_first: false };
         let first = Step::now(0, Vec::new());
-        let opened = open(&settings, follow, source.as_ref(), &pool, first, &mut listeners)?;
+        // In a pool of its own: what threads keep of the memory for a measurement goes when they end.
+        let opening = settings.pool()?;
+        let opened = open(&settings, follow, source.as_ref(), &opening, first, &mut listeners)?;
+        drop(opening);
+        let pool = Arc::new(match work {
+            Work::Overlapped => settings.pool_of_threads(yield_to_training)?,
+            _ => settings.pool()?,
+        });
         let Opened { pipeline, resumed_at, last_step, stopped_step, analysis_seconds } = opened;
         let stop = pipeline.stop().map(|stop| StopRecord::new(stop, stopped_step));
         let plan = Arc::clone(pipeline.plan());
