@@ -124,20 +124,25 @@ impl Draw<'_> {
         let mut rows = vec![0; neurons * slots];
         let mut rest = rows.as_mut_slice();
         for (layer, first) in layers {
-            let sources = &layer.drawn[sample];
-            let rows = rest.split_off_mut(..sources.len() * slots).unwrap_or_default();
-            for (k, tensor) in layer.tensors.iter().enumerate() {
-                let rng = &mut self.generator(first + k, self.plan.controls.shuffled + sample);
-                let mut urn = Urn::new(&self.snapshot.pools[first + k]);
-                for DrawnRun { rows: of_run, edges } in tensor.drawn_runs(sources, sample) {
-                    for row in of_run {
-                        let row = &mut rows[row * slots..(row + 1) * slots];
-                        urn.draw(edges as u64, row, rng);
-                    }
-                }
-            }
+            let of_layer = layer.drawn[sample].len() * slots;
+            self.fill(layer, *first, sample, rest.split_off_mut(..of_layer).unwrap_or_default());
         }
         let masses = BoxMasses::of_rows(method, &rows).ok()?;
         Some(self.estimators.published.sums(&masses))
+    }
+
+    /// Draws the edges of a layer's drawn neurons, in one sample, into their empty rows.
+    fn fill(&self, layer: &SourceLayer, first: usize, sample: usize, rows: &mut [u32]) {
+        let slots = self.plan.method().slots();
+        for (k, tensor) in layer.tensors.iter().enumerate() {
+            let rng = &mut self.generator(first + k, self.plan.controls.shuffled + sample);
+            let mut urn = Urn::new(&self.snapshot.pools[first + k]);
+            for DrawnRun { rows: of_run, edges } in tensor.drawn_runs(&layer.drawn[sample], sample)
+            {
+                for row in of_run {
+                    urn.draw(edges as u64, &mut rows[row * slots..(row + 1) * slots], rng);
+                }
+            }
+        }
     }
 }

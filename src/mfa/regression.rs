@@ -23,18 +23,23 @@ impl Line {
     /// When there are not as many x as y.
     pub(super) fn through(x: &[f64], y: &[f64]) -> Option<Self> {
         assert_eq!(x.len(), y.len(), "an x for each y");
-        let ([mean_x, mean_y], [xx, xy, yy]) = sums_of_points(x, y)?;
+        let (means, products) = sums_of_points(x, y)?;
+        (products[0] > 0.0).then(|| Self::of(means, products))
+    }
+
+    /// From the means of x and of y, and Σ of the squares and the product of their differences from them;
+    /// that of x is above 0.
+    fn of([mean_x, mean_y]: [f64; 2], [xx, xy, yy]: [f64; 3]) -> Self {
         let slope = xy / xx;
-        (xx > 0.0).then(|| Self {
+        Self {
             slope,
             intercept: mean_y - slope * mean_x,
             r2: (yy > 0.0).then(|| (xy * xy / (xx * yy)).min(1.0)),
-        })
+        }
     }
 }
 
-/// The means of x and of y, and Σ of the squares and the product of their differences from them; none of
-/// no points.
+/// What [`Line::of`] takes; none of no points.
 #[multiversion(targets = "simd")]
 fn sums_of_points(x: &[f64], y: &[f64]) -> Option<([f64; 2], [f64; 3])> {
     let (x0, y0, n) = (*x.first()?, *y.first()?, x.len() as f64);
@@ -90,14 +95,8 @@ impl Predictor {
         let mut sums = [(); 3].map(|()| vec![0.0; many]);
         means_and_products(&self.centred, y, first, &mut sums);
         let [mean, xy, yy] = &sums;
-        let line = |k: usize| {
-            let slope = xy[k] / self.spread;
-            Line {
-                slope,
-                intercept: first[k] + mean[k] - slope * self.mean,
-                r2: (yy[k] > 0.0).then(|| (xy[k] * xy[k] / (self.spread * yy[k])).min(1.0)),
-            }
-        };
+        let line =
+            |k: usize| Line::of([self.mean, first[k] + mean[k]], [self.spread, xy[k], yy[k]]);
         (0..many).map(line).collect()
     }
 }
