@@ -1,7 +1,6 @@
 //! Recorded runs side by side: other seeds, sizes or data.
 //!
-//! **Onset**: the first analysed step from which E_excess stays above 2 standard errors (column
-//! E_excess_se) at every later row that has both, to the last of them. **Plateau**: the first step
+//! **Verdict** and **onset**: [`crate::record::Conclusion`]. **Plateau**: the first step
 //! from which E_stable stays within 5 % of the span of its values over the run (max − min) of its
 //! last value; none where it has fewer than two values or a span of 0. The last step alone is
 //! neither: a run must stay so for two rows.
@@ -15,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::record::{LAYERS, RecordError, RecordedRun, Sampling, read_table};
+use crate::record::{Conclusion, LAYERS, RecordError, RecordedRun, Sampling, read_table};
 
 /// A quantity at a step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -47,11 +46,15 @@ pub struct Compared {
     pub e_stable: Option<At>,
     /// Highest E_stable.
     pub best_e_stable: Option<At>,
-    /// Last E_excess: beyond the scale of the weights.
-    pub e_excess: Option<At>,
-    /// Its standard error.
-    pub e_excess_se: Option<f64>,
-    /// First step from which E_excess stays above 2 standard errors.
+    /// Last width_excess.
+    pub width_excess: Option<At>,
+    /// Last alpha0_excess.
+    pub alpha0_excess: Option<At>,
+    /// What the run comes to, in words.
+    pub verdict: String,
+    /// The p of that claim; none where nothing is claimed.
+    pub p: Option<f64>,
+    /// The step at which structure was first seen; none where nothing is claimed.
     pub onset: Option<u64>,
     /// First step from which E_stable stays near its last value.
     pub plateau: Option<u64>,
@@ -75,9 +78,9 @@ pub struct Layer {
 /// What a run comes to.
 pub fn compare(run: &RecordedRun) -> Compared {
     let network = &run.config.network;
-    let [e, e_stable, excess] = ["E", "E_stable", "E_excess"].map(|name| run.series(name));
-    let e_excess = last(&excess);
-    let se = |step: u64| run.rows.iter().find(|row| row.step == step)?.value("E_excess_se");
+    let [e, e_stable, width, alpha0] =
+        ["E", "E_stable", "width_excess", "alpha0_excess"].map(|name| run.series(name));
+    let conclusion = Conclusion::of(&run.rows);
     Compared {
         run: run.folder.display().to_string(),
         architecture: network.architecture().to_string(),
@@ -88,9 +91,11 @@ pub fn compare(run: &RecordedRun) -> Compared {
         best_e: highest(&e),
         e_stable: last(&e_stable),
         best_e_stable: highest(&e_stable),
-        e_excess,
-        e_excess_se: e_excess.and_then(|at| se(at.step)),
-        onset: onset(run),
+        width_excess: last(&width),
+        alpha0_excess: last(&alpha0),
+        p: conclusion.claim().map(|verdict| verdict.p),
+        onset: conclusion.claim().and(conclusion.onset),
+        verdict: conclusion.to_string(),
         plateau: plateau(&e_stable),
     }
 }
@@ -102,18 +107,6 @@ fn last(series: &[(u64, f64)]) -> Option<At> {
 fn highest(series: &[(u64, f64)]) -> Option<At> {
     let all = series.iter().map(|&(step, value)| At { step, value });
     all.reduce(|best, at| if at.value > best.value { at } else { best })
-}
-
-fn onset(run: &RecordedRun) -> Option<u64> {
-    let beyond: Vec<(u64, bool)> = run
-        .rows
-        .iter()
-        .filter_map(|row| {
-            let (excess, se) = (row.value("E_excess")?, row.value("E_excess_se")?);
-            Some((row.step, excess > 2.0 * se))
-        })
-        .collect();
-    stays(&beyond)
 }
 
 fn plateau(e_stable: &[(u64, f64)]) -> Option<u64> {

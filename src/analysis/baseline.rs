@@ -8,6 +8,7 @@ use super::groups::Scope;
 use super::hops::HopBaseline;
 use super::measure::Measurement;
 use super::plan::Plan;
+use super::trust::{Trust, WarningKind};
 use crate::mfa::{Fractal, Spectrum};
 
 /// What step 0 (or the file given in its place) measured: later steps compare against it.
@@ -28,6 +29,9 @@ pub struct Baseline {
     /// The standard deviation of each matrix, by name; empty when no control asks for it.
     #[serde(default)]
     pub deviations: BTreeMap<String, f64>,
+    /// What warnings hold of it.
+    #[serde(default)]
+    pub warnings: Vec<WarningKind>,
     /// Over several hops, by their number; empty when only one was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hops: Vec<HopBaseline>,
@@ -80,6 +84,10 @@ impl Baseline {
                 })
                 .collect(),
             deviations: measurement.deviations.clone(),
+            warnings: {
+                let standing = Trust::standing(plan, measurement);
+                standing.warnings.iter().map(|warning| warning.kind).collect()
+            },
             hops: measurement.hops.iter().map(HopBaseline::new).collect(),
         }
     }

@@ -6,19 +6,19 @@
 //! | norm-matched | each matrix rescaled to its standard deviation at step 0 | the shape | growth |
 //! | rescaled start | the weights of step 0, each matrix rescaled to its standard deviation at t | growth | all else |
 //!
-//! Each is compared with the same step 0 as the run itself. E_excess = E_stable - E_stable_shuffled,
-//! the mean over the draws of the shuffled control, is what training organised beyond scale.
+//! E of each is against the same step 0 as E of the run. E_excess = E_stable - E_stable_shuffled still
+//! depends on scale; what does not is the norm-matched network against its own shuffles:
+//! [`super::Structure`] has the equations.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 
 /// Which null controls a run computes. They need the whole network.
 ///
 /// | setting | default | meaning |
 /// |---|---|---|
-/// | `shuffled` | 4 | draws of the shuffled control; 0 leaves it out, 1 gives no standard error |
+/// | `shuffled` | 16 | draws of the shuffled control, one more than the degrees of freedom of its tests; 0 leaves it out, 1 gives no standard error |
 /// | `norm_matched` | on | the norm-matched control |
 /// | `rescaled_start` | off | the rescaled start; keeps the weights of step 0 as `start.safetensors` in the run directory |
 /// | `seed` | 0 | of the draws |
@@ -37,7 +37,7 @@ pub struct Controls {
 
 impl Default for Controls {
     fn default() -> Self {
-        Self { shuffled: 4, norm_matched: true, rescaled_start: false, seed: 0 }
+        Self { shuffled: 16, norm_matched: true, rescaled_start: false, seed: 0 }
     }
 }
 
@@ -52,11 +52,10 @@ impl Controls {
         self.norm_matched || self.rescaled_start
     }
 
-    /// The generator of one deal: of a step, and a number within it.
-    pub(super) fn generator(&self, step: u64, deal: u64) -> Xoshiro256PlusPlus {
+    /// The seed of a step's deals, to which the number of a deal is added.
+    pub(super) fn seed_of(&self, step: u64) -> u64 {
         let mut seeds = ChaCha8Rng::seed_from_u64(self.seed);
         seeds.set_stream(step);
-        seeds.set_word_pos(u128::from(deal) * 2);
-        Xoshiro256PlusPlus::seed_from_u64(seeds.next_u64())
+        seeds.next_u64()
     }
 }

@@ -5,12 +5,13 @@ use super::distribution::Distribution;
 use super::hops::HopEmergence;
 use super::measure::{Fault, Measurement};
 use super::neurons::Neuron;
-use super::nulls::Nulls;
 use super::parts::Part;
 use super::plan::Plan;
 use super::scaling::{MeanScaling, NeuronBoxes};
+use super::significance::p_value;
 use super::statistics::{deviation, mean};
 use super::status::Status;
+use super::structure::Structure;
 use super::trust::Trust;
 use crate::mfa::{Fractal, NoEmergence, Spectrum, degree_of_emergence};
 
@@ -63,26 +64,28 @@ pub struct Emergence {
     pub r2: Option<f64>,
     /// E of the published estimator on shuffled weights, from its own samples.
     pub e_shuffled: Option<f64>,
+    /// Its standard error over the samples.
+    pub e_shuffled_se: Option<f64>,
+    /// The probability that chance alone takes E as far from E_shuffled, on either side.
+    pub e_p: Option<f64>,
     /// Stable alpha0 of the whole network.
     pub alpha0_stable: Option<f64>,
     /// Stable width of the whole network.
     pub width_stable: Option<f64>,
     /// E of the stable estimator.
     pub e_stable: Option<f64>,
-    /// E of the stable estimator on shuffled weights, mean over the draws.
-    pub e_stable_shuffled: Option<f64>,
-    /// E_stable - E_stable_shuffled: what training organised beyond scale.
-    pub e_excess: Option<f64>,
-    /// Its standard error over the draws of the control.
-    pub e_excess_se: Option<f64>,
-    /// E of the stable estimator with each matrix rescaled to its spread at step 0.
-    pub e_norm_matched: Option<f64>,
+    /// The whole network against its shuffles.
+    pub structure: Structure,
     /// E of the stable estimator on the weights of step 0, each matrix at its spread of this step.
     pub e_rescaled_start: Option<f64>,
     /// Kept neurons of the published estimator, mean over samples.
     pub neurons: Option<f64>,
     /// Occupied radii of the published estimator, mean over samples.
     pub radii: Option<f64>,
+    /// A hash of each tensor, by name, of the bytes that were read.
+    pub hashes: Vec<(String, u64)>,
+    /// The earlier step of the run that had the same weights, bit for bit; none where none had.
+    pub same_as: Option<u64>,
     /// Whether the numbers should be believed.
     pub trust: Trust,
     /// Whether all values are there.
@@ -122,16 +125,17 @@ impl Emergence {
             width_std: None,
             r2: None,
             e_shuffled: None,
+            e_shuffled_se: None,
+            e_p: None,
             alpha0_stable: None,
             width_stable: None,
             e_stable: None,
-            e_stable_shuffled: None,
-            e_excess: None,
-            e_excess_se: None,
-            e_norm_matched: None,
+            structure: Structure::default(),
             e_rescaled_start: None,
             neurons: None,
             radii: None,
+            hashes: Vec::new(),
+            same_as: None,
             trust: Trust::default(),
             status: Status::Ok,
             why: None,
@@ -151,14 +155,20 @@ impl Emergence {
         let Measurement { published, stable, .. } = measurement;
         let mut row = Self::of_estimators(q, baseline, published, stable.as_ref());
         if measurement.stable.as_ref().is_none_or(Result::is_ok) {
-            row.add_nulls(baseline, &measurement.controls);
+            row.add_nulls(plan, baseline, measurement);
         }
-        let groups = plan.groups().iter().zip(&measurement.groups);
-        row.parts = groups.map(|(group, now)| Part::new(baseline, group, now)).collect();
+        let nulls = &measurement.controls.groups;
+        let groups = plan.groups().iter().zip(&measurement.groups).enumerate();
+        let part = |(k, (group, now))| Part::new(baseline, group, now, nulls.get(k));
+        row.parts = groups.map(part).collect();
         row.add_neurons(plan, measurement);
         row.scaling = published.as_ref().ok().and_then(|samples| MeanScaling::of(q, samples));
         row.boxes.clone_from(&measurement.boxes);
-        row.trust = Trust::of(plan.method(), baseline, measurement, &row);
+        row.hashes.clone_from(&measurement.hashes);
+        if plan.samples_coincide() {
+            row.forget_sample_errors();
+        }
+        row.trust = Trust::of(plan, baseline, measurement, &row);
         let hops = measurement.hops.iter();
         row.hops = hops.map(|hop| HopEmergence::new(q, baseline, hop)).collect();
         row
@@ -182,6 +192,15 @@ impl Emergence {
             None => {}
         }
         row
+    }
+
+    /// Samples of the same neurons differ by rounding alone: that is no error.
+    fn forget_sample_errors(&mut self) {
+        (self.e_se, self.alpha0_std, self.width_std) = (None, None, None);
+        for p in &mut self.spectrum {
+            (p.tau_std, p.r2_std, p.alpha_std, p.f_std) = (None, None, None, None);
+        }
+        self.parts.iter_mut().for_each(|part| part.e_se = None);
     }
 
     fn add_published(&mut self, q: &[f64], baseline: &Baseline, samples: &[Spectrum]) {
@@ -222,45 +241,46 @@ impl Emergence {
         }
     }
 
-    fn add_nulls(&mut self, baseline: &Baseline, nulls: &Nulls) {
+    fn add_nulls(&mut self, plan: &Plan, baseline: &Baseline, measurement: &Measurement) {
+        let nulls = &measurement.controls;
         match &nulls.shuffled {
             Some(Ok(samples)) if !baseline.samples.is_empty() => {
                 match PublishedNumbers::of(&baseline.samples, &fractals(samples)) {
-                    Ok(published) => self.e_shuffled = Some(published.e),
+                    Ok(shuffled) => self.add_shuffled(plan, shuffled, samples.len()),
                     Err(why) => self.miss(Status::Degenerate, "E_shuffled", &why),
                 }
             }
             Some(Err(why)) => self.miss(Status::Degenerate, "E_shuffled", why),
             _ => {}
         }
-        let Some(start) = baseline.stable else { return };
-        let e = |now: &Fractal| degree_of_emergence(start, *now).map_err(|why| why.to_string());
-        let draws = nulls.stable_shuffled.as_ref().map(|draws| match draws {
-            Ok(draws) => draws.iter().map(e).collect::<Result<Vec<f64>, String>>(),
-            Err(why) => Err(why.to_string()),
-        });
-        match draws {
-            Some(Ok(draws)) => {
-                self.e_stable_shuffled = mean(draws.iter().copied());
-                let excess = self.e_stable.zip(self.e_stable_shuffled);
-                self.e_excess = excess.map(|(stable, shuffled)| stable - shuffled);
-                let std = deviation(draws.iter().copied()).filter(|_| self.e_excess.is_some());
-                self.e_excess_se = std.map(|std| std / (draws.len() as f64).sqrt());
+        let stable = measurement.stable.clone().and_then(Result::ok);
+        if let Some(network) = nulls.groups.last() {
+            let (structure, missing) = Structure::of(baseline.stable, stable, network);
+            self.structure = structure;
+            for (what, why) in missing {
+                self.miss(Status::Degenerate, what, &why);
             }
-            Some(Err(why)) => self.miss(Status::Degenerate, "E_stable_shuffled", &why),
+        }
+        let Some(start) = baseline.stable else { return };
+        match &nulls.rescaled_start {
+            Some(Ok(rescaled)) => match degree_of_emergence(start, *rescaled) {
+                Ok(e) => self.e_rescaled_start = Some(e),
+                Err(why) => self.miss(Status::Degenerate, "E_rescaled_start", &why),
+            },
+            Some(Err(why)) => self.miss(Status::Degenerate, "E_rescaled_start", why),
             None => {}
         }
-        let of = |null: &Option<Result<Fractal, String>>| {
-            null.as_ref().map(|null| null.as_ref().map_err(Clone::clone).and_then(e)).transpose()
-        };
-        match of(&nulls.norm_matched) {
-            Ok(e) => self.e_norm_matched = e,
-            Err(why) => self.miss(Status::Degenerate, "E_norm_matched", &why),
-        }
-        match of(&nulls.rescaled_start) {
-            Ok(e) => self.e_rescaled_start = e,
-            Err(why) => self.miss(Status::Degenerate, "E_rescaled_start", &why),
-        }
+    }
+
+    /// E of the shuffled samples, and whether E differs from it. Each has the error of a mean over
+    /// samples; those of E are samples of one network, and as alike as their edges are the same.
+    fn add_shuffled(&mut self, plan: &Plan, shuffled: PublishedNumbers, samples: usize) {
+        self.e_shuffled = Some(shuffled.e);
+        self.e_shuffled_se = shuffled.e_se;
+        let n = samples as f64;
+        let se = shuffled.e_se.map(|se| se * (2.0 + (n - 1.0) * plan.overlap()).sqrt());
+        let difference = self.e.map(|e| e - shuffled.e);
+        self.e_p = difference.zip(se).and_then(|(d, se)| p_value(d, se, n - 1.0));
     }
 
     fn add_neurons(&mut self, plan: &Plan, measurement: &Measurement) {

@@ -34,6 +34,7 @@ pub(super) struct LayerJob<'a> {
     pub(super) number: usize, // of its first tensor
     pub(super) read: &'a [Read<'a>],
     pub(super) pools: &'a mut [Vec<u64>],
+    pub(super) matched_pools: &'a mut [Vec<u64>],
     pub(super) deviations: &'a mut [f64],
     pub(super) counts: &'a mut LayerSnapshot,
 }
@@ -85,6 +86,9 @@ impl LayerJob<'_> {
         let rows = LayerRows { counts: whole, distances, rescaled, samples };
         let counted = count_layer(&self.plan.table, &matrices, rows);
         self.pools.iter_mut().zip(counted.pools).for_each(|(pool, counted)| *pool = counted);
+        let mut matched = counted.rescaled_pools.into_iter();
+        let pools = self.matched_pools.iter_mut();
+        pools.for_each(|pool| *pool = matched.next().unwrap_or_default());
         Ok(counted.not_finite)
     }
 

@@ -20,7 +20,7 @@ use crate::mfa::{
 use crate::source::Source;
 
 /// Layers that are summed side by side; their sums are held together.
-const SIDE_BY_SIDE: usize = 16;
+pub(super) const SIDE_BY_SIDE: usize = 16;
 
 /// Why a snapshot gave no spectrum.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -59,6 +59,11 @@ pub struct Measurement {
     pub boxes: Vec<NeuronBoxes>,
     /// Source neurons of the published estimator's networks, kept or not, mean over samples.
     pub source_neurons: f64,
+    /// Share of the weights whose distances are in range: of the network's or, where only drawn
+    /// weights are counted, of the samples'.
+    pub in_range: Option<f64>,
+    /// A hash of each tensor, by name, of the bytes that were read.
+    pub hashes: Vec<(String, u64)>,
     /// The standard deviation of each matrix, by name, where a control asks for it.
     pub deviations: BTreeMap<String, f64>,
     /// Over several hops, by their number; empty when only one was asked for.
@@ -133,6 +138,8 @@ impl Estimators {
             neurons: Vec::new(),
             boxes: Vec::new(),
             source_neurons: plan.source_neurons() as f64 / samples as f64,
+            in_range: in_range(plan, snapshot),
+            hashes: plan.tensors().cloned().zip(snapshot.hashes()).collect(),
             deviations: deviations(plan, snapshot),
             hops: self.over_hops(plan, snapshot),
         };
@@ -191,12 +198,11 @@ impl Estimators {
                 group.neurons = neurons;
             }
         }
-        measurement.controls = self.nulls(plan, snapshot, step);
+        measurement.controls = self.nulls(plan, snapshot, step, stable.as_deref());
         if let (None, Some(Ok(stable))) = (&plan.start_deviations, &measurement.stable) {
             // This is step 0: its matrices have the spread of step 0.
-            let itself = |on: bool| on.then_some(Ok(*stable));
-            measurement.controls.norm_matched = itself(plan.controls.norm_matched);
-            measurement.controls.rescaled_start = itself(plan.controls.rescaled_start);
+            measurement.controls.rescaled_start =
+                plan.controls.rescaled_start.then_some(Ok(*stable));
         }
         measurement
     }
@@ -306,6 +312,18 @@ fn only_network_scales(
         parts.iter_mut().flatten().for_each(Spectrum::forget_scaling);
     }
     groups
+}
+
+fn in_range(plan: &Plan, snapshot: &Snapshot) -> Option<f64> {
+    let slots: Vec<[u64; 2]> = match plan.needs_whole() {
+        true => snapshot.pools.iter().map(|pool| [pool[0], pool.iter().sum()]).collect(),
+        false => {
+            let samples = snapshot.layers.iter().flat_map(|layer| &layer.samples);
+            samples.map(PackedHistogram::left_out_of).collect()
+        }
+    };
+    let of = |k: usize| slots.iter().map(|counts| counts[k]).sum::<u64>() as f64;
+    (of(1) > 0.0).then(|| 1.0 - of(0) / of(1))
 }
 
 fn deviations(plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, f64> {

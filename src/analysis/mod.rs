@@ -22,11 +22,14 @@ mod parts;
 mod plan;
 mod scaling;
 mod shuffled;
+mod significance;
 mod snapshot;
 mod statistics;
 mod status;
+mod structure;
 mod trust;
 mod unchanged;
+mod verdict;
 
 pub use baseline::{Baseline, GroupBaseline, Place};
 pub use controls::Controls;
@@ -39,10 +42,16 @@ pub use hops::{
 };
 pub use measure::{Estimators, Fault, GroupMeasurement, Measurement};
 pub use neurons::{Neuron, NeuronStatistics};
-pub use nulls::Nulls;
+pub use nulls::{GroupNulls, Nulls};
 pub use parts::Part;
 pub use plan::Plan;
 pub use scaling::{MeanScaling, NeuronBoxes};
+pub use shuffled::Draws;
+pub use significance::Excess;
 pub use snapshot::Snapshot;
 pub use status::Status;
-pub use trust::{Trust, Warning, WarningKind};
+pub use structure::Structure;
+pub use trust::{Concern, Trust, Warning, WarningKind};
+pub use verdict::{
+    LEVEL, Look, Measured, ONSET_LEVEL, ONSET_ROWS, Onset, Outcome, Verdict, p_text,
+};

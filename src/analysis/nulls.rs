@@ -2,10 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::groups::Fold;
+use super::groups::{Fold, Group};
 use super::measure::{Estimators, for_each_layer, sums_of};
 use super::plan::Plan;
-use super::shuffled::{self, Shuffled};
+use super::shuffled::{self, Draws, Shuffled};
 use super::snapshot::{LayerSnapshot, Snapshot};
 use crate::mfa::{BoxMasses, Degenerate, Fractal, PowerSums, RadiusTable, Spectrum};
 use crate::source::Source;
@@ -15,28 +15,66 @@ use crate::source::Source;
 pub struct Nulls {
     /// Published estimator on shuffled weights, one spectrum for each sample.
     pub shuffled: Option<Result<Vec<Spectrum>, Degenerate>>,
-    /// Stable estimator on the shuffled network, one for each draw.
-    pub stable_shuffled: Option<Result<Vec<Fractal>, Degenerate>>,
-    /// Stable estimator on the network with each matrix at its spread of step 0.
-    pub norm_matched: Option<Result<Fractal, String>>,
+    /// Stable estimator, one for each of the plan's groups.
+    pub groups: Vec<GroupNulls>,
     /// Stable estimator on the weights of step 0, each matrix at its spread of this step.
     pub rescaled_start: Option<Result<Fractal, String>>,
 }
 
+/// The null controls of one part of the network, by the stable estimator; none where they are not
+/// computed.
+#[derive(Clone, Debug, Default)]
+pub struct GroupNulls {
+    /// On shuffled weights.
+    pub shuffled: Option<Result<Draws, String>>,
+    /// With each matrix at its spread of step 0.
+    pub matched: Option<Result<Fractal, String>>,
+    /// With each matrix at its spread of step 0, shuffled.
+    pub matched_shuffled: Option<Result<Draws, String>>,
+}
+
 impl Estimators {
-    pub(super) fn nulls(&self, plan: &Plan, snapshot: &Snapshot, step: u64) -> Nulls {
+    /// `stable`: what the estimator measured of each group.
+    pub(super) fn nulls(
+        &self,
+        plan: &Plan,
+        snapshot: &Snapshot,
+        step: u64,
+        stable: Option<&[Result<Fractal, Degenerate>]>,
+    ) -> Nulls {
         let controls = plan.controls;
-        let Shuffled { published, stable } = match controls.shuffled {
-            0 => Shuffled::default(),
-            _ => shuffled::measure(self, plan, snapshot, step),
+        let Shuffled { published, stable: shuffled, matched: matched_shuffled } =
+            match controls.shuffled {
+                0 => Shuffled::default(),
+                _ => shuffled::measure(self, plan, snapshot, step),
+            };
+        let matched = match (&plan.start_deviations, stable) {
+            _ if !controls.norm_matched => Vec::new(),
+            (Some(start), _) => self.norm_matched(plan, snapshot, start),
+            // This is step 0: its matrices have the spread of step 0.
+            (None, stable) => {
+                let of = |fractal: &Result<Fractal, Degenerate>| fractal.map_err(|e| e.to_string());
+                stable.unwrap_or_default().iter().map(of).collect()
+            }
+        };
+        let unmatched = |k: usize| match matched.get(k) {
+            Some(Err(why)) => Some(why.clone()),
+            _ => None,
+        };
+        let draws = |drawn: &[Result<Draws, Degenerate>], k: usize| {
+            drawn.get(k).map(|drawn| drawn.clone().map_err(|why| why.to_string()))
+        };
+        let group = |k: usize| GroupNulls {
+            shuffled: draws(&shuffled, k),
+            matched: matched.get(k).cloned(),
+            matched_shuffled: match unmatched(k) {
+                Some(why) => matched_shuffled.get(k).map(|_| Err(why)),
+                None => draws(&matched_shuffled, k),
+            },
         };
         Nulls {
             shuffled: published,
-            stable_shuffled: stable,
-            norm_matched: controls
-                .norm_matched
-                .then(|| self.norm_matched(plan, snapshot))
-                .flatten(),
+            groups: (0..plan.groups.len()).map(group).collect(),
             rescaled_start: self
                 .start
                 .as_ref()
@@ -44,21 +82,34 @@ impl Estimators {
         }
     }
 
-    /// None where the spread of step 0 is not known yet.
-    fn norm_matched(&self, plan: &Plan, snapshot: &Snapshot) -> Option<Result<Fractal, String>> {
-        let start = plan.start_deviations.as_ref()?;
-        if let Some(why) = unmatched(plan, start, &snapshot.deviations) {
-            return Some(Err(why));
-        }
+    /// Each group with its matrices rescaled to their deviations at step 0.
+    fn norm_matched(
+        &self,
+        plan: &Plan,
+        snapshot: &Snapshot,
+        start: &[f64],
+    ) -> Vec<Result<Fractal, String>> {
         let min_edges = plan.method().parameters().min_edges;
-        let network = &plan.groups[plan.groups.len() - 1..];
-        let mut stable = Fold::new(network, min_edges, |sums| self.stable_fractal(sums));
+        let mut stable = Fold::new(&plan.groups, min_edges, |sums| self.stable_fractal(sums));
         let sums = |layer: &LayerSnapshot| {
             let sums = || sums_of(plan, &layer.matched, |masses| self.stable.sums(masses));
             layer.measured.matched.get(layer.reused, sums)
         };
         for_each_layer(snapshot, sums, |layer, sums| stable.add(layer, sums.as_ref()));
-        Some(stable.finish().remove(0).map_err(|why| why.to_string()))
+        let layers = plan.layers_and_tensors();
+        let unmatched = |group: &Group| {
+            let tensors = group.members.iter().flat_map(|&k| {
+                let (layer, first) = layers[k];
+                first..first + layer.tensors.len()
+            });
+            tensors.into_iter().find_map(|k| unmatched(plan, k, start[k], snapshot.deviations[k]))
+        };
+        let groups = plan.groups.iter().zip(stable.finish());
+        let of = |(group, fractal): (&Group, Result<Fractal, Degenerate>)| match unmatched(group) {
+            Some(why) => Err(why),
+            None => fractal.map_err(|why| why.to_string()),
+        };
+        groups.map(of).collect()
     }
 
     /// The weights of step 0, each matrix rescaled to its spread in the snapshot.
@@ -69,7 +120,9 @@ impl Estimators {
         start: &(dyn Source + Sync),
     ) -> Result<Fractal, String> {
         let deviations = plan.start_deviations.as_ref().ok_or("step 0 has no spread")?;
-        if let Some(why) = unmatched(plan, &snapshot.deviations, deviations) {
+        let pairs = snapshot.deviations.iter().zip(deviations).enumerate();
+        let mut without = pairs.filter_map(|(k, (to, from))| unmatched(plan, k, *to, *from));
+        if let Some(why) = without.next() {
             return Err(why);
         }
         let sums: Result<Vec<Option<PowerSums>>, String> = plan
@@ -119,10 +172,11 @@ fn added(
     parts.flatten().reduce(add).ok_or(Degenerate::NoNeurons { min_edges })
 }
 
-/// Why weights of the spreads `from` cannot be rescaled to the spreads `to`, if so.
-fn unmatched(plan: &Plan, to: &[f64], from: &[f64]) -> Option<String> {
-    let pairs = plan.tensors().zip(to.iter().zip(from));
-    let mut without = pairs.filter(|(_, (to, from))| !RadiusTable::can_rescale(**to / **from));
-    let (name, (to, from)) = without.next()?;
+/// Why the `k`-th tensor's weights of spread `from` cannot be rescaled to the spread `to`, if so.
+fn unmatched(plan: &Plan, k: usize, to: f64, from: f64) -> Option<String> {
+    if RadiusTable::can_rescale(to / from) {
+        return None;
+    }
+    let name = plan.tensors().nth(k)?;
     Some(format!("{name} has standard deviation {from}, which cannot be rescaled to {to}"))
 }

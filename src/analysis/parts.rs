@@ -5,7 +5,9 @@ use super::emergence::{PublishedNumbers, mean_fractal};
 use super::groups::{Group, Scope};
 use super::measure::GroupMeasurement;
 use super::neurons::NeuronStatistics;
+use super::nulls::GroupNulls;
 use super::statistics::mean;
+use super::structure::Structure;
 use crate::mfa::{Fractal, Spectrum, degree_of_emergence};
 use crate::network::Role;
 
@@ -37,12 +39,19 @@ pub struct Part {
     pub width_stable: Option<f64>,
     /// E of the stable estimator.
     pub e_stable: Option<f64>,
+    /// The part against its shuffles.
+    pub structure: Structure,
     /// Dimensions and degrees of all its neurons.
     pub neurons: NeuronStatistics,
 }
 
 impl Part {
-    pub(super) fn new(baseline: &Baseline, group: &Group, measured: &GroupMeasurement) -> Self {
+    pub(super) fn new(
+        baseline: &Baseline,
+        group: &Group,
+        measured: &GroupMeasurement,
+        nulls: Option<&GroupNulls>,
+    ) -> Self {
         let start = baseline.groups.iter().find(|g| g.scope == group.scope && g.name == group.name);
         let samples: &[Spectrum] = measured.published.as_deref().unwrap_or_default();
         let now = fractals(samples);
@@ -64,6 +73,9 @@ impl Part {
             alpha0_stable: measured.stable.map(|f| f.alpha0),
             width_stable: measured.stable.map(|f| f.width),
             e_stable: start.and_then(stable),
+            structure: nulls
+                .map(|nulls| Structure::of(start.and_then(|s| s.stable), measured.stable, nulls).0)
+                .unwrap_or_default(),
             neurons: measured.neurons,
         }
     }

@@ -26,6 +26,7 @@ pub struct Plan {
     pub(super) sources: Vec<SourceLayer>,
     pub(super) whole_neurons: usize,
     pub(super) sample_neurons: Vec<usize>, // one for each sample
+    overlap: f64,                          // see the method
 }
 
 /// A neuron layer that edges leave, with its rows in the histograms.
@@ -92,6 +93,29 @@ impl TensorPlan {
     }
 }
 
+/// The share of their edges that two samples have in common, mean over all pairs; drawn neurons
+/// stand in ascending order.
+fn overlap(sources: &[SourceLayer], samples: usize) -> f64 {
+    let common = |one: &[usize], other: &[usize]| {
+        one.iter().filter(|neuron| other.binary_search(neuron).is_ok()).count()
+    };
+    let (mut shared, mut all) = (0.0, 0.0);
+    for layer in sources {
+        for (s, t) in (0..samples).flat_map(|s| (0..s).map(move |t| (s, t))) {
+            let drawn = [&layer.drawn[s], &layer.drawn[t]];
+            let from = common(drawn[0], drawn[1]);
+            for tensor in &layer.tensors {
+                let [one, other] = [&tensor.targets[s], &tensor.targets[t]];
+                let taps = tensor.layout.taps as f64;
+                shared += (from * common(one, other)) as f64 * taps;
+                all +=
+                    (drawn[0].len() * one.len() + drawn[1].len() * other.len()) as f64 * taps / 2.0;
+            }
+        }
+    }
+    if all > 0.0 { shared / all } else { 0.0 }
+}
+
 fn leaving_layers<'n>(network: &'n Network, sources: &[SourceLayer]) -> Vec<&'n NeuronLayer> {
     sources.iter().map(|layer| &network.layers()[layer.index]).collect()
 }
@@ -127,6 +151,7 @@ impl Plan {
         }
         let layers = leaving_layers(network, &sources);
         Ok(Self {
+            overlap: overlap(&sources, samples.len()),
             method: method.clone(),
             table: RadiusTable::new(method),
             network: network.clone(),
@@ -244,6 +269,17 @@ impl Plan {
     /// Whether the stable estimator runs on the whole network.
     pub fn stable(&self) -> bool {
         self.stable
+    }
+
+    /// The share of its edges that a sample has in common with another, mean over all pairs, in
+    /// [0, 1]; 0 for fewer than two samples.
+    pub fn overlap(&self) -> f64 {
+        self.overlap
+    }
+
+    /// Whether all samples, two or more, are the same neurons, so that they differ by rounding alone.
+    pub fn samples_coincide(&self) -> bool {
+        self.overlap >= 1.0
     }
 
     /// Whether the published estimator takes the whole network, not samples.

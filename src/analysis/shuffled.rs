@@ -1,23 +1,33 @@
 //! The shuffled control: both estimators on networks whose matrices are permuted at random.
 //!
-//! The stable estimator sees the whole network (of layers wider than 256 neurons, as many dealt
-//! from the same pool), as often as the plan says; the published one its
-//! own samples, once (or, where it takes the whole network, the first draw of it). What is drawn
-//! are histograms ([`crate::mfa::Dealer`]), not weights. Samples are drawn one by one: where two
-//! overlap, permuted weights would agree on what they share, and these do not.
+//! The stable estimator sees the whole network, or a fixed share of every wide layer's neurons dealt
+//! from the same pool, as often as the plan says; where the weights are matched to their norm at
+//! step 0, those too. The published estimator sees its own samples, once (or, where it takes the
+//! whole network, one deal of it). What is drawn are histograms ([`crate::mfa::Dealer`]), not weights.
+//! Samples are drawn one by one: where two overlap, permuted weights would agree on what they share,
+//! and these do not.
 
+use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
 
-use super::measure::Estimators;
+use super::groups::{Fold, Group};
+use super::measure::{Estimators, SIDE_BY_SIDE};
 use super::plan::{DrawnRun, Plan, SourceLayer};
 use super::snapshot::Snapshot;
 use crate::mfa::{BoxMasses, Dealer, Degenerate, Fractal, PowerSums, Spectrum, Urn};
 
-/// Sources of a layer that a draw of the stable control takes at most; they stand for all. A wider
-/// layer has the same mean and, its sources alike, √(width/256) times the spread, which the
-/// standard error over the draws holds.
-const SOURCES: usize = 256;
+/// Sources that a draw of the stable control deals in all, or so many a layer where that is more.
+const SOURCES: usize = 2048;
+
+/// Sources of a layer that a draw of the weights as they are deals on average, in a large network.
+const PER_LAYER: usize = 16;
+
+/// The same of a draw of the matched weights: they carry the claims.
+const PER_LAYER_MATCHED: usize = 40;
+
+/// Sources of a layer that a draw deals at least, where there are as many.
+const FEWEST: usize = 24;
 
 /// Layers of a sample whose rows are held together and take one turn into powers.
 const TOGETHER: usize = 8;
@@ -26,14 +36,45 @@ const TOGETHER: usize = 8;
 #[derive(Default)]
 pub(super) struct Shuffled {
     pub(super) published: Option<Result<Vec<Spectrum>, Degenerate>>,
-    pub(super) stable: Option<Result<Vec<Fractal>, Degenerate>>,
+    /// One for each group of the plan.
+    pub(super) stable: Vec<Result<Draws, Degenerate>>,
+    /// The same with weights at their norm of step 0; empty where that is not wanted.
+    pub(super) matched: Vec<Result<Draws, Degenerate>>,
 }
 
-/// One layer's part of a control.
-struct Part {
-    published: Option<PowerSums>,
-    stable: Vec<Option<PowerSums>>, // one for each draw
+/// The stable estimator on draws of a part of the network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draws {
+    /// alpha0 and width of each draw.
+    pub fractals: Vec<Fractal>,
+    /// Of the neurons of all draws, taken together as one network.
+    pub together: Fractal,
+    /// The share of the part's sources that a draw deals, in (0, 1].
+    pub share: f64,
 }
+
+/// How many of its sources each layer has dealt in a draw: the same share of all, but for small
+/// layers.
+fn dealt(widths: &[usize], per_layer: usize) -> Vec<usize> {
+    let all: usize = widths.iter().sum();
+    let wanted = SOURCES.max(per_layer * widths.len());
+    let of = |&width: &usize| {
+        let share = (width * wanted).div_ceil(all.max(1)).max(FEWEST);
+        width.min(share.next_multiple_of(2))
+    };
+    widths.iter().map(of).collect()
+}
+
+/// The share of a group's sources that a draw deals: what the variance of a draw's spectrum is to
+/// be multiplied with for that of the whole group, if every source adds as much to it.
+fn share(group: &Group, widths: &[usize], dealt: &[usize]) -> f64 {
+    let of = |values: &dyn Fn(usize) -> f64| group.members.iter().map(|&k| values(k)).sum::<f64>();
+    let whole = of(&|k| widths[k] as f64);
+    whole / of(&|k| (widths[k] as f64).powi(2) / dealt[k] as f64)
+}
+
+/// One layer's part of the stable control: the sums of each draw, and those of all together.
+type LayerDraws = Vec<Option<PowerSums>>;
 
 pub(super) fn measure(
     estimators: &Estimators,
@@ -41,79 +82,152 @@ pub(super) fn measure(
     snapshot: &Snapshot,
     step: u64,
 ) -> Shuffled {
+    let draw = Draw { estimators, plan, snapshot, seed: plan.controls.seed_of(step) };
     let jobs = plan.layers_and_tensors();
-    let draw = Draw { estimators, plan, snapshot, step };
-    let parts: Vec<Part> =
-        jobs.par_iter().map(|&(layer, first)| draw.whole(layer, first)).collect();
-    let published = match plan.published_on_whole() {
-        true => {
-            let parts = parts.iter().map(|part| part.published.clone());
-            estimators.published_of(plan, parts).map(|spectrum| vec![spectrum])
+    let mut shuffled = Shuffled { published: Some(draw.published(&jobs)), ..Shuffled::default() };
+    if plan.stable() {
+        let matched = plan.controls.norm_matched && plan.start_deviations.is_some();
+        (shuffled.stable, shuffled.matched) = draw.stable(&jobs, matched);
+        if plan.controls.norm_matched && !matched {
+            // This is step 0: its weights have the norm of step 0.
+            shuffled.matched.clone_from(&shuffled.stable);
         }
-        false => (0..plan.sample_neurons.len())
-            .into_par_iter()
-            .map(|sample| {
-                let together = jobs.chunks(TOGETHER);
-                estimators.published_of(plan, together.map(|layers| draw.sample(layers, sample)))
-            })
-            .collect::<Vec<_>>()
-            .into_iter()
-            .collect(),
-    };
-    let stable = plan.stable().then(|| {
-        let one = |k: usize| {
-            let of_draw = parts.iter().map(|part: &Part| part.stable[k].clone());
-            estimators.stable_of(plan, of_draw)
-        };
-        (0..plan.controls.shuffled).map(one).collect()
-    });
-    Shuffled { published: Some(published), stable }
+    }
+    shuffled
 }
 
 struct Draw<'a> {
     estimators: &'a Estimators,
     plan: &'a Plan,
     snapshot: &'a Snapshot,
-    step: u64,
+    seed: u64, // of the step
 }
 
 impl Draw<'_> {
-    /// The generator of a tensor's `k`-th deal: the draws of the whole come first, then the samples.
+    /// The generator of a tensor's `k`-th deal: the draws of the stable control come first, then
+    /// those of the published one. Weights and matched weights are dealt alike.
     fn generator(&self, tensor: usize, k: usize) -> Xoshiro256PlusPlus {
-        let deals = self.plan.controls.shuffled + self.plan.sample_neurons.len();
-        self.plan.controls.generator(self.step, (tensor * deals + k) as u64)
+        let deals = self.plan.controls.shuffled + self.plan.sample_neurons.len().max(1);
+        let seed = self.seed.wrapping_add((tensor * deals + k) as u64);
+        Xoshiro256PlusPlus::seed_from_u64(seed)
     }
 
-    /// All draws of one layer of the whole network.
-    fn whole(&self, layer: &SourceLayer, first: usize) -> Part {
-        let method = self.plan.method();
-        let dealers: Vec<Option<Dealer>> =
-            (layer.tensors.iter().zip(&self.snapshot.pools[first..]))
-                .map(|(tensor, pool)| Dealer::new(pool, tensor.layout.edges_per_source()))
-                .collect();
-        // What the published estimator fits depends on the rarest radii: it takes every source.
-        let all = layer.whole.len();
-        let sources = if self.plan.published_on_whole() { all } else { all.min(SOURCES) };
-        let mut rows = vec![0; sources * method.slots()];
-        let mut dealt = vec![0; rows.len()];
-        let mut part = Part { published: None, stable: Vec::new() };
-        for draw in 0..self.plan.controls.shuffled {
-            rows.fill(0);
-            for (k, dealer) in dealers.iter().enumerate() {
-                let Some(dealer) = dealer else { continue };
-                dealer.deal(&mut dealt, &mut self.generator(first + k, draw));
-                rows.iter_mut().zip(&dealt).for_each(|(all, one)| *all += one);
+    /// The stable control of each group, of the weights and, where wanted, of the matched ones.
+    fn stable(
+        &self,
+        jobs: &[(&SourceLayer, usize)],
+        matched: bool,
+    ) -> (Vec<Result<Draws, Degenerate>>, Vec<Result<Draws, Degenerate>>) {
+        let widths: Vec<usize> = jobs.iter().map(|(layer, _)| layer.whole.len()).collect();
+        let plain = self.control(jobs, &self.snapshot.pools, &widths, PER_LAYER);
+        let matched = match matched {
+            true => self.control(jobs, &self.snapshot.matched_pools, &widths, PER_LAYER_MATCHED),
+            false => Vec::new(),
+        };
+        (plain, matched)
+    }
+
+    /// The stable control of each group, dealt from the tensors' pools.
+    fn control(
+        &self,
+        jobs: &[(&SourceLayer, usize)],
+        pools: &[Vec<u64>],
+        widths: &[usize],
+        per_layer: usize,
+    ) -> Vec<Result<Draws, Degenerate>> {
+        let plan = self.plan;
+        let sources = dealt(widths, per_layer);
+        let min_edges = plan.method().parameters().min_edges;
+        let fold =
+            |_| Fold::new(&plan.groups, min_edges, |sums| self.estimators.stable_fractal(sums));
+        // One for each draw, and one for the draws together.
+        let mut folds: Vec<_> = (0..=plan.controls.shuffled).map(fold).collect();
+        let numbers: Vec<usize> = (0..jobs.len()).collect();
+        for layers in numbers.chunks(SIDE_BY_SIDE) {
+            let one = |&k: &usize| {
+                let (layer, first) = jobs[k];
+                self.layer(layer, first, sources[k], &pools[first..])
+            };
+            let drawn: Vec<LayerDraws> = layers.par_iter().map(one).collect();
+            for (&k, drawn) in layers.iter().zip(&drawn) {
+                let pairs = folds.iter_mut().zip(drawn);
+                pairs.for_each(|(fold, sums)| fold.add(k, sums.as_ref()));
             }
-            let masses = BoxMasses::of_rows(method, &rows).ok();
-            if self.plan.published_on_whole() && draw == 0 {
-                part.published = masses.as_ref().map(|m| self.estimators.published.sums(m));
-            }
-            let stable = masses.as_ref().filter(|_| self.plan.stable());
-            let scale = all as f64 / sources as f64;
-            let sums = stable.map(|masses| self.estimators.stable.sums(masses).scaled(scale));
-            part.stable.push(sums);
         }
-        part
+        let mut by_draw: Vec<_> = folds.into_iter().map(|fold| fold.finish().into_iter()).collect();
+        let group = |group: &Group| {
+            let drawn = by_draw.iter_mut().filter_map(Iterator::next);
+            let mut fractals = drawn.collect::<Result<Vec<Fractal>, Degenerate>>()?;
+            let together = fractals.pop().ok_or(Degenerate::NoNeurons { min_edges })?;
+            Ok(Draws { fractals, together, share: share(group, widths, &sources) })
+        };
+        plan.groups.iter().map(group).collect()
+    }
+
+    /// All draws of one layer, `sources` of its neurons each, and the draws together. A pool for
+    /// each tensor; none has kept neurons where a tensor has no pool.
+    fn layer(
+        &self,
+        layer: &SourceLayer,
+        first: usize,
+        sources: usize,
+        pools: &[Vec<u64>],
+    ) -> LayerDraws {
+        let method = self.plan.method();
+        let dealers: Option<Vec<Dealer>> = (layer.tensors.iter().zip(pools))
+            .map(|(tensor, pool)| Dealer::new(pool, tensor.layout.edges_per_source()))
+            .collect();
+        let draws = self.plan.controls.shuffled;
+        let Some(dealers) = dealers else { return vec![None; draws + 1] };
+        let mut rows = vec![0; sources * method.slots()];
+        let mut one = vec![0; rows.len()];
+        let mut together: Option<PowerSums> = None;
+        let mut all = Vec::with_capacity(draws + 1);
+        for draw in 0..draws {
+            deal(&dealers, &mut rows, &mut one, |k| self.generator(first + k, draw));
+            let masses = BoxMasses::of_rows(method, &rows).ok();
+            let scale = layer.whole.len() as f64 / sources as f64;
+            let sums = masses.map(|masses| self.estimators.stable.sums(&masses).scaled(scale));
+            match (&mut together, &sums) {
+                (Some(together), Some(sums)) => together.add(sums),
+                (together @ None, Some(sums)) => *together = Some(sums.clone()),
+                (_, None) => {}
+            }
+            all.push(sums);
+        }
+        all.push(together);
+        all
+    }
+
+    fn published(&self, jobs: &[(&SourceLayer, usize)]) -> Result<Vec<Spectrum>, Degenerate> {
+        let (estimators, plan) = (self.estimators, self.plan);
+        if plan.published_on_whole() {
+            let parts: Vec<_> =
+                jobs.par_iter().map(|&(layer, first)| self.whole(layer, first)).collect();
+            return Ok(vec![estimators.published_of(plan, parts.into_iter())?]);
+        }
+        let sample = |sample| {
+            let together = jobs.chunks(TOGETHER);
+            estimators.published_of(plan, together.map(|layers| self.sample(layers, sample)))
+        };
+        let samples = (0..plan.sample_neurons.len()).into_par_iter().map(sample);
+        samples.collect::<Vec<_>>().into_iter().collect()
+    }
+
+    /// One deal of a layer, for the published estimator: what it fits depends on the rarest radii,
+    /// so it takes every source.
+    fn whole(&self, layer: &SourceLayer, first: usize) -> Option<PowerSums> {
+        let method = self.plan.method();
+        let pools = layer.tensors.iter().zip(&self.snapshot.pools[first..]);
+        let dealers: Vec<Dealer> = pools
+            .map(|(tensor, pool)| Dealer::new(pool, tensor.layout.edges_per_source()))
+            .collect::<Option<_>>()?;
+        let mut rows = vec![0; layer.whole.len() * method.slots()];
+        let mut one = vec![0; rows.len()];
+        let number = self.plan.controls.shuffled;
+        deal(&dealers, &mut rows, &mut one, |k| self.generator(first + k, number));
+        let masses = BoxMasses::of_rows(method, &rows).ok()?;
+        Some(self.estimators.published.sums(&masses))
     }
 
     /// The drawn neurons of some layers, in one sample; each layer comes with the number of its first tensor.
@@ -144,5 +258,21 @@ impl Draw<'_> {
                 }
             }
         }
+    }
+}
+
+/// Replaces the rows by one deal of all matrices that leave a layer. `one` is memory for one of
+/// them.
+fn deal(
+    dealers: &[Dealer],
+    rows: &mut [u32],
+    one: &mut [u32],
+    generator: impl Fn(usize) -> Xoshiro256PlusPlus,
+) {
+    let [first, others @ ..] = dealers else { return rows.fill(0) };
+    first.deal(rows, &mut generator(0));
+    for (k, dealer) in others.iter().enumerate() {
+        dealer.deal(one, &mut generator(k + 1));
+        rows.iter_mut().zip(&*one).for_each(|(all, one)| *all += one);
     }
 }

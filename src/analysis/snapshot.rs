@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub(super) layers: Vec<LayerSnapshot>, // in the order of the plan
     /// How many weights of each tensor fall in each slot, in the order of the plan; of the whole.
     pub(super) pools: Vec<Vec<u64>>,
+    /// The same of the weights rescaled to their spread at step 0; empty where that is not done.
+    pub(super) matched_pools: Vec<Vec<u64>>,
     /// The standard deviation of each tensor, in the order of the plan; NaN where there is none.
     pub(super) deviations: Vec<f64>,
     pub(super) hops: Option<HopsSnapshot>,
@@ -76,6 +78,7 @@ impl Snapshot {
         Self {
             layers: plan.sources.iter().map(|layer| LayerSnapshot::new(plan, layer)).collect(),
             pools: vec![Vec::new(); tensors],
+            matched_pools: vec![Vec::new(); tensors],
             deviations: vec![f64::NAN; tensors],
             hops: plan.hops().map(HopsSnapshot::new),
         }
@@ -85,6 +88,11 @@ impl Snapshot {
     /// trusted.
     pub fn forget(&mut self) {
         self.layers.iter_mut().for_each(|layer| layer.from = CountedFrom::default());
+    }
+
+    /// A hash of each tensor (XXH3 of the bytes that were read), in the order of [`Plan::tensors`].
+    pub fn hashes(&self) -> impl Iterator<Item = u64> {
+        self.layers.iter().flat_map(|layer| layer.from.hashes().iter().copied())
     }
 
     /// Weights that are infinite or NaN.
@@ -105,6 +113,7 @@ impl PartialEq for Snapshot {
         let bits = |deviations: &[f64]| deviations.iter().map(|d| d.to_bits()).collect::<Vec<_>>();
         self.layers == other.layers
             && self.pools == other.pools
+            && self.matched_pools == other.matched_pools
             && bits(&self.deviations) == bits(&other.deviations)
             && self.hops == other.hops
     }
@@ -187,8 +196,9 @@ impl Plan {
         let first_tensor: usize =
             self.sources[..layers.start].iter().map(|l| l.tensors.len()).sum();
         let tensors = first_tensor..first_tensor + read.len();
-        let (mut pools, mut deviations) =
-            (&mut snapshot.pools[tensors.clone()], &mut snapshot.deviations[tensors]);
+        let mut pools = &mut snapshot.pools[tensors.clone()];
+        let mut matched_pools = &mut snapshot.matched_pools[tensors.clone()];
+        let mut deviations = &mut snapshot.deviations[tensors];
         let (mut read, mut number) = (read, first_tensor);
         let of_layers = self.sources[layers.clone()].iter().zip(&mut snapshot.layers[layers]);
         let job = |(layer, counts): (_, _)| {
@@ -201,6 +211,7 @@ impl Plan {
                 number: number - n,
                 read: read.split_off(..n).unwrap_or_default(),
                 pools: pools.split_off_mut(..n).unwrap_or_default(),
+                matched_pools: matched_pools.split_off_mut(..n).unwrap_or_default(),
                 deviations: deviations.split_off_mut(..n).unwrap_or_default(),
                 counts,
             }

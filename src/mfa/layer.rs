@@ -48,6 +48,8 @@ pub struct Counted {
     pub not_finite: u64,
     /// For each matrix, how many of its weights fall in each slot.
     pub pools: Vec<Vec<u64>>,
+    /// The same of its rescaled weights; empty where they are not wanted.
+    pub rescaled_pools: Vec<Vec<u64>>,
 }
 
 /// Counts all edges of the matrices, which share their source neurons, like [`super::count_edges`], with
@@ -115,10 +117,15 @@ pub fn count_layer(
 impl Counted {
     fn add(&mut self, other: Self) {
         self.not_finite += other.not_finite;
-        self.pools.resize_with(other.pools.len(), || vec![0; other.pools[0].len()]);
-        for (pool, other) in self.pools.iter_mut().zip(&other.pools) {
-            pool.iter_mut().zip(other).for_each(|(count, other)| *count += other);
-        }
+        add_pools(&mut self.pools, &other.pools);
+        add_pools(&mut self.rescaled_pools, &other.rescaled_pools);
+    }
+}
+
+fn add_pools(all: &mut Vec<Vec<u64>>, others: &[Vec<u64>]) {
+    all.resize_with(others.len(), || vec![0; others[0].len()]);
+    for (pool, other) in all.iter_mut().zip(others) {
+        pool.iter_mut().zip(other).for_each(|(count, other)| *count += other);
     }
 }
 
@@ -184,10 +191,10 @@ impl Layer<'_> {
         distances.fill(0.0);
         let mut counting = Counting { table: self.table, first, rows, distances };
         let mut counted = Counted::default();
-        let mut before = vec![0u64; slots];
+        let (mut before, mut rescaled_before) = (vec![0u64; slots], vec![0u64; slots]);
         for (k, matrix) in self.matrices.iter().enumerate() {
             let tables = self.tables.map(|tables| &tables[k]);
-            let rescaled = tables.zip(rescaled.first_mut().map(|rows| &mut **rows));
+            let into = tables.zip(rescaled.first_mut().map(|rows| &mut **rows));
             let share = |((draw, part), rows)| {
                 let (draw, part, rows): (&Draw<'_>, &PackedPart<'_>, &mut &mut [u32]) =
                     (draw, part, rows);
@@ -195,11 +202,11 @@ impl Layer<'_> {
                 DrawnShare { sources, targets: draw.targets[k], rows }
             };
             let shares = self.draws.iter().zip(drawn_parts).zip(&mut *drawn).map(share);
-            counted.not_finite += counting.add(matrix, rescaled, shares.collect());
-            let mut all = vec![0u64; slots];
-            add_up(counting.rows, &mut all);
-            counted.pools.push(all.iter().zip(&before).map(|(now, then)| now - then).collect());
-            before = all;
+            counted.not_finite += counting.add(matrix, into, shares.collect());
+            counted.pools.push(added_since(&mut before, counting.rows));
+            if let Some(rows) = rescaled.first() {
+                counted.rescaled_pools.push(added_since(&mut rescaled_before, rows));
+            }
         }
         counted
     }
@@ -209,6 +216,14 @@ thread_local! {
     /// Rows that a thread counts into before they are packed: of a task's neurons, twice where they are
     /// rescaled, and of those drawn. With a kernel up to 3 MB, and 604 bytes a drawn neuron.
     static SCRATCH: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+}
+
+/// What the sum of all rows has gained over `before`, which becomes that sum.
+fn added_since(before: &mut Vec<u64>, rows: &[u32]) -> Vec<u64> {
+    let mut all = vec![0u64; before.len()];
+    add_up(rows, &mut all);
+    let before = std::mem::replace(before, all.clone());
+    all.iter().zip(&before).map(|(now, then)| now - then).collect()
 }
 
 /// Adds each of the rows to `all`.

@@ -60,6 +60,15 @@ impl PackedHistogram {
         self.left_out.len()
     }
 
+    /// How many edges are left out, and how many there are in all.
+    pub fn left_out_of(&self) -> [u64; 2] {
+        let sum = |counts: &mut dyn Iterator<Item = u64>| counts.sum::<u64>();
+        let left_out = sum(&mut self.left_out.iter().map(|&count| count.into()));
+        let kept = sum(&mut self.counts.iter().map(|&count| count.into()));
+        let large = sum(&mut self.large.iter().map(|large| u64::from(large.count - MOST)));
+        [left_out, left_out + kept + large]
+    }
+
     /// Becomes an empty histogram of so many neurons, in the same memory where that is enough.
     pub fn reset(&mut self, neurons: usize) {
         self.left_out.clear();

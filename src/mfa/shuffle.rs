@@ -13,7 +13,7 @@
 //!
 //! Both steps treat all edges alike and end with exactly K_b edges in slot b, so every arrangement
 //! has the same probability: the draw is without replacement, as a permutation is. It costs about n
-//! (slots + 3√m) random numbers in place of n·m.
+//! (slots + 1.5 √m) random numbers in place of n·m.
 //!
 //! The probabilities are exact to 2⁻³²: those of the tables that the random numbers look up.
 
@@ -98,8 +98,8 @@ impl Dealer {
             return None;
         }
         let share: Vec<f64> = pool.iter().map(|&k| k as f64 / total as f64).collect();
-        // So few that more than m labels in all are rare.
-        let mean = edges as f64 - 3.0 * (edges as f64).sqrt();
+        // So few that more than m labels in all are rare, so many that few are drawn one by one.
+        let mean = edges as f64 - 1.5 * (edges as f64).sqrt();
         let used = pool.iter().filter(|&&k| k > 0).count();
         let by_counts = used as f64 * 1.5 < mean;
         let slots = share.iter().enumerate().filter(|&(_, &p)| by_counts && p > 0.0);
@@ -110,34 +110,54 @@ impl Dealer {
     /// Replaces the rows, one of [`super::Method::slots`] counters for each source, by a random
     /// deal.
     ///
-    /// Fewer rows than there are sources are dealt out of a pool of the same shares, rounded at
-    /// random to whole weights, without bias: s of S sources as if there were s. What a source then
-    /// has in a slot varies by a factor of (1 - 1/s)/(1 - 1/S) less.
+    /// An even number of rows s, fewer than there are sources S, is dealt out of a pool of the same
+    /// shares, rounded at random to whole weights. Among s sources that share such a pool, the
+    /// counts of one source would vary by a factor of (1 - 1/s)/(1 - 1/S) too little, and all that
+    /// depends on differences between sources with them. So each half of the rows gets a pool of
+    /// its own: of a slot's weights the share 1 - s/S goes to the halves in pairs. That restores
+    /// the variance of a source's counts to that of a whole deal, and its higher factorial moments
+    /// to within 1/s², while the sum over all rows keeps the pool's shares.
     ///
     /// # Panics
-    /// When there are more rows than sources.
+    /// When there are more rows than sources, or an odd number that is smaller.
     pub fn deal(&self, rows: &mut [u32], rng: &mut impl Rng) {
-        let slots = self.pool.len();
-        let (sources, all) =
-            ((rows.len() / slots) as u64, self.pool.iter().sum::<u64>() / self.edges);
+        let (sources, all) = (rows.len() / self.pool.len(), self.sources());
         assert!(sources <= all, "{sources} rows for {all} sources");
-        let pool = thinned(&self.pool, sources, all, rng);
+        if sources == all {
+            return self.fill(&self.pool, rows, rng);
+        }
+        assert!(sources.is_multiple_of(2), "{sources} of {all} rows are dealt in two halves");
+        let pool = thinned(&self.pool, sources as u64, all as u64, rng);
+        let pools = halves(&pool, 1.0 - sources as f64 / all as f64, rng);
+        for (pool, rows) in pools.iter().zip(rows.chunks_exact_mut(rows.len() / 2)) {
+            self.fill(pool, rows, rng);
+        }
+    }
+
+    /// Number of sources that share the pool.
+    fn sources(&self) -> usize {
+        (self.pool.iter().sum::<u64>() / self.edges) as usize
+    }
+
+    /// Deals a pool that holds the edges of all rows.
+    fn fill(&self, pool: &[u64], rows: &mut [u32], rng: &mut impl Rng) {
         rows.fill(0);
-        for row in rows.chunks_exact_mut(slots) {
+        for row in rows.chunks_exact_mut(self.pool.len()) {
             let mut given = 0;
             for (slot, count) in &self.counts {
                 row[*slot] = count.draw(rng);
                 given += u64::from(row[*slot]);
             }
             while given > self.edges {
-                take_edge(row, rng.random_range(0..given));
+                let counts = row.iter().map(|&count| u64::from(count));
+                row[slot_of(counts, rng.random_range(0..given))] -= 1;
                 given -= 1;
             }
             for _ in given..self.edges {
                 row[self.labels.draw(rng) as usize] += 1;
             }
         }
-        settle(&pool, rows, rng);
+        settle(pool, rows, rng);
     }
 }
 
@@ -158,6 +178,38 @@ fn thinned(pool: &[u64], of: u64, all: u64, rng: &mut impl Rng) -> Vec<u64> {
         part as u64
     };
     pool.iter().map(count).collect()
+}
+
+/// Splits a pool into two of equal size. The share `paired` of each slot's weights, to within two, goes
+/// to one half or the other in pairs, the rest one by one.
+fn halves<R: Rng>(pool: &[u64], paired: f64, rng: &mut R) -> [Vec<u64>; 2] {
+    let draw = |&count: &u64, rng: &mut R| {
+        let pairs = (paired * count as f64 / 2.0 + rng.random::<f64>()) as u64;
+        let pairs = pairs.min(count / 2);
+        2 * heads(pairs, rng) + heads(count - 2 * pairs, rng)
+    };
+    let one: Vec<u64> = pool.iter().map(|count| draw(count, rng)).collect();
+    let other: Vec<u64> = pool.iter().zip(&one).map(|(all, one)| all - one).collect();
+    let mut halves = [one, other];
+    let [one, other] = halves.each_ref().map(|half| half.iter().sum::<u64>());
+    // Weights of the larger half, chosen uniformly, make up the difference.
+    let (from, to) = if one > other { (0, 1) } else { (1, 0) };
+    for moved in 0..one.abs_diff(other) / 2 {
+        let left = one.max(other) - moved;
+        let slot = slot_of(halves[from].iter().copied(), rng.random_range(0..left));
+        halves[from][slot] -= 1;
+        halves[to][slot] += 1;
+    }
+    halves
+}
+
+/// How often `coins` fair coins show heads.
+fn heads(coins: u64, rng: &mut impl Rng) -> u64 {
+    let whole = (0..coins / 64).map(|_| u64::from(rng.next_u64().count_ones())).sum::<u64>();
+    match coins % 64 {
+        0 => whole,
+        rest => whole + u64::from((rng.next_u64() >> (64 - rest)).count_ones()),
+    }
 }
 
 /// Step 2: gives every slot its pooled number of edges.
@@ -194,15 +246,18 @@ fn settle(pool: &[u64], rows: &mut [u32], rng: &mut impl Rng) {
     }
 }
 
-/// Takes the `edge`-th of a source's edges away.
-fn take_edge(row: &mut [u32], mut edge: u64) {
-    for count in row {
-        if edge < u64::from(*count) {
-            *count -= 1;
-            return;
+/// The slot of the `edge`-th edge, edges being numbered slot by slot.
+///
+/// # Panics
+/// When there are no more than `edge` edges.
+fn slot_of(counts: impl Iterator<Item = u64>, mut edge: u64) -> usize {
+    for (slot, count) in counts.enumerate() {
+        if edge < count {
+            return slot;
         }
-        edge -= u64::from(*count);
+        edge -= count;
     }
+    panic!("edge {edge} beyond the last one")
 }
 
 /// A matrix's weights, to be drawn one by one without replacement: what the drawn part of a permuted

@@ -6,20 +6,23 @@
 mod open;
 mod settings;
 mod tally;
+mod watched;
 
 pub(crate) use open::{Follow, Opened, open};
 pub(crate) use settings::{Nodes, Settings, Start, run_settings};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use crate::analysis::{
-    Baseline, Emergence, Estimators, Measurement, Plan, Snapshot, Status, WarningKind,
+    Baseline, Concern, Emergence, Estimators, Measurement, Plan, Snapshot, Status, WarningKind,
 };
 use crate::error::Error;
 use crate::record::{BudgetRecord, Cost, Recorder, Row, StopRecord, Summary, computed_quantities};
 use crate::stop::{Observation, RuleState, Stop, StopRule, Value};
-use tally::Tally;
+use tally::{Seen, Tally};
+use watched::Watched;
 
 /// Called with each analysed row.
 pub(crate) type Listener = Box<dyn FnMut(&Row) + Send>;
@@ -51,7 +54,9 @@ pub(crate) struct Pipeline {
     listeners: Vec<Listener>,
     tally: Tally,
     warned: Vec<WarningKind>,
-    recorded: Vec<u64>, // the steps of all rows, ascending
+    recorded: Vec<u64>,            // the steps of all rows, ascending
+    seen: BTreeMap<Vec<u64>, u64>, // the hashes of all tensors, and the first step that had them
+    watched: Vec<Watched>,
 }
 
 impl Pipeline {
@@ -100,9 +105,32 @@ impl Pipeline {
     ) -> Result<(), Error> {
         let emergence = Emergence::new(&self.plan, &self.baseline, measurement);
         let mut row = Row::new(at.step, at.wall_time, at.scalars, emergence);
+        row.first = self.recorded.is_empty();
+        self.recognise(&mut row);
+        self.watch(&mut row);
         row.snapshot_ms = Some(snapshot_ms);
         row.analysis_ms = Some(start.elapsed().as_secs_f64() * 1e3);
         self.record(&row)
+    }
+
+    /// Marks a row whose weights are those of an earlier one.
+    fn recognise(&mut self, row: &mut Row) {
+        let hashes = row.emergence.hashes.iter().map(|(_, hash)| *hash).collect();
+        let first = *self.seen.entry(hashes).or_insert(row.step);
+        if first != row.step {
+            row.emergence.same_as = Some(first);
+            let text = format!("the weights are those of step {first}, bit for bit");
+            row.emergence.trust.warn(WarningKind::Repeated, text);
+        }
+    }
+
+    /// Marks a row at which a quantity that the stop rule wants to rise has never risen.
+    fn watch(&mut self, row: &mut Row) {
+        for watched in &mut self.watched {
+            if let Some(text) = row.value(watched.quantity()).and_then(|value| watched.add(value)) {
+                row.emergence.trust.warn(WarningKind::OnlyFalls, text);
+            }
+        }
     }
 
     /// Records a step that was due and is not analysed.
@@ -116,10 +144,11 @@ impl Pipeline {
             tracing::warn!(step = row.step, status = %row.emergence.status, "{why}");
         }
         for warning in &row.emergence.trust.warnings {
-            if !self.warned.contains(&warning.kind) {
+            if warning.kind.concern() == Concern::Conclusion && !self.warned.contains(&warning.kind)
+            {
                 self.warned.push(warning.kind);
-                let step = row.step;
-                tracing::warn!(step, "{} (said once; see the column warning)", warning.text);
+                let (step, code) = (row.step, warning.kind.code());
+                tracing::warn!(step, code, "{} (said once; see the column codes)", warning.text);
             }
         }
         for hop in &row.emergence.hops {
@@ -129,7 +158,13 @@ impl Pipeline {
         }
         self.recorder.log_row(row)?;
         self.recorded.push(row.step);
-        self.tally.add(row.step, &|name| row.value(name), row.emergence.status);
+        let seen = Seen {
+            step: row.step,
+            status: row.emergence.status,
+            value: &|name| row.value(name),
+            codes: &row.emergence.trust.codes().join(" "),
+        };
+        self.tally.add(&seen);
         self.judge(row)?;
         self.listeners.iter_mut().for_each(|listener| listener(row));
         Ok(())

@@ -1,5 +1,6 @@
 //! The beginning of a run, or its resume.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 use super::settings::{Nodes, Settings, Start};
 use super::tally::Tally;
+use super::watched::Watched;
 use super::{Listener, Pipeline, Step, observe};
 use crate::analysis::{Baseline, Estimators, Plan, Snapshot};
 use crate::error::Error;
@@ -17,7 +19,7 @@ use crate::mfa::Method;
 use crate::network::Draw;
 use crate::record::{
     BASELINE, NODES, RUN, RecordError, Recorded, RecordedRow, Recorder, RunConfig, START,
-    holds_run, resume,
+    computed_quantities, holds_run, resume,
 };
 use crate::source::{CheckpointFile, Source, SourceError, save};
 use crate::stop::RuleState;
@@ -136,6 +138,8 @@ pub(crate) fn open(
         tally: Tally::default(),
         warned: Vec::new(),
         recorded: Vec::new(),
+        seen: BTreeMap::new(),
+        watched: Watched::of(settings.stop_rule.as_ref(), &computed_quantities()),
     };
     if follow.log_first {
         pipeline.log(&first)?;
@@ -197,8 +201,12 @@ fn go_on(
         (rule, state)
     });
     // The state is a function of the rows, so the rows that were kept give it back.
+    let mut watched = Watched::of(settings.stop_rule.as_ref(), &computed_quantities());
     for row in &recorded.rows {
-        tally.add(row.step, &|name| row.value(name), row.status);
+        tally.add_recorded(row);
+        for watched in &mut watched {
+            row.value(watched.quantity()).map(|value| watched.add(value));
+        }
         if let Some((rule, state)) = &mut rule {
             observe(rule, state, row.step, row.status, &|name| row.value(name));
         }
@@ -224,6 +232,9 @@ fn go_on(
         listeners: std::mem::take(listeners),
         tally,
         warned: Vec::new(),
+        // Of equal weights the first step counts: it is inserted last.
+        seen: recorded.hashes.into_iter().rev().map(|(step, hashes)| (hashes, step)).collect(),
+        watched,
         recorded: recorded.rows.iter().map(|row| row.step).collect(),
     };
     if let Some(gap) = recorded.gap_from {

@@ -119,9 +119,13 @@ impl Settings {
         let controls = self.controls();
         match name {
             "E_se" | "alpha0_std" | "width_std" => samples > 1,
-            "E_shuffled" => controls.shuffled > 0,
-            "E_stable_shuffled" | "E_excess" => controls.shuffled > 0,
-            "E_excess_se" => controls.shuffled > 1,
+            "E_shuffled" | "E_stable_shuffled" | "E_excess" => controls.shuffled > 0,
+            "E_shuffled_se" | "E_p" => controls.shuffled > 0 && samples > 1,
+            "E_excess_se" | "E_excess_p" => controls.shuffled > 1,
+            "width_excess" | "alpha0_excess" => controls.norm_matched && controls.shuffled > 0,
+            "width_excess_se" | "width_excess_p" | "alpha0_excess_se" | "alpha0_excess_p" => {
+                controls.norm_matched && controls.shuffled > 1
+            }
             "E_norm_matched" => controls.norm_matched,
             "E_rescaled_start" => controls.rescaled_start,
             name => self.stable || !name.ends_with("_stable") || name == "argmax_stable",

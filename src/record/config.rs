@@ -9,7 +9,7 @@ use crate::network::Network;
 use crate::stop::StopRule;
 
 /// Version of the run directory's layout.
-const SCHEMA: u32 = 3;
+const SCHEMA: u32 = 4;
 
 /// How the neurons of the published estimator were chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,10 +1,10 @@
 //! What a step has besides its row in emergence.csv: many rows in files of their own.
 
 use super::hops::HOP_COLUMNS;
-use super::row::{Row, SPECTRUM_COLUMNS, number, optional};
+use super::row::{Row, SPECTRUM_COLUMNS, STRUCTURE_COLUMNS, number, optional, structure};
 use super::scaling::{BOX_COLUMNS, SCALING_COLUMNS, box_cells, scaling_cells};
 use super::table::Cells;
-use super::{BOXES, DISTRIBUTIONS, HOPS, LAYERS, SCALING, SPECTRA};
+use super::{BOXES, DISTRIBUTIONS, HASHES, HOPS, LAYERS, SCALING, SPECTRA};
 use crate::analysis::{Distribution, Neuron, NeuronStatistics, Part};
 use crate::mfa::Statistics;
 
@@ -16,16 +16,17 @@ pub(super) struct Detail {
 }
 
 /// The files, in the order in which a step is written to them.
-pub(super) const DETAILS: [Detail; 6] = [
+pub(super) const DETAILS: [Detail; 7] = [
     Detail { file: SPECTRA, columns: &SPECTRUM_COLUMNS, cells: Row::spectrum_cells },
     Detail { file: LAYERS, columns: &LAYER_COLUMNS, cells: layer_cells },
     Detail { file: DISTRIBUTIONS, columns: &DISTRIBUTION_COLUMNS, cells: distribution_cells },
     Detail { file: HOPS, columns: &HOP_COLUMNS, cells: Row::hop_cells },
     Detail { file: SCALING, columns: &SCALING_COLUMNS, cells: scaling_cells },
     Detail { file: BOXES, columns: &BOX_COLUMNS, cells: box_cells },
+    Detail { file: HASHES, columns: &HASH_COLUMNS, cells: Row::hash_cells },
 ];
 
-const LAYER_COLUMNS: [&str; 29] = [
+const LAYER_COLUMNS: [&str; 40] = [
     "step",
     "scope",
     "part",
@@ -39,6 +40,17 @@ const LAYER_COLUMNS: [&str; 29] = [
     "alpha0_stable",
     "width_stable",
     "E_stable",
+    "width_excess",
+    "width_excess_se",
+    "width_excess_p",
+    "alpha0_excess",
+    "alpha0_excess_se",
+    "alpha0_excess_p",
+    "E_stable_shuffled",
+    "E_excess",
+    "E_excess_se",
+    "E_excess_p",
+    "E_norm_matched",
     "neurons",
     "dimension_r2",
     "dimension_neurons",
@@ -57,6 +69,9 @@ const LAYER_COLUMNS: [&str; 29] = [
     "degree_kurtosis",
 ];
 
+/// XXH3 of each tensor's bytes, 64 bits in hexadecimal.
+const HASH_COLUMNS: [&str; 3] = ["step", "tensor", "xxh3"];
+
 /// How many neurons of a part have the quantity in [low, high).
 const DISTRIBUTION_COLUMNS: [&str; 6] = ["step", "part", "quantity", "low", "high", "neurons"];
 
@@ -72,6 +87,8 @@ fn layer_cells(row: &Row) -> Vec<Cells> {
         let published = [part.alpha0, part.width, part.e, part.e_se, part.r2, part.kept];
         cells.extend(published.map(optional));
         cells.extend([part.alpha0_stable, part.width_stable, part.e_stable].map(optional));
+        let measure = |name| optional(structure(&part.structure, name).flatten());
+        cells.extend(STRUCTURE_COLUMNS.map(measure));
         let NeuronStatistics { dimension, dimension_r2, degree, neurons } = part.neurons;
         cells.push(if neurons > 0 { neurons.to_string() } else { String::new() });
         cells.push(optional(dimension_r2));

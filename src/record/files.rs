@@ -32,6 +32,8 @@ pub const DISTRIBUTIONS: &str = "distributions.csv";
 pub const SCALING: &str = "scaling.csv";
 /// What the dimensions of some neurons are fitted to at each analysed step, and the fits.
 pub const BOXES: &str = "boxes.csv";
+/// A hash of each tensor at each analysed step.
+pub const HASHES: &str = "hashes.csv";
 /// A folder with a file for each analysed step: every neuron's numbers.
 pub const NEURONS: &str = "neurons";
 /// The weights of step 0, for the rescaled start.
@@ -46,11 +48,12 @@ pub const TENSORBOARD: &str = "tb";
 pub(super) const LOCK: &str = ".lock";
 
 /// A run's files, latest first: run.json is there before those above it, after those below it.
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     SUMMARY,
     STATE,
     METRICS,
     EMERGENCE,
+    HASHES,
     BOXES,
     SCALING,
     HOPS,

@@ -7,6 +7,7 @@
 //! | `baseline.json` | what step 0 measured ([`crate::analysis::Baseline`]) |
 //! | `metrics.csv` | step, wall_time, then whatever the loop logs: one row for each call |
 //! | `emergence.csv` | one row for each analysed step ([`COLUMNS`]) |
+//! | `hashes.csv` | step, tensor, and a hash of its bytes (XXH3, 64 bits): whether two steps have the same weights |
 //! | `spectra.csv` | step, q, tau, r2, alpha, f, their deviations over the samples, and D_q |
 //! | `layers.csv` | step, then each layer, block, role and the network: both estimators, and the statistics of its neurons' dimensions and degrees |
 //! | `distributions.csv` | step, part, quantity, low, high, neurons: how degrees and dimensions are distributed over the neurons of each layer and of the network (`all`) |
@@ -38,6 +39,7 @@
 //! earlier step (an older checkpoint, say) drops the rows from that step on in the same way. The
 //! files are then those of a run that ended there: a metric that has no value left has no column.
 
+mod conclusion;
 mod config;
 mod details;
 mod files;
@@ -51,10 +53,11 @@ mod summary;
 mod table;
 mod tensorboard;
 
+pub use conclusion::{Conclusion, Ending};
 pub use config::{RunConfig, Sampling};
 pub use files::{
-    BASELINE, BOXES, DISTRIBUTIONS, EMERGENCE, HOPS, LAYERS, METRICS, NEURONS, NODES, RUN, SCALING,
-    SPECTRA, START, STATE, SUMMARY, TENSORBOARD, holds_run, neurons_file,
+    BASELINE, BOXES, DISTRIBUTIONS, EMERGENCE, HASHES, HOPS, LAYERS, METRICS, NEURONS, NODES, RUN,
+    SCALING, SPECTRA, START, STATE, SUMMARY, TENSORBOARD, holds_run, neurons_file,
 };
 pub use read::RecordedRun;
 pub use recorder::Recorder;

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use super::config::{Difference, difference};
 use super::details::DETAILS;
 use super::files::{
-    BASELINE, BOXES, DISTRIBUTIONS, EMERGENCE, HOPS, LAYERS, METRICS, NODES, RUN, SCALING, SPECTRA,
-    SUMMARY, holds_run, read_json, remove, remove_neurons, remove_run, remove_unfinished,
+    BASELINE, BOXES, DISTRIBUTIONS, EMERGENCE, HASHES, HOPS, LAYERS, METRICS, NODES, RUN, SCALING,
+    SPECTRA, SUMMARY, holds_run, read_json, remove, remove_neurons, remove_run, remove_unfinished,
 };
 use super::row::COLUMNS;
 use super::scaling::FITS;
@@ -36,6 +36,8 @@ pub struct Recorded {
     pub stopped_step: Option<u64>,
     /// The analysed steps before it.
     pub rows: Vec<RecordedRow>,
+    /// The hashes of their tensors, by step, in the order of the tensors.
+    pub hashes: BTreeMap<u64, Vec<u64>>,
     /// When the files end before the step at which the run goes on: the first step they lack.
     pub gap_from: Option<u64>,
 }
@@ -47,6 +49,8 @@ pub struct RecordedRow {
     pub step: u64,
     /// Its status; degenerate when the cell holds no status that this version knows.
     pub status: Status,
+    /// The codes of its warnings, as they stand in the column `codes`.
+    pub codes: String,
     values: Vec<(String, f64)>,
 }
 
@@ -120,6 +124,7 @@ pub fn resume(
         last_step: gap_from.map_or(tables.metrics.last_step(), |_| Some(next_step - 1)),
         stopped_step: told.filter(|&step| step < next_step),
         rows: recorded_rows(&tables.emergence),
+        hashes: tables.hashes(),
         gap_from,
     }))
 }
@@ -210,6 +215,7 @@ impl Tables {
                     HOPS => (!dropped(row), numbers),
                     SCALING => (has_spectrum(row), FITS.len()),
                     BOXES => (has_parts(row), sampled),
+                    HASHES => (!dropped(row), config.network.connections().len()),
                     _ => (true, distributed.get(&row.step).copied().unwrap_or(0)),
                 };
                 if found != if present { expected } else { 0 } {
@@ -232,13 +238,26 @@ impl Tables {
         let mut named = vec![(&self.emergence, EMERGENCE), (&self.details[0], DETAILS[0].file)];
         let asked_for = |file| match file {
             HOPS => config.hops > 1,
-            SCALING => true,
+            SCALING | HASHES => true,
             _ => config.layers || config.neurons,
         };
         let more = self.details.iter().zip(DETAILS.map(|detail| detail.file)).skip(1);
         named.extend(more.filter(|(_, file)| asked_for(*file)));
         let (_, name) = named.into_iter().min_by_key(|(contents, _)| contents.rows.len())?;
         self.all().any(begun).then_some(name)
+    }
+
+    /// What hashes.csv holds of each step.
+    fn hashes(&self) -> BTreeMap<u64, Vec<u64>> {
+        let mut hashes: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        let of_file = DETAILS.iter().zip(&self.details).find(|(detail, _)| detail.file == HASHES);
+        let Some((_, contents)) = of_file else { return hashes };
+        for row in &contents.rows {
+            if let Some(Ok(hash)) = row.cells.last().map(|cell| u64::from_str_radix(cell, 16)) {
+                hashes.entry(row.step).or_default().push(hash);
+            }
+        }
+        hashes
     }
 
     fn last_step(&self) -> Option<u64> {
@@ -287,8 +306,9 @@ fn distributed(layers: &Contents) -> BTreeMap<u64, usize> {
 }
 
 pub(super) fn recorded_rows(emergence: &Contents) -> Vec<RecordedRow> {
-    let status = emergence.column("status");
+    let (status, codes) = (emergence.column("status"), emergence.column("codes"));
     let row = |row: &StoredRow| RecordedRow {
+        codes: codes.map(|k| row.cells[k].clone()).unwrap_or_default(),
         step: row.step,
         status: status.map_or(Status::Degenerate, |k| Status::read(&row.cells[k])),
         values: emergence

@@ -2,10 +2,10 @@
 
 use super::RecordError;
 use super::hops::hop_cells;
-use crate::analysis::{Emergence, SpectrumPoint, Status};
+use crate::analysis::{Concern, Emergence, Excess, SpectrumPoint, Status, Structure};
 
 /// The columns of emergence.csv after step, wall_time and the loop's own.
-pub const COLUMNS: [&str; 26] = [
+pub const COLUMNS: [&str; 39] = [
     "alpha0",
     "width",
     "E",
@@ -14,24 +14,37 @@ pub const COLUMNS: [&str; 26] = [
     "width_std",
     "r2",
     "E_shuffled",
+    "E_shuffled_se",
+    "E_p",
     "alpha0_stable",
     "width_stable",
     "E_stable",
+    "width_excess",
+    "width_excess_se",
+    "width_excess_p",
+    "alpha0_excess",
+    "alpha0_excess_se",
+    "alpha0_excess_p",
     "E_stable_shuffled",
     "E_excess",
     "E_excess_se",
+    "E_excess_p",
     "E_norm_matched",
     "E_rescaled_start",
     "neurons",
     "radii",
     "r2_min",
     "kept",
+    "in_range",
     "concave",
     "argmax_stable",
     "snapshot_ms",
     "analysis_ms",
     "status",
+    "same_as",
+    "codes",
     "warning",
+    "caveat",
 ];
 
 pub(super) const SPECTRUM_COLUMNS: [&str; 11] =
@@ -53,6 +66,8 @@ pub struct Row {
     pub snapshot_ms: Option<f64>,
     /// Milliseconds that the side thread took; none for a dropped step.
     pub analysis_ms: Option<f64>,
+    /// Whether it is the first of the run.
+    pub first: bool,
 }
 
 /// Whether what the loop logs under this name can be a column.
@@ -91,19 +106,55 @@ fn quantity(row: &Emergence, name: &str) -> Option<Option<f64>> {
         "width_stable" => row.width_stable,
         "E_stable" => row.e_stable,
         "E_shuffled" => row.e_shuffled,
-        "E_stable_shuffled" => row.e_stable_shuffled,
-        "E_excess" => row.e_excess,
-        "E_excess_se" => row.e_excess_se,
-        "E_norm_matched" => row.e_norm_matched,
+        "E_shuffled_se" => row.e_shuffled_se,
+        "E_p" => row.e_p,
         "E_rescaled_start" => row.e_rescaled_start,
         "neurons" => row.neurons,
         "radii" => row.radii,
         "r2_min" => row.trust.r2_min,
         "kept" => row.trust.kept,
+        "in_range" => row.trust.in_range,
         "concave" => row.trust.concave,
         "argmax_stable" => row.trust.argmax_stable,
-        _ => return None,
+        name => return structure(&row.structure, name),
     })
+}
+
+/// The columns of the measures of structure, in emergence.csv and in layers.csv.
+pub(super) const STRUCTURE_COLUMNS: [&str; 11] = [
+    "width_excess",
+    "width_excess_se",
+    "width_excess_p",
+    "alpha0_excess",
+    "alpha0_excess_se",
+    "alpha0_excess_p",
+    "E_stable_shuffled",
+    "E_excess",
+    "E_excess_se",
+    "E_excess_p",
+    "E_norm_matched",
+];
+
+/// The value of a measure of structure; `None` for another name.
+pub(super) fn structure(of: &Structure, name: &str) -> Option<Option<f64>> {
+    let excess = |excess: Option<Excess>, suffix: &str| match suffix {
+        "" => Some(excess.map(|excess| excess.value)),
+        "_se" => Some(excess.and_then(|excess| excess.se)),
+        "_p" => Some(excess.and_then(|excess| excess.p)),
+        _ => None,
+    };
+    let measures = [
+        ("width_excess", of.width_excess),
+        ("alpha0_excess", of.alpha0_excess),
+        ("E_excess", of.e_excess),
+    ];
+    match name {
+        "E_stable_shuffled" => Some(of.e_stable_shuffled),
+        "E_norm_matched" => Some(of.e_norm_matched),
+        _ => measures
+            .into_iter()
+            .find_map(|(measure, value)| excess(value, name.strip_prefix(measure)?)),
+    }
 }
 
 impl Row {
@@ -114,7 +165,15 @@ impl Row {
         scalars: Vec<(String, f64)>,
         emergence: Emergence,
     ) -> Self {
-        Self { step, wall_time, scalars, emergence, snapshot_ms: None, analysis_ms: None }
+        Self {
+            step,
+            wall_time,
+            scalars,
+            emergence,
+            snapshot_ms: None,
+            analysis_ms: None,
+            first: false,
+        }
     }
 
     /// The value of a computed or logged quantity, by its column's name.
@@ -133,10 +192,26 @@ impl Row {
             "snapshot_ms" => optional(self.snapshot_ms.map(to_microseconds)),
             "analysis_ms" => optional(self.analysis_ms.map(to_microseconds)),
             "status" => self.emergence.status.to_string(),
-            "warning" => self.emergence.trust.text().unwrap_or_default(),
+            "same_as" => self.emergence.same_as.map(|step| step.to_string()).unwrap_or_default(),
+            "codes" => self.emergence.trust.codes().join(" "),
+            "warning" => self.words(Concern::Conclusion),
+            "caveat" => self.words(Concern::Published),
             name => optional(self.value(name)),
         };
         columns.iter().map(cell).collect()
+    }
+
+    /// The warnings that concern one thing, in words.
+    fn words(&self, concern: Concern) -> String {
+        self.emergence.trust.text(concern, self.first).unwrap_or_default()
+    }
+
+    /// Its rows in hashes.csv.
+    pub(super) fn hash_cells(&self) -> Vec<Vec<String>> {
+        let cells = |(tensor, hash): &(String, u64)| {
+            vec![self.step.to_string(), tensor.clone(), format!("{hash:016x}")]
+        };
+        self.emergence.hashes.iter().map(cells).collect()
     }
 
     /// Its rows in hops.csv.

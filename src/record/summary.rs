@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Conclusion;
+use crate::analysis::{WarningKind, p_text};
 use crate::stop::Stop;
 
 /// The value of a quantity at a step.
@@ -93,6 +95,9 @@ pub struct Summary {
     pub dropped: u64,
     /// Rows whose status is neither ok nor dropped.
     pub without_value: u64,
+    /// What the run comes to.
+    #[serde(default)]
+    pub conclusion: Conclusion,
     /// Highest E, published estimator.
     pub best_e: Option<Best>,
     /// Last E, published estimator.
@@ -101,12 +106,12 @@ pub struct Summary {
     pub best_e_stable: Option<Best>,
     /// Last E, stable estimator.
     pub last_e_stable: Option<Best>,
-    /// Last E_excess: what training organised beyond the scale of the weights.
+    /// Last E_excess: E_stable less that of shuffled weights.
     #[serde(default)]
     pub last_e_excess: Option<Best>,
-    /// Its standard error.
+    /// Its p.
     #[serde(default)]
-    pub last_e_excess_se: Option<f64>,
+    pub last_e_excess_p: Option<f64>,
     /// Why the run was stopped; none when no rule stopped it.
     pub stop: Option<StopRecord>,
     /// What monitoring cost.
@@ -130,15 +135,15 @@ impl fmt::Display for Summary {
             ),
             _ => writeln!(f, "{name:<9}no value"),
         };
+        writeln!(f, "structure: {}", self.conclusion)?;
         ends(f, "E", self.last_e, self.best_e)?;
         ends(f, "E_stable", self.last_e_stable, self.best_e_stable)?;
         if let Some(Best { step, value }) = self.last_e_excess {
-            let se = self.last_e_excess_se.map_or(String::new(), |se| format!(" ± {se:.5}"));
-            let told = match self.last_e_excess_se {
-                Some(se) if value <= 2.0 * se => ": scale alone explains E",
-                _ => " beyond the scale of the weights",
-            };
-            writeln!(f, "E_excess {value:.5}{se} at step {step}{told}")?;
+            let p = self.last_e_excess_p.map_or(String::new(), |p| format!("{}; ", p_text(p)));
+            writeln!(
+                f,
+                "E_excess {value:.5} at step {step} ({p}grows with the scale of the weights)"
+            )?;
         }
         if let Some(stop) = &self.stop {
             let seen =
@@ -155,6 +160,12 @@ impl fmt::Display for Summary {
                 f,
                 "rows     {dropped} dropped, {without} without values (see the column status)"
             )?;
+        }
+        let warnings = self.conclusion.warnings();
+        if !warnings.is_empty() {
+            let count = |(kind, rows): &(WarningKind, u64)| format!("{} {rows}", kind.code());
+            let all: Vec<String> = warnings.iter().map(count).collect();
+            writeln!(f, "warnings of {} rows: {}", self.rows, all.join(", "))?;
         }
         let Cost { run_seconds, hook_seconds, side_thread_seconds, analysed, .. } = self.cost;
         let analyses = match analysed {

@@ -1,6 +1,7 @@
 //! Runs side by side as tables for a terminal.
 
 use super::align::{align, rounded};
+use crate::analysis::p_text;
 use crate::compare::{At, Compared, Layer};
 use crate::record::number;
 
@@ -18,8 +19,9 @@ pub fn compared(runs: &[Compared], layers: &[Layer]) -> String {
         "best E",
         "E_stable",
         "best",
-        "E_excess",
-        "se",
+        "width_excess",
+        "alpha0_excess",
+        "p",
         "onset",
         "plateau",
     ];
@@ -38,14 +40,19 @@ pub fn compared(runs: &[Compared], layers: &[Layer]) -> String {
             at(run.best_e),
             at(run.e_stable),
             at(run.best_e_stable),
-            at(run.e_excess),
-            cell(run.e_excess_se),
+            at(run.width_excess),
+            at(run.alpha0_excess),
+            run.p.map_or_else(String::new, |p| p_text(p).trim_start_matches("p = ").to_owned()),
             step(run.onset),
             step(run.plateau),
         ]
     }));
     let mut text = String::new();
     align(&mut text, &lines);
+    text.push('\n');
+    for run in ordered {
+        text += &format!("{}: structure: {}\n", run.run, run.verdict);
+    }
     if let Some(first) = layers.first() {
         let shown = layers.len().min(SHOWN);
         text += &format!("\nE_stable by layer at step {}, the widest spread first", first.step);

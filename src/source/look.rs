@@ -1,14 +1,17 @@
 //! A glance at a tensor: enough to see that it was trained.
 
+#[cfg(feature = "tch")]
 use twox_hash::XxHash3_64;
 
 use crate::mfa::Values;
 
 /// Values that are looked at.
+#[cfg(feature = "tch")]
 const LOOKED_AT: usize = 16;
 
 /// A hash of the number of values, and of 16 of them spread over the tensor, the last included. An
 /// optimizer's step changes it, but for one that leaves most values as they are.
+#[cfg(feature = "tch")]
 pub(crate) fn look(values: Values<'_>) -> u64 {
     let bytes = bytes(values);
     let size = bytes.len() / values.len().max(1);

@@ -28,7 +28,9 @@ mod trainer_log;
 pub use arrivals::{Arrivals, Arrived};
 pub use checkpoint_file::CheckpointFile;
 pub use checkpoints::Checkpoint;
-pub(crate) use look::{bytes, look};
+pub(crate) use look::bytes;
+#[cfg(feature = "tch")]
+pub(crate) use look::look;
 pub use memory::Memory;
 pub use save::save;
 pub use tch_info::{Libtorch, libtorch};

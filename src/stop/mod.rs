@@ -160,6 +160,18 @@ impl StopRule {
         names
     }
 
+    /// The names of the quantities that are best when highest, each once.
+    pub fn quantities_to_rise(&self) -> Vec<&str> {
+        let to_rise = |rule: &&QuantityRule| rule.mode == Mode::Max;
+        let mut names: Vec<&str> = Vec::new();
+        for rule in self.leaves().into_iter().filter(to_rise) {
+            if !names.contains(&rule.monitor.as_str()) {
+                names.push(&rule.monitor);
+            }
+        }
+        names
+    }
+
     /// The rules on single quantities, from left to right.
     fn leaves(&self) -> Vec<&QuantityRule> {
         match self {

@@ -55,7 +55,8 @@ impl Compare {
 
 /// The columns of a run: a value with its step becomes two.
 fn flat(run: &Value) -> Value {
-    const WITH_STEP: [&str; 5] = ["e", "best_e", "e_stable", "best_e_stable", "e_excess"];
+    const WITH_STEP: [&str; 6] =
+        ["e", "best_e", "e_stable", "best_e_stable", "width_excess", "alpha0_excess"];
     let mut columns = serde_json::Map::new();
     for (name, value) in run.as_object().into_iter().flatten() {
         if WITH_STEP.contains(&name.as_str()) {

@@ -1,0 +1,114 @@
+//! Is it structure? A part of the network against its shuffles.
+//!
+//! With every matrix rescaled to its standard deviation at step 0, the stable estimator gives a
+//! width and an alpha0, and the same of K shuffles:
+//!
+//! ```text
+//! width_excess  = ln width  - mean_k ln width_k
+//! alpha0_excess = ln alpha0 - mean_k ln alpha0_k
+//! ```
+//!
+//! A factor on any matrix changes neither. A width_excess of 0.16 says that the spectrum is e^0.16 =
+//! 1.17 times as wide as that of the same weights shuffled: neurons differ that much more than
+//! chance. E_excess = E_stable - mean_k E_stable,k, of the weights as they are, does depend on scale.
+
+use super::nulls::GroupNulls;
+use super::shuffled::Draws;
+use super::significance::{Control, Excess, Tails};
+use crate::mfa::{Fractal, NoEmergence, degree_of_emergence};
+
+/// The measures of structure of a part of the network; none where they are not computed or have no
+/// value.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Structure {
+    /// ln width at matched norm, against its shuffles.
+    pub width_excess: Option<Excess>,
+    /// ln alpha0 at matched norm, against its shuffles.
+    pub alpha0_excess: Option<Excess>,
+    /// E_stable of shuffled weights, mean over the draws.
+    pub e_stable_shuffled: Option<f64>,
+    /// E_stable - E_stable_shuffled.
+    pub e_excess: Option<Excess>,
+    /// E_stable at matched norm.
+    pub e_norm_matched: Option<f64>,
+}
+
+/// What has no value, and why.
+pub(super) type Missing = (&'static str, String);
+
+impl Structure {
+    /// Of a part whose step 0 and whose weights now have these spectra.
+    pub(super) fn of(
+        start: Option<Fractal>,
+        stable: Option<Fractal>,
+        nulls: &GroupNulls,
+    ) -> (Self, Vec<Missing>) {
+        let mut structure = Self::default();
+        let mut missing = Vec::new();
+        let mut note = |what, why: &dyn std::fmt::Display| missing.push((what, why.to_string()));
+        match (&nulls.matched, &nulls.matched_shuffled) {
+            (Some(Ok(matched)), Some(Ok(draws))) => {
+                let excess = |tails, of: fn(&Fractal) -> f64| logarithm(*matched, draws, tails, of);
+                structure.width_excess = excess(Tails::Heavy, |fractal| fractal.width);
+                structure.alpha0_excess = excess(Tails::Normal, |fractal| fractal.alpha0);
+                if structure.width_excess.is_none() {
+                    note("width_excess", &"a width is not above 0");
+                }
+                if structure.alpha0_excess.is_none() {
+                    note("alpha0_excess", &"an alpha0 is not above 0");
+                }
+            }
+            (Some(Err(why)), Some(_)) | (Some(_), Some(Err(why))) => {
+                note("width_excess and alpha0_excess", why);
+            }
+            _ => {}
+        }
+        let Some(start) = start else { return (structure, missing) };
+        match &nulls.shuffled {
+            Some(Ok(draws)) => match emergence(start, draws) {
+                Ok(control) => {
+                    structure.e_stable_shuffled = control.centre();
+                    let e = stable.and_then(|now| degree_of_emergence(start, now).ok());
+                    structure.e_excess = e.and_then(|e| Excess::of(e, &control));
+                }
+                Err(why) => note("E_stable_shuffled", &why),
+            },
+            Some(Err(why)) => note("E_stable_shuffled", why),
+            None => {}
+        }
+        match &nulls.matched {
+            Some(Ok(matched)) => match degree_of_emergence(start, *matched) {
+                Ok(e) => structure.e_norm_matched = Some(e),
+                Err(why) => note("E_norm_matched", &why),
+            },
+            Some(Err(why)) => note("E_norm_matched", why),
+            None => {}
+        }
+        (structure, missing)
+    }
+}
+
+fn logarithm(
+    measured: Fractal,
+    draws: &Draws,
+    tails: Tails,
+    of: fn(&Fractal) -> f64,
+) -> Option<Excess> {
+    let control = Control {
+        draws: draws.fractals.iter().map(|fractal| of(fractal).ln()).collect(),
+        together: of(&draws.together).ln(),
+        share: draws.share,
+        tails,
+    };
+    Excess::of(of(&measured).ln(), &control)
+}
+
+fn emergence(start: Fractal, draws: &Draws) -> Result<Control, NoEmergence> {
+    let e = |now: &Fractal| degree_of_emergence(start, *now);
+    Ok(Control {
+        draws: draws.fractals.iter().map(e).collect::<Result<_, _>>()?,
+        together: e(&draws.together)?,
+        share: draws.share,
+        tails: Tails::Heavy, // E holds a width
+    })
+}
