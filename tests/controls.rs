@@ -96,7 +96,12 @@ fn laws(samples: usize) -> [Vec<f64>; 4] {
         let controls = Controls { shuffled: 1, norm_matched: false, seed, ..Controls::default() };
         let plan = plan(samples, controls);
         let computed = Emergence::new(&plan, &baseline, &measure(&plan, &now, 1));
-        let values = [literal.e, literal.e_stable, computed.e_shuffled, computed.e_stable_shuffled];
+        let values = [
+            literal.e,
+            literal.e_stable,
+            computed.e_shuffled,
+            computed.structure.e_stable_shuffled,
+        ];
         laws.iter_mut().zip(values).for_each(|(law, value)| law.push(value.unwrap()));
     }
     laws
@@ -157,14 +162,17 @@ fn the_excess_is_what_shuffling_takes_away() {
     };
     // Growth alone: nothing is left beyond the control, or once the spread is matched.
     let grown = row(&weights(0.0, 0.06));
-    let (excess, se) = (grown.e_excess.unwrap(), grown.e_excess_se.unwrap());
-    assert!(grown.e_stable.unwrap() > 0.05 && grown.e_norm_matched.unwrap().abs() < 1e-3);
-    assert!(excess.abs() < 5.0 * se, "{excess} ± {se}");
-    assert_eq!(excess, grown.e_stable.unwrap() - grown.e_stable_shuffled.unwrap());
+    let (e, structure) = (grown.e_stable.unwrap(), grown.structure);
+    let excess = structure.e_excess.unwrap();
+    assert!(e > 0.05 && structure.e_norm_matched.unwrap().abs() < 1e-3);
+    assert!(excess.p.unwrap() > 0.01, "{excess:?}");
+    assert_eq!(excess.value, e - structure.e_stable_shuffled.unwrap());
     // Neurons that differ.
     let organised = row(&weights(2.0, 0.05));
-    let (excess, se) = (organised.e_excess.unwrap(), organised.e_excess_se.unwrap());
-    assert!(excess > 20.0 * se, "{excess} ± {se}");
+    for excess in [organised.structure.e_excess, organised.structure.width_excess] {
+        let excess = excess.unwrap();
+        assert!(excess.value > 5.0 * excess.se.unwrap() && excess.p.unwrap() < 1e-3, "{excess:?}");
+    }
 }
 
 #[test]
@@ -192,7 +200,8 @@ fn rescaling_weights_literally_gives_the_norm_matched_value() {
     let first = measure(&plan, &start, 0);
     let baseline = Baseline::new(0, &plan, &first);
     plan.start_from(&baseline.deviations);
-    let matched = Emergence::new(&plan, &baseline, &measure(&plan, &now, 1)).e_norm_matched;
+    let matched =
+        Emergence::new(&plan, &baseline, &measure(&plan, &now, 1)).structure.e_norm_matched;
 
     let bare = self::plan(0, Controls::none());
     let std = |values: &[f32]| {
@@ -218,7 +227,7 @@ fn a_matrix_that_has_no_spread_cannot_be_matched_and_says_so() {
     let baseline = Baseline::new(0, &plan, &measure(&plan, &weights(0.0, 0.05), 0));
     plan.start_from(&baseline.deviations);
     let row = Emergence::new(&plan, &baseline, &measure(&plan, &flat, 1));
-    assert_eq!(row.e_norm_matched, None);
+    assert_eq!(row.structure.e_norm_matched, None);
     let why = row.why.unwrap();
     assert!(why.contains("E_norm_matched: 0.weight has standard deviation 0"), "{why}");
 }

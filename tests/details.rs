@@ -229,7 +229,7 @@ fn a_rule_can_watch_the_excess() {
     let summary = run(Monitor::builder(dir.path()).stop_when(rule));
     let reason = summary.stop.unwrap().reason;
     assert!(reason.starts_with("E_excess"), "{reason}");
-    assert!(summary.last_e_excess.is_some() && summary.last_e_excess_se.is_some());
+    assert!(summary.last_e_excess.is_some() && summary.last_e_excess_p.is_some());
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn neox_neurons_and_norm_matched() {
         let row = Emergence::new(&plan, baseline, &measured);
         assert_near(
             "E_norm_matched",
-            row.e_norm_matched.unwrap(),
+            row.structure.e_norm_matched.unwrap(),
             value(&expected["E_norm_matched"]),
         );
         // The network, as a part of itself, has the numbers of the row.

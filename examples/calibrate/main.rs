@@ -1,103 +1,155 @@
+//! How often are the claims wrong? False alarms on simulated runs without structure, and power on
+//! runs with a known one.
+//!
+//! ```text
+//! cargo run --release --no-default-features --example calibrate -- [--runs 1000] [--large 200]
+//! ```
+//!
+//! Prints the tables of docs/quantities.md: the share of runs with p < 0.05 and p < 0.01 at their
+//! last look, for each measure, with 99 % intervals (Clopper and Pearson); the power on networks
+//! whose source neurons' weights have a lognormal factor; and the share of runs that have an onset.
+//! Run k is seeded with k, so every call gives the same numbers.
+
 mod networks;
+mod rates;
 mod simulate;
-use networks::{Kind, Run, Shape};
-use neuromfa::analysis::*;
-use neuromfa::mfa::Method;
-use neuromfa::network::*;
-use neuromfa::source::Source;
+
+use std::time::Instant;
+
+use clap::Parser;
+use networks::{Kind, Shape};
+use rates::{Rate, interval};
+use rayon::ThreadPool;
 use rayon::prelude::*;
-fn claims(runs: u64, only: &[usize]) {
-    for shape in only.iter().map(|k| Shape::ALL[*k]) {
-        let mut kinds = Kind::NULL.to_vec();
-        if shape == Shape::Mlp {
-            for scale in [0.5, 1.0, 3.0] {
-                kinds.push(Kind::Lognormal { spread: 0.05, scale });
-            }
-        }
-        for kind in kinds {
-            let start = std::time::Instant::now();
-            let claims: Vec<_> = (0..runs)
-                .into_par_iter()
-                .map(|seed| {
-                    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-                    simulate::claims(shape, kind, seed, &pool).unwrap()
-                })
-                .collect();
-            let rate = |f: &dyn Fn(&simulate::Claims) -> f64, level: f64| {
-                100.0 * claims.iter().filter(|c| f(c) < level).count() as f64 / runs as f64
-            };
-            let n = runs as f64;
-            let mt = claims.iter().map(|c| c.t).sum::<f64>() / n;
-            let st = (claims.iter().map(|c| (c.t - mt).powi(2)).sum::<f64>() / n).sqrt();
-            println!(
-                "{:<16} {:<24} w {:5.1} {:4.1}  a {:5.1} {:4.1}  Ex {:5.1}  E {:5.1}  either {:5.1}  t {mt:.2} ± {st:.2}  {:.1} ms",
-                shape.name(),
-                kind.name(),
-                rate(&|c| c.width, 0.05),
-                rate(&|c| c.width, 0.01),
-                rate(&|c| c.alpha0, 0.05),
-                rate(&|c| c.alpha0, 0.01),
-                rate(&|c| c.e_excess, 0.05),
-                rate(&|c| c.e, 0.05),
-                rate(&|c| c.width.min(c.alpha0), 0.05),
-                start.elapsed().as_secs_f64() * 1e3 / n
-            );
-        }
-    }
+use simulate::{Claims, claims, onset};
+
+/// Simulate runs without structure and with a known one, and print how often structure is claimed.
+#[derive(Parser)]
+struct Options {
+    /// Runs of each shape and kind.
+    #[arg(long, default_value_t = 1000)]
+    runs: u64,
+    /// Runs of each kind of the largest shape.
+    #[arg(long, default_value_t = 200)]
+    large: u64,
+    /// Runs of each kind and number of looks that are searched for an onset.
+    #[arg(long, default_value_t = 400)]
+    onsets: u64,
+    /// Only the shape of this name.
+    #[arg(long)]
+    shape: Option<String>,
 }
+
+type Measure = (&'static str, fn(&Claims) -> f64);
+
+const MEASURES: [Measure; 5] = [
+    ("width_excess_p", |claims| claims.width),
+    ("alpha0_excess_p", |claims| claims.alpha0),
+    ("verdict", |claims| claims.both),
+    ("E_excess_p", |claims| claims.e_excess),
+    ("E_p", |claims| claims.e),
+];
+
 fn main() -> anyhow::Result<()> {
-    let a: Vec<String> = std::env::args().collect();
-    if a[1] == "claims" {
-        let only: Vec<usize> = a[3].split(',').map(|k| k.parse().unwrap()).collect();
-        claims(a[2].parse()?, &only);
-        return Ok(());
+    let options = Options::parse();
+    let start = Instant::now();
+    let wanted = |shape: &Shape| options.shape.as_deref().is_none_or(|name| name == shape.name());
+    let shapes: Vec<Shape> = Shape::ALL.into_iter().filter(wanted).collect();
+    anyhow::ensure!(
+        !shapes.is_empty(),
+        "no shape is called {:?}: choose one of {:?}",
+        options.shape.unwrap_or_default(),
+        Shape::ALL.map(Shape::name)
+    );
+    let runs = |shape| if shape == Shape::Neox768 { options.large } else { options.runs };
+
+    println!("False alarms, % of runs without structure (99 % interval)\n");
+    head("shape | runs", &["p < 0.05", "p < 0.01"]);
+    let mut by_kind: Vec<Vec<Claims>> = vec![Vec::new(); Kind::NULL.len()];
+    for &shape in &shapes {
+        let mut all = Vec::new();
+        for (of_kind, kind) in by_kind.iter_mut().zip(Kind::NULL) {
+            let claimed = simulate_all(shape, kind, runs(shape))?;
+            of_kind.extend(&claimed);
+            all.extend(claimed);
+        }
+        line(shape.name(), &all, &[0.05, 0.01]);
     }
-    // moments of the draws
-    let k: usize = a[2].parse()?;
-    let only: Vec<usize> = a[3].split(',').map(|k| k.parse().unwrap()).collect();
-    for shape in only.iter().map(|k| Shape::ALL[*k]) {
-        let run = Run::new(shape, Kind::Same, 1, 7)?;
-        let network = Network::infer(&run.weights.parameters(), &Selection::default())?;
-        let draw = Draw::random(&network, 64, 10, 7)?;
-        let controls = Controls { seed: 7, shuffled: k, ..Controls::default() };
-        let plan = Plan::new(&Method::default(), &network, &draw, true)?
-            .with_controls(controls)
-            .with_details();
-        let estimators = Estimators::new(&plan);
-        let mut snapshot = Snapshot::new(&plan);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build()?;
-        plan.snapshot(&run.weights, &pool, &mut snapshot)?;
-        let start = std::time::Instant::now();
-        let measured = pool.install(|| estimators.measure(&plan, &snapshot, 0));
-        println!("{} {k} draws {:.1} ms", shape.name(), start.elapsed().as_secs_f64() * 1e3);
-        for (g, nulls) in plan.groups().iter().zip(&measured.controls.groups) {
-            let Ok(draws) = nulls.shuffled.as_ref().unwrap().as_ref() else { continue };
-            if g.name == "all" {
-                let text: String = draws
-                    .fractals
-                    .iter()
-                    .map(|f| format!("{} {}\n", f.width.ln(), f.alpha0.ln()))
-                    .collect();
-                std::fs::write(format!("/tmp/draws-{}.txt", shape as usize), text)?;
+    for (of_kind, kind) in by_kind.iter().zip(Kind::NULL) {
+        line(&kind.name(), of_kind, &[0.05, 0.01]);
+    }
+    line("all", &by_kind.concat(), &[0.05, 0.01]);
+
+    println!("\nPower, % of runs with p < 0.05\n");
+    head("shape, structure | runs", &["p < 0.05"]);
+    for &shape in shapes.iter().filter(|shape| **shape != Shape::Neox768) {
+        for spread in [0.01, 0.02, 0.05] {
+            for scale in [0.5, 1.0, 3.0] {
+                let kind = Kind::Lognormal { spread, scale };
+                let claimed = simulate_all(shape, kind, options.runs / 5)?;
+                line(&format!("{}, {}", shape.name(), kind.name()), &claimed, &[0.05]);
             }
-            let show = |name: &str, f: &dyn Fn(&neuromfa::mfa::Fractal) -> f64| {
-                let v: Vec<f64> = draws.fractals.iter().map(|x| f(x)).collect();
-                let n = v.len() as f64;
-                let m = v.iter().sum::<f64>() / n;
-                let s = (v.iter().map(|x| (x - m).powi(2)).sum::<f64>() / n).sqrt();
-                let sk = v.iter().map(|x| ((x - m) / s).powi(3)).sum::<f64>() / n;
-                let ku = v.iter().map(|x| ((x - m) / s).powi(4)).sum::<f64>() / n;
-                println!(
-                    "   {:<22} {name} share {:.3} mean {m:.5} together {:.5} s {s:.5} s_full {:.5} skew {sk:.2} kurt {ku:.2}",
-                    g.name,
-                    draws.share,
-                    f(&draws.together),
-                    s * draws.share.sqrt()
-                );
-            };
-            show("ln w", &|f| f.width.ln());
-            show("ln a", &|f| f.alpha0.ln());
         }
     }
+
+    println!("\nOnset, % of runs without structure that have one (99 % interval)\n");
+    println!("| kind | 10 looks | 30 looks | 100 looks | 300 looks |\n|---|---|---|---|---|");
+    for kind in Kind::NULL {
+        let cells = [10, 30, 100, 300].map(|looks| {
+            let found: anyhow::Result<Vec<bool>> = in_parallel(options.onsets, |seed, pool| {
+                Ok(onset(Shape::Conv, kind, looks, seed, pool)?.is_some())
+            });
+            let found = found?;
+            let hits = found.iter().filter(|found| **found).count();
+            anyhow::Ok(interval(Rate { hits, of: found.len() }))
+        });
+        let cells: Vec<String> = cells.into_iter().collect::<anyhow::Result<_>>()?;
+        println!("| {} | {} |", kind.name(), cells.join(" | "));
+    }
+    eprintln!("{:.0} s", start.elapsed().as_secs_f64());
     Ok(())
+}
+
+fn simulate_all(shape: Shape, kind: Kind, runs: u64) -> anyhow::Result<Vec<Claims>> {
+    in_parallel(runs, |seed, pool| claims(shape, kind, seed, pool))
+}
+
+/// Each run on one thread, in the order of their seeds.
+fn in_parallel<T: Send>(
+    runs: u64,
+    one: impl Fn(u64, &ThreadPool) -> anyhow::Result<T> + Sync,
+) -> anyhow::Result<Vec<T>> {
+    let run = |pool: &mut Option<ThreadPool>, seed| {
+        if pool.is_none() {
+            *pool = Some(rayon::ThreadPoolBuilder::new().num_threads(1).build()?);
+        }
+        match pool {
+            Some(pool) => one(seed, pool),
+            None => anyhow::bail!("no pool"),
+        }
+    };
+    (0..runs).into_par_iter().map_init(|| None, run).collect()
+}
+
+fn head(first: &str, levels: &[&str]) {
+    let columns = MEASURES.iter().flat_map(|(name, _)| {
+        levels.iter().map(move |level| match levels.len() {
+            1 => (*name).to_owned(),
+            _ => format!("{name}: {level}"),
+        })
+    });
+    let columns: Vec<String> = columns.collect();
+    println!("| {first} | {} |", columns.join(" | "));
+    println!("|{}", "---|".repeat(columns.len() + 2));
+}
+
+fn line(name: &str, claimed: &[Claims], levels: &[f64]) {
+    let cells = MEASURES.iter().flat_map(|(_, p)| {
+        levels.iter().map(move |level| {
+            let hits = claimed.iter().filter(|claims| p(claims) < *level).count();
+            interval(Rate { hits, of: claimed.len() })
+        })
+    });
+    let cells: Vec<String> = cells.collect();
+    println!("| {name} | {} | {} |", claimed.len(), cells.join(" | "));
 }

@@ -323,7 +323,7 @@ fn in_range(plan: &Plan, snapshot: &Snapshot) -> Option<f64> {
         }
     };
     let of = |k: usize| slots.iter().map(|counts| counts[k]).sum::<u64>() as f64;
-    (of(1) > 0.0).then(|| 1.0 - of(0) / of(1))
+    (of(1) > 0.0).then(|| (of(1) - of(0)) / of(1))
 }
 
 fn deviations(plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, f64> {

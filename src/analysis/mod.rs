@@ -46,7 +46,7 @@ pub use nulls::{GroupNulls, Nulls};
 pub use parts::Part;
 pub use plan::Plan;
 pub use scaling::{MeanScaling, NeuronBoxes};
-pub use shuffled::Draws;
+pub use shuffled::{Draws, SmallLayer};
 pub use significance::Excess;
 pub use snapshot::Snapshot;
 pub use status::Status;

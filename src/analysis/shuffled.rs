@@ -7,6 +7,8 @@
 //! Samples are drawn one by one: where two overlap, permuted weights would agree on what they share,
 //! and these do not.
 
+use std::collections::BTreeMap;
+
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
@@ -49,9 +51,26 @@ pub struct Draws {
     pub fractals: Vec<Fractal>,
     /// Of the neurons of all draws, taken together as one network.
     pub together: Fractal,
-    /// The share of the part's sources that a draw deals, in (0, 1].
+    /// The share of its sources that a draw deals of the part's layers, the lowest of them, in
+    /// (0, 1].
     pub share: f64,
+    /// The layers of which it deals a larger share.
+    pub small: Vec<SmallLayer>,
 }
+
+/// A layer of which a draw deals a larger share than of the others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SmallLayer {
+    /// The share of its sources that a draw deals, in (0, 1].
+    pub share: f64,
+    /// alpha0 and width of all draws together in which this layer is that of one draw: what it
+    /// alone adds to the spread.
+    pub fractals: Vec<Fractal>,
+}
+
+/// By how much a layer's share is to be larger than the lowest for the layer to be looked at on its
+/// own.
+const LARGER: f64 = 1.2;
 
 /// How many of its sources each layer has dealt in a draw: the same share of all, but for small
 /// layers.
@@ -65,16 +84,12 @@ fn dealt(widths: &[usize], per_layer: usize) -> Vec<usize> {
     widths.iter().map(of).collect()
 }
 
-/// The share of a group's sources that a draw deals: what the variance of a draw's spectrum is to
-/// be multiplied with for that of the whole group, if every source adds as much to it.
-fn share(group: &Group, widths: &[usize], dealt: &[usize]) -> f64 {
-    let of = |values: &dyn Fn(usize) -> f64| group.members.iter().map(|&k| values(k)).sum::<f64>();
-    let whole = of(&|k| widths[k] as f64);
-    whole / of(&|k| (widths[k] as f64).powi(2) / dealt[k] as f64)
+/// One layer's part of the stable control: the sums of each draw, and of all draws; none without
+/// kept neurons.
+struct LayerDraws {
+    draws: Vec<Option<PowerSums>>,
+    together: Option<PowerSums>,
 }
-
-/// One layer's part of the stable control: the sums of each draw, and those of all together.
-type LayerDraws = Vec<Option<PowerSums>>;
 
 pub(super) fn measure(
     estimators: &Estimators,
@@ -87,7 +102,7 @@ pub(super) fn measure(
     let mut shuffled = Shuffled { published: Some(draw.published(&jobs)), ..Shuffled::default() };
     if plan.stable() {
         let matched = plan.controls.norm_matched && plan.start_deviations.is_some();
-        (shuffled.stable, shuffled.matched) = draw.stable(&jobs, matched);
+        (shuffled.stable, shuffled.matched) = draw.controls(&jobs, matched);
         if plan.controls.norm_matched && !matched {
             // This is step 0: its weights have the norm of step 0.
             shuffled.matched.clone_from(&shuffled.stable);
@@ -113,7 +128,7 @@ impl Draw<'_> {
     }
 
     /// The stable control of each group, of the weights and, where wanted, of the matched ones.
-    fn stable(
+    fn controls(
         &self,
         jobs: &[(&SourceLayer, usize)],
         matched: bool,
@@ -138,10 +153,13 @@ impl Draw<'_> {
         let plan = self.plan;
         let sources = dealt(widths, per_layer);
         let min_edges = plan.method().parameters().min_edges;
-        let fold =
-            |_| Fold::new(&plan.groups, min_edges, |sums| self.estimators.stable_fractal(sums));
-        // One for each draw, and one for the draws together.
-        let mut folds: Vec<_> = (0..=plan.controls.shuffled).map(fold).collect();
+        let shares: Vec<f64> =
+            sources.iter().zip(widths).map(|(dealt, all)| *dealt as f64 / *all as f64).collect();
+        let lowest = shares.iter().copied().fold(1.0, f64::min);
+        let fold = |_| Fold::new(&plan.groups, min_edges, |sums| self.stable(sums));
+        let mut folds: Vec<_> = (0..plan.controls.shuffled).map(fold).collect();
+        let mut together = Fold::new(&plan.groups, min_edges, |sums| Ok(sums.clone()));
+        let mut kept: BTreeMap<usize, LayerDraws> = BTreeMap::new();
         let numbers: Vec<usize> = (0..jobs.len()).collect();
         for layers in numbers.chunks(SIDE_BY_SIDE) {
             let one = |&k: &usize| {
@@ -149,19 +167,50 @@ impl Draw<'_> {
                 self.layer(layer, first, sources[k], &pools[first..])
             };
             let drawn: Vec<LayerDraws> = layers.par_iter().map(one).collect();
-            for (&k, drawn) in layers.iter().zip(&drawn) {
-                let pairs = folds.iter_mut().zip(drawn);
+            for (&k, drawn) in layers.iter().zip(drawn) {
+                let pairs = folds.iter_mut().zip(&drawn.draws);
                 pairs.for_each(|(fold, sums)| fold.add(k, sums.as_ref()));
+                together.add(k, drawn.together.as_ref());
+                if shares[k] > LARGER * lowest {
+                    kept.insert(k, drawn);
+                }
             }
         }
         let mut by_draw: Vec<_> = folds.into_iter().map(|fold| fold.finish().into_iter()).collect();
-        let group = |group: &Group| {
+        let group = |(group, together): (&Group, Result<PowerSums, Degenerate>)| {
             let drawn = by_draw.iter_mut().filter_map(Iterator::next);
-            let mut fractals = drawn.collect::<Result<Vec<Fractal>, Degenerate>>()?;
-            let together = fractals.pop().ok_or(Degenerate::NoNeurons { min_edges })?;
-            Ok(Draws { fractals, together, share: share(group, widths, &sources) })
+            let fractals = drawn.collect::<Result<Vec<Fractal>, Degenerate>>()?;
+            let together = together?;
+            let share = group.members.iter().map(|&k| shares[k]).fold(1.0, f64::min);
+            let small = group.members.iter().filter(|&&k| shares[k] > LARGER * share);
+            let small = small.filter_map(|k| Some((shares[*k], kept.get(k)?)));
+            let small = small.map(|(share, layer)| self.small_layer(share, layer, &together));
+            Ok(Draws {
+                fractals,
+                together: self.stable(&together)?,
+                share,
+                small: small.collect::<Result<_, _>>()?,
+            })
         };
-        plan.groups.iter().map(group).collect()
+        plan.groups.iter().zip(together.finish()).map(group).collect()
+    }
+
+    fn stable(&self, sums: &PowerSums) -> Result<Fractal, Degenerate> {
+        self.estimators.stable_fractal(sums)
+    }
+
+    /// What a layer alone adds to the spread of a group with these sums.
+    fn small_layer(
+        &self,
+        share: f64,
+        layer: &LayerDraws,
+        group: &PowerSums,
+    ) -> Result<SmallLayer, Degenerate> {
+        let LayerDraws { draws, together } = layer;
+        let times = draws.len() as f64;
+        let pairs = draws.iter().filter_map(|draw| draw.as_ref().zip(together.as_ref()));
+        let with = |(draw, all)| self.stable(&group.with_replaced(all, draw, times));
+        Ok(SmallLayer { share, fractals: pairs.map(with).collect::<Result<_, _>>()? })
     }
 
     /// All draws of one layer, `sources` of its neurons each, and the draws together. A pool for
@@ -178,11 +227,13 @@ impl Draw<'_> {
             .map(|(tensor, pool)| Dealer::new(pool, tensor.layout.edges_per_source()))
             .collect();
         let draws = self.plan.controls.shuffled;
-        let Some(dealers) = dealers else { return vec![None; draws + 1] };
+        let Some(dealers) = dealers else {
+            return LayerDraws { draws: vec![None; draws], together: None };
+        };
         let mut rows = vec![0; sources * method.slots()];
         let mut one = vec![0; rows.len()];
         let mut together: Option<PowerSums> = None;
-        let mut all = Vec::with_capacity(draws + 1);
+        let mut all = Vec::with_capacity(draws);
         for draw in 0..draws {
             deal(&dealers, &mut rows, &mut one, |k| self.generator(first + k, draw));
             let masses = BoxMasses::of_rows(method, &rows).ok();
@@ -195,8 +246,7 @@ impl Draw<'_> {
             }
             all.push(sums);
         }
-        all.push(together);
-        all
+        LayerDraws { draws: all, together }
     }
 
     fn published(&self, jobs: &[(&SourceLayer, usize)]) -> Result<Vec<Spectrum>, Degenerate> {

@@ -17,6 +17,13 @@
 //! m + (1 - φ) · (together - m) · K/(K - 1)
 //! ```
 //!
+//! Where a draw deals a larger share φ_l of some layers l, each of which alone spreads the draws by
+//! s_l, φ is the ratio of the variances of a whole network and of a draw,
+//!
+//! ```text
+//! φ = (φ_0 s² + Σ_l (φ_l - φ_0) s_l²) / s²,   φ_0 the lowest share
+//! ```
+//!
 //! The widths of shuffled networks have heavier tails than a normal law (kurtosis 4 to 6 in small
 //! networks, where the rarest large weights meet in one neuron or do not): with K - 1 = 15 degrees
 //! of freedom, 2 % of networks without structure would have p < 0.01. With 8 degrees, the false
@@ -46,8 +53,10 @@ pub(super) struct Control {
     pub(super) draws: Vec<f64>,
     /// The statistic of all draws taken together as one network.
     pub(super) together: f64,
-    /// φ, the share of the network's sources that a draw deals, in (0, 1].
+    /// φ_0, the lowest share of a layer's sources that a draw deals, in (0, 1].
     pub(super) share: f64,
+    /// φ_l of the layers of which it deals more, and the statistic with each draw of the layer alone.
+    pub(super) small: Vec<(f64, Vec<f64>)>,
     /// The law of the draws.
     pub(super) tails: Tails,
 }
@@ -65,15 +74,28 @@ pub(super) enum Tails {
 const HEAVY: f64 = 8.0;
 
 impl Control {
+    /// s, over the draws; none of fewer than two.
+    fn spread(&self) -> Option<f64> {
+        deviation(self.draws.iter().copied())
+    }
+
+    /// φ.
+    fn effective_share(&self) -> f64 {
+        let Some(s) = self.spread().filter(|s| *s > 0.0) else { return self.share };
+        let part = |(share, draws): &(f64, Vec<f64>)| {
+            let s = deviation(draws.iter().copied()).unwrap_or(0.0);
+            (share - self.share) * s * s
+        };
+        let more: f64 = self.small.iter().map(part).sum();
+        (self.share + more / (s * s)).min(1.0)
+    }
+
     /// The expected value of a draw of all sources.
     pub(super) fn centre(&self) -> Option<f64> {
         let mean = mean(self.draws.iter().copied())?;
         let k = self.draws.len() as f64;
-        Some(if k > 1.0 {
-            mean + (1.0 - self.share) * (self.together - mean) * k / (k - 1.0)
-        } else {
-            mean
-        })
+        let bias = if k > 1.0 { (self.together - mean) * k / (k - 1.0) } else { 0.0 };
+        Some(mean + (1.0 - self.effective_share()) * bias)
     }
 }
 
@@ -83,8 +105,8 @@ impl Excess {
     pub(super) fn of(measured: f64, control: &Control) -> Option<Self> {
         let value = measured - control.centre()?;
         let k = control.draws.len() as f64;
-        let s = deviation(control.draws.iter().copied());
-        let se = s.map(|s| s * (control.share + 1.0 / k).sqrt());
+        let error = |s: f64| s * (control.effective_share() + 1.0 / k).sqrt();
+        let se = control.spread().map(error);
         let degrees = match control.tails {
             Tails::Normal => k - 1.0,
             Tails::Heavy => (k - 1.0).min(HEAVY),
@@ -107,7 +129,7 @@ mod tests {
     use super::*;
 
     fn control(draws: &[f64], together: f64, share: f64) -> Control {
-        Control { draws: draws.to_vec(), together, share, tails: Tails::Normal }
+        Control { draws: draws.to_vec(), together, share, small: Vec::new(), tails: Tails::Normal }
     }
 
     /// Tables of Student's t: 12.706 (1 degree), 2.571 (5), 2.131 (15) at 5 %; 2.947 (15) at 1 %.
@@ -148,6 +170,20 @@ mod tests {
         assert!((control.centre().unwrap() - (2.0 + 0.75 * 0.2 * 1.5)).abs() < 1e-15);
         let excess = Excess::of(4.0, &control).unwrap();
         assert!((excess.se.unwrap() - (0.25f64 + 1.0 / 3.0).sqrt()).abs() < 1e-15);
+    }
+
+    /// s² = 1, of which a layer dealt whole makes 0.5: φ = 0.25 + 0.75 · 0.5.
+    #[test]
+    fn a_layer_dealt_whole_adds_its_own_spread() {
+        let half = 0.5f64.sqrt();
+        let small = vec![(1.0, vec![5.0 - half, 5.0, 5.0 + half])];
+        let control = Control { small, ..control(&[1.0, 2.0, 3.0], 2.2, 0.25) };
+        assert!((control.effective_share() - 0.625).abs() < 1e-15);
+        assert!((control.centre().unwrap() - (2.0 + 0.375 * 0.2 * 1.5)).abs() < 1e-15);
+        let excess = Excess::of(4.0, &control).unwrap();
+        assert!((excess.se.unwrap() - (0.625f64 + 1.0 / 3.0).sqrt()).abs() < 1e-15);
+        let noisy = vec![(1.0, vec![0.0, 5.0, 9.0])];
+        assert_eq!(Control { small: noisy, ..control }.effective_share(), 1.0, "1 at most");
     }
 
     /// Ten draws of spread 1 around 0: 8 degrees of freedom in place of 9. At 5 % t is 2.306 and 2.262.

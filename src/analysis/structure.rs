@@ -94,21 +94,29 @@ fn logarithm(
     tails: Tails,
     of: fn(&Fractal) -> f64,
 ) -> Option<Excess> {
-    let control = Control {
-        draws: draws.fractals.iter().map(|fractal| of(fractal).ln()).collect(),
-        together: of(&draws.together).ln(),
-        share: draws.share,
-        tails,
-    };
-    Excess::of(of(&measured).ln(), &control)
+    let logarithm = |fractal: &Fractal| Ok::<f64, NoEmergence>(of(fractal).ln());
+    Excess::of(of(&measured).ln(), &control(draws, tails, logarithm).ok()?)
 }
 
+/// E of the draws against step 0.
 fn emergence(start: Fractal, draws: &Draws) -> Result<Control, NoEmergence> {
-    let e = |now: &Fractal| degree_of_emergence(start, *now);
+    // E holds a width.
+    control(draws, Tails::Heavy, |now| degree_of_emergence(start, *now))
+}
+
+/// A statistic of the draws.
+fn control<E>(
+    draws: &Draws,
+    tails: Tails,
+    of: impl Fn(&Fractal) -> Result<f64, E>,
+) -> Result<Control, E> {
+    let all = |fractals: &[Fractal]| fractals.iter().map(&of).collect::<Result<Vec<f64>, E>>();
+    let small = draws.small.iter().map(|layer| Ok((layer.share, all(&layer.fractals)?)));
     Ok(Control {
-        draws: draws.fractals.iter().map(e).collect::<Result<_, _>>()?,
-        together: e(&draws.together)?,
+        draws: all(&draws.fractals)?,
+        together: of(&draws.together)?,
         share: draws.share,
-        tails: Tails::Heavy, // E holds a width
+        small: small.collect::<Result<_, E>>()?,
+        tails,
     })
 }

@@ -176,8 +176,11 @@ impl Row {
         }
     }
 
-    /// The value of a computed or logged quantity, by its column's name.
+    /// The value of a computed or logged quantity, or of `same_as`, by its column's name.
     pub fn value(&self, name: &str) -> Option<f64> {
+        if name == "same_as" {
+            return self.emergence.same_as.map(|step| step as f64);
+        }
         match quantity(&self.emergence, name) {
             Some(value) => value,
             None => self.scalars.iter().find(|(n, _)| n == name).map(|(_, value)| *value),
@@ -263,6 +266,60 @@ mod tests {
             let value = f64::from_bits(bits);
             let back: f64 = number(value).parse().unwrap();
             prop_assert!(back.to_bits() == bits || value.is_nan() && back.is_nan());
+        }
+    }
+
+    /// Every computed quantity has a value of its own: no column holds another one's.
+    #[test]
+    fn each_column_holds_its_own_quantity() {
+        let mut row = Emergence::absent(Status::Ok, "");
+        let mut next = 0.0;
+        let mut new = || {
+            next += 1.0;
+            Some(next)
+        };
+        let mut names = Vec::new();
+        macro_rules! set {
+            ($($name:literal $($field:ident).+),*) => { $(
+                row.$($field).+ = new();
+                names.push($name);
+            )* };
+        }
+        set!("alpha0" alpha0, "width" width, "E" e, "E_se" e_se, "alpha0_std" alpha0_std,
+            "width_std" width_std, "r2" r2, "E_shuffled" e_shuffled,
+            "E_shuffled_se" e_shuffled_se, "E_p" e_p, "alpha0_stable" alpha0_stable,
+            "width_stable" width_stable, "E_stable" e_stable,
+            "E_stable_shuffled" structure.e_stable_shuffled,
+            "E_norm_matched" structure.e_norm_matched, "E_rescaled_start" e_rescaled_start,
+            "neurons" neurons, "radii" radii, "r2_min" trust.r2_min, "kept" trust.kept,
+            "in_range" trust.in_range, "concave" trust.concave,
+            "argmax_stable" trust.argmax_stable);
+        let mut excess = |names: &mut Vec<&str>, of: [&'static str; 3]| {
+            names.extend(of);
+            let excess = Excess { value: new().unwrap_or_default(), se: new(), p: new() };
+            Some(excess)
+        };
+        let (width, alpha0, e) = (
+            ["width_excess", "width_excess_se", "width_excess_p"],
+            ["alpha0_excess", "alpha0_excess_se", "alpha0_excess_p"],
+            ["E_excess", "E_excess_se", "E_excess_p"],
+        );
+        row.structure.width_excess = excess(&mut names, width);
+        row.structure.alpha0_excess = excess(&mut names, alpha0);
+        row.structure.e_excess = excess(&mut names, e);
+        let row = Row::new(3, 0.0, Vec::new(), row);
+        for (k, name) in names.iter().enumerate() {
+            assert_eq!(row.value(name), Some(k as f64 + 1.0), "{name}");
+        }
+        let mut all = computed_quantities();
+        all.sort_unstable();
+        names.sort_unstable();
+        assert_eq!(names, all, "every quantity is tried");
+        let columns: Vec<String> = COLUMNS.map(str::to_owned).to_vec();
+        for (name, cell) in COLUMNS.iter().zip(row.cells(&columns)) {
+            if let Some(value) = row.value(name) {
+                assert_eq!(cell, number(value), "{name}");
+            }
         }
     }
 

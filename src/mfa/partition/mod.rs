@@ -66,6 +66,18 @@ impl PowerSums {
         self
     }
 
+    /// The sums in which a part of the network is replaced by `times` another one.
+    ///
+    /// # Panics
+    /// When the parts are of another method or estimator.
+    pub fn with_replaced(&self, part: &Self, by: &Self, times: f64) -> Self {
+        assert!([part, by].iter().all(|other| other.sums.len() == self.sums.len()));
+        let mut replaced = self.clone();
+        let sums = replaced.sums.iter_mut().zip(part.sums.iter().zip(&by.sums));
+        sums.for_each(|(sum, (part, by))| *sum += times * by - part);
+        replaced
+    }
+
     /// Σ_i p_i(r)^q for each q at the j-th possible radius and, from a table with logs, then
     /// Σ_i p_i(r)^q ln p_i(r) for each q.
     pub(super) fn at(&self, radius: usize) -> &[f64] {

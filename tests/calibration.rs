@@ -1,0 +1,76 @@
+//! A fast part of `examples/calibrate`: false alarms where there is no structure, and power where
+//! there is one. Seeded; the bounds are those of a binomial law far out.
+
+#[path = "../examples/calibrate/networks.rs"]
+mod networks;
+#[path = "../examples/calibrate/simulate.rs"]
+mod simulate;
+
+use networks::{Kind, Shape};
+use rayon::prelude::*;
+use simulate::{Claims, claims, onset};
+
+fn simulated(shape: Shape, kind: Kind, runs: u64) -> Vec<Claims> {
+    let one = |pool: &mut Option<rayon::ThreadPool>, seed| {
+        let new = || rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        claims(shape, kind, seed, pool.get_or_insert_with(new)).unwrap()
+    };
+    (0..runs).into_par_iter().map_init(|| None, one).collect()
+}
+
+fn share(claims: &[Claims], p: impl Fn(&Claims) -> f64) -> f64 {
+    claims.iter().filter(|claims| p(claims) < 0.05).count() as f64 / claims.len() as f64
+}
+
+/// Of 300 runs with a rate of 5 % more than 30, or less than 3, occur once in 10,000 times.
+#[test]
+fn false_alarms_are_as_rare_as_they_are_said_to_be() {
+    let all: Vec<Claims> = [Kind::Same, Kind::Growth, Kind::Drift]
+        .into_iter()
+        .flat_map(|kind| simulated(Shape::Conv, kind, 100))
+        .collect();
+    for (what, rate) in [
+        ("width_excess", share(&all, |claims| claims.width)),
+        ("alpha0_excess", share(&all, |claims| claims.alpha0)),
+        ("E_excess", share(&all, |claims| claims.e_excess)),
+    ] {
+        assert!((0.01..=0.1).contains(&rate), "{what}: {rate}");
+    }
+    assert!(share(&all, |claims| claims.both) <= 0.1);
+    assert!(share(&all, |claims| claims.e) <= 0.1);
+}
+
+/// A layer of 1200 neurons: the path that every real model takes.
+#[test]
+fn wide_layers_do_not_raise_false_alarms() {
+    let all = simulated(Shape::Wide, Kind::Growth, 60);
+    for rate in [share(&all, |claims| claims.width), share(&all, |claims| claims.e_excess)] {
+        // More than 11 of 60 occur once in 10,000 times.
+        assert!(rate <= 11.0 / 60.0, "{rate}");
+    }
+}
+
+#[test]
+fn structure_of_5_percent_is_seen_at_every_scale() {
+    for scale in [0.5, 1.0, 3.0] {
+        let all = simulated(Shape::Mlp, Kind::Lognormal { spread: 0.05, scale }, 20);
+        let seen = share(&all, |claims| claims.width.min(claims.alpha0));
+        assert!(seen >= 0.95, "{scale}: {seen}");
+    }
+}
+
+#[test]
+fn runs_without_structure_hardly_have_an_onset() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let found =
+        (0..30).filter(|&seed| onset(Shape::Conv, Kind::Walk, 30, seed, &pool).unwrap().is_some());
+    // Of 30 runs with a rate of 5 % more than 6 occur once in 1,000 times.
+    assert!(found.count() <= 6);
+}
+
+#[test]
+fn structure_that_grows_has_an_onset() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let kind = Kind::Lognormal { spread: 0.1, scale: 1.0 };
+    assert!((0..3).all(|seed| onset(Shape::Mlp, kind, 6, seed, &pool).unwrap().is_some()));
+}
