@@ -1,6 +1,6 @@
 //! Distances over two and three layers of the shape of Pythia 160M (85 million weights): 10 samples
-//! of 64 neurons a layer, all neurons between taking part. Prints how far the sampled estimate is
-//! from the exact distances, too.
+//! of 64 neurons a layer, all neurons between taking part. Also prints the processor time of one
+//! count, which other work on the machine hardly changes, and the error of the sampled estimate.
 //!
 //! One element is one weight of the network.
 
@@ -12,6 +12,14 @@ use gpt_neox::{Initialisation, Weights, network, pool};
 use neuromfa::analysis::{HopEstimators, Hops, HopsPlan, HopsSnapshot};
 use neuromfa::mfa::Method;
 use neuromfa::network::Draw;
+
+/// Processor time of this process so far, over all threads; none where Linux's /proc is not there.
+fn cpu_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let ticks = fields.skip(11).take(2).map(|field| field.parse::<f64>().ok()).sum::<Option<f64>>();
+    Some(ticks? / 100.0)
+}
 
 fn benches(c: &mut Criterion) {
     let source = Weights::draw(&Initialisation::pythia_160m(0));
@@ -34,6 +42,10 @@ fn benches(c: &mut Criterion) {
             let pool = pool(threads);
             let mut snapshot = HopsSnapshot::new(&plan);
             plan.count(&source, &pool, &mut snapshot).unwrap();
+            let before = cpu_seconds();
+            plan.count(&source, &pool, &mut snapshot).unwrap();
+            let cpu = cpu_seconds().zip(before).map(|(after, before)| after - before);
+            println!("{name}, count, {threads} threads: {cpu:.2?} s of processor time");
             group.bench_function(format!("{name}, count, {threads} threads"), |b| {
                 b.iter(|| plan.count(&source, &pool, &mut snapshot).unwrap());
             });

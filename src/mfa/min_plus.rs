@@ -95,7 +95,7 @@ fn shorten_row(
 }
 
 #[inline(always)]
-fn relax(from: f64, edges: &[f64], distances: &mut [f64]) {
+pub(super) fn relax(from: f64, edges: &[f64], distances: &mut [f64]) {
     for (distance, edge) in distances.iter_mut().zip(edges) {
         let total = from + edge;
         *distance = if total < *distance { total } else { *distance };
@@ -103,7 +103,7 @@ fn relax(from: f64, edges: &[f64], distances: &mut [f64]) {
 }
 
 #[inline(always)]
-fn longest_of(distances: &[f64]) -> f64 {
+pub(super) fn longest_of(distances: &[f64]) -> f64 {
     let mut longest = [0.0f64; 16];
     let mut chunks = distances.chunks_exact(16);
     for chunk in &mut chunks {

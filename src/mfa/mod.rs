@@ -12,7 +12,7 @@
 //! 5. [`degree_of_emergence`] compares two of them.
 //!
 //! Distances over two and more layers are min-plus products of [`Distances`] ([`shorten`],
-//! [`min_plus()`]) in place of step 2; [`Nearest`] is their sampled estimate.
+//! [`min_plus()`]) in place of step 2; [`PathEstimator`] is their sampled estimate.
 //!
 //! Nothing here knows a file, a clock or libtorch. Parallel loops run in the rayon pool of the
 //! caller; results are the same bits on any number of threads.
@@ -56,7 +56,7 @@ pub use neuron::{Dimensions, Statistics, box_counts};
 pub use packed::PackedHistogram;
 pub use parameters::{Method, ParameterError, Parameters};
 pub use partition::PowerSums;
-pub use path_estimate::Nearest;
+pub use path_estimate::{Between, PathEstimator, Trials};
 pub use radius::RadiusTable;
 pub use regression::Line;
 pub use sampled::count_sampled_edges;

@@ -260,8 +260,8 @@ macro_rules! run_settings {
             self
         }
 
-        /// Estimates those distances, too, through `budget` drawn neurons of each layer between,
-        /// and reports how far the estimate is from the exact distances.
+        /// Also estimates those distances by sampling (the paper's algorithm 4): every trial draws
+        /// `budget` neurons of a layer between. Reports the error against the exact distances.
         pub fn hops_estimated(mut self, budget: usize) -> Self {
             self.settings.hops_estimated = Some(budget);
             self

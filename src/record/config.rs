@@ -54,8 +54,8 @@ pub struct RunConfig {
     /// The largest number of hops.
     #[serde(default = "one_hop")]
     pub hops: usize,
-    /// Drawn neurons of each layer between, for the sampled estimate of distances over several
-    /// hops; null without it.
+    /// Neurons that each trial of the sampled estimate draws from a layer between; null without the
+    /// estimate.
     #[serde(default)]
     pub hops_estimated: Option<usize>,
     /// When steps are analysed: a schedule, or the checkpoints given.

@@ -14,11 +14,12 @@ use crate::source::{Source, SourceError, Tensor};
 /// exact distance is in range.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct EstimateError {
-    /// Mean of estimate/exact - 1, over the pairs for which a path was found; none without one.
+    /// Mean of estimate/exact - 1, over the pairs that have an estimate; none without one.
     pub mean: Option<f64>,
     /// Its maximum.
     pub max: Option<f64>,
-    /// Share of all pairs in range whose estimate is exact, 0 to 1; none without a pair.
+    /// Share of all pairs in range whose estimate is within a sixteenth of a radius step of the
+    /// exact distance, 0 to 1; none without a pair.
     pub exact_share: Option<f64>,
 }
 
@@ -50,7 +51,7 @@ impl HopsSnapshot {
         let estimated = || EstimatedCounts { samples: samples(), errors: ErrorTally::default() };
         let counts = plan.each().map(|_| HopCounts {
             exact: samples(),
-            estimated: plan.candidates.as_ref().map(|_| estimated()),
+            estimated: plan.hops.budget.map(|_| estimated()),
         });
         Self { counts: counts.collect(), not_finite: 0 }
     }
@@ -120,14 +121,14 @@ impl HopsPlan {
                     distances[layer] = Some(pool.install(|| {
                         let not_finite = tensors.iter().map(|t| t.values().not_finite());
                         snapshot.not_finite += not_finite.sum::<u64>();
-                        edges.distances(self, layer, &tensors)
+                        edges.distances(self, &tensors)
                     })?);
                 }
             }
             pool.install(|| Walk::new(self, paths, &distances).count(snapshot));
             for (layer, distances) in distances.iter_mut().enumerate() {
                 let over = distances.take_if(|_| self.last_use[layer] <= k);
-                if let Some(LayerDistances { places, ends, .. }) = over {
+                if let Some(LayerDistances { places, ends }) = over {
                     self.give_back(places.into_iter().chain(ends.into_iter().flatten()));
                 }
             }
@@ -188,7 +189,7 @@ impl<'a> Walk<'a> {
                         let first = self.so_far[hop - 2][from].row(k);
                         shorten(first, edges, self.limit, row, scratch);
                     }
-                    Via::Passage(_) => {
+                    Via::Passage => {
                         let projections = self.so_far[hop - 2][from].row(k);
                         let neurons = 0..row.len();
                         pass(self.passage, projections, neurons, row);
@@ -221,13 +222,14 @@ impl<'a> Walk<'a> {
                         let edges = &self.layer(layer).ends[index][sample];
                         shorten(first, edges, self.limit, distances, scratch);
                     }
-                    Via::Passage(_) => pass(self.passage, first, drawn.iter().copied(), distances),
+                    Via::Passage => pass(self.passage, first, drawn.iter().copied(), distances),
                 }
             }
         }
     }
 
     fn count(self, snapshot: &mut HopsSnapshot) {
+        let estimate = self.plan.hops.budget.map(|budget| Estimate::new(&self, budget));
         for (hop, counts) in self.plan.each().zip(&mut snapshot.counts) {
             if self.paths.reached[hop - 1].ends.is_empty() {
                 continue;
@@ -235,16 +237,16 @@ impl<'a> Walk<'a> {
             counts.exact.par_iter_mut().enumerate().for_each(|(sample, histogram)| {
                 self.count_sample(hop, sample, histogram);
             });
-            if let Some((estimated, candidates)) =
-                counts.estimated.as_mut().zip(self.plan.candidates.as_ref())
-            {
-                let samples = estimated.samples.par_iter_mut().zip(candidates).enumerate();
-                let errors = samples.map(|(sample, (histogram, candidates))| {
-                    Estimate { walk: &self, candidates, sample }.count(hop, histogram)
-                });
+            if let Some((estimated, estimate)) = counts.estimated.as_mut().zip(estimate.as_ref()) {
+                let samples = estimated.samples.par_iter_mut().enumerate();
+                let errors =
+                    samples.map(|(sample, histogram)| estimate.count(hop, sample, histogram));
                 let errors: Vec<ErrorTally> = errors.collect();
                 errors.iter().for_each(|errors| estimated.errors.add(errors));
             }
+        }
+        if let Some(estimate) = estimate {
+            self.plan.give_back(estimate.into_places());
         }
         self.plan.give_back(self.so_far.into_iter().flatten());
     }

@@ -1,6 +1,5 @@
 //! The edges that leave one layer, as distances.
 
-use super::estimate::Restricted;
 use super::paths::{End, Place};
 use super::plan::HopsPlan;
 use crate::mfa::{Column, Distances, EdgeLayout, EdgeMatrix, Transfer};
@@ -33,8 +32,6 @@ pub(super) struct LayerDistances {
     pub(super) places: Vec<Distances>,
     /// By end and sample: from all neurons to the drawn targets.
     pub(super) ends: Vec<Vec<Distances>>,
-    /// By sample: what of them the estimate takes; none without an estimate.
-    pub(super) restricted: Vec<Restricted>,
 }
 
 impl LayerEdges {
@@ -63,7 +60,6 @@ impl LayerEdges {
     pub(super) fn distances(
         &self,
         plan: &HopsPlan,
-        layer: usize,
         tensors: &[Tensor<'_>],
     ) -> Result<LayerDistances, SourceError> {
         let transfer = plan.method.parameters().transfer;
@@ -87,13 +83,7 @@ impl LayerEdges {
                 }
             }
         }
-        let candidates = plan.candidates.iter().flatten().enumerate();
-        let restricted = candidates
-            .map(|(sample, taking_part)| {
-                Restricted::new(layer, self, &places, &ends, taking_part, sample)
-            })
-            .collect();
-        Ok(LayerDistances { places, ends, restricted })
+        Ok(LayerDistances { places, ends })
     }
 }
 

@@ -1,115 +1,185 @@
-//! The sampled estimate beside the exact distances.
+//! The sampled estimate next to the exact distances ([`PathEstimator`]).
 //!
-//! Of each layer between, as many neurons as the budget says are drawn once for each sample, the
-//! same at every step; a layer no wider than that takes part whole. Queries, keys and values take
-//! part all: no weight leaves them. [`Nearest`] finds the estimate.
+//! Every distance from a source neuron is estimated once for a snapshot, in the order of the hops:
+//! to all neurons of a place, from the estimates at the places before; at the last hop to the drawn
+//! targets of each sample. First edges are exact, and so is the passage through attention, which
+//! has no layer to draw from.
+//!
+//! The draws of one source neuron, one hop and one place or end are the same at every step and
+//! independent of all others.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::count::{EstimateError, Walk, pass};
-use super::edges::LayerEdges;
+use super::edges::LayerDistances;
 use super::paths::{Arrival, Place, Via};
-use crate::mfa::{Distances, Histogram, Nearest, Scratch, count_distances};
-use crate::network::Network;
+use crate::mfa::{Between, Distances, Histogram, PathEstimator, Scratch, Trials, count_distances};
 
-/// Sets the streams of these draws apart from those of the samples' neurons.
-const STREAM: u64 = 1 << 63;
-
-/// The neurons through which the paths of one sample may pass.
-#[derive(Clone, Debug)]
-pub(super) struct Candidates {
-    layers: Vec<Vec<usize>>,      // by layer, ascending
-    projections: Vec<Vec<usize>>, // by layer: features whose queries may be passed, ascending
+/// The estimates from one layer, with the weights of one snapshot.
+pub(super) struct Estimate<'a> {
+    walk: &'a Walk<'a>,
+    estimator: PathEstimator,
+    so_far: Vec<Vec<Distances>>, // by hops - 2 and place: from the source neurons to all of the place
 }
 
-/// Draws the neurons through which the paths of a sample may pass.
-pub(super) fn draw_candidates(
-    network: &Network,
-    drawn: &[Vec<usize>],
-    sample: usize,
-    budget: usize,
-    seed: u64,
-) -> Candidates {
-    let layers = network.layers().iter().enumerate().map(|(index, layer)| {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(STREAM | (sample as u64) << 32 | index as u64);
-        let amount = budget.min(layer.width);
-        let mut neurons = rand::seq::index::sample(&mut rng, layer.width, amount).into_vec();
-        neurons.sort_unstable();
-        neurons
-    });
-    let layers: Vec<Vec<usize>> = layers.collect();
-    let projections = layers.iter().zip(drawn).map(|(between, ends)| {
-        // A query leads to its own feature alone: to one between, or to a drawn one.
-        let mut features = [&between[..], &ends[..]].concat();
-        features.sort_unstable();
-        features.dedup();
-        features
-    });
-    Candidates { projections: projections.collect(), layers }
+/// The pairs of one source neuron with the neurons of a place or the targets of an end.
+#[derive(Clone, Copy)]
+struct Pairs {
+    source: usize, // among the layer's source neurons
+    hop: usize,
+    index: usize,          // among the places or the ends at this hop
+    sample: Option<usize>, // none for a place
 }
 
-impl Candidates {
-    /// The numbers of a place that take part.
-    fn of(&self, place: Place, width: usize) -> Vec<usize> {
-        match place {
-            Place::Layer(layer) => self.layers[layer].clone(),
-            Place::Projections(layer) => {
-                let queries = self.projections[layer].iter().copied();
-                queries.chain([width - 1]).collect()
-            }
+impl<'a> Estimate<'a> {
+    /// Estimates the distances to the places between. Runs in the caller's rayon pool.
+    pub(super) fn new(walk: &'a Walk<'a>, budget: usize) -> Self {
+        let estimator = PathEstimator::new(&walk.plan.method, budget);
+        let mut estimate = Self { walk, estimator, so_far: Vec::new() };
+        for hop in 2..walk.paths.reached.len() {
+            let places = walk.paths.reached[hop - 1].places.iter().enumerate();
+            let step = |(index, (place, arrivals)): (_, &(Place, Vec<Arrival>))| {
+                estimate.step(hop, index, *place, arrivals)
+            };
+            let places = places.map(step).collect();
+            estimate.so_far.push(places);
+        }
+        estimate
+    }
+
+    /// The matrices of the places between, whose memory can be used again.
+    pub(super) fn into_places(self) -> impl Iterator<Item = Distances> {
+        self.so_far.into_iter().flatten()
+    }
+
+    fn step(&self, hop: usize, index: usize, place: Place, arrivals: &[Arrival]) -> Distances {
+        let Walk { plan, paths, .. } = self.walk;
+        let (neurons, width) = (paths.neurons.len(), plan.width(place));
+        let mut all = Distances::none(neurons, width, plan.memory(neurons * width));
+        all.fill_rows(Trials::default, |trials, source, row| {
+            let pairs = Pairs { source, hop, index, sample: None };
+            let edges = |layer: &'a LayerDistances, index: usize| &layer.places[index];
+            self.arrive(pairs, arrivals, edges, 0..width, trials, row);
+        });
+        all
+    }
+
+    /// Counts the estimated distances, and compares them with the exact ones.
+    pub(super) fn count(&self, hop: usize, sample: usize, histogram: &mut Histogram) -> ErrorTally {
+        let Walk { plan, paths, .. } = self.walk;
+        let slots = histogram.slots();
+        let rows = histogram.rows_mut(paths.rows[sample].clone());
+        let rows = rows.par_chunks_exact_mut(slots).zip(&paths.members[sample]);
+        let memory = || (Scratch::default(), Trials::default(), Vec::new(), Vec::new());
+        let tallies =
+            rows.map_init(memory, |(scratch, trials, exact, estimated), (row, &source)| {
+                self.walk.to_drawn(hop, sample, source, scratch, exact);
+                self.to_drawn(hop, sample, source, trials, estimated);
+                count_distances(&plan.method, estimated, row);
+                let mut tally = ErrorTally::default();
+                for (&exact, &estimate) in exact.iter().zip(&*estimated) {
+                    if plan.method.slot_of_distance(exact) > 0 {
+                        tally.compare(exact, estimate, self.estimator.tolerance());
+                    }
+                }
+                tally
+            });
+        let tallies: Vec<ErrorTally> = tallies.collect();
+        let mut sum = ErrorTally::default();
+        tallies.iter().for_each(|tally| sum.add(tally));
+        sum
+    }
+
+    /// The estimated distances from one neuron to the drawn targets, end after end.
+    fn to_drawn(
+        &self,
+        hop: usize,
+        sample: usize,
+        source: usize,
+        trials: &mut Trials,
+        distances: &mut Vec<f64>,
+    ) {
+        distances.clear();
+        for (index, (end, arrivals)) in self.walk.paths.reached[hop - 1].ends.iter().enumerate() {
+            let drawn = &self.walk.plan.drawn[sample][end.layer];
+            let start = distances.len();
+            distances.resize(start + end.targets(drawn.len()), f64::INFINITY);
+            let pairs = Pairs { source, hop, index, sample: Some(sample) };
+            let edges = |layer: &'a LayerDistances, index: usize| &layer.ends[index][sample];
+            let features = drawn.iter().copied();
+            self.arrive(pairs, arrivals, edges, features, trials, &mut distances[start..]);
         }
     }
-}
 
-/// The edges of a layer between the neurons that take part, for one sample: a row for each target,
-/// a column for each drawn neuron of the layer.
-pub(super) struct Restricted {
-    places: Vec<Distances>,
-    ends: Vec<Distances>,
-}
-
-impl Restricted {
-    pub(super) fn new(
-        layer: usize,
-        edges: &LayerEdges,
-        places: &[Distances],
-        ends: &[Vec<Distances>],
-        candidates: &Candidates,
-        sample: usize,
-    ) -> Self {
-        let sources = &candidates.layers[layer];
-        let transposed = |matrix: &Distances, targets: &mut dyn Iterator<Item = usize>| {
-            let row = |target| sources.iter().map(|&source| matrix.row(source)[target]).collect();
-            Distances::from_rows(&targets.map(row).collect::<Vec<Vec<f64>>>())
+    /// The estimates of these pairs over their last hop. `features` says to which
+    /// features of an attention layer a passage leads.
+    fn arrive(
+        &self,
+        pairs: Pairs,
+        arrivals: &[Arrival],
+        edges: impl Fn(&'a LayerDistances, usize) -> &'a Distances,
+        features: impl Iterator<Item = usize> + Clone,
+        trials: &mut Trials,
+        distances: &mut [f64],
+    ) {
+        // First edges are as they are.
+        let before = match pairs.hop {
+            2 => &self.walk.so_far[0],
+            hop => &self.so_far[hop - 3],
         };
-        let places = edges.places.iter().zip(places).map(|(&(place, width), matrix)| {
-            transposed(matrix, &mut candidates.of(place, width).into_iter())
-        });
-        let ends = ends.iter().map(|ends| {
-            let matrix = &ends[sample];
-            transposed(matrix, &mut (0..matrix.columns()))
-        });
-        Self { places: places.collect(), ends: ends.collect() }
+        let mut between = Vec::new();
+        for &Arrival { from, via } in arrivals {
+            let first = before[from].row(pairs.source);
+            match via {
+                Via::Edges { layer, index } => {
+                    between.push(Between::new(first, edges(self.walk.layer(layer), index)));
+                }
+                Via::Passage => pass(self.walk.passage, first, features.clone(), distances),
+            }
+        }
+        if !between.is_empty() {
+            let mut rng = self.generator(pairs);
+            self.estimator.estimate(&between, &mut rng, trials, distances);
+        }
+    }
+
+    /// The generator of all trials for these pairs.
+    fn generator(&self, pairs: Pairs) -> ChaCha8Rng {
+        let Walk { plan, paths, .. } = self.walk;
+        let seed = plan.hops.seed;
+        let sample = pairs.sample.map_or(0, |sample| sample + 1);
+        let from = [paths.layer, paths.neurons[pairs.source], pairs.hop, pairs.index, sample];
+        let words = [seed as u32, (seed >> 32) as u32].into_iter().chain(from.map(|n| n as u32));
+        let mut key = [0; 32];
+        for (bytes, word) in key.chunks_exact_mut(4).zip(words) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        ChaCha8Rng::from_seed(key)
     }
 }
 
 /// Sums over pairs of a source and a target.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct ErrorTally {
     pairs: u64, // exact distance in range
     found: u64, // of these, with an estimate
-    exact: u64, // of these, with the exact one
+    exact: u64, // of these, with the exact one within the tolerance
     sum: f64,   // of estimate/exact - 1
-    max: f64,
+    max: f64,   // -∞ without an estimate
+}
+
+impl Default for ErrorTally {
+    fn default() -> Self {
+        Self { pairs: 0, found: 0, exact: 0, sum: 0.0, max: f64::NEG_INFINITY }
+    }
 }
 
 impl ErrorTally {
-    fn compare(&mut self, exact: f64, estimate: f64) {
+    fn compare(&mut self, exact: f64, estimate: f64, tolerance: f64) {
         self.pairs += 1;
-        self.exact += u64::from(estimate == exact);
+        self.exact += u64::from((estimate - exact).abs() <= tolerance);
         if estimate.is_finite() {
             let error = estimate / exact - 1.0;
             self.found += 1;
@@ -132,101 +202,6 @@ impl ErrorTally {
             mean: found.map(|found| self.sum / found),
             max: found.map(|_| self.max),
             exact_share: (self.pairs > 0).then(|| self.exact as f64 / self.pairs as f64),
-        }
-    }
-}
-
-/// The estimates of one sample.
-pub(super) struct Estimate<'a> {
-    pub(super) walk: &'a Walk<'a>,
-    pub(super) candidates: &'a Candidates,
-    pub(super) sample: usize,
-}
-
-impl Estimate<'_> {
-    /// Counts the estimated distances, and compares them with the exact ones.
-    pub(super) fn count(&self, hop: usize, histogram: &mut Histogram) -> ErrorTally {
-        let Self { walk, sample, .. } = *self;
-        let method = &walk.plan.method;
-        let slots = histogram.slots();
-        let rows = histogram.rows_mut(walk.paths.rows[sample].clone());
-        let rows = rows.par_chunks_exact_mut(slots).zip(&walk.paths.members[sample]);
-        let tallies = rows.map_init(Scratch::default, |scratch, (row, &member)| {
-            let mut exact = Vec::new();
-            walk.to_drawn(hop, sample, member, scratch, &mut exact);
-            let estimated = self.to_drawn(hop, member);
-            count_distances(method, &estimated, row);
-            let mut tally = ErrorTally::default();
-            for (&exact, &estimate) in exact.iter().zip(&estimated) {
-                if method.slot_of_distance(exact) > 0 {
-                    tally.compare(exact, estimate);
-                }
-            }
-            tally
-        });
-        let tallies: Vec<ErrorTally> = tallies.collect();
-        let mut sum = ErrorTally::default();
-        tallies.iter().for_each(|tally| sum.add(tally));
-        sum
-    }
-
-    /// The estimated distances from one neuron to the drawn targets, end after end.
-    fn to_drawn(&self, hop: usize, member: usize) -> Vec<f64> {
-        let Walk { plan, paths, .. } = self.walk;
-        let first = paths.reached[0].places.iter().zip(&self.walk.so_far[0]);
-        let mut so_far: Vec<Vec<f64>> = first
-            .map(|(&(place, _), all)| {
-                let numbers = self.candidates.of(place, all.columns()).into_iter();
-                numbers.map(|number| all.row(member)[number]).collect()
-            })
-            .collect();
-        for reached in &paths.reached[1..hop - 1] {
-            let places = reached.places.iter();
-            so_far = places
-                .map(|(place, arrivals)| {
-                    let numbers = self.candidates.of(*place, plan.width(*place));
-                    let mut distances = vec![f64::INFINITY; numbers.len()];
-                    self.arrive(&so_far, arrivals, |r| &r.places, &numbers, &mut distances);
-                    distances
-                })
-                .collect();
-        }
-        let mut all = Vec::new();
-        for (end, arrivals) in &paths.reached[hop - 1].ends {
-            let drawn = &plan.drawn[self.sample][end.layer];
-            let start = all.len();
-            all.resize(start + end.targets(drawn.len()), f64::INFINITY);
-            self.arrive(&so_far, arrivals, |r| &r.ends, drawn, &mut all[start..]);
-        }
-        all
-    }
-
-    /// Shortens distances by the estimates over one more hop. `features` says to which features
-    /// of an attention layer a passage leads.
-    fn arrive(
-        &self,
-        so_far: &[Vec<f64>],
-        arrivals: &[Arrival],
-        edges: impl Fn(&Restricted) -> &[Distances],
-        features: &[usize],
-        distances: &mut [f64],
-    ) {
-        for &Arrival { from, via } in arrivals {
-            match via {
-                Via::Edges { layer, index } => {
-                    let edges = &edges(&self.walk.layer(layer).restricted[self.sample])[index];
-                    let mut nearest = Nearest::default();
-                    nearest.order(so_far[from].iter().copied());
-                    for (target, distance) in distances.iter_mut().enumerate() {
-                        *distance = distance.min(nearest.estimate(edges.row(target)));
-                    }
-                }
-                Via::Passage(layer) => {
-                    let queries = &self.candidates.projections[layer];
-                    let place = |f: &usize| queries.binary_search(f).unwrap_or_default();
-                    pass(self.walk.passage, &so_far[from], features.iter().map(place), distances);
-                }
-            }
         }
     }
 }

@@ -14,8 +14,8 @@
 //!    needs them.
 //! 3. [`HopMeasurement`], [`HopEmergence`]: as their namesakes at one hop.
 //!
-//! [`Hops::budget`] asks for the sampled estimate beside the exact distances
-//! ([`crate::mfa::Nearest`]).
+//! [`Hops::budget`] adds the sampled estimate, with its error against the exact distances
+//! ([`crate::mfa::PathEstimator`]).
 
 mod count;
 mod edges;
@@ -38,9 +38,10 @@ pub const MOST_HOPS: usize = 3;
 pub struct Hops {
     /// The largest number of hops, 2 or 3; all from 2 on are computed.
     pub most: usize,
-    /// Drawn neurons of each layer between, for the sampled estimate; none without it.
+    /// Neurons that each trial of the sampled estimate draws from a layer between; none without
+    /// the estimate.
     pub budget: Option<usize>,
-    /// Seed of that draw.
+    /// Seed of those draws.
     pub seed: u64,
 }
 

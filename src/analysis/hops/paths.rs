@@ -93,8 +93,8 @@ pub(super) struct Arrival {
 pub(super) enum Via {
     /// Over the edges of a layer: the `index`-th of its ways (to a place or to an end).
     Edges { layer: usize, index: usize },
-    /// From queries, keys and values to this attention layer.
-    Passage(usize),
+    /// From queries, keys and values to their attention layer.
+    Passage,
 }
 
 /// Where the paths of so many hops from one layer stand.

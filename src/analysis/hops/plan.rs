@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::edges::LayerEdges;
-use super::estimate::{Candidates, draw_candidates};
 use super::paths::{Arrival, End, Place, Reached, Via, longest};
 use super::{Hops, HopsError, MOST_HOPS};
 use crate::mfa::Method;
@@ -23,7 +22,6 @@ pub struct HopsPlan {
     pub(super) sources: Vec<SourcePaths>,
     pub(super) drawn: Vec<Vec<Vec<usize>>>, // by sample and layer
     pub(super) sample_neurons: Vec<usize>,  // sources in each sample
-    pub(super) candidates: Option<Vec<Candidates>>, // by sample
     widths: Vec<usize>,                     // of the network's layers
     memory: Arc<Mutex<Vec<Vec<f64>>>>,      // of matrices that are not in use
 }
@@ -31,6 +29,7 @@ pub struct HopsPlan {
 /// The paths that leave one layer.
 #[derive(Clone, Debug)]
 pub(super) struct SourcePaths {
+    pub(super) layer: usize,
     /// Neurons drawn in any sample, ascending.
     pub(super) neurons: Vec<usize>,
     /// By sample: the place of each drawn neuron in `neurons`.
@@ -83,10 +82,6 @@ impl HopsPlan {
             sources.iter().rposition(|source| source.uses.contains(&layer)).unwrap_or(0)
         };
         let last_use = widths.map(last_use).collect();
-        let candidates = hops.budget.map(|budget| {
-            let sample = |s: usize| draw_candidates(network, &drawn[s], s, budget, hops.seed);
-            (0..drawn.len()).map(sample).collect()
-        });
         let plan = Self {
             method: method.clone(),
             hops,
@@ -95,7 +90,6 @@ impl HopsPlan {
             sources,
             drawn,
             sample_neurons,
-            candidates,
             widths: network.layers().iter().map(|layer| layer.width).collect(),
             memory: Arc::default(),
         };
@@ -196,12 +190,12 @@ impl SourcePaths {
         });
         let layer_of = |arrival: &Arrival| match arrival.via {
             Via::Edges { layer, .. } => Some(layer),
-            Via::Passage(_) => None,
+            Via::Passage => None,
         };
         let mut uses: Vec<usize> = arrivals.filter_map(layer_of).collect();
         uses.sort_unstable();
         uses.dedup();
-        Self { neurons, members, rows, reached, uses }
+        Self { layer, neurons, members, rows, reached, uses }
     }
 }
 
@@ -229,7 +223,7 @@ fn reached_from(
                     }
                 }
                 Place::Projections(layer) => {
-                    let arrival = Arrival { from, via: Via::Passage(layer) };
+                    let arrival = Arrival { from, via: Via::Passage };
                     reached.end(End::of_passage(layer), arrival);
                     if Place::Layer(layer).goes_on(network) {
                         reached.place(Place::Layer(layer), arrival);

@@ -30,7 +30,7 @@ pub struct Method {
     /// Compute the distances over 2 to K layers, too (hops.csv): K is 2 or 3.
     #[arg(long, default_value_t = 1, value_name = "K")]
     hops: usize,
-    /// Estimate those distances, too, through this many drawn neurons of each layer between.
+    /// Also estimate those distances by sampling: every trial draws this many neurons of a layer between.
     #[arg(long, value_name = "BUDGET")]
     hops_estimate: Option<usize>,
     /// Compare against this checkpoint, or this run's baseline, in place of the first checkpoint.
