@@ -100,7 +100,8 @@ fn attach(
     vs: &nn::VarStore,
 ) -> Result<Monitor> {
     println!(
-        "  step    loss  alpha0       w        E   ± E_se  shuffled  E_stable  E_excess     ± se"
+        "  step    loss  alpha0       w        E  shuffled  E_stable  width_excess      p  \
+         alpha0_excess      p"
     );
     let mut monitor = Monitor::builder(run)
         .every(options.every)
@@ -119,13 +120,18 @@ fn attach(
 fn print(row: &Row) {
     let cell = |name| row.value(name).map_or("-".into(), |value| format!("{value:.4}"));
     let [loss, alpha0, width] = ["loss", "alpha0", "width"].map(cell);
-    let [e, e_se, shuffled] = ["E", "E_se", "E_shuffled"].map(cell);
-    let e_stable = cell("E_stable");
+    let [e, shuffled, e_stable] = ["E", "E_shuffled", "E_stable"].map(cell);
     let fine = |name| row.value(name).map_or("-".into(), |value| format!("{value:.5}"));
-    let [excess, excess_se] = ["E_excess", "E_excess_se"].map(fine);
+    let [wider, higher] = ["width_excess", "alpha0_excess"].map(fine);
+    let p = |name| match row.value(name) {
+        Some(p) if p < 0.001 => "<0.001".to_owned(),
+        Some(p) => format!("{p:.3}"),
+        None => "-".to_owned(),
+    };
+    let [p_wider, p_higher] = ["width_excess_p", "alpha0_excess_p"].map(p);
     println!(
-        "{:>6}  {loss:>6}  {alpha0:>6}  {width:>6}  {e:>7}  {e_se:>7}  {shuffled:>8}  \
-         {e_stable:>8}  {excess:>8}  {excess_se:>7}",
+        "{:>6}  {loss:>6}  {alpha0:>6}  {width:>6}  {e:>7}  {shuffled:>8}  {e_stable:>8}  \
+         {wider:>12}  {p_wider:>6}  {higher:>13}  {p_higher:>6}",
         row.step,
     );
 }
