@@ -65,8 +65,7 @@
 //! # Accuracy
 //!
 //! - Radii are what rounding the f64 distance gives, on every f32 pattern. Powers, sums and fits
-//!   are in f64; results agree with an independent program to 10⁻⁹ relative (where that program
-//!   leaves a tie of f to rounding, with its values after the tie is resolved as here).
+//!   are in f64; results agree with an independent program to 10⁻⁹ relative.
 //! - A result is the same bits on any number of threads, live or from a file.
 //! - f of the published estimator is 0, its maximum, on both sides of q = 0. The first of the two
 //!   alphas is taken; a program that leaves the choice to rounding errors differs from this one
@@ -75,8 +74,11 @@
 //! # Limits
 //!
 //! - alpha0 depends on how many neurons are drawn: values of different n do not compare.
-//! - E moves with the scale of the weights alone. `E_excess`, against shuffled weights, is what is
-//!   left; a step's warnings say when there is nothing ([`analysis::Trust`]).
+//! - E grows with the scale of the weights alone, and so does `E_excess`. `width_excess` and
+//!   `alpha0_excess`, at matched norm against shuffled weights, do not: they say whether there is
+//!   structure ([`analysis::Structure`], [`analysis::Verdict`]).
+//! - The sign of E depends on the initialisation: from small weights, growth lowers alpha0 and E
+//!   rises; from larger ones, such as tch's default, growth raises alpha0 and E falls.
 //! - At one hop the analysis sees how neurons differ in their weights, not which neurons they
 //!   prefer; that enters with `hops(2)` and `hops(3)`.
 //! - Attention itself has no weights; biases, norms, embeddings and the output head are left out
@@ -98,6 +100,7 @@
 //! | E | `E`, `E_stable` | degree of emergence; of the published and of the stable estimator |
 //! | | `E_shuffled`, `E_stable_shuffled` | E of weights shuffled within each matrix |
 //! | | `E_excess` | E_stable - E_stable_shuffled |
+//! | | `width_excess`, `alpha0_excess` | ln of width and alpha0 at matched norm, less those of shuffles |
 //! | D_i | `dimension` | fractal dimension of a neuron |
 //! | β₂ | `degree_kurtosis` | kurtosis of the average weighted degrees |
 //!

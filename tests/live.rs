@@ -6,7 +6,7 @@ mod loops;
 
 use std::path::Path;
 
-use golden::{assert_near, path, published_fractal, read, value};
+use golden::{assert_near, fractal, path, read, value};
 use loops::Table;
 use neuromfa::mfa::{Fractal, Values};
 use neuromfa::network::Parameter;
@@ -59,7 +59,7 @@ fn golden_values_from_a_live_model() {
     for (row, step) in ["0", "64", "300"].into_iter().enumerate() {
         let expected = &golden["expected"][step];
         let samples = expected["samples"].as_array().unwrap();
-        let now: Vec<Fractal> = samples.iter().map(published_fractal).collect();
+        let now: Vec<Fractal> = samples.iter().map(fractal).collect();
         let alpha0 = now.iter().map(|s| s.alpha0).sum::<f64>() / now.len() as f64;
         assert_near("alpha0", live.number("alpha0", row), alpha0);
         assert_near("width", live.number("width", row), value(&expected["width"]));

@@ -150,7 +150,8 @@ fn spectra_that_are_not_concave_and_tops_that_move() {
         concave[usize::from(is_concave)] += 1;
         moved[usize::from(top != start)] += 1;
     }
-    assert!(concave[1] > 0, "{concave:?}, {moved:?}");
+    assert!(concave.iter().all(|n| *n > 5), "{concave:?}");
+    assert!(moved.iter().all(|n| *n > 5), "{moved:?}");
 }
 
 #[test]
@@ -176,7 +177,7 @@ fn a_width_of_step_0_near_zero() {
     let plan = sampled(20, 4);
     let measured = measure(&plan, &memory(healthy));
     for (published, stable, warned) in
-        [(0.021, 0.021, false), (0.019, 0.021, true), (0.021, 0.019, true)]
+        [(0.031, 0.031, false), (0.029, 0.031, true), (0.031, 0.029, true)]
     {
         let mut baseline = Baseline::new(0, &plan, &measured);
         baseline.samples.iter_mut().for_each(|sample| sample.width = published);

@@ -165,12 +165,13 @@ impl Emergence {
         row.scaling = published.as_ref().ok().and_then(|samples| MeanScaling::of(q, samples));
         row.boxes.clone_from(&measurement.boxes);
         row.hashes.clone_from(&measurement.hashes);
-        if plan.samples_coincide() {
-            row.forget_sample_errors();
-        }
-        row.trust = Trust::of(plan, baseline, measurement, &row);
         let hops = measurement.hops.iter();
         row.hops = hops.map(|hop| HopEmergence::new(q, baseline, hop)).collect();
+        if plan.samples_coincide() {
+            row.forget_sample_errors();
+            row.hops.iter_mut().for_each(|hop| hop.exact.forget_sample_errors());
+        }
+        row.trust = Trust::of(plan, baseline, measurement, &row);
         row
     }
 

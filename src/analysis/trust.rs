@@ -38,7 +38,7 @@ const R2: f64 = 0.7;
 const OVERLAP: f64 = 0.5;
 
 /// Below this width of step 0 a run is marked.
-const NARROW: f64 = 0.02;
+const NARROW: f64 = 0.03;
 
 /// The marks of one step.
 #[derive(Clone, Debug, Default, PartialEq)]

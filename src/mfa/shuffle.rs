@@ -384,6 +384,36 @@ mod tests {
         assert!((share - 0.4).abs() < 4.0 * (0.24 / f64::from(draws)).sqrt(), "{share}");
     }
 
+    /// Of few rows the counts of one vary as they do among all sources, and so do rare ones: the mean of
+    /// X (X - 1) is that of the hypergeometric law. Among 20 sources with a pool of their own both
+    /// would be smaller by a twentieth.
+    #[test]
+    fn the_counts_of_fewer_rows_vary_as_those_of_all() {
+        let (sources, edges, pool) = (400u64, 60u64, [4800u64, 19_000, 200]);
+        assert_eq!(pool.iter().sum::<u64>(), sources * edges);
+        let dealer = Dealer::new(&pool, edges as usize).unwrap();
+        let (mut rows, mut rng, draws) = (vec![0; 20 * pool.len()], rng(12), 40_000);
+        let mut pairs = [0.0; 3];
+        for _ in 0..draws {
+            dealer.deal(&mut rows, &mut rng);
+            for row in rows.chunks(pool.len()) {
+                for (pairs, &count) in pairs.iter_mut().zip(row) {
+                    *pairs += f64::from(count) * (f64::from(count) - 1.0);
+                }
+            }
+        }
+        let all = (sources * edges) as f64;
+        let (m, n) = (edges as f64, f64::from(draws) * 20.0);
+        for (slot, &count) in pool.iter().enumerate() {
+            let count = count as f64;
+            let expected = m * (m - 1.0) * count * (count - 1.0) / (all * (all - 1.0));
+            // How far a constraint to 20 rows would move it.
+            let moved = m / all * count * 0.05;
+            let found = pairs[slot] / n;
+            assert!((found - expected).abs() < 0.3 * moved, "{slot}: {found}, {expected}");
+        }
+    }
+
     /// 2 sources of 2 edges, slots 0 0 1 1: of the 6 arrangements 4 give each source one of each.
     /// And 10 edges each of a pool of two, by counts: hypergeometric.
     #[test]

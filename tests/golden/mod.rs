@@ -60,7 +60,7 @@ impl Expected {
             r2: value(&data["r2"]),
             alpha: value(&data["alpha"]),
             f: value(&data["f"]),
-            fractal: published_fractal(data),
+            fractal: fractal(data),
             stable: fractal(&data["stable"]),
             stable_alpha: value(&data["stable"]["alpha"]),
         }
@@ -79,23 +79,9 @@ impl Expected {
     }
 }
 
-/// alpha0 and width of the stable estimator.
+/// alpha0 and width of an estimator.
 pub fn fractal(data: &Value) -> Fractal {
     Fractal { alpha0: value(&data["alpha0"]), width: value(&data["width"]) }
-}
-
-/// alpha0 and width of the published estimator.
-///
-/// f is 0 at q = -0.1 and at q = 0, both the maximum, and in the golden program rounding errors
-/// choose between the two alphas. Here the first of them is expected, from the golden tau; that
-/// the golden alpha0 is one of the two is checked.
-pub fn published_fractal(data: &Value) -> Fractal {
-    let tau: Vec<f64> = value(&data["tau"]);
-    let alpha = |k: usize| (tau[k + 1] - tau[k]) / 0.1;
-    let golden = fractal(data);
-    let error = |k| (alpha(k) - golden.alpha0).abs();
-    assert!(error(29).min(error(30)) < 1e-12, "the golden f peaks elsewhere than at q = 0");
-    Fractal { alpha0: alpha(29), ..golden }
 }
 
 pub fn assert_fractal(what: &str, got: Fractal, expected: Fractal) {
