@@ -9,7 +9,6 @@ use neuromfa::analysis::{Baseline, Emergence, Estimators, Measurement, Plan, Sna
 use neuromfa::mfa::{Fractal, Method};
 use neuromfa::network::{Draw, Network, Selection};
 use neuromfa::source::{CheckpointFile, Source};
-use serde_json::Value;
 
 fn pool(threads: usize) -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()

@@ -125,20 +125,22 @@ fn shape(row: &Emergence) -> (bool, usize) {
 }
 
 #[test]
-fn spectra_that_are_not_concave_and_tops_that_move() {
+fn spectra_that_are_not_concave() {
     let whole = plan(|_| Draw::whole());
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let start = shape(&row(&whole, &memory(healthy))).1;
-    let (mut concave, mut moved) = ([0, 0], [0, 0]);
-    for _ in 0..300 {
-        let (near, many) = (rng.random_range(2.0..30.0f32), rng.random_range(1..40));
-        let seed: u64 = rng.random();
-        let mut inner = ChaCha8Rng::seed_from_u64(seed);
-        let now = memory(|_, s| {
-            1.0 / if s < many {
-                near + inner.random_range(0.0..3.0)
-            } else {
-                inner.random_range(1.0..149.0)
+    let mut concave = [0, 0];
+    for round in 0..300 {
+        let many = rng.random_range(5..35);
+        let near = rng.random_range(2.0..30.0f32);
+        let now = memory(|t, s| {
+            1.0 / match (round % 2 == 0, t < OUT / 2, s < many) {
+                (true, _, true) => near + rng.random_range(0.0..3.0),
+                (true, _, false) => rng.random_range(1.0..149.0),
+                // Neurons that are alike at small radii and differ at large ones.
+                (false, true, _) => rng.random_range(2.0..6.0),
+                (false, false, true) => rng.random_range(70.0..75.0),
+                (false, false, false) => rng.random_range(135.0..140.0),
             }
         });
         let row = row(&whole, &now);
@@ -148,10 +150,8 @@ fn spectra_that_are_not_concave_and_tops_that_move() {
         assert_eq!(row.trust.argmax_stable, Some(f64::from(u8::from(top == start))));
         assert_eq!(warns(&row, WarningKind::PeakMoved), top != start);
         concave[usize::from(is_concave)] += 1;
-        moved[usize::from(top != start)] += 1;
     }
     assert!(concave.iter().all(|n| *n > 5), "{concave:?}");
-    assert!(moved.iter().all(|n| *n > 5), "{moved:?}");
 }
 
 #[test]
