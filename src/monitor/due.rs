@@ -8,8 +8,9 @@ use super::budget::Now;
 use super::builder::BackPressure;
 use super::gate::{count, guarded};
 use super::hook::Monitor;
+use super::message::{Due, Message};
 use super::work::Work;
-use super::worker::{Due, Message, SNAPSHOTS};
+use super::worker::SNAPSHOTS;
 use crate::analysis::Snapshot;
 use crate::error::Error;
 use crate::pipeline::Step;
@@ -128,7 +129,10 @@ impl Monitor {
             return Some(Box::new(Snapshot::new(&self.plan)));
         }
         match self.back_pressure {
-            BackPressure::Block => self.worker.as_ref()?.free.recv().ok(),
+            BackPressure::Block => {
+                let worker = self.worker.as_ref()?;
+                worker.outbox.wait(|| worker.free.recv().ok())
+            }
             BackPressure::DropNewest => None,
         }
     }

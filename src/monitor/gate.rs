@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, bounded};
 use rayon::ThreadPool;
 
 use super::clock::thread_time;
-use super::worker::{Due, Message, words};
+use super::message::{Due, Message, Outbox};
+use super::side::words;
 use crate::analysis::{Plan, Snapshot};
 use crate::error::Error;
 use crate::pipeline::Step;
@@ -35,8 +36,8 @@ struct Inner {
 struct State {
     passed: bool, // since the last step was reported
     pending: Option<Pending>,
-    messages: Option<Sender<Message>>, // none once the monitor is finished
-    spare: Option<Box<Snapshot>>,      // of a step that was not counted to the end
+    outbox: Option<Outbox>,       // none once the monitor is finished
+    spare: Option<Box<Snapshot>>, // of a step that was not counted to the end
     failure: Option<Error>,
 }
 
@@ -82,9 +83,9 @@ impl Counted {
 }
 
 impl Gate {
-    pub(super) fn new(messages: Sender<Message>) -> Self {
+    pub(super) fn new(outbox: Outbox) -> Self {
         let gate = Self(Arc::default());
-        gate.lock().messages = Some(messages);
+        gate.lock().outbox = Some(outbox);
         gate
     }
 
@@ -125,7 +126,7 @@ impl Gate {
     pub(super) fn close(&self) {
         let mut state = self.lock();
         self.settle(&mut state);
-        state.messages = None;
+        state.outbox = None;
     }
 
     /// Begins to count lent weights in the pool.
@@ -185,8 +186,8 @@ impl Gate {
             }
         };
         // A side thread that has ended is reported by the next call of the hook.
-        if let Some(messages) = &state.messages {
-            let _ = messages.send(Message::Step(at, due));
+        if let Some(outbox) = &state.outbox {
+            outbox.send(Message::Step(at, due));
         }
         waited
     }

@@ -10,9 +10,11 @@ use rayon::ThreadPool;
 use super::budget::Budget;
 use super::builder::{BackPressure, MonitorBuilder, OnFailure};
 use super::gate::Gate;
+use super::message::{Due, Ending, Message};
 use super::schedule::Schedule;
+use super::side::{Side, yield_to_training};
 use super::work::Work;
-use super::worker::{Due, Ending, Message, Worker, yield_to_training};
+use super::worker::Worker;
 use crate::analysis::{Plan, Snapshot};
 use crate::error::Error;
 use crate::pipeline::{Follow, Opened, Step, open};
@@ -75,6 +77,15 @@ impl Monitor {
     }
 
     pub(super) fn start(builder: MonitorBuilder, source: Box<dyn Source>) -> Result<Self, Error> {
+        Self::start_with(builder, source, Side::start)
+    }
+
+    /// Starts a monitor whose side thread is started by `start_side`.
+    pub(super) fn start_with(
+        builder: MonitorBuilder,
+        source: Box<dyn Source>,
+        start_side: impl FnOnce(Side) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let MonitorBuilder { settings, schedule, budget, work, back_pressure, on_failure, .. } =
             builder;
         let mut listeners = builder.listeners;
@@ -98,8 +109,7 @@ impl Monitor {
         let Opened { pipeline, resumed_at, last_step, stopped_step, analysis_seconds } = opened;
         let stop = pipeline.stop().map(|stop| StopRecord::new(stop, stopped_step));
         let plan = Arc::clone(pipeline.plan());
-        let inline = (work == Work::Inline).then(|| Arc::clone(&pool));
-        let worker = Worker::spawn(pipeline, inline)?;
+        let worker = Worker::spawn(pipeline, work, &pool, start_side)?;
         Ok(Self {
             source,
             plan,
@@ -107,7 +117,7 @@ impl Monitor {
             schedule,
             budget: budget.map(|share| Budget::new(share, analysis_seconds)),
             work,
-            gate: Gate::new(worker.messages.clone()),
+            gate: Gate::new(worker.outbox.clone()),
             passed: false,
             told_of_gate: false,
             back_pressure,
@@ -212,10 +222,10 @@ impl Monitor {
     }
 
     pub(super) fn send(&mut self, at: Step, due: Due) -> Result<(), Error> {
-        let sent = self.worker.as_ref().map(|w| w.messages.send(Message::Step(at, due)));
+        let sent = self.worker.as_ref().is_some_and(|w| w.outbox.send(Message::Step(at, due)));
         match sent {
-            Some(Ok(())) => Ok(()),
-            _ => self.failure("the side thread has ended".to_owned()).map(|_| ()),
+            true => Ok(()),
+            false => self.failure("the side thread has ended".to_owned()).map(|_| ()),
         }
     }
 
@@ -308,9 +318,10 @@ impl Monitor {
         message: Message,
         answer: impl FnOnce() -> Option<Result<T, String>>,
     ) -> Result<T, String> {
-        let sent = self.worker.as_ref().is_some_and(|w| w.messages.send(message).is_ok());
-        let answer = if sent { answer() } else { None };
-        answer.unwrap_or_else(|| Err("the side thread has ended".to_owned()))
+        let outbox = self.worker.as_ref().map(|worker| &worker.outbox);
+        let sent = outbox.filter(|outbox| outbox.send(message));
+        sent.and_then(|outbox| outbox.wait(answer))
+            .unwrap_or_else(|| Err("the side thread has ended".to_owned()))
     }
 
     /// Ends monitoring: waits for the side thread, writes summary.json, and reports.
