@@ -115,8 +115,8 @@ impl Monitor {
         lent
     }
 
-    /// Memory for a snapshot; waits for the side thread where the policy says so. None when the
-    /// step is to be dropped, or the side thread has ended.
+    /// Memory for a snapshot; waits for an earlier step where the policy says so. None when the
+    /// step is to be dropped, or the recording thread has ended.
     fn free_snapshot(&mut self) -> Option<Box<Snapshot>> {
         let spare = self.spare.take().or_else(|| self.gate.spare());
         let back = || self.worker.as_ref()?.free.try_recv().ok();

@@ -2,7 +2,7 @@
 //!
 //! In [`Work::Overlapped`](super::Work) the hook lends the weights to a thread of its own and
 //! returns; forward and backward run, which only read them. Before the weights are updated the loop
-//! passes the gate, which waits until the counting is done and hands the counts to the side thread.
+//! passes the gate, which waits until the counting is done and hands the counts over.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -122,7 +122,7 @@ impl Gate {
         (of(&self.0.waited), of(&self.0.counted))
     }
 
-    /// Lets go of the side thread.
+    /// Lets go of the recording thread.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         self.settle(&mut state);
@@ -185,7 +185,7 @@ impl Gate {
                 Due::Dropped { why }
             }
         };
-        // A side thread that has ended is reported by the next call of the hook.
+        // A recording thread that has ended is reported by the next call of the hook.
         if let Some(outbox) = &state.outbox {
             outbox.send(Message::Step(at, due));
         }

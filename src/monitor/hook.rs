@@ -211,7 +211,7 @@ impl Monitor {
         }
     }
 
-    /// Takes note of what the side thread has to say; its failure, if it failed.
+    /// Takes note of what the monitor's threads have to say; their failure, if they failed.
     pub(super) fn hear(&mut self, step: u64) -> Option<String> {
         let told = self.worker.as_ref().and_then(|worker| worker.verdicts.told())?;
         let known = self.stop.as_ref().is_some_and(|stop| stop.stopped_step.is_some());
@@ -225,7 +225,7 @@ impl Monitor {
         let sent = self.worker.as_ref().is_some_and(|w| w.outbox.send(Message::Step(at, due)));
         match sent {
             true => Ok(()),
-            false => self.failure("the side thread has ended".to_owned()).map(|_| ()),
+            false => self.failure("the recording thread has ended".to_owned()).map(|_| ()),
         }
     }
 
@@ -321,10 +321,10 @@ impl Monitor {
         let outbox = self.worker.as_ref().map(|worker| &worker.outbox);
         let sent = outbox.filter(|outbox| outbox.send(message));
         sent.and_then(|outbox| outbox.wait(answer))
-            .unwrap_or_else(|| Err("the side thread has ended".to_owned()))
+            .unwrap_or_else(|| Err("the recording thread has ended".to_owned()))
     }
 
-    /// Ends monitoring: waits for the side thread, writes summary.json, and reports.
+    /// Ends monitoring: waits until all is recorded, writes summary.json, and reports.
     ///
     /// # Errors
     /// [`Error::Failed`] when the monitor has failed at any time; training may be complete
@@ -334,7 +334,7 @@ impl Monitor {
     }
 
     fn close(&mut self) -> Result<Summary, Error> {
-        // What the side thread has still to do counts as waiting, too. Its failure comes again below.
+        // What is still to be done counts as waiting, too. A failure comes again below.
         if let Err(error) = self.flush() {
             tracing::error!("{error}");
         }

@@ -1,8 +1,10 @@
 //! The recording thread: takes what the hook hands over and records it, in order.
 //!
 //! It has the priority of training and little to do: the analysis, which takes long, is the side
-//! thread's. While training waits it analyses itself. So training never waits for a thread of low
-//! priority, which on a busy machine may get no processor for seconds.
+//! thread's. While training waits it analyses itself, so training never waits for a thread of low
+//! priority, which on a busy machine may get no processor for seconds. It also does where the side
+//! thread does not begin because other programs have the processors: the low priority is for
+//! training, not for them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender, bounded, select};
 use rayon::ThreadPool;
 
-use super::clock::thread_time;
+use super::clock::{Machine, thread_time};
 use super::message::{Due, Ending, Inbox, Message, Verdicts};
 use super::side::{Done, Task, analyse_alone, panicked};
 use crate::analysis::Snapshot;
@@ -23,14 +25,16 @@ use crate::record::{Cost, Summary};
 /// to the end of the one that it has begun.
 const PATIENCE: u32 = 2;
 
+/// A side thread that has a processor begins an analysis within this time.
+const BEGINS: Duration = Duration::from_millis(10);
+
 /// Who analyses.
 pub(super) enum Analysis {
     /// The pool of the hook, while training waits.
     Inline(Arc<ThreadPool>),
-    /// The side thread; while training waits this one, in the pool of the hook where that has the
-    /// priority of training.
+    /// The side thread, or this one. (Not a pool: on a busy machine each thread that
+    /// is woken up waits for a processor, longer than an analysis takes.)
     Side {
-        pool: Option<Arc<ThreadPool>>,
         tasks: Sender<Arc<Task>>,
         given: Receiver<Arc<Task>>, // those that it has not begun
     },
@@ -42,7 +46,7 @@ pub(super) struct Recording {
     pub(super) analysis: Analysis,
     pub(super) free: Sender<Box<Snapshot>>,
     pub(super) verdicts: Arc<Verdicts>,
-    pub(super) usual: Duration, // processor time of an analysis on the side thread
+    pub(super) usual: Duration, // processor time of an analysis
     pub(super) busy: Duration,
 }
 
@@ -144,23 +148,23 @@ impl Recording {
         let analyst = self.pipeline.analyst();
         let done = match &self.analysis {
             Analysis::Inline(pool) => pool.install(|| task.analyse(analyst)),
-            // What is done here while training waits takes nothing from it but that time.
-            Analysis::Side { pool, tasks, given } => {
-                match (self.from_side(task, done, tasks, given), pool) {
-                    (Some(done), _) => {
-                        self.usual = done.took;
-                        done
-                    }
-                    (None, Some(pool)) => pool.install(|| task.analyse(analyst)),
-                    (None, None) => task.analyse(analyst),
-                }
+            Analysis::Side { tasks, given } => {
+                self.from_side(task, done, tasks, given).unwrap_or_else(|| {
+                    let awaited = self.inbox.is_awaited();
+                    let done = task.analyse(analyst);
+                    // While training waits this takes nothing from it but that time.
+                    self.verdicts.add_spent(if awaited { Duration::ZERO } else { done.took });
+                    done
+                })
             }
         };
+        self.usual = done.took;
         self.told(done.result)
     }
 
-    /// The side thread's answer; none when training waits and the side thread has not begun, or
-    /// takes longer than one does that has a processor.
+    /// The side thread's answer; none where this thread has to analyse itself: training waits and the
+    /// side thread has not begun, or takes longer than one does that has a processor; or it has not
+    /// begun because other programs have the processors.
     fn from_side(
         &self,
         task: &Arc<Task>,
@@ -171,12 +175,17 @@ impl Recording {
         if self.inbox.is_awaited() || tasks.send(Arc::clone(task)).is_err() {
             return None;
         }
-        let since = Instant::now();
+        let (since, mut look, mut again) = (Instant::now(), Machine::now(), BEGINS);
         loop {
             select! {
                 recv(done) -> done => return done.ok(),
                 recv(self.inbox.bell) -> rung => if rung.is_err() || self.inbox.is_awaited() {
                     break;
+                },
+                default(again) => if look.others_have_the_processors() && given.try_recv().is_ok() {
+                    return None;
+                } else {
+                    (look, again) = (Machine::now(), again * 2);
                 },
             }
         }

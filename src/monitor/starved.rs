@@ -54,7 +54,7 @@ fn run(builder: MonitorBuilder, start_side: impl FnOnce(Side) -> Result<(), Erro
 fn ends<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, end) = mpsc::channel();
     let thread = std::thread::spawn(move || done.send(task()).unwrap());
-    match end.recv_timeout(Duration::from_secs(120)) {
+    match end.recv_timeout(Duration::from_secs(60)) {
         Ok(result) => result,
         Err(RecvTimeoutError::Timeout) => panic!("training waits for the side thread"),
         Err(RecvTimeoutError::Disconnected) => {
@@ -102,6 +102,24 @@ fn training_goes_on_without_a_side_thread() {
         assert_eq!((summary.rows, summary.dropped), (STEPS + 1, 0));
         assert!(rows(dir.path()) == expected());
     }
+}
+
+#[test]
+fn a_row_is_written_though_the_side_thread_does_not_begin() {
+    let dir = tempfile::tempdir().unwrap();
+    let (written, rows) = mpsc::channel();
+    let builder = Monitor::builder(dir.path()).on_row(move |row| written.send(row.step).unwrap());
+    ends(move || {
+        let (weights, mut kept) = (Memory::new(), None);
+        let mut monitor = attach(builder, &weights, |side| {
+            kept = Some(side);
+            Ok(())
+        });
+        let _ = monitor.step(1, &[]).unwrap();
+        // Nobody waits for the monitor's threads meanwhile.
+        assert_eq!([rows.recv().unwrap(), rows.recv().unwrap()], [0, 1]);
+        monitor.finish().unwrap();
+    });
 }
 
 #[test]

@@ -31,7 +31,7 @@ impl Worker {
     pub(super) fn spawn(
         pipeline: Pipeline,
         work: Work,
-        pool: &Arc<ThreadPool>,
+        pool: &Arc<ThreadPool>, // of the hook
         start_side: impl FnOnce(Side) -> Result<(), Error>,
     ) -> Result<Self, Error> {
         let (outbox, inbox) = messages();
@@ -40,9 +40,8 @@ impl Worker {
         if let Some(stop) = pipeline.stop() {
             verdicts.tell(|told| told.stop = Some(stop.clone()));
         }
-        let pool = Arc::clone(pool);
         let analysis = match work {
-            Work::Inline => Analysis::Inline(pool),
+            Work::Inline => Analysis::Inline(Arc::clone(pool)),
             Work::Beside | Work::Overlapped => {
                 let (tasks, given) = bounded(1);
                 start_side(Side {
@@ -51,9 +50,7 @@ impl Worker {
                     free: give_back.clone(),
                     verdicts: Arc::clone(&verdicts),
                 })?;
-                // What counts lent weights has a low priority.
-                let pool = (work == Work::Beside).then_some(pool);
-                Analysis::Side { pool, tasks, given }
+                Analysis::Side { tasks, given }
             }
         };
         let recording = Recording {
