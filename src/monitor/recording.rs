@@ -149,7 +149,7 @@ impl Recording {
         let done = match &self.analysis {
             Analysis::Inline(pool) => pool.install(|| task.analyse(analyst)),
             Analysis::Side { tasks, given } => {
-                self.from_side(task, done, tasks, given).unwrap_or_else(|| {
+                self.ask_side(task, done, tasks, given).unwrap_or_else(|| {
                     let awaited = self.inbox.is_awaited();
                     let done = task.analyse(analyst);
                     // While training waits this takes nothing from it but that time.
@@ -165,7 +165,7 @@ impl Recording {
     /// The side thread's answer; none where this thread has to analyse itself: training waits and the
     /// side thread has not begun, or takes longer than one does that has a processor; or it has not
     /// begun because other programs have the processors.
-    fn from_side(
+    fn ask_side(
         &self,
         task: &Arc<Task>,
         done: &Receiver<Done>,
