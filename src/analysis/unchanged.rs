@@ -81,7 +81,7 @@ pub(super) struct LayerSums {
     pub(super) stable: Option<PowerSums>,
 }
 
-/// A value that is made when it is first asked for.
+/// A value that is kept once it has been made.
 #[derive(Clone, Debug)]
 pub(super) struct Kept<T>(OnceLock<T>);
 
@@ -92,9 +92,18 @@ impl<T> Default for Kept<T> {
 }
 
 impl<T: Clone> Kept<T> {
-    /// The value that is kept, or, where `keep` says no, a new one.
+    /// The value that is kept, or, where `keep` says no, a new one. A thread that asks while another
+    /// makes the value makes it too: the other may be one of low priority that gets no processor.
     pub(super) fn get(&self, keep: bool, make: impl FnOnce() -> T) -> T {
-        if keep { self.0.get_or_init(make).clone() } else { make() }
+        if !keep {
+            return make();
+        }
+        self.0.get().cloned().unwrap_or_else(|| {
+            let made = make();
+            // Both have made the same.
+            let _ = self.0.set(made.clone());
+            made
+        })
     }
 }
 
@@ -145,6 +154,15 @@ mod tests {
         for _ in 0..5 {
             assert!(!from.are(&[Values::F32(&weights)], None));
         }
+    }
+
+    #[test]
+    fn a_value_that_another_thread_is_making_is_not_waited_for() {
+        let kept = Kept::default();
+        let other = || std::thread::scope(|s| s.spawn(|| kept.get(true, || 1)).join().unwrap());
+        assert_eq!(kept.get(true, other), 1);
+        assert_eq!(kept.get(true, || 2), 1);
+        assert_eq!(kept.get(false, || 2), 2);
     }
 
     #[test]

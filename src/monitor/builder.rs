@@ -14,7 +14,8 @@ use crate::stop::StopRule;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BackPressure {
-    /// Wait for it: no step is lost.
+    /// Wait: no step is lost. A side thread that gets no processor is not waited for: what it has not
+    /// analysed is then analysed at the priority of training.
     #[default]
     Block,
     /// Go on, and record the step as `dropped`. (Some thousand rows may wait to be written; only
@@ -147,7 +148,7 @@ impl MonitorBuilder {
     }
 
     /// Attaches to a live model: reads its network, measures the weights as step 0, starts the
-    /// side thread.
+    /// monitor's threads.
     ///
     /// CPU weights are read where they lie, while [`Monitor::step`] runs, and with
     /// [`Work::Overlapped`] from there to the gate: they must not be written to meanwhile, whether by

@@ -8,8 +8,9 @@ use super::budget::Now;
 use super::builder::BackPressure;
 use super::gate::{count, guarded};
 use super::hook::Monitor;
+use super::message::{Due, Message};
 use super::work::Work;
-use super::worker::{Due, Message, SNAPSHOTS};
+use super::worker::SNAPSHOTS;
 use crate::analysis::Snapshot;
 use crate::error::Error;
 use crate::pipeline::Step;
@@ -114,8 +115,8 @@ impl Monitor {
         lent
     }
 
-    /// Memory for a snapshot; waits for the side thread where the policy says so. None when the
-    /// step is to be dropped, or the side thread has ended.
+    /// Memory for a snapshot; waits for an earlier step where the policy says so. None when the
+    /// step is to be dropped, or the recording thread has ended.
     fn free_snapshot(&mut self) -> Option<Box<Snapshot>> {
         let spare = self.spare.take().or_else(|| self.gate.spare());
         let back = || self.worker.as_ref()?.free.try_recv().ok();
@@ -128,7 +129,10 @@ impl Monitor {
             return Some(Box::new(Snapshot::new(&self.plan)));
         }
         match self.back_pressure {
-            BackPressure::Block => self.worker.as_ref()?.free.recv().ok(),
+            BackPressure::Block => {
+                let worker = self.worker.as_ref()?;
+                worker.outbox.wait(|| worker.free.recv().ok())
+            }
             BackPressure::DropNewest => None,
         }
     }

@@ -2,18 +2,19 @@
 //!
 //! In [`Work::Overlapped`](super::Work) the hook lends the weights to a thread of its own and
 //! returns; forward and backward run, which only read them. Before the weights are updated the loop
-//! passes the gate, which waits until the counting is done and hands the counts to the side thread.
+//! passes the gate, which waits until the counting is done and hands the counts over.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, bounded};
 use rayon::ThreadPool;
 
 use super::clock::thread_time;
-use super::worker::{Due, Message, words};
+use super::message::{Due, Message, Outbox};
+use super::side::words;
 use crate::analysis::{Plan, Snapshot};
 use crate::error::Error;
 use crate::pipeline::Step;
@@ -35,8 +36,8 @@ struct Inner {
 struct State {
     passed: bool, // since the last step was reported
     pending: Option<Pending>,
-    messages: Option<Sender<Message>>, // none once the monitor is finished
-    spare: Option<Box<Snapshot>>,      // of a step that was not counted to the end
+    outbox: Option<Outbox>,       // none once the monitor is finished
+    spare: Option<Box<Snapshot>>, // of a step that was not counted to the end
     failure: Option<Error>,
 }
 
@@ -82,9 +83,9 @@ impl Counted {
 }
 
 impl Gate {
-    pub(super) fn new(messages: Sender<Message>) -> Self {
+    pub(super) fn new(outbox: Outbox) -> Self {
         let gate = Self(Arc::default());
-        gate.lock().messages = Some(messages);
+        gate.lock().outbox = Some(outbox);
         gate
     }
 
@@ -121,11 +122,11 @@ impl Gate {
         (of(&self.0.waited), of(&self.0.counted))
     }
 
-    /// Lets go of the side thread.
+    /// Lets go of the recording thread.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         self.settle(&mut state);
-        state.messages = None;
+        state.outbox = None;
     }
 
     /// Begins to count lent weights in the pool.
@@ -184,9 +185,9 @@ impl Gate {
                 Due::Dropped { why }
             }
         };
-        // A side thread that has ended is reported by the next call of the hook.
-        if let Some(messages) = &state.messages {
-            let _ = messages.send(Message::Step(at, due));
+        // A recording thread that has ended is reported by the next call of the hook.
+        if let Some(outbox) = &state.outbox {
+            outbox.send(Message::Step(at, due));
         }
         waited
     }

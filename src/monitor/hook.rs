@@ -10,9 +10,11 @@ use rayon::ThreadPool;
 use super::budget::Budget;
 use super::builder::{BackPressure, MonitorBuilder, OnFailure};
 use super::gate::Gate;
+use super::message::{Due, Ending, Message};
 use super::schedule::Schedule;
+use super::side::{Side, yield_to_training};
 use super::work::Work;
-use super::worker::{Due, Ending, Message, Worker, yield_to_training};
+use super::worker::Worker;
 use crate::analysis::{Plan, Snapshot};
 use crate::error::Error;
 use crate::pipeline::{Follow, Opened, Step, open};
@@ -75,6 +77,15 @@ impl Monitor {
     }
 
     pub(super) fn start(builder: MonitorBuilder, source: Box<dyn Source>) -> Result<Self, Error> {
+        Self::start_with(builder, source, Side::start)
+    }
+
+    /// Starts a monitor whose side thread is started by `start_side`.
+    pub(super) fn start_with(
+        builder: MonitorBuilder,
+        source: Box<dyn Source>,
+        start_side: impl FnOnce(Side) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let MonitorBuilder { settings, schedule, budget, work, back_pressure, on_failure, .. } =
             builder;
         let mut listeners = builder.listeners;
@@ -98,8 +109,7 @@ impl Monitor {
         let Opened { pipeline, resumed_at, last_step, stopped_step, analysis_seconds } = opened;
         let stop = pipeline.stop().map(|stop| StopRecord::new(stop, stopped_step));
         let plan = Arc::clone(pipeline.plan());
-        let inline = (work == Work::Inline).then(|| Arc::clone(&pool));
-        let worker = Worker::spawn(pipeline, inline)?;
+        let worker = Worker::spawn(pipeline, work, &pool, start_side)?;
         Ok(Self {
             source,
             plan,
@@ -107,7 +117,7 @@ impl Monitor {
             schedule,
             budget: budget.map(|share| Budget::new(share, analysis_seconds)),
             work,
-            gate: Gate::new(worker.messages.clone()),
+            gate: Gate::new(worker.outbox.clone()),
             passed: false,
             told_of_gate: false,
             back_pressure,
@@ -201,7 +211,7 @@ impl Monitor {
         }
     }
 
-    /// Takes note of what the side thread has to say; its failure, if it failed.
+    /// Takes note of what the monitor's threads have to say; their failure, if they failed.
     pub(super) fn hear(&mut self, step: u64) -> Option<String> {
         let told = self.worker.as_ref().and_then(|worker| worker.verdicts.told())?;
         let known = self.stop.as_ref().is_some_and(|stop| stop.stopped_step.is_some());
@@ -212,10 +222,10 @@ impl Monitor {
     }
 
     pub(super) fn send(&mut self, at: Step, due: Due) -> Result<(), Error> {
-        let sent = self.worker.as_ref().map(|w| w.messages.send(Message::Step(at, due)));
+        let sent = self.worker.as_ref().is_some_and(|w| w.outbox.send(Message::Step(at, due)));
         match sent {
-            Some(Ok(())) => Ok(()),
-            _ => self.failure("the side thread has ended".to_owned()).map(|_| ()),
+            true => Ok(()),
+            false => self.failure("the recording thread has ended".to_owned()).map(|_| ()),
         }
     }
 
@@ -308,12 +318,13 @@ impl Monitor {
         message: Message,
         answer: impl FnOnce() -> Option<Result<T, String>>,
     ) -> Result<T, String> {
-        let sent = self.worker.as_ref().is_some_and(|w| w.messages.send(message).is_ok());
-        let answer = if sent { answer() } else { None };
-        answer.unwrap_or_else(|| Err("the side thread has ended".to_owned()))
+        let outbox = self.worker.as_ref().map(|worker| &worker.outbox);
+        let sent = outbox.filter(|outbox| outbox.send(message));
+        sent.and_then(|outbox| outbox.wait(answer))
+            .unwrap_or_else(|| Err("the recording thread has ended".to_owned()))
     }
 
-    /// Ends monitoring: waits for the side thread, writes summary.json, and reports.
+    /// Ends monitoring: waits until all is recorded, writes summary.json, and reports.
     ///
     /// # Errors
     /// [`Error::Failed`] when the monitor has failed at any time; training may be complete
@@ -323,7 +334,7 @@ impl Monitor {
     }
 
     fn close(&mut self) -> Result<Summary, Error> {
-        // What the side thread has still to do counts as waiting, too. Its failure comes again below.
+        // What is still to be done counts as waiting, too. A failure comes again below.
         if let Err(error) = self.flush() {
             tracing::error!("{error}");
         }

@@ -10,7 +10,9 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Work {
-    /// The hook counts the weights and goes on; the side thread does the rest.
+    /// The hook counts the weights and goes on; the side thread does the rest. Where other
+    /// programs leave it no processor, or the hook has to wait for it, the analysis is done at the
+    /// priority of training.
     #[default]
     Beside,
     /// The hook lends the weights and goes on at once. They are counted while the loop only reads
@@ -24,7 +26,8 @@ pub enum Work {
     /// count of writes and sixteen values of each tensor are compared before and after: weights that
     /// were seen to be updated all the same make a row `dropped` and an error, not a wrong number.
     Overlapped,
-    /// A step is analysed and recorded when the hook returns, with the stop rule's verdict on it. Only
-    /// what the loop logs at other steps is written by the side thread.
+    /// A step is analysed and recorded when the hook returns, with the stop rule's verdict on it. There
+    /// is no side thread, and no thread of low priority; only what the loop logs at other steps is
+    /// written next to training.
     Inline,
 }

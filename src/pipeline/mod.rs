@@ -1,23 +1,23 @@
-//! A run being analysed and recorded: what the monitor's side thread and a replay share.
+//! A run being analysed and recorded: what the monitor's threads and a replay share.
 //!
 //! Snapshots go in; a row in the run directory, the listeners' calls and the stop rule's verdict
 //! come out.
 
+mod analyst;
 mod open;
 mod settings;
 mod tally;
 mod watched;
 
+pub(crate) use analyst::{Analysed, Analyst};
 pub(crate) use open::{Follow, Opened, open};
 pub(crate) use settings::{Nodes, Settings, Start, run_settings};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
-use crate::analysis::{
-    Baseline, Concern, Emergence, Estimators, Measurement, Plan, Snapshot, Status, WarningKind,
-};
+use crate::analysis::{Concern, Emergence, Plan, Snapshot, Status, WarningKind};
 use crate::error::Error;
 use crate::record::{BudgetRecord, Cost, Recorder, Row, StopRecord, Summary, computed_quantities};
 use crate::stop::{Observation, RuleState, Stop, StopRule, Value};
@@ -45,9 +45,7 @@ impl Step {
 
 /// A run being analysed and recorded.
 pub(crate) struct Pipeline {
-    plan: Arc<Plan>,
-    estimators: Estimators,
-    baseline: Baseline,
+    analyst: Arc<Analyst>,
     recorder: Recorder,
     rule: Option<(StopRule, RuleState)>,
     unseen_checked: bool, // whether the rule's quantities were looked for in a row
@@ -71,7 +69,12 @@ impl Pipeline {
     }
 
     pub(crate) fn plan(&self) -> &Arc<Plan> {
-        &self.plan
+        &self.analyst.plan
+    }
+
+    /// What analyses the run's snapshots: any number of them, in any order, on any thread.
+    pub(crate) fn analyst(&self) -> &Arc<Analyst> {
+        &self.analyst
     }
 
     /// The stop rule's verdict so far.
@@ -91,25 +94,23 @@ impl Pipeline {
         snapshot: &Snapshot,
         snapshot_ms: f64,
     ) -> Result<(), Error> {
-        let start = Instant::now();
-        let measurement = self.estimators.measure(&self.plan, snapshot, at.step);
-        self.record_measured(at, &measurement, snapshot_ms, start)
+        let analysed = self.analyst.analyse(snapshot, at.step);
+        self.record_analysed(at, analysed, snapshot_ms)
     }
 
-    fn record_measured(
+    /// Records the row of a snapshot that has been analysed. Rows are recorded in the order of steps.
+    pub(crate) fn record_analysed(
         &mut self,
         at: Step,
-        measurement: &Measurement,
+        analysed: Analysed,
         snapshot_ms: f64,
-        start: Instant,
     ) -> Result<(), Error> {
-        let emergence = Emergence::new(&self.plan, &self.baseline, measurement);
-        let mut row = Row::new(at.step, at.wall_time, at.scalars, emergence);
+        let mut row = Row::new(at.step, at.wall_time, at.scalars, analysed.emergence);
         row.first = self.recorded.is_empty();
         self.recognise(&mut row);
         self.watch(&mut row);
         row.snapshot_ms = Some(snapshot_ms);
-        row.analysis_ms = Some(start.elapsed().as_secs_f64() * 1e3);
+        row.analysis_ms = Some(analysed.milliseconds);
         self.record(&row)
     }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::settings::{Nodes, Settings, Start};
 use super::tally::Tally;
 use super::watched::Watched;
-use super::{Listener, Pipeline, Step, observe};
+use super::{Analyst, Listener, Pipeline, Step, observe};
 use crate::analysis::{Baseline, Estimators, Plan, Snapshot};
 use crate::error::Error;
 use crate::mfa::Method;
@@ -124,10 +124,9 @@ pub(crate) fn open(
         keep_start(settings, &plan, source)?;
         estimators.start_from(Arc::new(CheckpointFile::open(settings.folder.join(START))?));
     }
+    let analyst = Arc::new(Analyst { plan: Arc::new(plan), estimators, baseline });
     let mut pipeline = Pipeline {
-        plan: Arc::new(plan),
-        estimators,
-        baseline,
+        analyst: Arc::clone(&analyst),
         recorder,
         rule: settings.stop_rule.clone().map(|rule| {
             let state = RuleState::new(&rule);
@@ -144,7 +143,8 @@ pub(crate) fn open(
     if follow.log_first {
         pipeline.log(&first)?;
     }
-    pipeline.record_measured(first, &measurement, snapshot_ms, start)?;
+    let analysed = analyst.compare(&measurement, start);
+    pipeline.record_analysed(first, analysed, snapshot_ms)?;
     let analysis_seconds = snapshot_ms / 1e3 + start.elapsed().as_secs_f64();
     Ok(Opened { pipeline, resumed_at: None, last_step: None, stopped_step: None, analysis_seconds })
 }
@@ -222,10 +222,9 @@ fn go_on(
     if plan.controls().rescaled_start {
         estimators.start_from(Arc::new(CheckpointFile::open(settings.folder.join(START))?));
     }
+    let plan = Arc::new(plan);
     let mut pipeline = Pipeline {
-        estimators,
-        plan: Arc::new(plan),
-        baseline: recorded.baseline,
+        analyst: Arc::new(Analyst { plan, estimators, baseline: recorded.baseline }),
         recorder: recorded.recorder,
         rule,
         unseen_checked: recorded.rows.len() > 1,

@@ -331,8 +331,8 @@ macro_rules! run_settings {
             self
         }
 
-        /// Calls `listener` with each row, once it is written: a monitor on its side thread, but for
-        /// step 0 within `attach`.
+        /// Calls `listener` with each row, once it is written: a monitor on its recording thread, at
+        /// the priority of training, but for step 0 within `attach`.
         pub fn on_row(
             mut self,
             listener: impl FnMut(&$crate::record::Row) + Send + 'static,

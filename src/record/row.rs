@@ -64,7 +64,7 @@ pub struct Row {
     pub emergence: Emergence,
     /// Milliseconds that training waited for the snapshot; none for a dropped step.
     pub snapshot_ms: Option<f64>,
-    /// Milliseconds that the side thread took; none for a dropped step.
+    /// Milliseconds that the analysis took, most often on the side thread; none for a dropped step.
     pub analysis_ms: Option<f64>,
     /// Whether it is the first of the run.
     pub first: bool,

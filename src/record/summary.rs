@@ -27,7 +27,8 @@ pub struct Cost {
     pub run_seconds: f64,
     /// Seconds that training waited in the hook; of a replay, seconds of reading and counting.
     pub hook_seconds: f64,
-    /// Seconds of work on the side thread; of a replay, of everything else.
+    /// Seconds in which steps were analysed and recorded outside the hook, waiting for a processor
+    /// included; of a replay, of everything else.
     pub side_thread_seconds: f64,
     /// Steps analysed in this process.
     pub analysed: u64,

@@ -1,0 +1,147 @@
+//! What passes between the hook and the monitor's threads.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+
+use crate::analysis::Snapshot;
+use crate::pipeline::Step;
+use crate::record::{BudgetRecord, Summary};
+use crate::stop::Stop;
+
+/// Steps that may wait to be recorded before the hook waits.
+const QUEUE: usize = 4096;
+
+/// What the hook hands over.
+pub(super) enum Message {
+    /// A step of the loop.
+    Step(Step, Due),
+    /// Asks for everything so far to be on the disk.
+    Flush(Sender<Result<(), String>>),
+    /// The end.
+    Finish(Ending, Sender<Result<Summary, String>>),
+    /// Asks for word that all before this has been done.
+    Reached(Sender<()>),
+}
+
+/// Whether a step is analysed.
+pub(super) enum Due {
+    No,
+    Analyse { snapshot: Box<Snapshot>, snapshot_ms: f64 },
+    Dropped { why: String },
+}
+
+/// What the hook knows of the run's end.
+pub(super) struct Ending {
+    pub(super) last_step: Option<u64>,
+    pub(super) stopped_step: Option<u64>,
+    pub(super) run: Duration,
+    pub(super) hook: Duration,
+    pub(super) budget: Option<BudgetRecord>,
+}
+
+/// The hook's way to the recording thread, which learns from it whether training is waiting.
+#[derive(Clone)]
+pub(super) struct Outbox {
+    messages: Sender<Message>,
+    waiting: Arc<AtomicUsize>, // threads of training
+    bell: Sender<()>,          // rung when one begins to wait
+}
+
+/// The recording thread's end of it.
+pub(super) struct Inbox {
+    pub(super) messages: Receiver<Message>,
+    waiting: Arc<AtomicUsize>,
+    pub(super) bell: Receiver<()>,
+}
+
+/// Both ends of a bounded queue of messages.
+pub(super) fn messages() -> (Outbox, Inbox) {
+    let (send, messages) = bounded(QUEUE);
+    let (ring, bell) = bounded(1);
+    let waiting = Arc::<AtomicUsize>::default();
+    let inbox = Inbox { messages, waiting: Arc::clone(&waiting), bell };
+    (Outbox { messages: send, waiting, bell: ring }, inbox)
+}
+
+impl Outbox {
+    /// Hands over a message; false when the recording thread has ended.
+    pub(super) fn send(&self, message: Message) -> bool {
+        match self.messages.try_send(message) {
+            Ok(()) => true,
+            Err(TrySendError::Full(message)) => self.wait(|| self.messages.send(message).is_ok()),
+            Err(TrySendError::Disconnected(_)) => false,
+        }
+    }
+
+    /// Waits for something that the monitor's threads do; they know that training waits meanwhile.
+    pub(super) fn wait<T>(&self, until: impl FnOnce() -> T) -> T {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        // One that was rung and not yet heard does as well.
+        let _ = self.bell.try_send(());
+        let result = until();
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        result
+    }
+}
+
+impl Inbox {
+    /// Whether training is waiting.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+}
+
+/// What the monitor's threads tell the hook.
+#[derive(Default)]
+pub(super) struct Verdicts {
+    news: AtomicBool, // there is a stop or a failure
+    told: Mutex<Told>,
+    analysed: AtomicU64,
+    spent: AtomicU64, // ns of processor time
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Told {
+    pub(super) stop: Option<Stop>,
+    pub(super) failure: Option<String>,
+}
+
+impl Verdicts {
+    /// What there is to say; cheap while that is nothing.
+    pub(super) fn told(&self) -> Option<Told> {
+        self.news.load(Ordering::Acquire).then(|| self.lock().clone())
+    }
+
+    /// Steps analysed so far, and the processor time that they took next to training.
+    pub(super) fn spent(&self) -> (u64, Duration) {
+        let spent = Duration::from_nanos(self.spent.load(Ordering::Relaxed));
+        (self.analysed.load(Ordering::Relaxed), spent)
+    }
+
+    /// A step has been analysed and recorded.
+    pub(super) fn add_analysed(&self) {
+        self.analysed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An analysis took processor time next to training.
+    pub(super) fn add_spent(&self, time: Duration) {
+        self.spent.fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn tell(&self, change: impl FnOnce(&mut Told)) {
+        change(&mut self.lock());
+        self.news.store(true, Ordering::Release);
+    }
+
+    /// Why monitoring has failed, if it has.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.lock().failure.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

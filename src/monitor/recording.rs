@@ -1,0 +1,209 @@
+//! The recording thread: takes what the hook hands over and records it, in order.
+//!
+//! It has the priority of training and little to do: the analysis, which takes long, is the side
+//! thread's. While training waits it analyses itself, so training never waits for a thread of low
+//! priority, which on a busy machine may get no processor for seconds. It also does where the side
+//! thread does not begin because other programs have the processors: the low priority is for
+//! training, not for them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, Sender, bounded, select};
+use rayon::ThreadPool;
+
+use super::clock::{Machine, thread_time};
+use super::message::{Due, Ending, Inbox, Message, Verdicts};
+use super::side::{Done, Task, analyse_alone, panicked};
+use crate::analysis::Snapshot;
+use crate::error::Error;
+use crate::pipeline::{Analysed, Pipeline, Step};
+use crate::record::{Cost, Summary};
+
+/// While training waits, the side thread has this many times the processor time of an analysis to come
+/// to the end of the one that it has begun.
+const PATIENCE: u32 = 2;
+
+/// A side thread that has a processor begins an analysis within this time.
+const BEGINS: Duration = Duration::from_millis(10);
+
+/// Who analyses.
+pub(super) enum Analysis {
+    /// The pool of the hook, while training waits.
+    Inline(Arc<ThreadPool>),
+    /// The side thread, or this one. (Not a pool: on a busy machine each thread that
+    /// is woken up waits for a processor, longer than an analysis takes.)
+    Side {
+        tasks: Sender<Arc<Task>>,
+        given: Receiver<Arc<Task>>, // those that it has not begun
+    },
+}
+
+pub(super) struct Recording {
+    pub(super) pipeline: Pipeline,
+    pub(super) inbox: Inbox,
+    pub(super) analysis: Analysis,
+    pub(super) free: Sender<Box<Snapshot>>,
+    pub(super) verdicts: Arc<Verdicts>,
+    pub(super) usual: Duration, // processor time of an analysis
+    pub(super) busy: Duration,
+}
+
+impl Recording {
+    /// Records what comes, until nothing more can.
+    pub(super) fn run(mut self) {
+        if matches!(self.analysis, Analysis::Side { .. }) {
+            analyse_alone(&self.verdicts);
+        }
+        while let Ok(message) = self.inbox.messages.recv() {
+            let start = Instant::now();
+            match message {
+                Message::Step(step, due) => self.step(step, due),
+                Message::Flush(answer) => {
+                    let result = self.guarded(|pipeline| pipeline.sync());
+                    let _ = answer.send(result);
+                }
+                Message::Finish(ending, answer) => {
+                    let _ = answer.send(self.finish(ending));
+                }
+                Message::Reached(answer) => {
+                    let _ = answer.send(());
+                }
+            }
+            self.busy += start.elapsed();
+        }
+    }
+
+    /// Runs a task of the pipeline. After a failure there is no other: the files end where they
+    /// are, and every later task fails in the same way.
+    fn guarded<T>(
+        &mut self,
+        task: impl FnOnce(&mut Pipeline) -> Result<T, Error>,
+    ) -> Result<T, String> {
+        if let Some(why) = self.verdicts.failure() {
+            return Err(why);
+        }
+        let pipeline = &mut self.pipeline;
+        // The pipeline is not used again after a panic.
+        let result = catch_unwind(AssertUnwindSafe(|| task(pipeline)));
+        self.told(match result {
+            Ok(result) => result.map_err(|error| error.to_string()),
+            Err(panic) => Err(panicked(panic.as_ref())),
+        })
+    }
+
+    /// Tells the hook of a failure.
+    fn told<T>(&self, result: Result<T, String>) -> Result<T, String> {
+        result.inspect_err(|why| self.verdicts.tell(|told| told.failure = Some(why.clone())))
+    }
+
+    fn step(&mut self, step: Step, due: Due) {
+        match due {
+            // A failure has been told to the hook by `guarded`.
+            Due::No => drop(self.guarded(|pipeline| pipeline.log(&step))),
+            Due::Dropped { why } => drop(self.guarded(|pipeline| {
+                pipeline.log(&step)?;
+                pipeline.drop_row(step, &why)
+            })),
+            Due::Analyse { snapshot, snapshot_ms } => {
+                let (answer, done) = bounded(1);
+                let task = Arc::new(Task { step: step.step, snapshot, answer });
+                let logged = self.guarded(|pipeline| pipeline.log(&step));
+                let analysed = logged.and_then(|()| self.analyse(&task, &done));
+                // A hook that waits need not wait for the row. One that drops steps never waits, and
+                // has its memory back when the row is written, so that rows do not pile up.
+                let held = match self.inbox.is_awaited() {
+                    true => {
+                        Task::let_go(task, &self.free);
+                        None
+                    }
+                    false => Some(task),
+                };
+                if let Ok(analysed) = analysed {
+                    self.record(step, analysed, snapshot_ms);
+                }
+                if let Some(task) = held {
+                    Task::let_go(task, &self.free);
+                }
+            }
+        }
+        if let Some(stop) = self.pipeline.stop() {
+            self.verdicts.tell(|told| told.stop = Some(stop.clone()));
+        }
+    }
+
+    fn record(&mut self, step: Step, analysed: Analysed, snapshot_ms: f64) {
+        let before = thread_time();
+        let record = |p: &mut Pipeline| p.record_analysed(step, analysed, snapshot_ms);
+        let recorded = self.guarded(record);
+        self.verdicts.add_spent(thread_time() - before);
+        if recorded.is_ok() {
+            self.verdicts.add_analysed();
+        }
+    }
+
+    /// Has a snapshot analysed; a failure is told to the hook.
+    fn analyse(&mut self, task: &Arc<Task>, done: &Receiver<Done>) -> Result<Analysed, String> {
+        let analyst = self.pipeline.analyst();
+        let done = match &self.analysis {
+            Analysis::Inline(pool) => pool.install(|| task.analyse(analyst)),
+            Analysis::Side { tasks, given } => {
+                self.ask_side(task, done, tasks, given).unwrap_or_else(|| {
+                    let awaited = self.inbox.is_awaited();
+                    let done = task.analyse(analyst);
+                    // While training waits this takes nothing from it but that time.
+                    self.verdicts.add_spent(if awaited { Duration::ZERO } else { done.took });
+                    done
+                })
+            }
+        };
+        self.usual = done.took;
+        self.told(done.result)
+    }
+
+    /// The side thread's answer; none where this thread has to analyse itself: training waits and the
+    /// side thread has not begun, or takes longer than one does that has a processor; or it has not
+    /// begun because other programs have the processors.
+    fn ask_side(
+        &self,
+        task: &Arc<Task>,
+        done: &Receiver<Done>,
+        tasks: &Sender<Arc<Task>>,
+        given: &Receiver<Arc<Task>>,
+    ) -> Option<Done> {
+        if self.inbox.is_awaited() || tasks.send(Arc::clone(task)).is_err() {
+            return None;
+        }
+        let (since, mut look, mut again) = (Instant::now(), Machine::now(), BEGINS);
+        loop {
+            select! {
+                recv(done) -> done => return done.ok(),
+                recv(self.inbox.bell) -> rung => if rung.is_err() || self.inbox.is_awaited() {
+                    break;
+                },
+                default(again) => if look.others_have_the_processors() && given.try_recv().is_ok() {
+                    return None;
+                } else {
+                    (look, again) = (Machine::now(), again * 2);
+                },
+            }
+        }
+        match given.try_recv() {
+            Ok(_) => None,
+            Err(_) => done.recv_deadline(since + PATIENCE * self.usual).ok(),
+        }
+    }
+
+    fn finish(&mut self, ending: Ending) -> Result<Summary, String> {
+        let cost = Cost {
+            live: true,
+            run_seconds: ending.run.as_secs_f64(),
+            hook_seconds: ending.hook.as_secs_f64(),
+            side_thread_seconds: self.busy.as_secs_f64(),
+            analysed: self.verdicts.spent().0,
+        };
+        let Ending { last_step, stopped_step, budget, .. } = ending;
+        self.guarded(|pipeline| pipeline.finish(last_step, stopped_step, cost, budget))
+    }
+}

@@ -1,0 +1,36 @@
+//! From a snapshot to the numbers of its row: the part of a run that changes nothing, so that any
+//! thread may do it, and two of them the same snapshot.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::analysis::{Baseline, Emergence, Estimators, Measurement, Plan, Snapshot};
+
+/// What the snapshots of a run are analysed with.
+pub(crate) struct Analyst {
+    pub(super) plan: Arc<Plan>,
+    pub(super) estimators: Estimators,
+    pub(super) baseline: Baseline,
+}
+
+/// A snapshot's numbers.
+pub(crate) struct Analysed {
+    pub(super) emergence: Emergence,
+    pub(super) milliseconds: f64, // that it took
+}
+
+impl Analyst {
+    /// Analyses the snapshot of a step, in the caller's rayon pool. The numbers depend on neither the
+    /// thread nor what else is being analysed.
+    pub(crate) fn analyse(&self, snapshot: &Snapshot, step: u64) -> Analysed {
+        let start = Instant::now();
+        let measurement = self.estimators.measure(&self.plan, snapshot, step);
+        self.compare(&measurement, start)
+    }
+
+    /// What was measured, beginning at `start`, against the baseline.
+    pub(super) fn compare(&self, measurement: &Measurement, start: Instant) -> Analysed {
+        let emergence = Emergence::new(&self.plan, &self.baseline, measurement);
+        Analysed { emergence, milliseconds: start.elapsed().as_secs_f64() * 1e3 }
+    }
+}
