@@ -176,10 +176,11 @@ impl Row {
         }
     }
 
-    /// The value of a computed or logged quantity, by its column's name.
+    /// The value of a computed or logged quantity, by its column's name; also of `same_as`.
     pub fn value(&self, name: &str) -> Option<f64> {
         match quantity(&self.emergence, name) {
             Some(value) => value,
+            None if name == "same_as" => self.emergence.same_as.map(|step| step as f64),
             None => self.scalars.iter().find(|(n, _)| n == name).map(|(_, value)| *value),
         }
     }
