@@ -1,6 +1,7 @@
 //! A fast part of `examples/calibrate`: false alarms where there is no structure, and power where
 //! there is one. Seeded; the bounds are those of a binomial law far out.
 
+#[allow(dead_code)] // the example has more shapes and kinds
 #[path = "../examples/calibrate/networks.rs"]
 mod networks;
 #[path = "../examples/calibrate/simulate.rs"]

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use loops::Table;
+use neuromfa::record::{Conclusion, read_rows};
 
 fn neuromfa(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_neuromfa")).args(arguments).output().unwrap()
@@ -31,7 +32,7 @@ fn analyze_writes_a_run_and_show_prints_it() {
     assert!(text(&analysed.stdout).contains("E_stable 0.00605 at step 300"));
     let warnings = text(&analysed.stderr);
     assert!(warnings.lines().all(|line| line.contains(" WARN ")), "no bar here: {warnings}");
-    assert!(warnings.contains("E_stable is that of shuffled weights"), "{warnings}");
+    assert!(warnings.contains("R² of ln Z falls to 0.67"), "{warnings}");
     let emergence = Table::read(&out, "emergence.csv");
     assert_eq!(emergence.column("step"), ["0", "64", "300"]);
 
@@ -42,20 +43,83 @@ fn analyze_writes_a_run_and_show_prints_it() {
         lines[0],
         "gpt-neox: 9 neuron layers, 8 matrices, 98304 weights; neurons from a file"
     );
+    let row = |k: usize| lines[k].split_whitespace().collect::<Vec<_>>();
+    let head =
+        "step alpha0 width E E_se E_shuffled E_stable width_excess p alpha0_excess p r2 status";
+    assert_eq!(row(2).join(" "), head);
+    assert!(lines[2..6].iter().all(|line| line.chars().count() <= 120), "{lines:#?}");
+    assert_eq!(row(5)[..5], ["300", "0.5364", "0.3269", "0.0150", "0.0010"]);
+    assert_eq!([6, 11, 12].map(|k| row(5)[k]), ["0.0060", "0.689", "ok"]);
+    for (k, (measure, p)) in (0..3).flat_map(|k| [(k, (7, 8)), (k, (9, 10))]) {
+        let name = row(2)[measure];
+        let [value, expected] = [name, &format!("{name}_p")].map(|name| emergence.number(name, k));
+        let shown: f64 = row(3 + k)[measure].parse().unwrap();
+        assert!((shown - value).abs() <= 5e-5, "{name}: {shown}, {value}");
+        match row(3 + k)[p] {
+            "<0.001" => assert!(expected < 0.001),
+            shown => {
+                let shown: f64 = shown.parse().unwrap();
+                assert!((shown - expected).abs() <= 0.05 * expected, "{shown}, {expected}");
+            }
+        }
+    }
+    let rows = read_rows(&out).unwrap();
+    let verdict = format!("structure: {}", Conclusion::of(&rows));
+    assert_eq!(text(&analysed.stdout).lines().next(), Some(verdict.as_str()));
+    let of_kind = |code| rows.iter().filter(|row| row.codes.split(' ').any(|c| c == code)).count();
+    assert_eq!((of_kind("poor_fit"), of_kind("e_chance")), (3, 2));
     assert_eq!(
-        lines[2..],
+        lines[6..],
         [
-            "step  alpha0   width       E     E_se  E_shuffled  E_stable  E_excess  E_excess_se     r2  status",
-            "   0  0.5452  0.3533  0.0000   0.0000     3.67e-4    0.0000   1.91e-4      1.70e-4  0.695      ok",
-            "  64  0.5436  0.3523  0.0028  6.97e-4      0.0073    0.0028   8.29e-6      1.70e-4  0.694      ok",
-            " 300  0.5364  0.3269  0.0150   0.0010      0.0175    0.0060  -2.40e-4      8.60e-5  0.689      ok",
             "",
-            "3 of 3 steps have warnings. At step 300:",
-            "  R² of ln Z falls to 0.67: no power law, so alpha depends on the range",
-            "  E is that of shuffled weights: 0.01501 ± 0.00100 against 0.01755",
-            "  E_stable is that of shuffled weights: E_excess is -0.00024 ± 0.00009, scale explains the rest",
+            &verdict,
+            "",
+            "Warnings",
+            "  poor_fit, 3 of 3 steps: ln Z_q is no straight line: alpha depends on the range of radii.",
+            "  At step 0: R² of ln Z falls to 0.67: no power law, so alpha depends on the range",
+            "",
+            "Caveats of the published estimator",
+            "  e_chance, 2 of 3 steps: Published E cannot be told apart from that of shuffled weights.",
         ]
     );
+}
+
+#[test]
+fn steps_with_the_weights_of_an_earlier_one_are_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoints = dir.path().join("checkpoints");
+    std::fs::create_dir(&checkpoints).unwrap();
+    for (step, of) in [(0, 0), (64, 64), (100, 0), (200, 64)] {
+        let to = checkpoints.join(format!("neox-step{step}.safetensors"));
+        std::fs::copy(data(&format!("neox-step{of}.safetensors")), to).unwrap();
+    }
+    let out = dir.path().join("run");
+    let [from, run] = [&checkpoints, &out].map(|path| path.to_str().unwrap());
+    let analysed = neuromfa(&["analyze", from, "--out", run]);
+    let said = "2 of 4 steps have the weights of an earlier step (see the column same_as): 100 = 0, \
+                200 = 64";
+    assert!(text(&analysed.stdout).contains(&format!("\nrepeats  {said}\n")), "{analysed:?}");
+    let shown = neuromfa(&["show", run]);
+    let shown = text(&shown.stdout);
+    assert!(shown.contains(&format!("\n{said}\n")), "{shown}");
+    assert!(shown.contains("  repeated, 2 of 4 steps: "), "{shown}");
+    // What was said while it ran is what the files say.
+    let conclusion = Conclusion::of(&read_rows(&out).unwrap());
+    assert_eq!(conclusion.step, Some(64), "repeated rows claim nothing");
+    let first = format!("structure: {conclusion}");
+    assert_eq!(text(&analysed.stdout).lines().next(), Some(first.as_str()));
+}
+
+#[test]
+fn one_checkpoint_has_no_verdict() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let run = out.to_str().unwrap();
+    let analysed = neuromfa(&["analyze", &data("neox-step0.safetensors"), "--out", run]);
+    let first = "structure: no verdict from one step";
+    assert_eq!(text(&analysed.stdout).lines().next(), Some(first));
+    let shown = neuromfa(&["show", run]);
+    assert!(text(&shown.stdout).contains(&format!("\n{first}\n")), "{shown:?}");
 }
 
 #[test]

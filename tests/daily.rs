@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 use loops::interrupted::{builder, complete};
 use loops::{set_weights, weights_at};
 use neuromfa::Monitor;
+use neuromfa::record::{Conclusion, read_rows};
 use serde_json::Value;
 
 fn neuromfa(arguments: &[&str]) -> Output {
@@ -49,7 +50,13 @@ fn compare_puts_runs_side_by_side() {
     assert_eq!(shown.status.code(), Some(0), "{}", text(&shown.stderr));
     assert!(!text(&shown.stderr).contains("do not compare"), "{}", text(&shown.stderr));
     let table = text(&shown.stdout);
-    assert!(table.lines().next().unwrap().trim_start().starts_with("run  weights"), "{table}");
+    let lines: Vec<&str> = table.lines().collect();
+    for (line, folder) in lines.iter().zip(&folders) {
+        let conclusion = Conclusion::of(&read_rows(folder).unwrap());
+        assert_eq!(*line, format!("{}: structure: {conclusion}", folder.display()));
+    }
+    assert_eq!(lines[3], "");
+    assert!(lines[4].trim_start().starts_with("run  weights"), "{table}");
     assert!(table.contains("E_stable by layer at step 4"), "{table}");
     let written = std::fs::read_to_string(csv).unwrap();
     let head = "run,architecture,weights,rows,last_step,e,e_step,best_e,best_e_step,";
@@ -61,7 +68,11 @@ fn compare_puts_runs_side_by_side() {
     let last = &compared["runs"][1];
     assert_eq!(last["e_stable"]["value"], rows[2]["E_stable"]);
     assert_eq!((&last["e_stable"]["step"], &last["weights"]), (&4.into(), &3072.into()));
-    assert_eq!(last["e_excess_se"], rows[2]["E_excess_se"]);
+    assert_eq!(last["width_excess"]["value"], rows[2]["width_excess"]);
+    assert_eq!(last["alpha0_excess"]["value"], rows[2]["alpha0_excess"]);
+    let verdict = Conclusion::of(&read_rows(&folders[1]).unwrap());
+    assert_eq!(last["verdict"], verdict.to_string());
+    assert_eq!(last["p"].as_f64(), verdict.claim().map(|verdict| verdict.p));
     // The run that is far ahead is the one that stands out, in every layer.
     for layer in compared["layers"].as_array().unwrap() {
         let z = |k: usize| layer["z"][k].as_f64().unwrap().abs();

@@ -89,7 +89,8 @@ fn it_follows_a_run_that_grows_and_gives_the_terminal_back() {
     let dots =
         |screen: &str| screen.chars().filter(|c| ('\u{2801}'..='\u{28ff}').contains(c)).count();
     assert!(dots(&screen) > 40, "{screen}");
-    for part in ["loss", "E_stable", "E_excess", " ± ", "stop rule: E best", "training waits"] {
+    let numbers = ["structure: ", "width_excess", "alpha0_excess", "E_stable", " ± "];
+    for part in numbers.into_iter().chain(["loss", "stop rule: E best", "training waits"]) {
         assert!(screen.contains(part), "{part} in\n{screen}");
     }
     if let Ok(file) = std::env::var("KEEP_SCREEN") {
@@ -100,8 +101,8 @@ fn it_follows_a_run_that_grows_and_gives_the_terminal_back() {
     terminal.wait_for(&["step 60  finished", "training waited"]);
 
     terminal.tmux(&["resize-window", "-x", "40", "-y", "10"]);
-    let small = terminal.wait_for(&["step 60  finished", "E_excess"]);
-    let small = if dots(&small) > 0 { terminal.wait_for(&["E_excess"]) } else { small };
+    let small = terminal.wait_for(&["step 60  finished", "width_excess"]);
+    let small = if dots(&small) > 0 { terminal.wait_for(&["width_excess"]) } else { small };
     assert!(small.lines().count() <= 10, "{small}");
     terminal.tmux(&["resize-window", "-x", "80", "-y", "24"]);
     terminal.wait_for(&["f(alpha) at step 60"]);

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 
 use loops::{Table, set_weights, weights_at};
 use neuromfa::Monitor;
+use neuromfa::record::{Conclusion, csv_text, read_rows};
 
 fn report(arguments: &[&Path], options: &[&str], out: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_neuromfa"));
@@ -91,8 +92,8 @@ fn a_page_has_all_figures_and_asks_for_nothing() {
     }
     assert!(!html.contains("Left out"));
     let svgs = svgs(&html);
-    // Two maps of layers, three pictures of neurons.
-    assert_eq!(svgs.len(), 1 + 1 + 1 + 1 + 2 + 3 + 1 + 1);
+    // Three maps of layers, three pictures of neurons.
+    assert_eq!(svgs.len(), 1 + 1 + 1 + 1 + 3 + 3 + 1 + 1);
     svgs.iter().for_each(|svg| assert_well_formed(&format!("<svg{svg}")));
     assert!(html.contains("a&lt;b loss") && !html.contains("a<b"));
     assert!(html.contains("name=\"viewport\"") && html.contains("prefers-color-scheme:dark"));
@@ -115,12 +116,135 @@ fn numbers_are_those_of_the_run() {
     }
 }
 
+/// The one verdict line of a page of one run.
+fn verdict(html: &str) -> &str {
+    let (before, rest) = html.split_once("<p class=\"verdict\">").unwrap();
+    assert!(!before.contains("<section>\n<p") && !rest.contains("class=\"verdict\""));
+    assert!(before.ends_with("<section>\n"), "it comes first");
+    rest.split_once("</p>").unwrap().0
+}
+
+fn conclusion(folder: &Path) -> Conclusion {
+    Conclusion::of(&read_rows(folder).unwrap())
+}
+
+#[test]
+fn the_verdict_comes_first_and_the_first_picture_shows_the_structure() {
+    let dir = tempfile::tempdir().unwrap();
+    let (of_run, out) = (dir.path().join("run"), dir.path().join("figures"));
+    run(&of_run, 200, |step| 1.0 / step as f64);
+    let (html, conclusion) = (page(&[&of_run]), conclusion(&of_run));
+    let said = format!("structure: {conclusion}").replace('<', "&lt;");
+    assert_eq!(verdict(&html), said);
+    assert!(html.find(&said) < html.find("<table>"));
+    let onset = conclusion.claim().and(conclusion.onset).expect("the spread of neurons grows");
+    assert!(report(&[&of_run], &["--svg"], &out).status.success());
+    let svg = std::fs::read_to_string(out.join("emergence.svg")).unwrap();
+    let panels = [">width<", ">alpha0<", "published estimator<", "stable estimator<"];
+    let places = panels.map(|panel| svg.find(panel).unwrap_or_else(|| panic!("{panel}")));
+    assert!(places.is_sorted(), "{places:?}");
+    assert!(!svg.contains("E</tspan><tspan dy=\"2\" font-size=\"8\">excess"));
+    // A line in each of the five panels, at its step between the ends of the axis.
+    assert_eq!(svg.matches(">onset</text>").count(), 1);
+    let lines: Vec<&str> = svg.split("class=\"thin dash s-c3\" d=\"M").skip(1).collect();
+    assert_eq!(lines.len(), 5);
+    let number = |text: &str| text.split([' ', 'L', '"']).next().unwrap().parse::<f64>().unwrap();
+    let axis = svg.split("class=\"axis\" d=\"M").nth(1).unwrap();
+    let (left, right) = (number(axis), number(axis.split('L').nth(1).unwrap()));
+    let expected = left + (right - left) * onset as f64 / 200.0;
+    assert!((number(lines[0]) - expected).abs() < 0.02, "{} {expected}", number(lines[0]));
+}
+
+#[test]
+fn a_run_that_ends_in_nan_says_so_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = weights_at(0);
+    let monitor = Monitor::builder(dir.path()).every(10).threads(1);
+    let mut monitor = monitor.attach_source(weights.clone()).unwrap();
+    for step in 1..=50 {
+        set_weights(&weights, step);
+        if step > 30 {
+            weights.set("0.weight", &[48, 32], vec![f32::NAN; 48 * 32]).unwrap();
+        }
+        let _ = monitor.step(step, &[]).unwrap();
+    }
+    let summary = monitor.finish().unwrap();
+    let line = "structure: no verdict: the weights are infinite or NaN from step 40 on";
+    assert_eq!(verdict(&page(&[dir.path()])), line);
+    assert_eq!(summary.to_string().lines().next(), Some(line));
+    let table = neuromfa::report::table(dir.path()).unwrap();
+    assert!(table.contains(&format!("\n{line}\n")), "{table}");
+}
+
+#[test]
+fn warnings_are_counted_by_kind_and_caveats_stand_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), 60, |step| 1.0 / step as f64);
+    let html = page(&[dir.path()]);
+    let codes = Table::read(dir.path(), "emergence.csv").column("codes");
+    let mut seen = [0, 0];
+    for kind in neuromfa::analysis::WarningKind::ALL {
+        let rows = codes.iter().filter(|codes| codes.split(' ').any(|c| c == kind.code())).count();
+        let line = format!("<li>{}, {rows} of 7 steps: {}</li>", kind.code(), kind.meaning());
+        assert_eq!(html.matches(&line).count(), usize::from(rows > 0), "{line}");
+        let finding = kind.concern() == neuromfa::analysis::Concern::Conclusion;
+        seen[usize::from(finding)] += usize::from(rows > 0);
+        let caveats = html.find("<div class=\"caveats\">").unwrap_or(html.len());
+        if let Some(place) = html.find(&line) {
+            assert_eq!(place < caveats, finding, "{line}");
+        }
+    }
+    assert!(seen[0] > 0, "{codes:?}");
+    for said in ["beyond the scale", "beyond scale", "scale explains", "scale does not explain"] {
+        assert!(!html.contains(said), "{said}");
+    }
+}
+
+#[test]
+fn a_run_of_an_older_version_is_drawn_and_shown_with_its_own_words() {
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), 60, |step| 1.0 / step as f64);
+    for name in ["emergence.csv", "layers.csv"] {
+        let Table { columns, rows } = Table::read(dir.path(), name);
+        let new = |name: &str| {
+            ["same_as", "codes", "caveat", "in_range", "E_shuffled_se"].contains(&name)
+                || name.starts_with("width_excess")
+                || name.starts_with("alpha0_excess")
+                || name.ends_with("_p")
+        };
+        let kept = |row: &Vec<String>| -> Vec<String> {
+            let cells = columns.iter().zip(row).filter(|(name, _)| !new(name));
+            cells.map(|(name, cell)| if name == "warning" { "" } else { cell }.to_owned()).collect()
+        };
+        let mut table: Vec<Vec<String>> = std::iter::once(&columns)
+            .map(|head| head.iter().filter(|n| !new(n)).cloned().collect())
+            .chain(rows.iter().map(kept))
+            .collect();
+        if let Some(warning) = table[0].iter().position(|column| column == "warning") {
+            table[3][warning] = "the fit is poor; samples overlap".to_owned();
+        }
+        std::fs::write(dir.path().join(name), csv_text(&table)).unwrap();
+    }
+    let html = page(&[dir.path()]);
+    assert!(verdict(&html).starts_with("structure: no verdict: no step has a p of width_excess"));
+    assert_eq!(html.matches("<figure class=\"emergence\">").count(), 1);
+    assert!(!html.contains(">onset<") && !html.contains(">width_excess</th>"));
+    let heading = "1 of 7 steps have warnings. At step 20:";
+    assert!(html.contains(heading));
+    assert!(html.contains("<li>the fit is poor</li>\n<li>samples overlap</li>"));
+    assert!(!html.contains("class=\"caveats\""));
+    let table = neuromfa::report::table(dir.path()).unwrap();
+    assert!(table.contains(&format!("\n{heading}\n  the fit is poor\n  samples overlap\n")));
+    assert!(table.contains("\nstructure: no verdict"), "{table}");
+}
+
 #[test]
 fn one_step_and_a_loss_that_is_no_number_leave_figures_out_with_a_reason() {
     let one = tempfile::tempdir().unwrap();
     run(one.path(), 0, |_| 0.0);
     let html = page(&[one.path()]);
     assert!(html.contains("where it is 0 by definition"));
+    assert_eq!(verdict(&html), "structure: no verdict from one step");
     assert!(
         html.contains("<figure class=\"spectra\">")
             && !html.contains("<figure class=\"emergence\">")
@@ -160,6 +284,13 @@ fn several_runs_are_overlaid_and_files_are_named_by_run() {
     let html = page(&[&a, &b]);
     assert_offline(&html);
     assert_eq!(html.matches("<figure class=\"overlay\">").count(), 1);
+    // The verdict on each run above what they have in common, and again with the run.
+    let (before, after) = html.split_once("<figure class=\"overlay\">").unwrap();
+    for (name, folder) in [("a", &a), ("b", &b)] {
+        let said = format!("structure: {}", conclusion(folder)).replace('<', "&lt;");
+        assert!(before.contains(&format!("<p class=\"verdict\">{name}: {said}</p>")));
+        assert!(after.contains(&format!("<p class=\"verdict\">{said}</p>")));
+    }
     assert_eq!(html.matches("<figure class=\"emergence\">").count(), 2);
     let out = dir.path().join("figures");
     assert!(report(&[&a, &b], &["--svg"], &out).status.success());

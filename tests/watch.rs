@@ -85,7 +85,10 @@ fn the_files_are_those_of_analyze() {
     let output = child.wait_with_output().unwrap();
     succeeded(&output);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.starts_with("step 0  E 0.00000  E_stable 0.00000"), "{text}");
+    let first = text.lines().next().unwrap();
+    assert!(first.starts_with("step 0  width_excess ") && first.contains("  alpha0_excess "));
+    assert_eq!(first.matches(" (p = ").count(), 2, "{text}");
+    assert!(first.ends_with(")  E 0.00000  E_stable 0.00000  ok"), "{text}");
     assert!(text.contains("E_stable 0.00605 at step 300"), "{text}");
     assert_same(&files(&out), &expected, "watched");
 }

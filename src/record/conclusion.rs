@@ -6,7 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::RecordedRow;
-use crate::analysis::{Look, Onset, Status, Verdict, WarningKind};
+use crate::analysis::{Concern, Look, Onset, Status, Verdict, WarningKind};
+
+/// Pairs of steps with the same weights that are kept.
+const REPEATS: usize = 3;
 
 /// A run of rows without values at the end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +18,15 @@ pub struct Ending {
     pub step: u64,
     /// The status of its last row.
     pub status: Status,
+}
+
+/// A step with the weights of an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeat {
+    /// The step.
+    pub step: u64,
+    /// The first step with these weights.
+    pub same_as: u64,
 }
 
 /// What a run comes to. `Display` gives the line.
@@ -33,6 +45,9 @@ pub struct Conclusion {
     pub analysed: u64,
     /// Rows among them whose weights are those of an earlier row.
     pub repeated: u64,
+    /// The first three of them.
+    #[serde(default)]
+    pub repeats: Vec<Repeat>,
     /// How many rows have a warning of each kind, by its code.
     pub warnings: BTreeMap<String, u64>,
     #[serde(skip)]
@@ -74,7 +89,12 @@ impl Conclusion {
             return;
         }
         self.analysed += 1;
-        self.repeated += u64::from(value("same_as").is_some());
+        if let Some(same_as) = value("same_as") {
+            self.repeated += 1;
+            if self.repeats.len() < REPEATS {
+                self.repeats.push(Repeat { step, same_as: same_as as u64 });
+            }
+        }
         self.ending = match (status, self.ending) {
             (Status::Ok, _) => None,
             (status, Some(Ending { step, .. })) => Some(Ending { step, status }),
@@ -102,6 +122,29 @@ impl Conclusion {
         all.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
         all
     }
+
+    /// Those of the warnings that concern one thing.
+    pub fn warnings_on(&self, concern: Concern) -> Vec<(WarningKind, u64)> {
+        self.warnings().into_iter().filter(|(kind, _)| kind.concern() == concern).collect()
+    }
+
+    /// How many steps have the weights of an earlier one, and which; none where no step has.
+    pub fn repeated_text(&self) -> Option<String> {
+        let pairs =
+            self.repeats.iter().map(|Repeat { step, same_as }| format!("{step} = {same_as}"));
+        let mut pairs = pairs.collect::<Vec<_>>().join(", ");
+        if self.repeated > self.repeats.len() as u64 {
+            pairs += ", ..";
+        }
+        let (repeated, of) = (self.repeated, self.analysed);
+        let have = if repeated == 1 { "has" } else { "have" };
+        (repeated > 0).then(|| {
+            format!(
+                "{repeated} of {of} steps {have} the weights of an earlier step (see the column \
+                 same_as): {pairs}"
+            )
+        })
+    }
 }
 
 impl fmt::Display for Conclusion {
@@ -116,7 +159,10 @@ impl fmt::Display for Conclusion {
         }
         let Some(verdict) = self.claim() else {
             return f.write_str(match (self.verdict, self.repeated) {
-                (None, _) => "no verdict: it takes the shuffled and the norm-matched control",
+                (None, _) => {
+                    "no verdict: no step has a p of width_excess or alpha0_excess, which take the \
+                     shuffled and the norm-matched control"
+                }
                 (_, 0) => "no verdict from one step",
                 _ => "no verdict: all steps have the same weights",
             });
@@ -195,8 +241,24 @@ mod tests {
         let claim = conclusion(&[above, above, again]);
         assert_eq!((claim.step, claim.repeated), (Some(10), 1), "not from the repeated row");
         assert!(claim.claim().is_some());
-        let text = "no verdict: it takes the shuffled and the norm-matched control";
+        let text = "no verdict: no step has a p of width_excess or alpha0_excess, which take the \
+                    shuffled and the norm-matched control";
         assert_eq!(line(&[(Status::Ok, &[]), (Status::Ok, &[])]), text);
+    }
+
+    #[test]
+    fn repeated_steps_are_counted_and_the_first_three_named() {
+        let (above, again) = ((Status::Ok, ABOVE), (Status::Ok, AGAIN));
+        assert_eq!(conclusion(&[above, above]).repeated_text(), None);
+        let text = |of: &str, pairs: &str| {
+            format!("{of} the weights of an earlier step (see the column same_as): {pairs}")
+        };
+        let one = conclusion(&[above, above, again]).repeated_text().unwrap();
+        assert_eq!(one, text("1 of 3 steps has", "20 = 0"));
+        let three = conclusion(&[above, again, again, again]).repeated_text().unwrap();
+        assert_eq!(three, text("3 of 4 steps have", "10 = 0, 20 = 0, 30 = 0"));
+        let four = conclusion(&[above, again, again, again, again]).repeated_text().unwrap();
+        assert_eq!(four, text("4 of 5 steps have", "10 = 0, 20 = 0, 30 = 0, .."));
     }
 
     #[test]
@@ -205,5 +267,9 @@ mod tests {
         counted.add(20, Status::Ok, &|_| None, "radii_moved");
         let found = [(WarningKind::RadiiMoved, 3), (WarningKind::ENotToldApart, 2)];
         assert_eq!(counted.warnings(), found);
+        counted.add(30, Status::Ok, &|_| None, "poor_fit radii_moved unknown");
+        assert_eq!(counted.warnings_on(Concern::Conclusion), [(WarningKind::PoorFit, 1)]);
+        let published = [(WarningKind::RadiiMoved, 4), (WarningKind::ENotToldApart, 2)];
+        assert_eq!(counted.warnings_on(Concern::Published), published);
     }
 }

@@ -53,13 +53,13 @@ mod summary;
 mod table;
 mod tensorboard;
 
-pub use conclusion::{Conclusion, Ending};
+pub use conclusion::{Conclusion, Ending, Repeat};
 pub use config::{RunConfig, Sampling};
 pub use files::{
     BASELINE, BOXES, DISTRIBUTIONS, EMERGENCE, HASHES, HOPS, LAYERS, METRICS, NEURONS, NODES, RUN,
     SCALING, SPECTRA, START, STATE, SUMMARY, TENSORBOARD, holds_run, neurons_file,
 };
-pub use read::RecordedRun;
+pub use read::{RecordedRun, read_rows};
 pub use recorder::Recorder;
 pub use resume::{Recorded, RecordedRow, resume};
 pub use row::{COLUMNS, Row, check_name, computed_quantities, number};

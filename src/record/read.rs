@@ -24,6 +24,14 @@ pub struct RecordedRun {
     pub last_step: Option<u64>,
 }
 
+/// The analysed steps of the run in a folder, ascending: emergence.csv alone, also of an older version.
+///
+/// # Errors
+/// [`RecordError::Read`] when the file cannot be read.
+pub fn read_rows(folder: &Path) -> Result<Vec<RecordedRow>, RecordError> {
+    Ok(recorded_rows(&Contents::read(&folder.join(EMERGENCE))?))
+}
+
 impl RecordedRun {
     /// Reads the run in a folder.
     ///

@@ -178,11 +178,9 @@ impl Row {
 
     /// The value of a computed or logged quantity, or of `same_as`, by its column's name.
     pub fn value(&self, name: &str) -> Option<f64> {
-        if name == "same_as" {
-            return self.emergence.same_as.map(|step| step as f64);
-        }
         match quantity(&self.emergence, name) {
             Some(value) => value,
+            None if name == "same_as" => self.emergence.same_as.map(|step| step as f64),
             None => self.scalars.iter().find(|(n, _)| n == name).map(|(_, value)| *value),
         }
     }

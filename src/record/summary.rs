@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Conclusion;
-use crate::analysis::{WarningKind, p_text};
+use crate::analysis::{Concern, WarningKind, p_text};
 use crate::stop::Stop;
 
 /// The value of a quantity at a step.
@@ -146,6 +146,9 @@ impl fmt::Display for Summary {
                 "E_excess {value:.5} at step {step} ({p}grows with the scale of the weights)"
             )?;
         }
+        if let Some(repeated) = self.conclusion.repeated_text() {
+            writeln!(f, "repeats  {repeated}")?;
+        }
         if let Some(stop) = &self.stop {
             let seen =
                 stop.stopped_step.map_or("at the end".to_owned(), |s| format!("at step {s}"));
@@ -162,11 +165,17 @@ impl fmt::Display for Summary {
                 "rows     {dropped} dropped, {without} without values (see the column status)"
             )?;
         }
-        let warnings = self.conclusion.warnings();
-        if !warnings.is_empty() {
-            let count = |(kind, rows): &(WarningKind, u64)| format!("{} {rows}", kind.code());
-            let all: Vec<String> = warnings.iter().map(count).collect();
-            writeln!(f, "warnings of {} rows: {}", self.rows, all.join(", "))?;
+        let count = |(kind, rows): &(WarningKind, u64)| format!("{} {rows}", kind.code());
+        let counts = |concern| {
+            let all: Vec<String> = self.conclusion.warnings_on(concern).iter().map(count).collect();
+            all.join(", ")
+        };
+        let [findings, caveats] = [Concern::Conclusion, Concern::Published].map(counts);
+        if !findings.is_empty() {
+            writeln!(f, "warnings of {} rows: {findings}", self.rows)?;
+        }
+        if !caveats.is_empty() {
+            writeln!(f, "caveats of the published estimator: {caveats}")?;
         }
         let Cost { run_seconds, hook_seconds, side_thread_seconds, analysed, .. } = self.cost;
         let analyses = match analysed {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::analysis::p_text;
+
 /// A number with this many digits behind the point; small ones keep as many significant digits.
 pub(super) fn rounded(cell: &str, digits: usize) -> String {
     match cell.parse::<f64>() {
@@ -11,6 +13,11 @@ pub(super) fn rounded(cell: &str, digits: usize) -> String {
         Ok(value) => format!("{value:.digits$}"),
         Err(_) => cell.to_owned(),
     }
+}
+
+/// A p with two significant digits: `0.31`, `<0.001`; empty where there is none.
+pub(super) fn p_cell(p: Option<f64>) -> String {
+    p.map_or_else(String::new, |p| p_text(p).replace("p = ", "").replace("p < ", "<"))
 }
 
 /// Right-aligned columns; an absent value is a dash.
@@ -41,5 +48,8 @@ mod tests {
         assert_eq!(rounded("", 5), "");
         assert_eq!(rounded("NaN", 5), "NaN");
         assert_eq!(rounded("320", 0), "320");
+        let p = [0.314, 0.0049, 0.001, 0.000_99, 0.0].map(|p| p_cell(Some(p)));
+        assert_eq!(p, ["0.31", "0.0049", "0.0010", "<0.001", "<0.001"]);
+        assert_eq!(p_cell(None), "");
     }
 }

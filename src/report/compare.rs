@@ -1,14 +1,14 @@
 //! Runs side by side as tables for a terminal.
 
-use super::align::{align, rounded};
-use crate::analysis::p_text;
+use super::align::{align, p_cell, rounded};
 use crate::compare::{At, Compared, Layer};
 use crate::record::number;
 
 /// Layers that the table shows.
 const SHOWN: usize = 10;
 
-/// One line for each run, the smallest network first; then the layers that differ most.
+/// The verdict on each run, the smallest network first; a table of the runs; then the layers that
+/// differ most.
 pub fn compared(runs: &[Compared], layers: &[Layer]) -> String {
     let head = [
         "run",
@@ -42,17 +42,17 @@ pub fn compared(runs: &[Compared], layers: &[Layer]) -> String {
             at(run.best_e_stable),
             at(run.width_excess),
             at(run.alpha0_excess),
-            run.p.map_or_else(String::new, |p| p_text(p).trim_start_matches("p = ").to_owned()),
+            p_cell(run.p),
             step(run.onset),
             step(run.plateau),
         ]
     }));
     let mut text = String::new();
-    align(&mut text, &lines);
-    text.push('\n');
     for run in ordered {
         text += &format!("{}: structure: {}\n", run.run, run.verdict);
     }
+    text.push('\n');
+    align(&mut text, &lines);
     if let Some(first) = layers.first() {
         let shown = layers.len().min(SHOWN);
         text += &format!("\nE_stable by layer at step {}, the widest spread first", first.step);

@@ -5,6 +5,7 @@ mod alike;
 mod backtest;
 mod compare;
 mod network;
+mod notes;
 mod pictures;
 #[cfg(feature = "png")]
 mod png;

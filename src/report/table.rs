@@ -3,24 +3,40 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::align::{align, rounded};
-use crate::record::{COLUMNS, Cells, EMERGENCE, RUN, RecordError, RunConfig, Sampling, read_table};
+use super::align::{align, p_cell, rounded};
+use super::notes::notes;
+use crate::record::{
+    COLUMNS, Conclusion, EMERGENCE, RUN, RecordError, RunConfig, Sampling, read_rows, read_table,
+};
 
-/// Computed columns that the table shows, with the digits behind the point.
-const SHOWN: [(&str, usize); 9] = [
-    ("alpha0", 4),
-    ("width", 4),
-    ("E", 4),
-    ("E_se", 4),
-    ("E_shuffled", 4),
-    ("E_stable", 4),
-    ("E_excess", 4),
-    ("E_excess_se", 4),
-    ("r2", 3),
+/// How a column's cells are shown.
+#[derive(Clone, Copy)]
+enum Shown {
+    AsItIs,
+    /// With this many digits behind the point.
+    Digits(usize),
+    /// A p, headed `p`.
+    P,
+}
+
+/// Computed columns that the table shows.
+const SHOWN: [(&str, Shown); 11] = [
+    ("alpha0", Shown::Digits(4)),
+    ("width", Shown::Digits(4)),
+    ("E", Shown::Digits(4)),
+    ("E_se", Shown::Digits(4)),
+    ("E_shuffled", Shown::Digits(4)),
+    ("E_stable", Shown::Digits(4)),
+    ("width_excess", Shown::Digits(4)),
+    ("width_excess_p", Shown::P),
+    ("alpha0_excess", Shown::Digits(4)),
+    ("alpha0_excess_p", Shown::P),
+    ("r2", Shown::Digits(3)),
 ];
 
-/// The run in a folder as text: a line on what it is, then a row for each analysed step with all
-/// that the loop logged. Also of a run in progress.
+/// The run in a folder as text: a line on what it is, a row for each analysed step with all that
+/// the loop logged, then the verdict and the warnings by kind. Also of a run in progress. A p
+/// stands after its measure.
 ///
 /// # Errors
 /// [`RecordError::Read`] when the folder holds no run or a file of it cannot be read.
@@ -33,30 +49,30 @@ pub fn table(folder: &Path) -> Result<String, RecordError> {
     let mut text = heading(&config);
     text.push('\n');
     let shown = shown(&columns);
-    let mut lines = vec![shown.iter().map(|&(k, _)| columns[k].clone()).collect::<Vec<_>>()];
-    lines.extend(rows.iter().map(|row| {
-        shown
-            .iter()
-            .map(|&(k, digits)| digits.map_or(row[k].clone(), |d| rounded(&row[k], d)))
-            .collect()
-    }));
+    let head = |&(k, how): &(usize, Shown)| match how {
+        Shown::P => "p".to_owned(),
+        _ => columns[k].clone(),
+    };
+    let mut lines = vec![shown.iter().map(head).collect::<Vec<_>>()];
+    let cell = |cell: &String, how| match how {
+        Shown::AsItIs => cell.clone(),
+        Shown::Digits(digits) => rounded(cell, digits),
+        Shown::P => p_cell(cell.parse().ok()),
+    };
+    lines.extend(rows.iter().map(|row| shown.iter().map(|&(k, how)| cell(&row[k], how)).collect()));
     align(&mut text, &lines);
-    text += &warnings(&columns, &rows);
-    Ok(text)
-}
-
-/// How many steps should not be believed as they stand, and why not the last of them.
-fn warnings(columns: &[String], rows: &[Cells]) -> String {
-    let at = |name: &str| columns.iter().position(|column| column == name);
-    let Some((warning, step)) = at("warning").zip(at("step")) else { return String::new() };
-    let marked = || rows.iter().filter(|row| !row[warning].is_empty());
-    let Some(last) = marked().next_back() else { return String::new() };
-    let (n, of) = (marked().count(), rows.len());
-    let mut text = format!("\n{n} of {of} steps have warnings. At step {}:\n", last[step]);
-    for warning in last[warning].split("; ") {
-        let _ = writeln!(text, "  {warning}");
+    let conclusion = Conclusion::of(&read_rows(folder)?);
+    let _ = writeln!(text, "\nstructure: {conclusion}");
+    if let Some(repeated) = conclusion.repeated_text() {
+        let _ = writeln!(text, "{repeated}");
     }
-    text
+    for notes in notes(&conclusion, &columns, &rows) {
+        let _ = writeln!(text, "\n{}", notes.heading);
+        for line in notes.lines {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    Ok(text)
 }
 
 pub(super) fn heading(config: &RunConfig) -> String {
@@ -78,14 +94,15 @@ pub(super) fn heading(config: &RunConfig) -> String {
 
 /// Which columns to show and how to round them: the step, what the loop logged, what was computed,
 /// the status.
-fn shown(columns: &[String]) -> Vec<(usize, Option<usize>)> {
+fn shown(columns: &[String]) -> Vec<(usize, Shown)> {
     let at = |name: &str| columns.iter().position(|column| column == name);
     let logged = columns
         .iter()
         .enumerate()
         .filter(|(_, c)| !COLUMNS.contains(&c.as_str()) && *c != "step" && *c != "wall_time")
-        .map(|(k, _)| (k, Some(5)));
-    let computed = SHOWN.iter().filter_map(|&(name, digits)| Some((at(name)?, Some(digits))));
-    let step = at("step").map(|k| (k, None));
-    step.into_iter().chain(logged).chain(computed).chain(at("status").map(|k| (k, None))).collect()
+        .map(|(k, _)| (k, Shown::Digits(5)));
+    let computed = SHOWN.iter().filter_map(|&(name, how)| Some((at(name)?, how)));
+    let as_it_is = |name| at(name).map(|k| (k, Shown::AsItIs));
+    let step = as_it_is("step").into_iter();
+    step.chain(logged).chain(computed).chain(as_it_is("status")).collect()
 }

@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 
 use crate::output::{Outcome, Output};
 
-/// Show runs side by side: E at the end and at its best, the onset and the plateau, and the layers
-/// that differ.
+/// Show runs side by side: the verdict on each, E at the end and at its best, the onset and the
+/// plateau, and the layers that differ.
 ///
-/// Onset: the first step from which E_excess stays above 2 standard errors to the end. Plateau: the
-/// first step from which E_stable stays within 5 % of its span of its last value. Warns where the
-/// numbers of the runs do not compare.
+/// Verdict: whether the network differs from its shuffled weights, by width_excess and
+/// alpha0_excess. Onset: the first of three steps in a row at which one of the two has p < 0.001.
+/// Plateau: the first step from which E_stable stays within 5 % of its span of its last value. Warns
+/// where the numbers of the runs do not compare.
 #[derive(Args)]
 pub struct Compare {
     /// Folders of runs.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::output::{Outcome, Output};
 
-/// Print the table of a run: one row for each analysed step.
+/// Print the table of a run: one row for each analysed step, then the verdict and the warnings.
 #[derive(Args)]
 pub struct Show {
     /// The run's folder.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
+use neuromfa::analysis::p_text;
 use neuromfa::source::Checkpoint;
 use neuromfa::{Row, Watch as Watching};
 
@@ -107,10 +108,19 @@ impl Watch {
     }
 }
 
+/// A row: the measures of structure with their p, E of both estimators, the status.
 fn line(row: &Row) -> String {
     let of = |name: &str| {
         row.value(name).map_or_else(|| format!("{name} -"), |value| format!("{name} {value:.5}"))
     };
-    let columns = ["E", "E_stable", "E_excess"].map(of).join("  ");
-    format!("step {}  {columns}  {}\n", row.step, row.emergence.status)
+    let with_p = |name: &str| {
+        let p = row.value(&format!("{name}_p")).map(|p| format!(" ({})", p_text(p)));
+        of(name) + &p.unwrap_or_default()
+    };
+    let structure = ["width_excess", "alpha0_excess"].map(with_p).join("  ");
+    let emergence = ["E", "E_stable"].map(of).join("  ");
+    let status = row.emergence.status;
+    let same = row.emergence.same_as.map(|step| format!(", the weights of step {step}"));
+    let same = same.unwrap_or_default();
+    format!("step {}  {structure}  {emergence}  {status}{same}\n", row.step)
 }

@@ -1,9 +1,10 @@
-//! E, its controls and the loss over steps.
+//! The measures of structure, E with its controls, and the loss over steps.
 
-use super::figure::{Figure, error, said};
+use super::figure::Figure;
 use super::panel::{Line, Values};
 use super::recorded::Recorded;
 use super::stack::{Level, Marks, stack};
+use crate::analysis::{ONSET_LEVEL, ONSET_ROWS};
 
 /// A column of emergence.csv over its steps, with the column of its deviation.
 pub(super) fn column(
@@ -29,18 +30,50 @@ pub(super) fn loss(run: &Recorded, colour: &str, label: &str) -> Option<(Line, u
     Some((Line { colour, pattern: "", label, x, y, spread: None }, each))
 }
 
-/// E of both estimators with their controls, above the loss.
+/// Two standard errors.
+pub(super) fn twice(errors: Values) -> Values {
+    errors.into_iter().map(|se| se.map(|se| 2.0 * se)).collect()
+}
+
+/// A measure of structure with its band, and a line at 0, where shuffled weights are.
+fn structure(run: &Recorded, (name, se): (&str, &str), title: &str) -> Level {
+    let measure = column(run, (name, Some(se)), ("c1", ""), "");
+    let shuffled = Line {
+        y: measure.y.iter().map(|value| value.map(|_| 0.0)).collect(),
+        spread: None,
+        colour: "c2".to_owned(),
+        pattern: "dash",
+        label: "shuffled".to_owned(),
+        ..measure.clone()
+    };
+    let measure = Line { spread: measure.spread.map(twice), ..measure };
+    let lines = vec![shuffled, measure];
+    Level { title: title.to_owned(), height: 80.0, lines, wide: false, with: vec![0.0] }
+}
+
+/// The measures of structure above one another.
+pub(super) const STRUCTURE: [((&str, &str), &str); 2] = [
+    (
+        ("width_excess", "width_excess_se"),
+        "*width*_{excess} = ln(width / width of shuffled weights)",
+    ),
+    (
+        ("alpha0_excess", "alpha0_excess_se"),
+        "*alpha0*_{excess} = ln(alpha0 / alpha0 of shuffled weights)",
+    ),
+];
+
+/// The measures of structure, above E of both estimators with their controls, above the loss.
 pub(super) fn figure(run: &Recorded) -> Figure {
     let published = vec![
         column(run, ("E", Some("E_se")), ("c1", ""), "*E*"),
-        column(run, ("E_shuffled", None), ("c2", "dash"), "shuffled"),
+        column(run, ("E_shuffled", Some("E_shuffled_se")), ("c2", "dash"), "shuffled"),
     ];
     let stable = vec![
         column(run, ("E_stable", None), ("c1", ""), "*E*_{stable}"),
         column(run, ("E_stable_shuffled", None), ("c2", "dash"), "shuffled"),
         column(run, ("E_norm_matched", None), ("c4", "dots"), "norm matched"),
         column(run, ("E_rescaled_start", None), ("c5", "dots"), "rescaled start"),
-        column(run, ("E_excess", Some("E_excess_se")), ("c3", ""), "*E*_{excess}"),
     ];
     let level = |title: &str, height, lines| Level {
         title: title.to_owned(),
@@ -49,10 +82,10 @@ pub(super) fn figure(run: &Recorded) -> Figure {
         wide: false,
         with: vec![0.0],
     };
-    let mut levels = vec![
-        level("degree of emergence, published estimator", 105.0, published),
-        level("degree of emergence, stable estimator", 125.0, stable),
-    ];
+    let mut levels: Vec<Level> =
+        STRUCTURE.map(|(columns, title)| structure(run, columns, title)).into();
+    levels.push(level("degree of emergence, published estimator", 95.0, published));
+    levels.push(level("degree of emergence, stable estimator", 105.0, stable));
     let mut text = words(run);
     match loss(run, "ink", "") {
         Some((line, each)) if line.is_there() => {
@@ -70,51 +103,46 @@ pub(super) fn figure(run: &Recorded) -> Figure {
         }
         _ => text += " The loop logged no loss that is a number.",
     }
-    let drawing = match enough(&run.emergence.numbers("E"), &run.emergence.numbers("E_stable")) {
+    let drawing = match enough(run) {
         Err(why) => Err(why),
-        Ok(()) => stack("Degree of emergence over steps", levels, &Marks::of(run))
+        Ok(()) => stack("Structure and degree of emergence over steps", levels, &Marks::of(run))
             .ok_or_else(|| "no step has a value of E.".to_owned()),
     };
-    Figure::one("emergence", "Degree of emergence", text, drawing)
+    Figure::one("emergence", "Structure and degree of emergence", text, drawing)
 }
 
-fn enough(published: &Values, stable: &Values) -> Result<(), String> {
-    let count = |values: &Values| values.iter().flatten().count();
-    match count(published).max(count(stable)) {
-        0 => Err("no analysed step has a value of E (see the status in the table).".to_owned()),
-        1 => Err("only one step has a value of E: E compares a step with the first one, where it \
-                  is 0 by definition."
+fn enough(run: &Recorded) -> Result<(), String> {
+    let count = |name: &str| run.emergence.numbers(name).iter().flatten().count();
+    match ["width_excess", "alpha0_excess", "E", "E_stable"].map(count).into_iter().max() {
+        None | Some(0) => {
+            Err("no analysed step has a value of E (see the status in the table).".to_owned())
+        }
+        Some(1) => Err("only one step has a value of E: E compares a step with the first one, \
+                        where it is 0 by definition."
             .to_owned()),
-        _ => Ok(()),
+        Some(_) => Ok(()),
     }
 }
 
 fn words(run: &Recorded) -> String {
-    let mut text = "How far the network has moved from its first step: 0 at the start, higher where \
-                    weights organise, negative where they fall apart. The band is one standard error \
-                    over the samples. E grows with the mere scale of the weights; the dashed line is \
-                    what the same weights give once they are shuffled within each matrix, and \
-                    E_excess, the distance between the two, is what scale does not explain."
-        .to_owned();
-    let table = &run.emergence;
-    let last = |name: &str| {
-        table
-            .rows
-            .iter()
-            .rev()
-            .find_map(|row| Some((table.number(row, name)?, table.cell(row, "step"), row)))
-    };
-    if let Some((value, step, row)) = last("E_excess") {
-        let se = table.number(row, "E_excess_se");
-        let spread = se.map(|se| format!(" ± {}", error(se))).unwrap_or_default();
-        let verdict = match se {
-            Some(se) if value > 2.0 * se => {
-                "more than two standard errors above 0: not scale alone"
-            }
-            Some(_) => "not two standard errors above 0: scale alone explains E",
-            None => "without an error",
-        };
-        text += &format!(" At step {step}, E_excess is {}{spread}, {verdict}.", said(value));
+    let mut text = format!("Structure: {}. ", run.conclusion);
+    let measured = run.emergence.numbers("width_excess").iter().any(Option::is_some);
+    if measured {
+        text += "width_excess and alpha0_excess compare the weights, each matrix at its scale of the \
+                 first step, with the same weights shuffled within each matrix: 0 is as shuffled \
+                 weights, 0.1 is 10 % wider or higher. They are free of the scale of the weights. The \
+                 band is two standard errors; the verdict takes p, which also knows from how few \
+                 shuffles the error comes. ";
     }
+    if run.onset().is_some() {
+        text += &format!(
+            "The onset is the first of {ONSET_ROWS} rows in a row with p < {ONSET_LEVEL} by the same \
+             measure. "
+        );
+    }
+    text += "E is how far the network has moved from its first step: 0 at the start. E grows with the \
+             scale of the weights, so E alone does not show structure. The dashed line is E of \
+             shuffled weights; norm matched is E_stable with each matrix at its scale of the first \
+             step. Bands of E are one standard error.";
     text
 }

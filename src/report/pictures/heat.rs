@@ -1,4 +1,4 @@
-//! E of each layer at each step, as colours.
+//! The measures of each layer at each step, as colours.
 
 use super::drawing::{Anchor, Drawing, cut, name, width};
 use super::figure::{Figure, said};
@@ -11,6 +11,7 @@ const COLUMNS: usize = 120;
 
 pub(super) fn figure(run: &Recorded) -> Figure {
     let maps = [
+        ("width_excess", "layers-structure", "*width*_{excess} of each layer"),
         ("E", "layers-published", "*E* of each layer, published estimator"),
         ("E_stable", "layers-stable", "*E* of each layer, stable estimator"),
     ];
@@ -18,19 +19,21 @@ pub(super) fn figure(run: &Recorded) -> Figure {
         .into_iter()
         .filter_map(|(column, file, title)| Some((file.to_owned(), draw(run, column, title)?)))
         .collect();
-    let why = "layers.csv does not hold E of at least two steps.";
+    let why = "layers.csv does not hold the values of at least two steps.";
     let content = if drawn.is_empty() { Err(why.to_owned()) } else { Ok(drawn) };
-    let text = "Where the network organises, and when: a row for each neuron layer in the order of \
-                the network, a column for each analysed step (not to scale in time). Bright layers \
-                have moved far from their own first step. An empty cell has no value. Where some \
-                values are clearly negative, blue is below 0 and orange above.";
+    let text = "A row for each neuron layer in the order of the network, a column for each analysed \
+                step (not to scale in time). width_excess: how much wider a layer's spectrum is than \
+                that of its weights shuffled, free of their scale; one layer at one step may differ by \
+                chance, and layers.csv has the p. E: how far a layer has moved from its own first step; \
+                it grows with scale. An empty cell has no value. Where some values are clearly \
+                negative, blue is below 0 and orange above.";
     Figure { name: "layers", title: "Layers".to_owned(), text: text.to_owned(), content }
 }
 
 struct Map {
     layers: Vec<String>,
     steps: Vec<String>,
-    values: Vec<(usize, usize, f64)>, // layer, step, E
+    values: Vec<(usize, usize, f64)>, // layer, step, value
 }
 
 fn map(run: &Recorded, column: &str) -> Map {

@@ -46,6 +46,8 @@ pub struct Pictures {
 #[derive(Debug)]
 struct Chapter {
     title: String,
+    /// What the run comes to, in one line.
+    verdict: String,
     /// Table of the run, as HTML.
     table: String,
     figures: Vec<Figure>,
@@ -116,5 +118,6 @@ fn chapter(run: &Recorded) -> Chapter {
         boxes::figure(run),
         against::figure(run),
     ];
-    Chapter { title: run.name.clone(), table: values::table(run), figures }
+    let verdict = format!("structure: {}", run.conclusion);
+    Chapter { title: run.name.clone(), verdict, table: values::table(run), figures }
 }

@@ -1,7 +1,7 @@
 //! Several runs over one another.
 
 use super::drawing::{cut, name};
-use super::emergence::loss;
+use super::emergence::{STRUCTURE, loss, twice};
 use super::figure::Figure;
 use super::panel::Line;
 use super::recorded::Recorded;
@@ -10,10 +10,10 @@ use super::style::LINES;
 
 const PATTERNS: [&str; 3] = ["", "dash", "dots"];
 
-/// E_stable, E_excess and the loss of the runs.
+/// The measures of structure, E_stable and the loss of the runs.
 pub(super) fn figure(runs: &[Recorded]) -> Figure {
     let style = |k: usize| (format!("c{}", k % LINES + 1), PATTERNS[k / LINES % PATTERNS.len()]);
-    let column = |value: &str, spread: Option<&str>| {
+    let column = |value: &str, se: Option<&str>| {
         let line = |(k, run): (usize, &Recorded)| {
             let (colour, pattern) = style(k);
             Line {
@@ -22,7 +22,7 @@ pub(super) fn figure(runs: &[Recorded]) -> Figure {
                 label: cut(&name(&run.name), 80.0),
                 x: run.emergence.steps(),
                 y: run.emergence.numbers(value),
-                spread: spread.map(|name| run.emergence.numbers(name)),
+                spread: se.map(|name| twice(run.emergence.numbers(name))),
             }
         };
         runs.iter().enumerate().map(line).collect::<Vec<_>>()
@@ -39,16 +39,18 @@ pub(super) fn figure(runs: &[Recorded]) -> Figure {
         wide,
         with,
     };
-    let levels = vec![
-        level("*E*_{stable}", column("E_stable", None), false, vec![0.0]),
-        level("*E*_{excess}", column("E_excess", Some("E_excess_se")), false, vec![0.0]),
-        level("loss", losses.collect(), true, vec![]),
-    ];
+    let structure = STRUCTURE
+        .map(|((value, se), title)| level(title, column(value, Some(se)), false, vec![0.0]));
+    let mut levels = Vec::from(structure);
+    levels.push(level("*E*_{stable}", column("E_stable", None), false, vec![0.0]));
+    levels.push(level("loss", losses.collect(), true, vec![]));
     let drawing = stack("Runs compared", levels, &Marks::default());
     let drawing = drawing.ok_or_else(|| "no run has a value of E or a loss.".to_owned());
-    let mut text = "The same quantities of each run, each against its own first step. E_excess \
-                    compares best: the scale of the weights is taken out. Runs compare only where the \
-                    network, the sampling and the method are the same."
+    let mut text = "width_excess and alpha0_excess of each run, with a band of two standard errors: \
+                    0 is as shuffled weights, and they are free of the scale of the weights, so that \
+                    they compare best. E_stable is against the run's own first step and grows with \
+                    scale. Runs compare only where the network, the sampling and the method are the \
+                    same."
         .to_owned();
     let comparable = runs.windows(2).all(|pair| match (&pair[0].config, &pair[1].config) {
         (Some(a), Some(b)) => a.method == b.method && a.sampling == b.sampling,

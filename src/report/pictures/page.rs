@@ -25,8 +25,11 @@ table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-num
 th,td{text-align:left;padding:.2rem 1rem .2rem 0;vertical-align:top;border-bottom:1px solid var(--grid)}
 table{overflow-wrap:normal}th,td{white-space:nowrap}
 thead th{color:var(--faint);font-weight:normal}tbody th{font-weight:600}
-.warnings{border-left:3px solid var(--c5);padding-left:.9rem;margin:1rem 0}
-.warnings p,.warnings ul{margin:.2rem 0}.warnings ul{padding-left:1.1rem}
+.verdict{font-size:1.1rem;font-weight:600;margin:.6rem 0}
+.warnings,.caveats{border-left:3px solid var(--c5);padding-left:.9rem;margin:1rem 0}
+.caveats{border-color:var(--grid);color:var(--faint);font-size:.92rem}
+.warnings p,.warnings ul,.caveats p,.caveats ul{margin:.2rem 0}
+.warnings ul,.caveats ul{padding-left:1.1rem}
 .note,.left-out{color:var(--faint);font-size:.88rem}
 @media print{figure{break-inside:avoid}}
 ";
@@ -41,6 +44,12 @@ pub(super) fn page(pictures: &Pictures) -> String {
         style::page_rules()
     );
     let several = pictures.chapters.len() > 1;
+    if several {
+        for Chapter { title, verdict, .. } in &pictures.chapters {
+            let line = escape(&format!("{title}: {verdict}"));
+            let _ = writeln!(html, "<p class=\"verdict\">{line}</p>");
+        }
+    }
     if let Some(overlay) = &pictures.overlay {
         html += &figures(std::slice::from_ref(overlay));
     }
@@ -59,7 +68,9 @@ pub(super) fn page(pictures: &Pictures) -> String {
 }
 
 fn section(chapter: &Chapter) -> String {
-    format!("<section>\n{}{}</section>\n", chapter.table, figures(&chapter.figures))
+    let Chapter { verdict, table, figures: drawn, .. } = chapter;
+    let (verdict, drawn) = (escape(verdict), figures(drawn));
+    format!("<section>\n<p class=\"verdict\">{verdict}</p>\n{table}{drawn}</section>\n")
 }
 
 fn figures(figures: &[Figure]) -> String {

@@ -135,7 +135,8 @@ impl Panel {
 
     /// The names of lines at their right ends, moved apart where they would meet.
     pub(super) fn labels(&self, drawing: &mut Drawing, lines: &[Line]) {
-        let ends = lines.iter().filter_map(|line| {
+        let named = lines.iter().filter(|line| !line.label.is_empty());
+        let ends = named.filter_map(|line| {
             let k = line.y.iter().rposition(Option::is_some)?;
             Some((line, self.at(line.x[k], line.y[k]?)))
         });

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::record::{
-    BOXES, COLUMNS, Cells, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, RUN, RecordError, RunConfig,
-    SCALING, SPECTRA, SUMMARY, Summary, read_table,
+    BOXES, COLUMNS, Cells, Conclusion, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, RUN, RecordError,
+    RunConfig, SCALING, SPECTRA, SUMMARY, Summary, read_rows, read_table,
 };
 
 use super::panel::Values;
@@ -12,7 +12,7 @@ use super::panel::Values;
 /// A table; one that is not there has no rows.
 #[derive(Debug, Default)]
 pub(super) struct Sheet {
-    columns: Vec<String>,
+    pub(super) columns: Vec<String>,
     pub(super) rows: Vec<Cells>,
 }
 
@@ -77,6 +77,7 @@ pub(super) struct Recorded {
     pub(super) boxes: Sheet,
     /// None while the run goes on.
     pub(super) summary: Option<Summary>,
+    pub(super) conclusion: Conclusion,
 }
 
 impl Recorded {
@@ -97,6 +98,7 @@ impl Recorded {
             scaling: Sheet::read_if_there(&folder.join(SCALING))?,
             boxes: Sheet::read_if_there(&folder.join(BOXES))?,
             summary: json(SUMMARY).and_then(|text| serde_json::from_slice(&text).ok()),
+            conclusion: Conclusion::of(&read_rows(folder)?),
         })
     }
 
@@ -129,6 +131,11 @@ impl Recorded {
     pub(super) fn stopped(&self) -> Option<f64> {
         let stop = self.summary.as_ref()?.stop.as_ref()?;
         Some(stop.stopped_step.unwrap_or(stop.measured_step) as f64)
+    }
+
+    /// The step at which structure was first seen; none where nothing is claimed.
+    pub(super) fn onset(&self) -> Option<f64> {
+        self.conclusion.claim().and(self.conclusion.onset).map(|step| step as f64)
     }
 
     /// At most this many of the steps, from the first to the last, evenly by rank.

@@ -23,12 +23,14 @@ pub(super) struct Level {
 #[derive(Default)]
 pub(super) struct Marks {
     pub(super) stopped: Option<f64>,
+    /// Where structure was first seen.
+    pub(super) onset: Option<f64>,
     /// First and last step of each run of steps that have warnings.
     pub(super) warned: Vec<(f64, f64)>,
 }
 
 impl Marks {
-    /// The stop and the warnings of a run.
+    /// The stop, the onset and the warnings of a run.
     pub(super) fn of(run: &Recorded) -> Self {
         let (steps, table) = (run.emergence.steps(), &run.emergence);
         let marked: Vec<bool> =
@@ -36,7 +38,8 @@ impl Marks {
         let numbered: Vec<usize> = (0..steps.len()).filter(|&k| marked[k]).collect();
         let runs = numbered.chunk_by(|a, b| a + 1 == *b);
         let ends = |run: &[usize]| (steps[run[0]], steps[run[run.len() - 1]]);
-        Self { stopped: run.stopped(), warned: runs.map(ends).collect() }
+        let warned = runs.map(ends).collect();
+        Self { stopped: run.stopped(), onset: run.onset(), warned }
     }
 }
 
@@ -71,6 +74,9 @@ pub(super) fn stack(title: &str, levels: Vec<Level>, marks: &Marks) -> Option<Dr
     for (level, y) in &shown {
         let panel = Panel { left, top: top + 20.0, width, height: level.height, x, y: *y };
         panel.vertical(&mut drawing, &level.title);
+        if let Some(step) = marks.onset {
+            onset(&mut drawing, &panel, step, last.is_none());
+        }
         level.lines.iter().for_each(|line| panel.line(&mut drawing, line));
         panel.labels(&mut drawing, &level.lines);
         top += level.height + 24.0;
@@ -80,6 +86,17 @@ pub(super) fn stack(title: &str, levels: Vec<Level>, marks: &Marks) -> Option<Dr
     mark(&mut drawing, &bottom, first, marks);
     bottom.horizontal(&mut drawing, "step");
     Some(drawing)
+}
+
+/// A line through a panel at the onset, with its name in the `first` one.
+fn onset(drawing: &mut Drawing, panel: &Panel, step: f64, first: bool) {
+    let x = panel.at(step, 0.0).0.clamp(panel.left, panel.right());
+    drawing.path("thin dash s-c3", &[(x, panel.top), (x, panel.bottom())]);
+    if first {
+        let room = panel.right() - x > 40.0;
+        let (anchor, x) = if room { (Anchor::Start, x + 4.0) } else { (Anchor::End, x - 4.0) };
+        drawing.words("t-c3", anchor, (x, panel.top + 8.0), "onset");
+    }
 }
 
 fn mark(drawing: &mut Drawing, panel: &Panel, first: f64, marks: &Marks) {

@@ -1,5 +1,6 @@
 //! The view as a function of the state.
 
+use neuromfa::analysis::{Concern, WarningKind};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Stylize};
@@ -12,34 +13,52 @@ use super::state::State;
 /// The least size that has room for curves.
 const CURVES: (u16, u16) = (56, 16);
 
-/// Draws the state. A terminal that is too small for curves has the numbers alone, those that
-/// matter most first.
+/// Draws the state. A terminal that is too small for curves has the verdict and the numbers alone,
+/// those that matter most first.
 pub fn draw(frame: &mut Frame, state: &State) {
     let area = frame.area();
     if area.width < CURVES.0 || area.height < CURVES.1 {
-        let mut lines = vec![heading(state)];
+        let [top, rest] =
+            Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(area);
+        frame.render_widget(heading(state), top);
+        let mut lines = verdict(state);
         lines.extend(numbers(state));
-        lines.extend(warning(state));
+        lines.extend(warnings(state));
         lines.extend(stopping(state, 0));
         lines.push(Line::from(cost(state).trim_start().to_owned()));
-        return frame.render_widget(Paragraph::new(lines), area);
+        return frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: true }), rest);
     }
-    let mut foot = warning(state);
+    let head = verdict(state);
+    let mut foot = warnings(state);
     foot.extend(stopping(state, 2 * usize::from(area.width) - 8));
     foot.push(Line::from("q, Esc quit   Tab next metric".dim()) + cost(state).dim());
     // Long ones take two lines.
     let lines =
         |line: &Line<'_>| (line.width().div_ceil(usize::from(area.width)) as u16).clamp(1, 2);
-    let heights: Vec<u16> = foot.iter().map(lines).collect();
-    let rows = [Constraint::Length(1), Constraint::Fill(1), Constraint::Fill(1)];
-    let rows = rows.into_iter().chain(heights.into_iter().map(Constraint::Length));
+    let heights = |lines_of: &[Line<'_>]| {
+        lines_of.iter().map(lines).map(Constraint::Length).collect::<Vec<_>>()
+    };
+    let mut rows = vec![Constraint::Length(1)];
+    rows.extend(heights(&head));
+    rows.extend([Constraint::Fill(1), Constraint::Fill(1)]);
+    rows.extend(heights(&foot));
     let rows = Layout::vertical(rows).split(area);
     frame.render_widget(heading(state), rows[0]);
-    upper(frame, rows[1], state);
-    lower(frame, rows[2], state);
-    for (line, row) in foot.into_iter().zip(&rows[3..]) {
+    let curves = 1 + head.len();
+    upper(frame, rows[curves], state);
+    lower(frame, rows[curves + 1], state);
+    let places = rows[1..curves].iter().chain(&rows[curves + 2..]);
+    for (line, row) in head.into_iter().chain(foot).zip(places) {
         frame.render_widget(Paragraph::new(line).wrap(Wrap { trim: true }), *row);
     }
+}
+
+/// What the run comes to so far, once a step is analysed.
+fn verdict(state: &State) -> Vec<Line<'static>> {
+    let conclusion = &state.conclusion;
+    let line = Line::from(format!("structure: {conclusion}").bold());
+    let line = if conclusion.ending.is_some() { line.red() } else { line };
+    if state.emergence.rows() > 0 { vec![line] } else { Vec::new() }
 }
 
 fn upper(frame: &mut Frame, area: Rect, state: &State) {
@@ -105,13 +124,14 @@ fn numbers(state: &State) -> Vec<Line<'static>> {
     let mut add = |name: &str, value: Option<f64>, error: Option<f64>| {
         let Some(value) = value else { return };
         let error = error.map_or(String::new(), |error| format!(" ± {}", short(error)));
-        lines.push(Line::from(format!("{name:<9} {}{error}", short(value))));
+        lines.push(Line::from(format!("{name:<13} {}{error}", short(value))));
     };
-    add("E_excess", row.number("E_excess"), row.number("E_excess_se"));
-    add("E_stable", row.number("E_stable"), None);
+    add("width_excess", row.number("width_excess"), row.number("width_excess_se"));
+    add("alpha0_excess", row.number("alpha0_excess"), row.number("alpha0_excess_se"));
     add("E", row.number("E"), row.number("E_se"));
+    add("E_stable", row.number("E_stable"), None);
     if let Some((alpha0, width)) = row.number("alpha0").zip(row.number("width")) {
-        lines.push(Line::from(format!("alpha0    {}  w {}", short(alpha0), short(width))));
+        lines.push(Line::from(format!("alpha0        {}  w {}", short(alpha0), short(width))));
     }
     let controls: Vec<String> = [
         ("shuffled", "E_stable_shuffled"),
@@ -136,10 +156,33 @@ fn cost(state: &State) -> String {
     }
 }
 
-/// The newest warning that a row has.
-fn warning(state: &State) -> Vec<Line<'static>> {
-    let newest = state.emergence.last("warning").map(|text| format!("warning: {text}"));
-    newest.map(|text| Line::from(text.yellow())).into_iter().collect()
+/// The warnings by kind with what they mean, then the caveats of the published estimator. A run of
+/// an older version has no codes to count: of it, the newest warning.
+fn warnings(state: &State) -> Vec<Line<'static>> {
+    if state.emergence.column("codes").is_none() {
+        let newest = state.emergence.last("warning").map(|text| format!("warning: {text}"));
+        return newest.map(|text| Line::from(text.yellow())).into_iter().collect();
+    }
+    let counts = |kinds: &[(WarningKind, u64)]| {
+        let count = |(kind, rows): &(WarningKind, u64)| format!("{} {rows}", kind.code());
+        kinds.iter().map(count).collect::<Vec<_>>().join(", ")
+    };
+    let [findings, caveats] =
+        [Concern::Conclusion, Concern::Published].map(|of| state.conclusion.warnings_on(of));
+    let mut lines = Vec::new();
+    if !findings.is_empty() {
+        let (rows, counts) = (state.emergence.rows(), counts(&findings));
+        let mut text = format!("warnings of {rows} rows: {counts}.");
+        for (kind, _) in &findings {
+            text += &format!(" {}: {}", kind.code(), kind.meaning());
+        }
+        lines.push(Line::from(text.yellow()));
+    }
+    if !caveats.is_empty() {
+        let text = format!("caveats of the published estimator: {}", counts(&caveats));
+        lines.push(Line::from(text.dim()));
+    }
+    lines
 }
 
 /// Where the stop rule stands, and what it says if both take no more than `room` columns.
@@ -165,6 +208,7 @@ fn stopping(state: &State, room: usize) -> Vec<Line<'static>> {
 mod tests {
     use std::path::Path;
 
+    use neuromfa::record::Conclusion;
     use neuromfa::source::Memory;
     use neuromfa::{Monitor, StopRule};
     use ratatui::Terminal;
@@ -228,8 +272,8 @@ mod tests {
         let text = screen(&state, 80, 24);
         let expected =
             ["first  step 60  finished", " loss ", " E E_stable ", "f(alpha) at step 60", "alpha0"];
-        for part in expected.into_iter().chain(["E_excess", " ± ", "stop rule: E best", "% of the"])
-        {
+        let numbers = ["width_excess", "alpha0_excess", " ± ", "stop rule: E best", "% of the"];
+        for part in expected.into_iter().chain(numbers) {
             assert!(text.contains(part), "{part}: {text}");
         }
         let dots = text.chars().filter(|c| ('\u{2801}'..='\u{28ff}').contains(c)).count();
@@ -248,7 +292,52 @@ mod tests {
         let text = screen(&state, 20, 5);
         let first: Vec<&str> = text.lines().collect();
         assert!(first[0].contains("first  step 60"), "{text}");
-        assert!(first[2].contains("E_excess") && first[3].contains("E_stable"), "{text}");
+        assert!(first[1].contains("structure: "), "{text}");
+        let text = screen(&state, 40, 10);
+        let after = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
+        assert!(after("structure: ") < after("width_excess"), "{text}");
+        assert!(after("width_excess") < after("alpha0_excess"), "{text}");
+    }
+
+    #[test]
+    fn the_verdict_is_below_the_heading_and_warnings_are_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("first");
+        run(&folder, 60, true);
+        let mut state = State::new(folder.clone());
+        state.refresh();
+        let rows = neuromfa::record::read_rows(&folder).unwrap();
+        let conclusion = Conclusion::of(&rows);
+        let text = screen(&state, 140, 40);
+        let second = text.lines().nth(1).unwrap();
+        assert!(second.contains(&format!("structure: {conclusion}")), "{text}");
+        assert!(conclusion.claim().is_some(), "{conclusion}");
+        let counted = |concern| conclusion.warnings_on(concern).first().copied();
+        let (kind, n) = counted(Concern::Published).expect("the loop's samples are small");
+        let caveats = format!("caveats of the published estimator: {} {n}", kind.code());
+        assert!(text.contains(&caveats), "{caveats}: {text}");
+        if let Some((kind, n)) = counted(Concern::Conclusion) {
+            let warnings = format!("warnings of 7 rows: {} {n}", kind.code());
+            assert!(text.contains(&warnings), "{warnings}: {text}");
+        }
+    }
+
+    #[test]
+    fn weights_that_became_nan_are_said_first_and_claim_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("first");
+        run(&folder, 60, true);
+        let path = folder.join("emergence.csv");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let cut = text.replace(",ok,", ",non_finite,");
+        let kept = text.lines().count() - 2;
+        let lines: Vec<&str> = text.lines().take(kept).chain(cut.lines().skip(kept)).collect();
+        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+        let mut state = State::new(folder);
+        state.refresh();
+        let text = screen(&state, 80, 24);
+        let line = "structure: no verdict: the weights are infinite or NaN from step 50 on";
+        assert!(text.lines().nth(1).unwrap().contains(line), "{text}");
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use neuromfa::record::{
-    COLUMNS, Cells, EMERGENCE, METRICS, RUN, RunConfig, SPECTRA, STATE, SUMMARY, Summary,
-    read_table,
+    COLUMNS, Cells, Conclusion, EMERGENCE, METRICS, RUN, RunConfig, SPECTRA, STATE, SUMMARY,
+    Summary, read_rows, read_table,
 };
 use neuromfa::{RuleState, StopRule};
 use serde::Deserialize;
@@ -24,7 +24,8 @@ impl Table {
         read_table(path).map(|(columns, rows)| Self { columns, rows }).unwrap_or_default()
     }
 
-    fn column(&self, name: &str) -> Option<usize> {
+    /// Where a column is.
+    pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column == name)
     }
 
@@ -33,6 +34,11 @@ impl Table {
         let Some((x, y)) = self.column(x).zip(self.column(y)) else { return Vec::new() };
         let number = |cell: &String| cell.parse().ok().filter(|value: &f64| value.is_finite());
         self.rows.iter().filter_map(|row| Some((number(&row[x])?, number(&row[y])?))).collect()
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
     }
 
     /// The last cell of a column that is not empty.
@@ -66,6 +72,7 @@ pub struct State {
     pub config: Option<RunConfig>,
     pub metrics: Table,
     pub emergence: Table,
+    pub conclusion: Conclusion,
     pub rule: Option<RuleState>,
     pub summary: Option<Summary>,
     spectra: Table,
@@ -89,6 +96,8 @@ impl State {
         }
         if let Some(path) = self.changed(EMERGENCE) {
             self.emergence = Table::read(&path);
+            let rows = read_rows(&self.folder).unwrap_or_default();
+            self.conclusion = Conclusion::of(&rows);
         }
         if let Some(path) = self.changed(SPECTRA) {
             self.spectra = Table::read(&path);
