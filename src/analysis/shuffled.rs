@@ -19,17 +19,22 @@ use super::plan::{DrawnRun, Plan, SourceLayer};
 use super::snapshot::Snapshot;
 use crate::mfa::{BoxMasses, Dealer, Degenerate, Fractal, PowerSums, Spectrum, Urn};
 
-/// Sources that a draw of the stable control deals in all, or so many a layer where that is more.
-const SOURCES: usize = 2048;
+/// A network of up to so many sources is dealt whole.
+const WHOLE: usize = 2048;
 
-/// Sources of a layer that a draw of the weights as they are deals on average, in a large network.
-const PER_LAYER: usize = 16;
+/// How many sources of a larger network a draw of the stable control deals. A deal costs time: these
+/// keep all controls within the time of the measurement itself.
+struct Budget {
+    in_all: usize,
+    per_layer: usize, // on average, where that is more
+    least: usize,     // of a layer, where there are as many; even
+}
 
-/// The same of a draw of the matched weights: they carry the claims.
-const PER_LAYER_MATCHED: usize = 40;
+/// Of the weights as they are.
+const PLAIN: Budget = Budget { in_all: 512, per_layer: 8, least: 16 };
 
-/// Sources of a layer that a draw deals at least, where there are as many.
-const FEWEST: usize = 24;
+/// Of the matched weights: they carry the claims.
+const MATCHED: Budget = Budget { in_all: 1024, per_layer: 24, least: 24 };
 
 /// Layers of a sample whose rows are held together and take one turn into powers.
 const TOGETHER: usize = 8;
@@ -72,16 +77,21 @@ pub struct SmallLayer {
 /// own.
 const LARGER: f64 = 1.2;
 
-/// How many of its sources each layer has dealt in a draw: the same share of all, but for small
-/// layers.
-fn dealt(widths: &[usize], per_layer: usize) -> Vec<usize> {
-    let all: usize = widths.iter().sum();
-    let wanted = SOURCES.max(per_layer * widths.len());
-    let of = |&width: &usize| {
-        let share = (width * wanted).div_ceil(all.max(1)).max(FEWEST);
-        width.min(share.next_multiple_of(2))
-    };
-    widths.iter().map(of).collect()
+impl Budget {
+    /// How many of its sources each layer has dealt in a draw: the same share of all, but for small
+    /// layers.
+    fn dealt(&self, widths: &[usize]) -> Vec<usize> {
+        let all: usize = widths.iter().sum();
+        if all <= WHOLE {
+            return widths.to_vec();
+        }
+        let wanted = self.in_all.max(self.per_layer * widths.len());
+        let of = |&width: &usize| {
+            let share = (width * wanted).div_ceil(all).max(self.least);
+            width.min(share.next_multiple_of(2))
+        };
+        widths.iter().map(of).collect()
+    }
 }
 
 /// One layer's part of the stable control: the sums of each draw, and of all draws; none without
@@ -134,9 +144,9 @@ impl Draw<'_> {
         matched: bool,
     ) -> (Vec<Result<Draws, Degenerate>>, Vec<Result<Draws, Degenerate>>) {
         let widths: Vec<usize> = jobs.iter().map(|(layer, _)| layer.whole.len()).collect();
-        let plain = self.control(jobs, &self.snapshot.pools, &widths, PER_LAYER);
+        let plain = self.control(jobs, &self.snapshot.pools, &widths, &PLAIN);
         let matched = match matched {
-            true => self.control(jobs, &self.snapshot.matched_pools, &widths, PER_LAYER_MATCHED),
+            true => self.control(jobs, &self.snapshot.matched_pools, &widths, &MATCHED),
             false => Vec::new(),
         };
         (plain, matched)
@@ -148,10 +158,10 @@ impl Draw<'_> {
         jobs: &[(&SourceLayer, usize)],
         pools: &[Vec<u64>],
         widths: &[usize],
-        per_layer: usize,
+        budget: &Budget,
     ) -> Vec<Result<Draws, Degenerate>> {
         let plan = self.plan;
-        let sources = dealt(widths, per_layer);
+        let sources = budget.dealt(widths);
         let min_edges = plan.method().parameters().min_edges;
         let shares: Vec<f64> =
             sources.iter().zip(widths).map(|(dealt, all)| *dealt as f64 / *all as f64).collect();

@@ -70,7 +70,12 @@ impl Alias {
 
     #[inline]
     fn draw(&self, rng: &mut impl Rng) -> u32 {
-        let random = rng.next_u64();
+        self.at(rng.next_u64())
+    }
+
+    /// The outcome of 64 random bits, of which the lower half is used for the entry only.
+    #[inline]
+    fn at(&self, random: u64) -> u32 {
         let entry = random as u32 & (self.entries.len() as u32 - 1);
         let (threshold, other) = self.entries[entry as usize];
         let itself = ((random >> 32) as u32) < threshold;
@@ -228,8 +233,9 @@ fn settle(pool: &[u64], rows: &mut [u32], rng: &mut impl Rng) {
         for _ in pool[slot]..given[slot] {
             // A source with probability proportional to its edges in the slot: one of them.
             let source = loop {
-                let source = rng.random_range(0..sources);
-                if rng.random_range(0..most[slot]) < rows[source * slots + slot] {
+                let random = rng.next_u64();
+                let source = below(sources as u32, (random >> 32) as u32) as usize;
+                if below(most[slot], random as u32) < rows[source * slots + slot] {
                     break source;
                 }
             };
@@ -244,6 +250,11 @@ fn settle(pool: &[u64], rows: &mut [u32], rng: &mut impl Rng) {
     for (source, slot) in holes.into_iter().zip(missing) {
         rows[source * slots + slot] += 1;
     }
+}
+
+/// A number below `limit` out of 32 random bits, each as likely to within 2⁻³².
+fn below(limit: u32, random: u32) -> u32 {
+    ((u64::from(limit) * u64::from(random)) >> 32) as u32
 }
 
 /// The slot of the `edge`-th edge, edges being numbered slot by slot.
@@ -306,12 +317,15 @@ impl Urn {
     #[inline]
     fn take(&mut self, rng: &mut impl Rng) -> usize {
         loop {
-            let slot = self.slots.draw(rng) as usize;
+            let random = rng.next_u64();
+            let slot = self.slots.at(random) as usize;
             // Of an empty slot too, which the table may give by its rounding.
             let Some(left) = self.left.get_mut(slot).filter(|left| **left > 0) else { continue };
-            // Taken with probability left/at_first, to within 2⁻⁶⁴.
-            let product = u128::from(rng.next_u64()) * u128::from(self.at_first[slot]);
-            if ((product >> 64) as u64) < *left {
+            // Taken with probability left/at_first, to within 2⁻²⁴ for up to 256 slots: by the bits
+            // of the lower half that the table has not used.
+            let used = self.slots.entries.len().ilog2();
+            let rest = u128::from(random as u32 >> used);
+            if (rest * u128::from(self.at_first[slot])) >> (32 - used) < u128::from(*left) {
                 *left -= 1;
                 return slot;
             }
