@@ -8,15 +8,10 @@ mod networks;
 mod simulate;
 
 use networks::{Kind, Shape};
-use rayon::prelude::*;
-use simulate::{Claims, claims, onset};
+use simulate::{Claims, claims, in_parallel, onset};
 
 fn simulated(shape: Shape, kind: Kind, runs: u64) -> Vec<Claims> {
-    let one = |pool: &mut Option<rayon::ThreadPool>, seed| {
-        let new = || rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        claims(shape, kind, seed, pool.get_or_insert_with(new)).unwrap()
-    };
-    (0..runs).into_par_iter().map_init(|| None, one).collect()
+    in_parallel(runs, |seed, pool| claims(shape, kind, seed, pool)).unwrap()
 }
 
 fn share(claims: &[Claims], p: impl Fn(&Claims) -> f64) -> f64 {

@@ -19,9 +19,7 @@ use std::time::Instant;
 use clap::Parser;
 use networks::{Kind, Shape};
 use rates::{Rate, interval};
-use rayon::ThreadPool;
-use rayon::prelude::*;
-use simulate::{Claims, claims, onset};
+use simulate::{Claims, claims, in_parallel, onset};
 
 /// Simulate runs without structure and with a known one, and print how often structure is claimed.
 #[derive(Parser)]
@@ -112,23 +110,6 @@ fn main() -> anyhow::Result<()> {
 
 fn simulate_all(shape: Shape, kind: Kind, runs: u64) -> anyhow::Result<Vec<Claims>> {
     in_parallel(runs, |seed, pool| claims(shape, kind, seed, pool))
-}
-
-/// Each run on one thread, in the order of their seeds.
-fn in_parallel<T: Send>(
-    runs: u64,
-    one: impl Fn(u64, &ThreadPool) -> anyhow::Result<T> + Sync,
-) -> anyhow::Result<Vec<T>> {
-    let run = |pool: &mut Option<ThreadPool>, seed| {
-        if pool.is_none() {
-            *pool = Some(rayon::ThreadPoolBuilder::new().num_threads(1).build()?);
-        }
-        match pool {
-            Some(pool) => one(seed, pool),
-            None => anyhow::bail!("no pool"),
-        }
-    };
-    (0..runs).into_par_iter().map_init(|| None, run).collect()
 }
 
 fn head(first: &str, levels: &[&str]) {

@@ -1,5 +1,7 @@
 //! A simulated run, analysed as a run is.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use anyhow::Context;
 use neuromfa::analysis::{
     Baseline, Controls, Emergence, Estimators, Excess, Look, Measured, Onset, Plan, Snapshot,
@@ -90,4 +92,35 @@ pub fn onset(
     let mut onset = Onset::default();
     rows((shape, kind), looks, 2, seed, pool, |step, row| onset.add(step, look(&row)))?;
     Ok(onset.found())
+}
+
+/// Something of each run, in the order of their seeds; each run on one thread.
+pub fn in_parallel<T: Send>(
+    runs: u64,
+    one: impl Fn(u64, &ThreadPool) -> anyhow::Result<T> + Sync,
+) -> anyhow::Result<Vec<T>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicU64::new(0);
+    let work = || {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+        let mut done = Vec::new();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= runs {
+                return anyhow::Ok(done);
+            }
+            done.push((seed, one(seed, &pool)?));
+        }
+    };
+    let mut all = Vec::new();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            let done = worker.join().map_err(|_| anyhow::anyhow!("a simulation panicked"))??;
+            all.extend(done);
+        }
+        anyhow::Ok(())
+    })?;
+    all.sort_by_key(|(seed, _)| *seed);
+    Ok(all.into_iter().map(|(_, value)| value).collect())
 }
