@@ -50,7 +50,7 @@
 //!     (0..64 * 32).map(|k| (0.1 + 0.001 * step as f32) * ((k * k % 101) as f32 / 50.0 - 1.0)).collect()
 //! };
 //! weights.set("0.weight", &[64, 32], at(0))?;
-//! let rule = StopRule::on("E").max().patience(5).min_delta(1e-3);
+//! let rule = StopRule::on("loss").patience(5).min_delta(1e-3);
 //! let mut monitor = Monitor::builder(run).every(10).stop_when(rule).attach_source(weights.clone())?;
 //! for step in 1..=100 {
 //!     weights.set("0.weight", &[64, 32], at(step))?;

@@ -101,5 +101,8 @@ fn a_watched_quantity_that_only_falls_is_said_also_after_a_resume() {
         column(&folder, "codes").iter().map(|codes| codes.contains("only_falls")).collect();
     assert_eq!(falls, [false, false, false, true, true, true]);
     let warning = column(&folder, "warning").pop().unwrap();
-    assert!(warning.contains("E_stable has only fallen since step 0"), "{warning}");
+    assert!(
+        warning.contains("E_stable has been below its value at step 0 ever since"),
+        "{warning}"
+    );
 }

@@ -3,7 +3,7 @@
 use neuromfa::analysis::{
     Baseline, Controls, Emergence, Estimators, Excess, Measurement, Plan, Snapshot, Structure,
 };
-use neuromfa::mfa::{Fractal, Method};
+use neuromfa::mfa::{Fractal, Method, degree_of_emergence};
 use neuromfa::network::{Draw, Network, Selection};
 use neuromfa::source::{Memory, Source};
 use rand::SeedableRng;
@@ -86,16 +86,19 @@ fn a_power_of_two_on_each_matrix_changes_no_digit() {
     assert_ne!(structure.e_excess, moved.e_excess, "E_excess does depend on scale");
 }
 
-/// Mean over literal shuffles of ln width and ln alpha0 of the stable estimator, and their standard
-/// deviations.
-fn literal(weights: &Weights, shuffles: u64) -> [(f64, f64); 2] {
+/// Mean over literal shuffles of ln width, ln alpha0 and E of the stable estimator, and their
+/// standard deviations.
+fn literal(weights: &Weights, shuffles: u64) -> [(f64, f64); 3] {
     let bare = plan(weights, Controls::none());
     let mut rng = ChaCha8Rng::seed_from_u64(3);
-    let mut logarithms = [Vec::new(), Vec::new()];
+    let start = measure(&bare, weights, 0).stable.unwrap().unwrap();
+    let mut logarithms = [Vec::new(), Vec::new(), Vec::new()];
     for step in 0..shuffles {
         let mut shuffled = weights.clone();
         shuffled.iter_mut().for_each(|(_, values)| values.shuffle(&mut rng));
-        let Fractal { alpha0, width } = measure(&bare, &shuffled, step).stable.unwrap().unwrap();
+        let now @ Fractal { alpha0, width } =
+            measure(&bare, &shuffled, step).stable.unwrap().unwrap();
+        logarithms[2].push(degree_of_emergence(start, now).unwrap());
         logarithms[0].push(width.ln());
         logarithms[1].push(alpha0.ln());
     }
@@ -107,8 +110,8 @@ fn literal(weights: &Weights, shuffles: u64) -> [(f64, f64); 2] {
     })
 }
 
-/// Layers of 24 and of 6000 neurons with unlike spectra: a draw deals all of the first and a third of
-/// the second, which has to stand for the whole.
+/// Layers of 24 and of 6000 neurons with unlike spectra: a draw deals all of the first and a sixth of
+/// the second (of the weights as they are a twelfth), which has to stand for the whole.
 #[test]
 fn a_share_of_the_sources_has_the_law_of_all_of_them() {
     let weights = gaussian(&[24, 6000, 30], &[0.02, 0.15], 4);
@@ -117,16 +120,18 @@ fn a_share_of_the_sources_has_the_law_of_all_of_them() {
     let row = row(&weights, &weights, controls);
     let bare = plan(&weights, Controls::none());
     let Fractal { alpha0, width } = measure(&bare, &weights, 0).stable.unwrap().unwrap();
-    let excesses = [row.structure.width_excess, row.structure.alpha0_excess];
-    let named = ["width", "alpha0"].into_iter().zip([width, alpha0]).zip(excesses).zip(literal);
+    let Structure { width_excess, alpha0_excess, e_excess, .. } = row.structure;
+    let excesses = [width_excess, alpha0_excess, e_excess];
+    let measured = [width.ln(), alpha0.ln(), 0.0];
+    let named = ["width", "alpha0", "E"].into_iter().zip(measured).zip(excesses).zip(literal);
     for (((name, measured), excess), (mean, spread)) in named {
         let Excess { value, se: Some(se), .. } = excess.unwrap() else { panic!("no error") };
-        let centre = measured.ln() - value;
-        // The error of both means: 40 literal shuffles, and 60 draws of a third.
-        let error = spread * (1.0f64 / 40.0 + 3.0 / 60.0).sqrt();
+        let centre = measured - value;
+        // The error of both means: 40 literal shuffles, and 60 draws of a sixth.
+        let error = spread * (1.0f64 / 40.0 + 6.0 / 60.0).sqrt();
         assert!((centre - mean).abs() < 3.0 * error, "{name}: {centre}, {mean} ± {error}");
-        // One network and the mean of 60 draws of a third; the error of an error is 1 in 9 twice.
-        let expected = spread * (1.0f64 + 3.0 / 60.0).sqrt();
+        // One network and the mean of 60 draws of a sixth; the error of an error is 1 in 9 twice.
+        let expected = spread * (1.0f64 + 6.0 / 60.0).sqrt();
         assert!((se / expected).ln().abs() < 0.4, "{name}: {se}, {expected}");
     }
 }

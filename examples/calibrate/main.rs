@@ -14,6 +14,7 @@ mod networks;
 mod rates;
 mod simulate;
 
+use std::io::Write;
 use std::time::Instant;
 
 use clap::Parser;
@@ -30,7 +31,8 @@ struct Options {
     /// Runs of each kind of the largest shape.
     #[arg(long, default_value_t = 200)]
     large: u64,
-    /// Runs of each kind and number of looks that are searched for an onset.
+    /// Runs of each kind and number of looks that are searched for an onset, of two small shapes
+    /// by turns.
     #[arg(long, default_value_t = 400)]
     onsets: u64,
     /// Only the shape of this name.
@@ -47,6 +49,9 @@ const MEASURES: [Measure; 5] = [
     ("E_excess_p", |claims| claims.e_excess),
     ("E_p", |claims| claims.e),
 ];
+
+/// How often a run is looked at for its onset.
+const LOOKS: [usize; 4] = [10, 30, 100, 300];
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
@@ -72,6 +77,7 @@ fn main() -> anyhow::Result<()> {
             all.extend(claimed);
         }
         line(shape.name(), &all, &[0.05, 0.01]);
+        let _ = std::io::stdout().flush();
     }
     for (of_kind, kind) in by_kind.iter().zip(Kind::NULL) {
         line(&kind.name(), of_kind, &[0.05, 0.01]);
@@ -92,18 +98,22 @@ fn main() -> anyhow::Result<()> {
 
     println!("\nOnset, % of runs without structure that have one (99 % interval)\n");
     println!("| kind | 10 looks | 30 looks | 100 looks | 300 looks |\n|---|---|---|---|---|");
+    let mut all = [Rate { hits: 0, of: 0 }; LOOKS.len()];
     for kind in Kind::NULL {
-        let cells = [10, 30, 100, 300].map(|looks| {
+        let mut cells = Vec::new();
+        for (looks, all) in LOOKS.into_iter().zip(&mut all) {
             let found: anyhow::Result<Vec<bool>> = in_parallel(options.onsets, |seed, pool| {
-                Ok(onset(Shape::Conv, kind, looks, seed, pool)?.is_some())
+                let shape = if seed % 2 == 0 { Shape::Conv } else { Shape::Small };
+                Ok(onset(shape, kind, looks, seed, pool)?.is_some())
             });
             let found = found?;
-            let hits = found.iter().filter(|found| **found).count();
-            anyhow::Ok(interval(Rate { hits, of: found.len() }))
-        });
-        let cells: Vec<String> = cells.into_iter().collect::<anyhow::Result<_>>()?;
+            let rate = Rate { hits: found.iter().filter(|found| **found).count(), of: found.len() };
+            (all.hits, all.of) = (all.hits + rate.hits, all.of + rate.of);
+            cells.push(interval(rate));
+        }
         println!("| {} | {} |", kind.name(), cells.join(" | "));
     }
+    println!("| all, {} runs | {} |", all[0].of, all.map(interval).join(" | "));
     eprintln!("{:.0} s", start.elapsed().as_secs_f64());
     Ok(())
 }

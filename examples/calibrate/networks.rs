@@ -15,6 +15,8 @@ pub enum Shape {
     Small,
     /// 300-1200-40.
     Wide,
+    /// 300-2400-40: more sources than a draw deals.
+    Share,
     /// Three convolutions: 3, 16, 32 and 32 channels, kernels of 3 × 3.
     Conv,
     /// GPT-NeoX of two blocks, width 128.
@@ -24,14 +26,15 @@ pub enum Shape {
 }
 
 impl Shape {
-    pub const ALL: [Self; 6] =
-        [Self::Mlp, Self::Small, Self::Wide, Self::Conv, Self::Neox128, Self::Neox768];
+    pub const ALL: [Self; 7] =
+        [Self::Mlp, Self::Small, Self::Wide, Self::Share, Self::Conv, Self::Neox128, Self::Neox768];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Mlp => "4 x 128^2",
             Self::Small => "64-100-10",
             Self::Wide => "300-1200-40",
+            Self::Share => "300-2400-40",
             Self::Conv => "conv 3-16-32-32",
             Self::Neox128 => "neox 2 x 128",
             Self::Neox768 => "neox 2 x 768",
@@ -54,6 +57,7 @@ impl Shape {
             Self::Mlp => chain(&[128; 5], &[]),
             Self::Small => chain(&[64, 100, 10], &[]),
             Self::Wide => chain(&[300, 1200, 40], &[]),
+            Self::Share => chain(&[300, 2400, 40], &[]),
             Self::Conv => chain(&[3, 16, 32, 32], &[3, 3]),
             Self::Neox128 => neox(2, 128),
             Self::Neox768 => neox(2, 768),

@@ -23,6 +23,8 @@ fn rows(
     pool: &ThreadPool,
     mut take: impl FnMut(u64, Emergence),
 ) -> anyhow::Result<()> {
+    // No two shapes and kinds share weights or draws.
+    let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ mixed(shape, kind);
     let mut run = Run::new(shape, kind, looks, seed)?;
     let network = Network::infer(&run.weights.parameters(), &Selection::default())?;
     let draw = Draw::random(&network, 64, samples, seed)?;
@@ -42,6 +44,13 @@ fn rows(
         take(look as u64, Emergence::new(&plan, &baseline, &measured));
     }
     Ok(())
+}
+
+fn mixed(shape: Shape, kind: Kind) -> u64 {
+    let name = format!("{} {}", shape.name(), kind.name());
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 /// The p of the last row.

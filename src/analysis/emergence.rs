@@ -82,7 +82,7 @@ pub struct Emergence {
     pub neurons: Option<f64>,
     /// Occupied radii of the published estimator, mean over samples.
     pub radii: Option<f64>,
-    /// A hash of each tensor, by name, of the bytes that were read.
+    /// A hash of each tensor, by name; empty where only drawn weights are counted.
     pub hashes: Vec<(String, u64)>,
     /// The earlier step of the run that had the same weights, bit for bit; none where none had.
     pub same_as: Option<u64>,
@@ -159,7 +159,11 @@ impl Emergence {
         }
         let nulls = &measurement.controls.groups;
         let groups = plan.groups().iter().zip(&measurement.groups).enumerate();
-        let part = |(k, (group, now))| Part::new(baseline, group, now, nulls.get(k));
+        let part = |(k, (group, now))| {
+            let mut part = Part::new(baseline, group, now, nulls.get(k));
+            part.e_se = part.e_se.filter(|_| !plan.coincides(group));
+            part
+        };
         row.parts = groups.map(part).collect();
         row.add_neurons(plan, measurement);
         row.scaling = published.as_ref().ok().and_then(|samples| MeanScaling::of(q, samples));
@@ -201,7 +205,6 @@ impl Emergence {
         for p in &mut self.spectrum {
             (p.tau_std, p.r2_std, p.alpha_std, p.f_std) = (None, None, None, None);
         }
-        self.parts.iter_mut().for_each(|part| part.e_se = None);
     }
 
     fn add_published(&mut self, q: &[f64], baseline: &Baseline, samples: &[Spectrum]) {

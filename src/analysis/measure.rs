@@ -62,7 +62,7 @@ pub struct Measurement {
     /// Share of the weights whose distances are in range: of the network's or, where only drawn
     /// weights are counted, of the samples'.
     pub in_range: Option<f64>,
-    /// A hash of each tensor, by name, of the bytes that were read.
+    /// A hash of each tensor, by name; empty where only drawn weights are counted.
     pub hashes: Vec<(String, u64)>,
     /// The standard deviation of each matrix, by name, where a control asks for it.
     pub deviations: BTreeMap<String, f64>,
@@ -139,7 +139,10 @@ impl Estimators {
             boxes: Vec::new(),
             source_neurons: plan.source_neurons() as f64 / samples as f64,
             in_range: in_range(plan, snapshot),
-            hashes: plan.tensors().cloned().zip(snapshot.hashes()).collect(),
+            hashes: match plan.needs_whole() {
+                true => plan.tensors().cloned().zip(snapshot.hashes()).collect(),
+                false => Vec::new(),
+            },
             deviations: deviations(plan, snapshot),
             hops: self.over_hops(plan, snapshot),
         };

@@ -93,14 +93,14 @@ impl TensorPlan {
     }
 }
 
-/// The share of their edges that two samples have in common, mean over all pairs; drawn neurons
-/// stand in ascending order.
-fn overlap(sources: &[SourceLayer], samples: usize) -> f64 {
+/// The share of their edges that two samples have in common, mean over all pairs, of the edges that
+/// leave some layers; drawn neurons stand in ascending order.
+fn overlap<'a>(layers: impl Iterator<Item = &'a SourceLayer>, samples: usize) -> f64 {
     let common = |one: &[usize], other: &[usize]| {
         one.iter().filter(|neuron| other.binary_search(neuron).is_ok()).count()
     };
     let (mut shared, mut all) = (0.0, 0.0);
-    for layer in sources {
+    for layer in layers {
         for (s, t) in (0..samples).flat_map(|s| (0..s).map(move |t| (s, t))) {
             let drawn = [&layer.drawn[s], &layer.drawn[t]];
             let from = common(drawn[0], drawn[1]);
@@ -151,7 +151,7 @@ impl Plan {
         }
         let layers = leaving_layers(network, &sources);
         Ok(Self {
-            overlap: overlap(&sources, samples.len()),
+            overlap: overlap(sources.iter(), samples.len()),
             method: method.clone(),
             table: RadiusTable::new(method),
             network: network.clone(),
@@ -280,6 +280,12 @@ impl Plan {
     /// Whether all samples, two or more, are the same neurons, so that they differ by rounding alone.
     pub fn samples_coincide(&self) -> bool {
         self.overlap >= 1.0
+    }
+
+    /// Whether all samples are the same neurons of a group.
+    pub(super) fn coincides(&self, group: &Group) -> bool {
+        let members = group.members.iter().map(|&k| &self.sources[k]);
+        overlap(members, self.sample_neurons.len()) >= 1.0
     }
 
     /// Whether the published estimator takes the whole network, not samples.

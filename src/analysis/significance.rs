@@ -116,12 +116,15 @@ impl Excess {
     }
 }
 
-/// The two-sided p of `value` with standard error `se` on so many degrees of freedom; none where the
-/// error is 0 or not finite, or there is no degree of freedom.
+/// Below this standard error a difference is that of rounding.
+const ROUNDING: f64 = 1e-12;
+
+/// The two-sided p of `value` with standard error `se` on some degrees of freedom; none where the
+/// error is that of rounding or not finite, or there is no degree of freedom.
 pub(super) fn p_value(value: f64, se: f64, degrees: f64) -> Option<f64> {
     let t = value / se;
     let student = StudentsT::new(0.0, 1.0, degrees).ok()?;
-    (se > 0.0 && t.is_finite()).then(|| 2.0 * student.sf(t.abs()))
+    (se > ROUNDING && t.is_finite()).then(|| 2.0 * student.sf(t.abs()))
 }
 
 #[cfg(test)]
@@ -146,6 +149,7 @@ mod tests {
         assert!((found - (1.0 - 2.0 / std::f64::consts::PI * 2f64.atan())).abs() < 1e-12);
         assert!(p_value(60.0, 1.0, 15.0).unwrap() > 0.0, "small, not 0");
         assert_eq!(p_value(1.0, 0.0, 15.0), None);
+        assert_eq!(p_value(1e-15, 1e-17, 15.0), None, "equal weights differ by rounding");
         assert_eq!(p_value(0.0, 0.0, 15.0), None);
         assert_eq!(p_value(1.0, 1.0, 0.0), None);
     }

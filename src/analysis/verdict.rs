@@ -135,7 +135,8 @@ fn significant(value: f64, digits: i32) -> String {
 #[derive(Clone, Debug, Default)]
 pub struct Onset {
     streaks: [Streak; 2],
-    found: Option<u64>,
+    above: Option<u64>,
+    below: Option<u64>,
 }
 
 /// Rows in a row that lie on one side of chance by one measure.
@@ -160,15 +161,29 @@ impl Onset {
                 *streak = Streak { side, from: step, rows: 0 };
             }
             streak.rows += 1;
-            if side != 0 && streak.rows == ONSET_ROWS && self.found.is_none() {
-                self.found = Some(streak.from);
+            if streak.rows == ONSET_ROWS {
+                match side {
+                    1 => self.above = self.above.or(Some(streak.from)),
+                    -1 => self.below = self.below.or(Some(streak.from)),
+                    _ => {}
+                }
             }
         }
     }
 
-    /// The step at which structure is first seen, once there is one.
+    /// The step at which structure is first seen, on either side of chance.
     pub fn found(&self) -> Option<u64> {
-        self.found
+        self.above.into_iter().chain(self.below).min()
+    }
+
+    /// The step at which structure is first seen on the side of an outcome; on either side for a
+    /// network that is not told apart.
+    pub fn found_on(&self, outcome: Outcome) -> Option<u64> {
+        match outcome {
+            Outcome::AboveChance => self.above,
+            Outcome::BelowChance => self.below,
+            Outcome::NotToldApart => self.found(),
+        }
     }
 }
 
@@ -232,6 +247,14 @@ mod tests {
         assert_eq!(onset(&[yes, yes, yes, no, no]), Some(0), "it need not stay");
         assert_eq!(onset(&[yes, yes, below, yes, yes]), None, "on one side");
         assert_eq!(onset(&[no, below, below, below, below]), Some(10));
+        let mut both = Onset::default();
+        for (step, side) in [-1.0, -1.0, -1.0, 1.0, 1.0, 1.0].into_iter().enumerate() {
+            both.add(step as u64, Look { width: measured(side, 0.0), alpha0: None });
+        }
+        let on = |outcome| both.found_on(outcome);
+        assert_eq!(on(Outcome::AboveChance), Some(3), "on the side of the verdict");
+        assert_eq!(on(Outcome::BelowChance), Some(0));
+        assert_eq!(on(Outcome::NotToldApart), Some(0));
         assert_eq!(onset(&[yes, yes]), None);
         assert_eq!(onset(&[]), None);
     }

@@ -116,6 +116,9 @@ impl Pipeline {
 
     /// Marks a row whose weights are those of an earlier one.
     fn recognise(&mut self, row: &mut Row) {
+        if row.emergence.hashes.is_empty() {
+            return;
+        }
         let hashes = row.emergence.hashes.iter().map(|(_, hash)| *hash).collect();
         let first = *self.seen.entry(hashes).or_insert(row.step);
         if first != row.step {

@@ -39,7 +39,7 @@ impl Watched {
         let quantity = &self.quantity;
         (!self.risen && self.later >= VALUES).then(|| {
             format!(
-                "{quantity} has only fallen since step 0, and the stop rule waits for it to rise"
+                "{quantity} has been below its value at step 0 ever since, and the stop rule waits for it to rise"
             )
         })
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::RecordedRow;
-use crate::analysis::{Concern, Look, Onset, Status, Verdict, WarningKind};
+use crate::analysis::{Concern, Look, Onset, Outcome, Status, Verdict, WarningKind};
 
 /// Pairs of steps with the same weights that are kept.
 const REPEATS: usize = 3;
@@ -37,10 +37,13 @@ pub struct Conclusion {
     pub verdict: Option<Verdict>,
     /// The step of that row.
     pub step: Option<u64>,
-    /// The step at which structure was first seen ([`crate::analysis::Onset`]).
+    /// The step at which structure was first seen ([`crate::analysis::Onset`]), on the side of the
+    /// verdict.
     pub onset: Option<u64>,
     /// The rows without values at the end; none where the last row has its values.
     pub ending: Option<Ending>,
+    /// Rows that have a verdict of their own.
+    pub judged: u64,
     /// Rows that were analysed.
     pub analysed: u64,
     /// Rows among them whose weights are those of an earlier row.
@@ -102,17 +105,17 @@ impl Conclusion {
         };
         let look = Look::of(value);
         self.looks.0.add(step, look);
-        self.onset = self.looks.0.found();
         if let Some(verdict) = Verdict::of(look) {
             (self.verdict, self.step) = (Some(verdict), Some(step));
+            self.judged += 1;
         }
+        self.onset = self.verdict.and_then(|verdict| self.looks.0.found_on(verdict.outcome));
     }
 
     /// The verdict, where the run may claim one: not where it ends without values, and not from one
     /// set of weights alone.
     pub fn claim(&self) -> Option<Verdict> {
-        let several = self.analysed - self.repeated > 1;
-        self.verdict.filter(|_| self.ending.is_none() && several)
+        self.verdict.filter(|_| self.ending.is_none() && self.judged > 1)
     }
 
     /// How many rows have which warning, the most frequent first, with its meaning.
@@ -168,9 +171,10 @@ impl fmt::Display for Conclusion {
             });
         };
         write!(f, "{verdict}")?;
-        match self.onset {
-            Some(step) => write!(f, ", first seen at step {step}"),
-            None => Ok(()),
+        match (self.onset, verdict.outcome) {
+            (Some(step), Outcome::NotToldApart) => write!(f, " at the end; seen from step {step}"),
+            (Some(step), _) => write!(f, ", first seen at step {step}"),
+            (None, _) => Ok(()),
         }
     }
 }
@@ -214,7 +218,7 @@ mod tests {
         );
         assert_eq!(
             line(&[above, above, above, nothing]),
-            "none found (p = 0.40), first seen at step 0"
+            "none found (p = 0.40) at the end; seen from step 0"
         );
     }
 

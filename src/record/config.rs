@@ -76,6 +76,11 @@ fn one_hop() -> usize {
 }
 
 impl RunConfig {
+    /// Whether each analysis reads all weights of the network, and not the drawn ones alone.
+    pub(super) fn reads_all(&self) -> bool {
+        self.stable || self.sampling == Sampling::Whole
+    }
+
     /// A configuration written by this version.
     pub fn new(method: Parameters, sampling: Sampling, stable: bool, network: Network) -> Self {
         Self {

@@ -9,7 +9,7 @@
 //! | `emergence.csv` | one row for each analysed step ([`COLUMNS`]) |
 //! | `hashes.csv` | step, tensor, and a hash of its bytes (XXH3, 64 bits): whether two steps have the same weights |
 //! | `spectra.csv` | step, q, tau, r2, alpha, f, their deviations over the samples, and D_q |
-//! | `layers.csv` | step, then each layer, block, role and the network: both estimators, and the statistics of its neurons' dimensions and degrees |
+//! | `layers.csv` | step, then each layer, block, role and the network: both estimators, the measures of structure, and the statistics of its neurons' dimensions and degrees |
 //! | `distributions.csv` | step, part, quantity, low, high, neurons: how degrees and dimensions are distributed over the neurons of each layer and of the network (`all`) |
 //! | `hops.csv` | on request: step, hops, then the values over 2 and 3 hops: one row for each analysed step and number of hops |
 //! | `scaling.csv` | step, what, r, then ln Z_q for six q (empty where the method's grid lacks one): up to 24 rows `ln_z`, means over the samples at radii that all have, then a row `slope` and a row `intercept` of the fits on ln r |

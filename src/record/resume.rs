@@ -192,6 +192,7 @@ impl Tables {
         let points = config.method.check().map_or(0, |method| method.q().len());
         let parts = if config.layers || config.neurons { Group::count(&config.network) } else { 0 };
         let distributed = distributed(&details[1]);
+        let hashes = if config.reads_all() { config.network.connections().len() } else { 0 };
         let sampled = if parts > 0 { NeuronBoxes::count(&config.network) } else { 0 };
         for (detail, contents) in DETAILS.iter().zip(details) {
             // What a row of the table counts for.
@@ -215,7 +216,7 @@ impl Tables {
                     HOPS => (!dropped(row), numbers),
                     SCALING => (has_spectrum(row), FITS.len()),
                     BOXES => (has_parts(row), sampled),
-                    HASHES => (!dropped(row), config.network.connections().len()),
+                    HASHES => (!dropped(row), hashes),
                     _ => (true, distributed.get(&row.step).copied().unwrap_or(0)),
                 };
                 if found != if present { expected } else { 0 } {
@@ -238,7 +239,8 @@ impl Tables {
         let mut named = vec![(&self.emergence, EMERGENCE), (&self.details[0], DETAILS[0].file)];
         let asked_for = |file| match file {
             HOPS => config.hops > 1,
-            SCALING | HASHES => true,
+            SCALING => true,
+            HASHES => config.reads_all(),
             _ => config.layers || config.neurons,
         };
         let more = self.details.iter().zip(DETAILS.map(|detail| detail.file)).skip(1);
