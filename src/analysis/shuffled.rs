@@ -111,12 +111,14 @@ pub(super) fn measure(
     let jobs = plan.layers_and_tensors();
     let mut shuffled = Shuffled { published: Some(draw.published(&jobs)), ..Shuffled::default() };
     if plan.stable() {
-        let matched = plan.controls.norm_matched && plan.start_deviations.is_some();
-        (shuffled.stable, shuffled.matched) = draw.controls(&jobs, matched);
-        if plan.controls.norm_matched && !matched {
+        let widths: Vec<usize> = jobs.iter().map(|(layer, _)| layer.whole.len()).collect();
+        shuffled.stable = draw.control(&jobs, &snapshot.pools, &widths, &PLAIN);
+        shuffled.matched = match (plan.controls.norm_matched, &plan.start_deviations) {
+            (false, _) => Vec::new(),
+            (true, Some(_)) => draw.control(&jobs, &snapshot.matched_pools, &widths, &MATCHED),
             // This is step 0: its weights have the norm of step 0.
-            shuffled.matched.clone_from(&shuffled.stable);
-        }
+            (true, None) => shuffled.stable.clone(),
+        };
     }
     shuffled
 }
@@ -135,21 +137,6 @@ impl Draw<'_> {
         let deals = self.plan.controls.shuffled + self.plan.sample_neurons.len().max(1);
         let seed = self.seed.wrapping_add((tensor * deals + k) as u64);
         Xoshiro256PlusPlus::seed_from_u64(seed)
-    }
-
-    /// The stable control of each group, of the weights and, where wanted, of the matched ones.
-    fn controls(
-        &self,
-        jobs: &[(&SourceLayer, usize)],
-        matched: bool,
-    ) -> (Vec<Result<Draws, Degenerate>>, Vec<Result<Draws, Degenerate>>) {
-        let widths: Vec<usize> = jobs.iter().map(|(layer, _)| layer.whole.len()).collect();
-        let plain = self.control(jobs, &self.snapshot.pools, &widths, &PLAIN);
-        let matched = match matched {
-            true => self.control(jobs, &self.snapshot.matched_pools, &widths, &MATCHED),
-            false => Vec::new(),
-        };
-        (plain, matched)
     }
 
     /// The stable control of each group, dealt from the tensors' pools.
