@@ -110,11 +110,11 @@ fn literal(weights: &Weights, shuffles: u64) -> [(f64, f64); 3] {
     })
 }
 
-/// Layers of 24 and of 6000 neurons with unlike spectra: a draw deals all of the first and a sixth of
-/// the second (of the weights as they are a twelfth), which has to stand for the whole.
+/// Layers of 24 and of 3000 neurons with unlike spectra: a draw deals all of the first and a third of
+/// the second, which has to stand for the whole.
 #[test]
 fn a_share_of_the_sources_has_the_law_of_all_of_them() {
-    let weights = gaussian(&[24, 6000, 30], &[0.02, 0.15], 4);
+    let weights = gaussian(&[24, 3000, 30], &[0.02, 0.15], 4);
     let literal = literal(&weights, 40);
     let controls = Controls { shuffled: 60, ..Controls::default() };
     let row = row(&weights, &weights, controls);
@@ -127,11 +127,11 @@ fn a_share_of_the_sources_has_the_law_of_all_of_them() {
     for (((name, measured), excess), (mean, spread)) in named {
         let Excess { value, se: Some(se), .. } = excess.unwrap() else { panic!("no error") };
         let centre = measured - value;
-        // The error of both means: 40 literal shuffles, and 60 draws of a sixth.
-        let error = spread * (1.0f64 / 40.0 + 6.0 / 60.0).sqrt();
+        // The error of both means: 40 literal shuffles, and 60 draws of a third.
+        let error = spread * (1.0f64 / 40.0 + 3.0 / 60.0).sqrt();
         assert!((centre - mean).abs() < 3.0 * error, "{name}: {centre}, {mean} ± {error}");
-        // One network and the mean of 60 draws of a sixth; the error of an error is 1 in 9 twice.
-        let expected = spread * (1.0f64 + 6.0 / 60.0).sqrt();
+        // One network and the mean of 60 draws of a third; the error of an error is 1 in 9 twice.
+        let expected = spread * (1.0f64 + 3.0 / 60.0).sqrt();
         assert!((se / expected).ln().abs() < 0.4, "{name}: {se}, {expected}");
     }
 }

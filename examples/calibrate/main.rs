@@ -40,7 +40,7 @@ struct Options {
     shape: Option<String>,
 }
 
-type Measure = (&'static str, fn(&Claims) -> f64);
+type Measure = (&'static str, fn(&Claims) -> Option<f64>);
 
 const MEASURES: [Measure; 5] = [
     ("width_excess_p", |claims| claims.width),
@@ -137,8 +137,9 @@ fn head(first: &str, levels: &[&str]) {
 fn line(name: &str, claimed: &[Claims], levels: &[f64]) {
     let cells = MEASURES.iter().flat_map(|(_, p)| {
         levels.iter().map(move |level| {
-            let hits = claimed.iter().filter(|claims| p(claims) < *level).count();
-            interval(Rate { hits, of: claimed.len() })
+            let all: Vec<f64> = claimed.iter().filter_map(p).collect();
+            let hits = all.iter().filter(|p| *p < level).count();
+            if all.is_empty() { "no p".to_owned() } else { interval(Rate { hits, of: all.len() }) }
         })
     });
     let cells: Vec<String> = cells.collect();

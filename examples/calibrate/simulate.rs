@@ -53,14 +53,14 @@ fn mixed(shape: Shape, kind: Kind) -> u64 {
     })
 }
 
-/// The p of the last row.
+/// The p of the last row; none where a measure has none.
 #[derive(Clone, Copy, Debug)]
 pub struct Claims {
-    pub width: f64,
-    pub alpha0: f64,
-    pub both: f64,
-    pub e_excess: f64,
-    pub e: f64,
+    pub width: Option<f64>,
+    pub alpha0: Option<f64>,
+    pub both: Option<f64>,
+    pub e_excess: Option<f64>,
+    pub e: Option<f64>,
 }
 
 fn look(row: &Emergence) -> Look {
@@ -80,12 +80,13 @@ pub fn claims(shape: Shape, kind: Kind, seed: u64, pool: &ThreadPool) -> anyhow:
     let row = last.context("a run has rows")?;
     let none = || format!("{}, {}, seed {seed}: {:?}", shape.name(), kind.name(), row.why);
     let look = look(&row);
+    let verdict = Verdict::of(look).with_context(none)?;
     Ok(Claims {
-        width: look.width.with_context(none)?.p,
-        alpha0: look.alpha0.with_context(none)?.p,
-        both: Verdict::of(look).with_context(none)?.p,
-        e_excess: row.structure.e_excess.and_then(|excess| excess.p).with_context(none)?,
-        e: row.e_p.with_context(none)?,
+        width: look.width.map(|width| width.p),
+        alpha0: look.alpha0.map(|alpha0| alpha0.p),
+        both: Some(verdict.p),
+        e_excess: row.structure.e_excess.and_then(|excess| excess.p),
+        e: row.e_p,
     })
 }
 

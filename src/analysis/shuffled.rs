@@ -31,7 +31,7 @@ struct Budget {
 }
 
 /// Of the weights as they are.
-const PLAIN: Budget = Budget { in_all: 512, per_layer: 8, least: 16 };
+const PLAIN: Budget = Budget { in_all: 1024, per_layer: 8, least: 16 };
 
 /// Of the matched weights: they carry the claims.
 const MATCHED: Budget = Budget { in_all: 1024, per_layer: 24, least: 24 };
