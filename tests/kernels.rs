@@ -108,7 +108,8 @@ fn count(
     let mut sums = vec![0.0; neurons];
     let (counts_alone, samples) = (&mut alone, Vec::new());
     let rows = LayerRows { counts: counts_alone, distances: &mut sums, rescaled: None, samples };
-    assert_eq!(count_layer(table, &matrices, rows), counted, "{layout:?}");
+    let plain = Counted { rescaled_pools: Vec::new(), ..counted.clone() };
+    assert_eq!(count_layer(table, &matrices, rows), plain, "{layout:?}");
     assert_eq!((&sums, &alone), (&distances, &counts), "{layout:?}");
     let mut other = PackedHistogram::new(method, 0);
     let rescaled = Some(Rescaled { tables: &tables, counts: &mut other });
@@ -116,6 +117,16 @@ fn count(
     let rows = LayerRows { counts: &mut alone, distances: distances_alone, rescaled, samples };
     assert_eq!(count_layer(table, &matrices, rows), counted, "{layout:?}");
     assert_eq!((&other, &alone), (&matched, &counts), "{layout:?}");
+    // The pools of both matrices together are what the neurons count.
+    for (pools, counts) in [(&counted.pools, &counts), (&counted.rescaled_pools, &matched)] {
+        let pooled = (0..method.slots()).map(|slot| pools.iter().map(|pool| pool[slot]).sum());
+        let pooled: Vec<u64> = pooled.collect();
+        PackedHistogram::lend([counts], |rows| {
+            let of = |slot| rows.iter().skip(slot).step_by(method.slots());
+            let summed = (0..method.slots()).map(|slot| of(slot).map(|&n| u64::from(n)).sum());
+            assert_eq!(pooled, summed.collect::<Vec<u64>>(), "{layout:?}");
+        });
+    }
     (counted, counts, matched, distances.iter().map(|d| d.to_bits()).collect())
 }
 

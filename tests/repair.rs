@@ -124,6 +124,11 @@ fn every_cut_of_spectra_is_repaired() {
 }
 
 #[test]
+fn every_cut_of_hashes_is_repaired() {
+    every_cut_is_repaired("hashes.csv");
+}
+
+#[test]
 fn every_cut_of_hops_is_repaired() {
     every_cut_is_repaired("hops.csv");
 }

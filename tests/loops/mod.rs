@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 /// The tables of a run, in the order in which a step is written to them.
-pub const TABLES: [&str; 8] = [
+pub const TABLES: [&str; 9] = [
     "metrics.csv",
     "spectra.csv",
     "layers.csv",
@@ -21,6 +21,7 @@ pub const TABLES: [&str; 8] = [
     "hops.csv",
     "scaling.csv",
     "boxes.csv",
+    "hashes.csv",
     "emergence.csv",
 ];
 
