@@ -93,7 +93,9 @@ fn every_cut_is_repaired(name: &str) {
     let run = Undamaged::new();
     let config: RunConfig = serde_json::from_slice(&run.bytes["run.json"]).unwrap();
     let whole = &run.bytes[name];
-    for cut in whole.len() - 2048..whole.len() {
+    // A step has few bytes of hashes: these are of its last steps.
+    let bytes = if name == "hashes.csv" { 256 } else { 2048 };
+    for cut in whole.len() - bytes..whole.len() {
         let case = format!("{name} cut at byte {cut}");
         run.damage([(name, Some(whole[..cut].to_vec()))]);
         let due = |step: u64| step.is_multiple_of(EVERY);
