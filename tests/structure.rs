@@ -110,29 +110,49 @@ fn literal(weights: &Weights, shuffles: u64) -> [(f64, f64); 3] {
     })
 }
 
-/// Layers of 24 and of 3000 neurons with unlike spectra: a draw deals all of the first and a third of
-/// the second, which has to stand for the whole.
+/// Layers of 24 and of some thousand neurons with unlike spectra: a draw deals all of the first and
+/// a third or a ninth of the second, which has to stand for the whole. Of a ninth, the errors of E
+/// and the width are those of the jackknife.
 #[test]
 fn a_share_of_the_sources_has_the_law_of_all_of_them() {
-    let weights = gaussian(&[24, 3000, 30], &[0.02, 0.15], 4);
-    let literal = literal(&weights, 40);
-    let controls = Controls { shuffled: 60, ..Controls::default() };
-    let row = row(&weights, &weights, controls);
-    let bare = plan(&weights, Controls::none());
-    let Fractal { alpha0, width } = measure(&bare, &weights, 0).stable.unwrap().unwrap();
-    let Structure { width_excess, alpha0_excess, e_excess, .. } = row.structure;
-    let excesses = [width_excess, alpha0_excess, e_excess];
-    let measured = [width.ln(), alpha0.ln(), 0.0];
-    let named = ["width", "alpha0", "E"].into_iter().zip(measured).zip(excesses).zip(literal);
-    for (((name, measured), excess), (mean, spread)) in named {
-        let Excess { value, se: Some(se), .. } = excess.unwrap() else { panic!("no error") };
-        let centre = measured - value;
-        // The error of both means: 40 literal shuffles, and 60 draws of a third.
-        let error = spread * (1.0f64 / 40.0 + 3.0 / 60.0).sqrt();
-        assert!((centre - mean).abs() < 3.0 * error, "{name}: {centre}, {mean} ± {error}");
-        // One network and the mean of 60 draws of a third; the error of an error is 1 in 9 twice.
-        let expected = spread * (1.0f64 + 3.0 / 60.0).sqrt();
-        assert!((se / expected).ln().abs() < 0.4, "{name}: {se}, {expected}");
+    for (wide, share) in [(3000, 1.0 / 3.0), (9000, 1.0 / 9.0)] {
+        let weights = gaussian(&[24, wide, 30], &[0.02, 0.15], 4);
+        let literal = literal(&weights, 40);
+        let controls = Controls { shuffled: 60, ..Controls::default() };
+        let row = row(&weights, &weights, controls);
+        let bare = plan(&weights, Controls::none());
+        let Fractal { alpha0, width } = measure(&bare, &weights, 0).stable.unwrap().unwrap();
+        let Structure { width_excess, alpha0_excess, e_excess, .. } = row.structure;
+        let excesses = [width_excess, alpha0_excess, e_excess];
+        let measured = [width.ln(), alpha0.ln(), 0.0];
+        let named = ["width", "alpha0", "E"].into_iter().zip(measured).zip(excesses).zip(literal);
+        for (((name, measured), excess), (mean, spread)) in named {
+            let Excess { value, se: Some(se), .. } = excess.unwrap() else { panic!("no error") };
+            let centre = measured - value;
+            // The error of both means: 40 literal shuffles, and 60 draws of a share.
+            let control = 1.0 / (60.0 * share);
+            let error = spread * (1.0f64 / 40.0 + control).sqrt();
+            assert!(
+                (centre - mean).abs() < 3.0 * error,
+                "{wide}, {name}: {centre}, {mean} ± {error}"
+            );
+            // One network and the mean of the draws; the error of an error is 1 in 9 twice.
+            let expected = spread * (1.0f64 + control).sqrt();
+            assert!((se / expected).ln().abs() < 0.4, "{wide}, {name}: {se}, {expected}");
+        }
+    }
+}
+
+/// A draw deals a thirtieth of the sources, 16 draws more than a quarter; of a ninetieth, less.
+#[test]
+fn the_width_has_a_p_where_all_draws_deal_a_quarter() {
+    for (wide, shown) in [(30_000, true), (90_000, false)] {
+        let weights = gaussian(&[12, wide, 12], &[0.1, 0.1], 4);
+        let Structure { width_excess, alpha0_excess, .. } =
+            row(&weights, &weights, Controls::default()).structure;
+        assert_eq!(width_excess.unwrap().p.is_some(), shown, "{wide}");
+        assert_eq!(width_excess.unwrap().se.is_some(), shown, "{wide}");
+        assert!(alpha0_excess.unwrap().p.is_some(), "{wide}");
     }
 }
 

@@ -16,6 +16,7 @@ use rayon::prelude::*;
 use super::groups::{Fold, Group};
 use super::measure::{Estimators, SIDE_BY_SIDE};
 use super::plan::{DrawnRun, Plan, SourceLayer};
+use super::significance::LEAST_SHARE;
 use super::snapshot::Snapshot;
 use crate::mfa::{BoxMasses, Dealer, Degenerate, Fractal, PowerSums, Spectrum, Urn};
 
@@ -56,6 +57,9 @@ pub struct Draws {
     pub fractals: Vec<Fractal>,
     /// Of the neurons of all draws, taken together as one network.
     pub together: Fractal,
+    /// Of the neurons of all draws but one, for each; empty where a draw deals so large a share
+    /// that nothing needs it.
+    pub without_one: Vec<Fractal>,
     /// The share of its sources that a draw deals of the part's layers, the lowest of them, in
     /// (0, 1].
     pub share: f64,
@@ -155,6 +159,8 @@ impl Draw<'_> {
         let lowest = shares.iter().copied().fold(1.0, f64::min);
         let fold = |_| Fold::new(&plan.groups, min_edges, |sums| self.stable(sums));
         let mut folds: Vec<_> = (0..plan.controls.shuffled).map(fold).collect();
+        let jackknifed = if lowest < LEAST_SHARE { plan.controls.shuffled } else { 0 };
+        let mut without_one: Vec<_> = (0..jackknifed).map(fold).collect();
         let mut together = Fold::new(&plan.groups, min_edges, |sums| Ok(sums.clone()));
         let mut kept: BTreeMap<usize, LayerDraws> = BTreeMap::new();
         let numbers: Vec<usize> = (0..jobs.len()).collect();
@@ -168,15 +174,26 @@ impl Draw<'_> {
                 let pairs = folds.iter_mut().zip(&drawn.draws);
                 pairs.for_each(|(fold, sums)| fold.add(k, sums.as_ref()));
                 together.add(k, drawn.together.as_ref());
+                for (fold, sums) in without_one.iter_mut().zip(&drawn.draws) {
+                    let rest = drawn.together.as_ref().map(|all| match sums {
+                        Some(sums) => all.without(sums),
+                        None => all.clone(),
+                    });
+                    fold.add(k, rest.as_ref());
+                }
                 if shares[k] > LARGER * lowest {
                     kept.insert(k, drawn);
                 }
             }
         }
         let mut by_draw: Vec<_> = folds.into_iter().map(|fold| fold.finish().into_iter()).collect();
+        let mut by_rest: Vec<_> =
+            without_one.into_iter().map(|fold| fold.finish().into_iter()).collect();
         let group = |(group, together): (&Group, Result<PowerSums, Degenerate>)| {
             let drawn = by_draw.iter_mut().filter_map(Iterator::next);
             let fractals = drawn.collect::<Result<Vec<Fractal>, Degenerate>>()?;
+            let rests = by_rest.iter_mut().filter_map(Iterator::next);
+            let without_one = rests.collect::<Result<Vec<Fractal>, Degenerate>>()?;
             let together = together?;
             let share = group.members.iter().map(|&k| shares[k]).fold(1.0, f64::min);
             let small = group.members.iter().filter(|&&k| shares[k] > LARGER * share);
@@ -185,6 +202,7 @@ impl Draw<'_> {
             Ok(Draws {
                 fractals,
                 together: self.stable(&together)?,
+                without_one,
                 share,
                 small: small.collect::<Result<_, _>>()?,
             })
@@ -233,8 +251,8 @@ impl Draw<'_> {
         let mut all = Vec::with_capacity(draws);
         for draw in 0..draws {
             deal(&dealers, &mut rows, &mut one, |k| self.generator(first + k, draw));
-            let masses = BoxMasses::of_rows(method, &rows).ok();
             let scale = layer.whole.len() as f64 / sources as f64;
+            let masses = BoxMasses::of_rows(method, &rows).ok();
             let sums = masses.map(|masses| self.estimators.stable.sums(&masses).scaled(scale));
             match (&mut together, &sums) {
                 (Some(together), Some(sums)) => together.add(sums),

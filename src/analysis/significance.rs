@@ -26,10 +26,18 @@
 //!
 //! The widths of shuffled networks have heavier tails than a normal law (kurtosis 4 to 6 in small
 //! networks, where the rarest large weights meet in one neuron or do not): with K - 1 = 15 degrees
-//! of freedom, 2 % of networks without structure would have p < 0.01. With 8 degrees, the false
-//! alarms are as stated; `examples/calibrate` simulates it. Small shares of a network hardly ever
-//! show these rare meetings: with φ = 0.05 their spread is a third too small. So where a draw deals
-//! less than a quarter of the sources, such a statistic has neither an error nor a p.
+//! of freedom, 2 % of networks without structure would have p < 0.01. With 7 degrees, the false
+//! alarms are as stated; `examples/calibrate` simulates it.
+//!
+//! Small shares of a network hardly ever show these rare meetings: with φ = 0.05 their spread is a
+//! third too small. Where φ < 1/4, s is that of the jackknife over all draws together, which deal a
+//! share K φ,
+//!
+//! ```text
+//! s² = variance over k of (K - 1) · (value of all draws but the k-th, as one network)
+//! ```
+//!
+//! with 4 degrees of freedom. Where even K φ < 1/4, such a statistic has neither an error nor a p.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -56,6 +64,8 @@ pub(super) struct Control {
     pub(super) draws: Vec<f64>,
     /// The statistic of all draws taken together as one network.
     pub(super) together: f64,
+    /// The statistic of all draws but one taken together, for each; none where it is not needed.
+    pub(super) without_one: Vec<f64>,
     /// φ_0, the lowest share of a layer's sources that a draw deals, in (0, 1].
     pub(super) share: f64,
     /// φ_l of the layers of which it deals more, and the statistic with each draw of the layer alone.
@@ -74,15 +84,25 @@ pub(super) enum Tails {
 }
 
 /// The most degrees of freedom of a statistic whose draws have heavy tails.
-const HEAVY: f64 = 8.0;
+const HEAVY: f64 = 7.0;
 
-/// Below this share, draws with heavy tails do not show the spread of a whole network.
-const LEAST_SHARE: f64 = 0.25;
+/// The same where its spread is that of the jackknife.
+const HEAVY_JACKKNIFE: f64 = 4.0;
+
+/// Below this share of the sources, draws with heavy tails do not show the spread of a whole
+/// network: neither single draws nor, in the jackknife, all draws together.
+pub(super) const LEAST_SHARE: f64 = 0.25;
 
 impl Control {
     /// s, over the draws; none of fewer than two.
     fn spread(&self) -> Option<f64> {
         deviation(self.draws.iter().copied())
+    }
+
+    /// s by the jackknife: the deviation of K · together - (K - 1) · without one.
+    fn jackknife_spread(&self) -> Option<f64> {
+        let others = self.draws.len() as f64 - 1.0;
+        deviation(self.without_one.iter().copied()).map(|s| others * s)
     }
 
     /// φ.
@@ -111,14 +131,16 @@ impl Excess {
     pub(super) fn of(measured: f64, control: &Control) -> Option<Self> {
         let value = measured - control.centre()?;
         let k = control.draws.len() as f64;
-        let error = |s: f64| s * (control.effective_share() + 1.0 / k).sqrt();
-        let shown = control.tails == Tails::Normal || control.share >= LEAST_SHARE;
-        let se = control.spread().filter(|_| shown).map(error);
-        let degrees = match control.tails {
-            Tails::Normal => k - 1.0,
-            Tails::Heavy => (k - 1.0).min(HEAVY),
+        let (spread, most) = match control.tails {
+            Tails::Normal => (control.spread(), f64::INFINITY),
+            Tails::Heavy if control.share >= LEAST_SHARE => (control.spread(), HEAVY),
+            Tails::Heavy if k * control.share >= LEAST_SHARE => {
+                (control.jackknife_spread(), HEAVY_JACKKNIFE)
+            }
+            Tails::Heavy => (None, HEAVY),
         };
-        let p = se.and_then(|se| p_value(value, se, degrees));
+        let se = spread.map(|s| s * (control.effective_share() + 1.0 / k).sqrt());
+        let p = se.and_then(|se| p_value(value, se, most.min(k - 1.0)));
         value.is_finite().then_some(Self { value, se, p })
     }
 }
@@ -139,7 +161,14 @@ mod tests {
     use super::*;
 
     fn control(draws: &[f64], together: f64, share: f64) -> Control {
-        Control { draws: draws.to_vec(), together, share, small: Vec::new(), tails: Tails::Normal }
+        Control {
+            draws: draws.to_vec(),
+            together,
+            without_one: Vec::new(),
+            share,
+            small: Vec::new(),
+            tails: Tails::Normal,
+        }
     }
 
     /// Tables of Student's t: 12.706 (1 degree), 2.571 (5), 2.131 (15) at 5 %; 2.947 (15) at 1 %.
@@ -197,27 +226,43 @@ mod tests {
         assert_eq!(Control { small: noisy, ..control }.effective_share(), 1.0, "1 at most");
     }
 
-    /// Ten draws of spread 1 around 0: 8 degrees of freedom in place of 9. At 5 % t is 2.306 and 2.262.
+    /// Ten draws of spread 1 around 0: 7 degrees of freedom instead of 9. At 5 % t is 2.365 and 2.262.
     #[test]
     fn heavy_tails_take_degrees_of_freedom() {
         let draws: Vec<f64> = (0..10).map(|k| if k % 2 == 0 { 1.0 } else { -1.0 }).collect();
         let se = (10.0f64 / 9.0 * 1.1).sqrt();
-        for (tails, t) in [(Tails::Normal, 2.2622), (Tails::Heavy, 2.3060)] {
+        for (tails, t) in [(Tails::Normal, 2.2622), (Tails::Heavy, 2.3646)] {
             let control = Control { tails, ..control(&draws, 0.0, 1.0) };
             let p = Excess::of(t * se, &control).unwrap().p.unwrap();
             assert!((p / 0.05 - 1.0).abs() < 1e-4, "{tails:?}: {p}");
         }
     }
 
+    /// Below a quarter of the sources the spread is that of the jackknife: (K - 1) times that of
+    /// the values without one draw, 0.25, at 4 degrees of freedom (t is 2.776 at 5 %).
     #[test]
-    fn heavy_tails_need_a_quarter_of_the_sources() {
+    fn heavy_tails_in_small_shares_take_the_jackknife() {
         let of = |share, tails| {
-            let control = Control { tails, ..control(&[1.0, 2.0, 3.0], 2.2, share) };
+            let without_one = vec![1.5, 1.75, 2.0, 1.25, 1.5, 1.75];
+            let draws = [1.0, 2.0, 3.0, 1.0, 2.0, 3.0];
+            let control = Control { tails, without_one, ..control(&draws, 2.0, share) };
             Excess::of(4.0, &control).unwrap()
         };
-        assert!(of(0.25, Tails::Heavy).p.is_some());
-        assert_eq!((of(0.24, Tails::Heavy).se, of(0.24, Tails::Heavy).p), (None, None));
-        assert!(of(0.24, Tails::Normal).p.is_some());
+        let quarter = of(0.25, Tails::Heavy);
+        let s = 0.8f64.sqrt();
+        assert!((quarter.se.unwrap() - s * (0.25f64 + 1.0 / 6.0).sqrt()).abs() < 1e-15);
+        for share in [0.24, 0.25 / 6.0] {
+            let below = of(share, Tails::Heavy);
+            // Deviations from the mean 1.625: -0.125, 0.125, 0.375, -0.375, -0.125, 0.125.
+            let s = 5.0 * (0.34375f64 / 5.0).sqrt();
+            let se = s * (share + 1.0 / 6.0).sqrt();
+            assert!((below.se.unwrap() - se).abs() < 1e-14, "{below:?}, {se}");
+            let p = p_value(below.value, se, 4.0).unwrap();
+            assert!((below.p.unwrap() - p).abs() < 1e-14);
+        }
+        let least = of(0.04, Tails::Heavy);
+        assert_eq!((least.se, least.p), (None, None), "a quarter of the sources in all draws");
+        assert!(of(0.04, Tails::Normal).p.is_some());
     }
 
     #[test]

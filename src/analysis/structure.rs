@@ -115,6 +115,7 @@ fn control<E>(
     Ok(Control {
         draws: all(&draws.fractals)?,
         together: of(&draws.together)?,
+        without_one: all(&draws.without_one)?,
         share: draws.share,
         small: small.collect::<Result<_, E>>()?,
         tails,

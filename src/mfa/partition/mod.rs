@@ -66,6 +66,18 @@ impl PowerSums {
         self
     }
 
+    /// The sums without a part of the network.
+    ///
+    /// # Panics
+    /// When the part is of another method or estimator, or has more neurons.
+    pub fn without(&self, part: &Self) -> Self {
+        assert_eq!((self.columns, self.sums.len()), (part.columns, part.sums.len()));
+        let mut rest = self.clone();
+        rest.neurons = self.neurons.checked_sub(part.neurons).expect("a part has no more neurons");
+        rest.sums.iter_mut().zip(&part.sums).for_each(|(sum, part)| *sum -= part);
+        rest
+    }
+
     /// The sums in which a part of the network is replaced by `times` another one.
     ///
     /// # Panics
