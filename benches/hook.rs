@@ -1,19 +1,14 @@
 //! What a step of training waits for: `Monitor::step` where the schedule is not due and where it
-//! is, with the side thread idle before each call; a due step to the end of its analysis; and a due
-//! step, gate included, whose weights are counted while one core trains.
+//! is, with the side thread idle before each call; and a due step to the end of its analysis.
 
 #[path = "gpt_neox/mod.rs"]
 mod gpt_neox;
 
-use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use gpt_neox::{Initialisation, Weights};
 use neuromfa::{Monitor, MonitorBuilder, Work};
-
-/// What one core does between a step and the next update, in place of forward and backward.
-const TRAINING: Duration = Duration::from_millis(400);
 
 /// Trains, reports a step, and gives the time of the report.
 fn report(monitor: &mut Monitor, source: &Weights) -> Duration {
@@ -34,27 +29,6 @@ fn steps(monitor: &mut Monitor, source: &Weights, n: u64, to_the_end: bool) -> D
         total += if to_the_end { start.elapsed() } else { Duration::ZERO };
     }
     total
-}
-
-/// What training waits for in `n` steps and at the gates after them.
-fn gated_steps(monitor: &mut Monitor, source: &Weights, n: u64) -> Duration {
-    let mut total = Duration::ZERO;
-    for _ in 0..n {
-        total += report(monitor, source);
-        train();
-        let start = Instant::now();
-        monitor.before_update();
-        total += start.elapsed();
-        monitor.flush().unwrap();
-    }
-    total
-}
-
-fn train() {
-    let (start, mut x) = (Instant::now(), 1.0f64);
-    while start.elapsed() < TRAINING {
-        (0..1000).for_each(|_| x = black_box(x * 1.000_001));
-    }
 }
 
 fn benches(c: &mut Criterion) {
@@ -82,19 +56,13 @@ fn benches(c: &mut Criterion) {
                 });
                 monitor.finish().unwrap();
             }
-            for (name, work) in
-                [("due, inline", Work::Inline), ("due, overlapped", Work::Overlapped)]
-            {
-                let folder = tempfile::tempdir().unwrap();
-                let builder = configure(Monitor::builder(folder.path())).every(1).work(work);
-                let mut monitor = builder.attach_source(source.clone()).unwrap();
-                monitor.before_update();
-                group.bench_function(name, |b| match work {
-                    Work::Overlapped => b.iter_custom(|n| gated_steps(&mut monitor, &source, n)),
-                    _ => b.iter_custom(|n| steps(&mut monitor, &source, n, true)),
-                });
-                monitor.finish().unwrap();
-            }
+            let folder = tempfile::tempdir().unwrap();
+            let builder = configure(Monitor::builder(folder.path())).every(1).work(Work::Inline);
+            let mut monitor = builder.attach_source(source.clone()).unwrap();
+            group.bench_function("due, inline", |b| {
+                b.iter_custom(|n| steps(&mut monitor, &source, n, true));
+            });
+            monitor.finish().unwrap();
             group.finish();
         }
     }

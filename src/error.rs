@@ -59,15 +59,6 @@ pub enum Error {
         /// The panic's message.
         why: String,
     },
-    /// The weights of a step were updated before they were counted; the monitor goes on.
-    #[error(
-        "step {step} is not analysed: its weights were updated while they were being counted; before \
-         an update call Monitor::before_update, or take the optimizer from Monitor::gated"
-    )]
-    Updated {
-        /// The step.
-        step: u64,
-    },
     /// A budget that no run can keep.
     #[error(
         "a budget of {share} of the run's time: it must be above 0 and at most 1 (0.01 is one percent)"

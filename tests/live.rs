@@ -11,7 +11,7 @@ use loops::Table;
 use neuromfa::mfa::{Fractal, Values};
 use neuromfa::network::Parameter;
 use neuromfa::source::{Checkpoint, CheckpointFile, Source};
-use neuromfa::{Monitor, Replay};
+use neuromfa::{Monitor, Replay, Work};
 use tch::nn::{self, OptimizerConfig, VarStore};
 use tch::{Device, Kind, Tensor};
 
@@ -150,6 +150,43 @@ fn a_snapshot_never_mixes_two_steps() {
     let radii = rows.column("radii");
     assert_eq!((radii.len(), status.len()), (STEPS as usize + 1, STEPS as usize + 1));
     assert!(radii[1..].iter().all(|radii| radii == "2"), "{radii:?}, {status:?}");
+}
+
+/// The weights are overwritten as soon as `step` returns, and batch norm updates its running means,
+/// which are no weights of the network, in between.
+#[test]
+fn both_ways_to_work_give_the_rows_of_the_weights_at_the_call() {
+    let run = |work: Work| {
+        let dir = tempfile::tempdir().unwrap();
+        tch::manual_seed(3);
+        let store = VarStore::new(Device::Cpu);
+        let norm = nn::batch_norm1d(store.root() / "norm", 40, Default::default());
+        let net = nn::seq()
+            .add(nn::linear(store.root() / 0, 40, 60, Default::default()))
+            .add_fn(|x| x.tanh())
+            .add(nn::linear(store.root() / 1, 60, 30, Default::default()));
+        let mut optimizer = nn::Sgd::default().build(&store, 0.5).unwrap();
+        let builder = Monitor::builder(dir.path()).sampled(16, 3, 0).every(1).work(work);
+        let mut monitor = builder.attach(&store).unwrap();
+        let inputs = Tensor::arange(8 * 40, (Kind::Float, Device::Cpu)).reshape([8, 40]);
+        for step in 1..=20 {
+            let x = (&inputs * (0.01 * step as f64)).sin().apply_t(&norm, true);
+            optimizer.backward_step(&x.apply(&net).square().mean(Kind::Float));
+            let _ = monitor.step(step, &[]).unwrap();
+            tch::no_grad(|| {
+                for mut weight in store.trainable_variables() {
+                    let kept = weight.copy();
+                    let _ = weight.fill_(f64::NAN);
+                    weight.copy_(&kept);
+                }
+            });
+        }
+        monitor.finish().unwrap();
+        let table = Table::read(dir.path(), "emergence.csv");
+        assert_eq!(table.column("status"), ["ok"; 21]);
+        ["alpha0", "E", "E_stable", "E_excess"].map(|name| table.column(name))
+    };
+    assert_eq!(run(Work::Beside), run(Work::Inline));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use criterion::Criterion;
 use neuromfa::analysis::{Plan, Snapshot};
 use neuromfa::mfa::Method;
 use neuromfa::network::{Draw, Network, Parameter, Selection};
-use neuromfa::source::{Lent, OwnedValues, Source, SourceError, Tensor};
+use neuromfa::source::{OwnedValues, Source, SourceError, Tensor};
 use rayon::ThreadPool;
 
 pub use initialisation::Initialisation;
@@ -69,17 +69,6 @@ impl Source for Weights {
         let tensors = self.0.lock().unwrap();
         let (_, values) = tensors.iter().find(|(p, _)| p.name == name).unwrap();
         Ok(Tensor::Owned(OwnedValues::F32(Arc::clone(values))))
-    }
-
-    fn lend(&self, _: &[&str]) -> Option<Box<dyn Lent>> {
-        let shared = self.0.lock().unwrap().clone();
-        Some(Box::new(Self(Arc::new(Mutex::new(shared)))))
-    }
-}
-
-impl Lent for Weights {
-    fn unchanged(&self) -> bool {
-        true
     }
 }
 

@@ -121,12 +121,12 @@ mod today {
 
 #[cfg(feature = "tch")]
 mod today {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
+    use neuromfa::Monitor;
     use neuromfa::mfa::Values;
     use neuromfa::source::Source;
     use neuromfa::tch::{Device, Kind, Tensor, nn};
-    use neuromfa::{Monitor, Work};
 
     use super::{Weights, median, spread};
 
@@ -135,9 +135,6 @@ mod today {
 
     /// Bins of a histogram, as many as TensorBoard's default writer keeps.
     const BINS: i64 = 30;
-
-    /// What one core does between a step and the next update, in place of forward and backward.
-    const TRAINING: Duration = Duration::from_millis(400);
 
     /// Changes a weight of each tensor, as [`Weights::train`] does.
     fn train(store: &nn::VarStore) {
@@ -198,31 +195,5 @@ mod today {
             let ratio = median(&today) / median(&times);
             println!("the monitor, {name:28}        {}  {ratio:.1} times cheaper", spread(&times));
         }
-        let times = overlapped(&store);
-        let ratio = median(&today) / median(&times);
-        println!("the monitor, default, overlapped  {}  {ratio:.0} times cheaper", spread(&times));
-    }
-
-    /// What training on one core waits for, in the hook and at the gate.
-    fn overlapped(store: &nn::VarStore) -> Vec<f64> {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let builder = Monitor::builder(folder.path()).every(1).work(Work::Overlapped);
-        let mut monitor = builder.attach(store).expect("a monitor");
-        monitor.before_update();
-        let step = |step| {
-            train(store);
-            let start = Instant::now();
-            let _ = monitor.step(step, &[]).expect("a step");
-            let in_hook = start.elapsed();
-            while start.elapsed() < TRAINING {
-                std::hint::spin_loop();
-            }
-            let start = Instant::now();
-            monitor.before_update();
-            let waited = in_hook + start.elapsed();
-            monitor.flush().expect("the side thread");
-            waited.as_secs_f64()
-        };
-        (1..=11).map(step).skip(FIRST).collect()
     }
 }

@@ -61,13 +61,7 @@ fn main() -> Result<()> {
         let loss = model.loss(&inputs, &targets);
         let learning_rate = learning_rate(&options, step);
         optimizer.set_lr(learning_rate);
-        optimizer.zero_grad();
-        loss.backward();
-        optimizer.clip_grad_norm(1.0);
-        if let Some(monitor) = &mut monitor {
-            monitor.before_update();
-        }
-        optimizer.step();
+        optimizer.backward_step_clip_norm(&loss, 1.0);
 
         let scalars = [("loss", loss.double_value(&[])), ("learning_rate", learning_rate)];
         match &mut monitor {

@@ -83,8 +83,6 @@ pub enum Switch {
 pub enum Sharing {
     /// Count in the hook, the rest on a side thread
     Beside,
-    /// Count beside forward and backward, the rest on a side thread
-    Overlapped,
     /// Everything in the hook
     Inline,
 }
@@ -93,7 +91,6 @@ impl From<Sharing> for Work {
     fn from(sharing: Sharing) -> Self {
         match sharing {
             Sharing::Beside => Self::Beside,
-            Sharing::Overlapped => Self::Overlapped,
             Sharing::Inline => Self::Inline,
         }
     }

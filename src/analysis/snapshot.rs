@@ -84,12 +84,6 @@ impl Snapshot {
         }
     }
 
-    /// Has every layer counted anew by the next snapshot into this memory: what it holds is not to be
-    /// trusted.
-    pub fn forget(&mut self) {
-        self.layers.iter_mut().for_each(|layer| layer.from = CountedFrom::default());
-    }
-
     /// A hash of each tensor (XXH3 of the bytes that were read), in the order of [`Plan::tensors`].
     pub fn hashes(&self) -> impl Iterator<Item = u64> {
         self.layers.iter().flat_map(|layer| layer.from.hashes().iter().copied())

@@ -16,7 +16,6 @@ use twox_hash::XxHash3_64;
 
 use super::neurons::Neuron;
 use crate::mfa::{PowerSums, Values};
-use crate::source::bytes;
 
 /// Bytes that one task hashes.
 const PART: usize = 1 << 20;
@@ -104,6 +103,16 @@ impl<T: Clone> Kept<T> {
             let _ = self.0.set(made.clone());
             made
         })
+    }
+}
+
+/// The values as they lie in memory.
+fn bytes(values: Values<'_>) -> &[u8] {
+    match values {
+        Values::F32(v) => bytemuck::cast_slice(v),
+        Values::F64(v) => bytemuck::cast_slice(v),
+        Values::F16(v) => bytemuck::cast_slice(v),
+        Values::Bf16(v) => bytemuck::cast_slice(v),
     }
 }
 

@@ -98,7 +98,7 @@ impl MonitorBuilder {
     /// `.every(1).budget(0.01)` analyses are as close together as one percent allows.
     ///
     /// An analysis is charged what training waits for it, and the processor time of the threads that
-    /// count and analyse beside it, as if that were taken from training, as it is on full cores.
+    /// analyse and record beside it, as if that were taken from training, as it is on full cores.
     /// Writing what the loop logs is not charged.
     ///
     /// Which steps are analysed then depends on the machine. After a crash, a step whose analysis
@@ -150,11 +150,11 @@ impl MonitorBuilder {
     /// Attaches to a live model: reads its network, measures the weights as step 0, starts the
     /// monitor's threads.
     ///
-    /// CPU weights are read where they lie, while [`Monitor::step`] runs, and with
-    /// [`Work::Overlapped`] from there to the gate: they must not be written to meanwhile, whether by
-    /// another thread (as in Hogwild training) or, with [`Work::Overlapped`], by the loop itself
-    /// without the gate (a second optimizer, an average that is copied back). A loop that updates
-    /// and reports on one thread always meets this otherwise.
+    /// The caller promises one thing: while `attach` or [`Monitor::step`] runs, no other thread writes
+    /// the weights. CPU weights are read where they lie, and tch's tensors have no lock; tch itself
+    /// needs the same of any code that reads a tensor. A loop that updates and reports on one thread
+    /// always keeps this promise; one whose threads update the weights without a lock (Hogwild) does
+    /// not. Nothing reads the weights between two calls.
     ///
     /// # Errors
     /// [`Error`] when a setting is out of range, no network can be read off the parameters, or the

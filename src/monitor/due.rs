@@ -1,20 +1,20 @@
 //! What the hook does with a step that is due.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::bounded;
 
 use super::budget::Now;
 use super::builder::BackPressure;
-use super::gate::{count, guarded};
 use super::hook::Monitor;
 use super::message::{Due, Message};
+use super::side::words;
 use super::work::Work;
 use super::worker::SNAPSHOTS;
 use crate::analysis::Snapshot;
 use crate::error::Error;
 use crate::pipeline::Step;
-use crate::source::Lent;
 
 impl Monitor {
     /// Whether the budget has room for a due step.
@@ -38,15 +38,13 @@ impl Monitor {
     /// Analyses so far, and the seconds that they are charged: what training waited for them, and the
     /// processor time of other threads.
     pub(super) fn spent(&self) -> (u64, f64) {
-        let (waited, counting) = self.gate.times();
         let (done, side) =
             self.worker.as_ref().map_or((0, Duration::ZERO), |worker| worker.verdicts.spent());
-        // While updates wait at the gate, counting takes nothing from training.
-        (done, (self.analysing + waited.max(counting) + side).as_secs_f64())
+        (done, (self.analysing + side).as_secs_f64())
     }
 
     /// Tells the budget that a step which it let through is not analysed.
-    pub(super) fn pass_over(&mut self) {
+    fn pass_over(&mut self) {
         if let Some(budget) = &mut self.budget {
             budget.passed_over();
         }
@@ -62,12 +60,7 @@ impl Monitor {
             return self.send(at, Due::Dropped { why }).map(|()| None);
         };
         let start = Instant::now();
-        if let Some(lent) = self.lend(step) {
-            self.gate.begin(at, lent, snapshot, (&self.plan, &self.pool), start);
-            return Ok(None);
-        }
-        if let Err(error) = count(&self.plan, self.source.as_ref(), &self.pool, step, &mut snapshot)
-        {
+        if let Err(error) = self.count(step, &mut snapshot) {
             self.spare = Some(snapshot);
             self.pass_over();
             let why = error.to_string();
@@ -85,42 +78,23 @@ impl Monitor {
         Ok(None)
     }
 
-    /// The weights for another thread to read, where the monitor is told so, the loop passed the gate
-    /// before this step's update, and they can be lent.
-    fn lend(&mut self, step: u64) -> Option<Box<dyn Lent>> {
-        if self.work != Work::Overlapped {
-            return None;
+    /// Counts the weights into a snapshot. A panic of the framework or the source is an error like
+    /// another: the layers that were not counted to the end are counted anew at the next step.
+    fn count(&self, step: u64, snapshot: &mut Snapshot) -> Result<(), Error> {
+        let counted = catch_unwind(AssertUnwindSafe(|| {
+            self.plan.snapshot(self.source.as_ref(), &self.pool, snapshot)
+        }));
+        match counted {
+            Ok(result) => Ok(result?),
+            Err(panic) => Err(Error::Snapshot { step, why: words(panic.as_ref()) }),
         }
-        let passed = self.passed;
-        let names = || self.plan.tensors().map(String::as_str).collect::<Vec<_>>();
-        let lent = match passed {
-            true => guarded(step, || Ok(self.source.lend(&names()))).unwrap_or_else(|error| {
-                tracing::error!("{error}");
-                None
-            }),
-            false => None,
-        };
-        if lent.is_none() && !self.told_of_gate {
-            self.told_of_gate = true;
-            let why = match passed {
-                true => "they cannot be lent: not contiguous, or not in the computer's own memory",
-                false => {
-                    "the loop has not passed the gate since its last step: call \
-                     Monitor::before_update before each update, or take the optimizer from \
-                     Monitor::gated"
-                }
-            };
-            tracing::warn!(step, "weights are counted in the hook, not beside training: {why}");
-        }
-        lent
     }
 
     /// Memory for a snapshot; waits for an earlier step where the policy says so. None when the
     /// step is to be dropped, or the recording thread has ended.
     fn free_snapshot(&mut self) -> Option<Box<Snapshot>> {
-        let spare = self.spare.take().or_else(|| self.gate.spare());
         let back = || self.worker.as_ref()?.free.try_recv().ok();
-        if let Some(snapshot) = spare.or_else(back) {
+        if let Some(snapshot) = self.spare.take().or_else(back) {
             return Some(snapshot);
         }
         // Made when first needed: a side thread that keeps up needs one only.

@@ -9,10 +9,9 @@ use rayon::ThreadPool;
 
 use super::budget::Budget;
 use super::builder::{BackPressure, MonitorBuilder, OnFailure};
-use super::gate::Gate;
 use super::message::{Due, Ending, Message};
 use super::schedule::Schedule;
-use super::side::{Side, yield_to_training};
+use super::side::Side;
 use super::work::Work;
 use super::worker::Worker;
 use crate::analysis::{Plan, Snapshot};
@@ -32,9 +31,6 @@ pub struct Monitor {
     pub(super) schedule: Schedule,
     pub(super) budget: Option<Budget>,
     pub(super) work: Work,
-    pub(super) gate: Gate,
-    pub(super) passed: bool, // the gate, before the step that is reported
-    pub(super) told_of_gate: bool,
     pub(super) back_pressure: BackPressure,
     on_failure: OnFailure,
     pub(super) worker: Option<Worker>, // none once finished
@@ -102,10 +98,7 @@ impl Monitor {
         let opening = settings.pool()?;
         let opened = open(&settings, follow, source.as_ref(), &opening, first, &mut listeners)?;
         drop(opening);
-        let pool = Arc::new(match work {
-            Work::Overlapped => settings.pool_of_threads(yield_to_training)?,
-            _ => settings.pool()?,
-        });
+        let pool = Arc::new(settings.pool()?);
         let Opened { pipeline, resumed_at, last_step, stopped_step, analysis_seconds } = opened;
         let stop = pipeline.stop().map(|stop| StopRecord::new(stop, stopped_step));
         let plan = Arc::clone(pipeline.plan());
@@ -117,9 +110,6 @@ impl Monitor {
             schedule,
             budget: budget.map(|share| Budget::new(share, analysis_seconds)),
             work,
-            gate: Gate::new(worker.outbox.clone()),
-            passed: false,
-            told_of_gate: false,
             back_pressure,
             on_failure,
             worker: Some(worker),
@@ -155,8 +145,8 @@ impl Monitor {
     /// # Errors
     /// - [`Error::StepOrder`] when the step does not come after the last one;
     /// - [`Error::Record`] for a name that cannot be a column;
-    /// - [`Error::Source`] when the weights cannot be read, [`Error::Updated`] when they were updated
-    ///   before they were counted (then at the next call); the row is recorded as `dropped`;
+    /// - [`Error::Source`] or [`Error::Snapshot`] when the weights cannot be read; the row is recorded
+    ///   as `dropped`;
     /// - [`Error::Failed`] when the monitor has failed, at this call or since the last.
     ///
     /// With [`OnFailure::KeepTraining`] all but the first two are logged in place of returned.
@@ -175,8 +165,6 @@ impl Monitor {
         if let Some(why) = self.failed.clone() {
             return self.failure(why);
         }
-        self.passed = self.gate.take_passed();
-        let unread_before = self.catch_up();
         if let Some(why) = self.hear(step) {
             return self.failure(why);
         }
@@ -195,20 +183,13 @@ impl Monitor {
         if let Some(why) = self.failed.clone() {
             return self.failure(why);
         }
-        self.unread(unread_before.or(unread))?;
-        Ok(self.verdict())
-    }
-
-    /// What the caller is told of a step that was not analysed.
-    fn unread(&mut self, error: Option<Error>) -> Result<(), Error> {
-        match error {
-            Some(error) if self.on_failure == OnFailure::Report => Err(error),
-            Some(error) => {
-                tracing::error!("{error}");
-                Ok(())
+        if let Some(error) = unread {
+            match self.on_failure {
+                OnFailure::Report => return Err(error),
+                OnFailure::KeepTraining => tracing::error!("{error}"),
             }
-            None => Ok(()),
         }
+        Ok(self.verdict())
     }
 
     /// Takes note of what the monitor's threads have to say; their failure, if they failed.
@@ -227,23 +208,6 @@ impl Monitor {
             true => Ok(()),
             false => self.failure("the recording thread has ended".to_owned()).map(|_| ()),
         }
-    }
-
-    /// Waits, in [`Work::Overlapped`], until no weights are being read. Call it before each update,
-    /// if the optimizer is not one from [`Self::gated`].
-    pub fn before_update(&mut self) {
-        self.gate.pass();
-    }
-
-    /// The gate that [`Self::before_update`] passes, for code that has no monitor at hand.
-    pub fn gate(&self) -> Gate {
-        self.gate.clone()
-    }
-
-    /// An optimizer that passes the gate before each of its updates.
-    #[cfg(feature = "tch")]
-    pub fn gated(&self, optimizer: tch::nn::Optimizer) -> super::Gated {
-        super::Gated::new(optimizer, self.gate())
     }
 
     /// What the last call said. Before the first call after a resume: whether the recorded run
@@ -292,25 +256,13 @@ impl Monitor {
     /// saved: a run that is resumed from that checkpoint then lacks nothing.
     ///
     /// # Errors
-    /// [`Error::Failed`] when the monitor has failed, [`Error::Updated`] when the weights of the last
-    /// step were updated before they were counted (never with [`OnFailure::KeepTraining`]).
+    /// [`Error::Failed`] when the monitor has failed (never with [`OnFailure::KeepTraining`]).
     pub fn flush(&mut self) -> Result<(), Error> {
         let start = Instant::now();
-        let unread = self.catch_up();
         let (answer, answered) = bounded(1);
         let result = self.ask(Message::Flush(answer), || answered.recv().ok());
         self.in_hook += start.elapsed();
-        result.or_else(|why| self.failure(why).map(|_| ()))?;
-        self.unread(unread)
-    }
-
-    /// Waits for weights that are still being counted; the error with which they were not.
-    fn catch_up(&mut self) -> Option<Error> {
-        let error = self.gate.catch_up();
-        if error.is_some() {
-            self.pass_over();
-        }
-        error
+        result.or_else(|why| self.failure(why).map(|_| ()))
     }
 
     pub(super) fn ask<T>(
@@ -338,7 +290,6 @@ impl Monitor {
         if let Err(error) = self.flush() {
             tracing::error!("{error}");
         }
-        self.gate.close();
         let (answer, answered) = bounded(1);
         let run = self.started.elapsed();
         let spent = self.spent().1;
@@ -346,7 +297,7 @@ impl Monitor {
             last_step: self.last_step,
             stopped_step: self.stop.as_ref().and_then(|stop| stop.stopped_step),
             run,
-            hook: self.in_hook + self.gate.times().0,
+            hook: self.in_hook,
             budget: self.budget.as_ref().map(|budget| budget.record(spent, run.as_secs_f64())),
         };
         let result = self.ask(Message::Finish(ending, answer), || answered.recv().ok());

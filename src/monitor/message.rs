@@ -1,6 +1,6 @@
 //! What passes between the hook and the monitor's threads.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,17 +43,16 @@ pub(super) struct Ending {
 }
 
 /// The hook's way to the recording thread, which learns from it whether training is waiting.
-#[derive(Clone)]
 pub(super) struct Outbox {
     messages: Sender<Message>,
-    waiting: Arc<AtomicUsize>, // threads of training
-    bell: Sender<()>,          // rung when one begins to wait
+    waiting: Arc<AtomicBool>,
+    bell: Sender<()>, // rung when training begins to wait
 }
 
 /// The recording thread's end of it.
 pub(super) struct Inbox {
     pub(super) messages: Receiver<Message>,
-    waiting: Arc<AtomicUsize>,
+    waiting: Arc<AtomicBool>,
     pub(super) bell: Receiver<()>,
 }
 
@@ -61,7 +60,7 @@ pub(super) struct Inbox {
 pub(super) fn messages() -> (Outbox, Inbox) {
     let (send, messages) = bounded(QUEUE);
     let (ring, bell) = bounded(1);
-    let waiting = Arc::<AtomicUsize>::default();
+    let waiting = Arc::<AtomicBool>::default();
     let inbox = Inbox { messages, waiting: Arc::clone(&waiting), bell };
     (Outbox { messages: send, waiting, bell: ring }, inbox)
 }
@@ -78,11 +77,11 @@ impl Outbox {
 
     /// Waits for something that the monitor's threads do; they know that training waits meanwhile.
     pub(super) fn wait<T>(&self, until: impl FnOnce() -> T) -> T {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
+        self.waiting.store(true, Ordering::SeqCst);
         // One that was rung and not yet heard does as well.
         let _ = self.bell.try_send(());
         let result = until();
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        self.waiting.store(false, Ordering::SeqCst);
         result
     }
 }
@@ -90,7 +89,7 @@ impl Outbox {
 impl Inbox {
     /// Whether training is waiting.
     pub(super) fn is_awaited(&self) -> bool {
-        self.waiting.load(Ordering::SeqCst) > 0
+        self.waiting.load(Ordering::SeqCst)
     }
 }
 

@@ -4,7 +4,7 @@
 //! [`Monitor::step`] is called once after each update: on the schedule's steps it takes a snapshot
 //! of the weights (counts, not weights) and hands it over; on the others it only hands over what
 //! the loop logs. The side thread analyses, at the lowest priority; the recording thread writes, and
-//! analyses while training waits; [`Work`] has other ways to share the work. Nothing of the monitor
+//! analyses while training waits; [`Work`] has another way to share the work. Nothing of the monitor
 //! outlives [`Monitor::finish`], or its drop, but for an analysis that the side thread could not come
 //! to the end of and that was done without it: it writes nothing, and ends by itself.
 //!
@@ -15,9 +15,6 @@ mod budget;
 mod builder;
 mod clock;
 mod due;
-mod gate;
-#[cfg(feature = "tch")]
-mod gated;
 mod hook;
 mod message;
 mod recording;
@@ -29,9 +26,6 @@ mod work;
 mod worker;
 
 pub use builder::{BackPressure, MonitorBuilder, OnFailure};
-pub use gate::Gate;
-#[cfg(feature = "tch")]
-pub use gated::Gated;
 pub use hook::{Monitor, Verdict};
 pub use schedule::{Schedule, ScheduleError};
 pub use work::Work;

@@ -91,7 +91,7 @@ pub(super) fn analyse_alone(verdicts: &Verdicts) {
 /// Gives this thread the lowest priority. libtorch's OpenMP threads spin while they wait for each
 /// other: on a machine whose cores they fill, one thread beside them at their own priority slows
 /// training several times over. With a core to spare it makes no difference.
-pub(super) fn yield_to_training() {
+fn yield_to_training() {
     // Linux takes a thread's number where it says process; elsewhere this would be the program.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19) {

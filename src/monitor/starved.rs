@@ -89,19 +89,17 @@ fn expected() -> Vec<(String, Vec<String>)> {
 
 #[test]
 fn training_goes_on_without_a_side_thread() {
-    for work in [Work::Beside, Work::Overlapped] {
-        let dir = tempfile::tempdir().unwrap();
-        let builder = Monitor::builder(dir.path()).work(work);
-        let summary = ends(move || {
-            let mut kept = None;
-            run(builder, |side| {
-                kept = Some(side);
-                Ok(())
-            })
-        });
-        assert_eq!((summary.rows, summary.dropped), (STEPS + 1, 0));
-        assert!(rows(dir.path()) == expected());
-    }
+    let dir = tempfile::tempdir().unwrap();
+    let builder = Monitor::builder(dir.path());
+    let summary = ends(move || {
+        let mut kept = None;
+        run(builder, |side| {
+            kept = Some(side);
+            Ok(())
+        })
+    });
+    assert_eq!((summary.rows, summary.dropped), (STEPS + 1, 0));
+    assert!(rows(dir.path()) == expected());
 }
 
 #[test]

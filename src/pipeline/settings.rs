@@ -76,16 +76,10 @@ impl Settings {
 
     /// A pool of threads of the run's own: the global one belongs to the program.
     pub(crate) fn pool(&self) -> Result<ThreadPool, Error> {
-        self.pool_of_threads(|| {})
-    }
-
-    /// Such a pool, each of whose threads begins with a task.
-    pub(crate) fn pool_of_threads(&self, begin: fn()) -> Result<ThreadPool, Error> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         rayon::ThreadPoolBuilder::new()
             .num_threads(self.threads.unwrap_or(cores).max(1))
             .thread_name(|k| format!("neuromfa-{k}"))
-            .start_handler(move |_| begin())
             .build()
             .map_err(|e| Error::Threads(e.to_string()))
     }

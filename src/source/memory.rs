@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Lent, OwnedValues, Source, SourceError, Tensor};
+use super::{OwnedValues, Source, SourceError, Tensor};
 use crate::network::Parameter;
 
 /// Named weights in memory. Clones share the weights: keep one, give the other to the monitor.
@@ -71,19 +71,5 @@ impl Source for Memory {
             name: name.to_owned(),
             place: "memory".to_owned(),
         })
-    }
-
-    fn lend(&self, names: &[&str]) -> Option<Box<dyn Lent>> {
-        let tensors = self.tensors();
-        let one = |&name: &&str| Some((name.to_owned(), tensors.get(name)?.clone()));
-        let tensors = names.iter().map(one).collect::<Option<Tensors>>()?;
-        Some(Box::new(Self { tensors: Arc::new(Mutex::new(tensors)) }))
-    }
-}
-
-/// What is lent shares the values, and [`Memory::set`] replaces them in the original only.
-impl Lent for Memory {
-    fn unchanged(&self) -> bool {
-        true
     }
 }

@@ -12,7 +12,6 @@
 mod arrivals;
 mod checkpoint_file;
 mod checkpoints;
-mod look;
 mod mapped;
 mod memory;
 mod pytorch;
@@ -28,9 +27,6 @@ mod trainer_log;
 pub use arrivals::{Arrivals, Arrived};
 pub use checkpoint_file::CheckpointFile;
 pub use checkpoints::Checkpoint;
-pub(crate) use look::bytes;
-#[cfg(feature = "tch")]
-pub(crate) use look::look;
 pub use memory::Memory;
 pub use save::save;
 pub use tch_info::{Libtorch, libtorch};
@@ -66,19 +62,6 @@ pub trait Source: Send {
         let _ = (name, blocks);
         Ok(None)
     }
-
-    /// The tensors of these names, for another thread to read while this one only reads them too.
-    /// `None` (the default) when one of them cannot be lent: then they are read through this source.
-    fn lend(&self, names: &[&str]) -> Option<Box<dyn Lent>> {
-        let _ = names;
-        None
-    }
-}
-
-/// Weights that another thread reads while their owner keeps from updating them.
-pub trait Lent: Source {
-    /// Whether the weights are still those that were lent.
-    fn unchanged(&self) -> bool;
 }
 
 /// The elements of a tensor at the crossing of some rows (first axis) and columns (second axis);

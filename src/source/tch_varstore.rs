@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use half::{bf16, f16};
 use tch::{Device, Kind, Tensor as Torch, nn::VarStore};
 
-use super::{Block, Lent, OwnedValues, Source, SourceError, Tensor, look};
+use super::{Block, OwnedValues, Source, SourceError, Tensor};
 use crate::mfa::Values;
 use crate::network::Parameter;
 
@@ -15,8 +15,8 @@ use crate::network::Parameter;
 /// copied, or only the drawn ones where that moves less. Variables that are added to the store
 /// later are not seen.
 ///
-/// Not public: what it lends is sound only while nobody updates the model, which `attach` asks of
-/// its caller: during calls of the hook and, where weights are lent, up to the gate.
+/// Not public: it is sound only while no other thread writes the weights, which `attach` asks of its
+/// caller during calls of the hook.
 #[derive(Debug)]
 pub(crate) struct VarStoreWeights {
     variables: BTreeMap<String, Torch>, // shallow clones: they share storage with the model
@@ -29,12 +29,11 @@ impl VarStoreWeights {
     }
 
     fn variable(&self, name: &str) -> Result<&Torch, SourceError> {
-        self.variables.get(name).ok_or_else(|| missing(name))
+        self.variables.get(name).ok_or_else(|| SourceError::Missing {
+            name: name.to_owned(),
+            place: "the VarStore".to_owned(),
+        })
     }
-}
-
-fn missing(name: &str) -> SourceError {
-    SourceError::Missing { name: name.to_owned(), place: "the VarStore".to_owned() }
 }
 
 fn shape(tensor: &Torch) -> Vec<usize> {
@@ -74,60 +73,6 @@ impl Source for VarStoreWeights {
             .and_then(|gathered| own(&gathered, name))
             .map(Some)
     }
-
-    fn lend(&self, names: &[&str]) -> Option<Box<dyn Lent>> {
-        let one = |&name: &&str| {
-            let variable = self.variables.get(name)?;
-            if variable.device() != Device::Cpu || !variable.is_contiguous() {
-                return None;
-            }
-            // A tensor of its own, which keeps the storage that it has now.
-            let variable = variable.f_detach().ok()?;
-            let mark = mark(&variable, name)?;
-            Some((name.to_owned(), (variable, mark)))
-        };
-        let variables = names.iter().map(one).collect::<Option<_>>()?;
-        Some(Box::new(LentVariables { variables }))
-    }
-}
-
-/// Variables in the computer's own memory that another thread reads, each with its mark.
-#[derive(Debug)]
-struct LentVariables {
-    variables: BTreeMap<String, (Torch, Mark)>,
-}
-
-/// What tells that a variable was written to: libtorch's count of writes, which some of its own
-/// optimizers go round, and some of the values.
-#[derive(Debug, PartialEq)]
-struct Mark {
-    writes: i64,
-    look: u64,
-}
-
-fn mark(variable: &Torch, name: &str) -> Option<Mark> {
-    let writes = variable.f_internal_version().ok()?;
-    Some(Mark { writes, look: look(view(variable, name).ok()?) })
-}
-
-impl Source for LentVariables {
-    fn parameters(&self) -> Vec<Parameter> {
-        let all = self.variables.iter();
-        all.map(|(name, (t, _))| Parameter::new(name, shape(t))).collect()
-    }
-
-    /// Calls nothing of libtorch that computes: that would start threads of its own.
-    fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {
-        let (variable, _) = self.variables.get(name).ok_or_else(|| missing(name))?;
-        view(variable, name).map(Tensor::Lent)
-    }
-}
-
-impl Lent for LentVariables {
-    fn unchanged(&self) -> bool {
-        let mut all = self.variables.iter();
-        all.all(|(name, (variable, before))| mark(variable, name).is_some_and(|now| now == *before))
-    }
 }
 
 fn framework(name: &str, error: tch::TchError) -> SourceError {
@@ -157,12 +102,10 @@ fn view<'a>(tensor: &'a Torch, name: &str) -> Result<Values<'a>, SourceError> {
     let empty = n == 0;
     // SAFETY: `tensor` is contiguous, in the computer's memory and of the type matched on, so its
     // storage holds n values of that type from `data` on; it is aligned by libtorch's allocator.
-    // The storage lives as long as the tensor that is borrowed here, a shallow clone or a detached
-    // one, and is written only by calls on the model. `attach` asks that none runs while the
-    // monitor reads: during its calls and, where weights are lent to another thread, from one of them
-    // until the gate has been passed, which only a loop that passes it before its updates is lent
-    // weights for. A detached tensor keeps its storage, should the model be given another meanwhile.
-    // Nothing that is lent here is kept beyond that: the only user is `Plan::snapshot`.
+    // The storage lives as long as the tensor that is borrowed here, a shallow clone of the model's or
+    // a copy that nobody else has. Only the model's is ever written: `attach` asks that no other thread
+    // does so while `attach` or `step` runs, and the slice is not kept beyond them: its readers,
+    // `Plan::snapshot` and `save`, are done with it when they return.
     unsafe {
         Ok(match tensor.kind() {
             Kind::Float if empty => Values::F32(&[]),
