@@ -27,7 +27,7 @@ const EXIT: &str = "Exit status:
 
 /// Watch a network organise itself: neuron-based multifractal analysis of checkpoints.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true, after_help = EXIT)]
+#[command(name = "neuromfa", version, arg_required_else_help = true, after_help = EXIT)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
