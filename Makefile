@@ -18,21 +18,22 @@ setup:
 	@scripts/libtorch.sh
 
 demo: setup
-	$(CARGO) run --release --example char_lm -- $(ARGS)
+	$(CARGO) run --release -p neuromfa --example char_lm -- $(ARGS)
 
 # nextest runs no documentation tests.
 test: setup
 	@if $(CARGO) nextest --version > /dev/null 2>&1; then \
-		set -x && $(CARGO) test --release --doc && $(CARGO) nextest run --release --no-fail-fast; \
+		set -x && $(CARGO) test --release --doc -p neuromfa \
+			&& $(CARGO) nextest run --release --workspace --no-fail-fast; \
 	else \
-		set -x && $(CARGO) test --release --no-fail-fast; \
+		set -x && $(CARGO) test --release --workspace --no-fail-fast; \
 	fi
 
 bench: setup
-	$(CARGO) bench
+	$(CARGO) bench -p neuromfa
 
 # NumPy comes into a folder of its own.
 bench-peers: setup
 	@test -x target/peers/bin/python || python3 -m venv target/peers
 	@target/peers/bin/python -c 'import numpy' 2> /dev/null || target/peers/bin/pip install -q numpy
-	NEUROMFA_PYTHON=target/peers/bin/python $(CARGO) bench --bench peers
+	NEUROMFA_PYTHON=target/peers/bin/python $(CARGO) bench -p neuromfa --bench peers

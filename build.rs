@@ -10,8 +10,8 @@ fn main() {
     };
     let lib = Path::new(&lib);
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
-    // For `neuromfa doctor`.
-    println!("cargo::rustc-env=NEUROMFA_LIBTORCH={}", lib.display());
+    // A package that depends on this one reads it as DEP_NEUROMFA_LIBTORCH.
+    println!("cargo::metadata=LIBTORCH={}", lib.display());
     if lib.join("libtorch_cuda.so").exists() {
         // No symbol of ours needs the CUDA part, and the linker would drop it; libtorch brings it.
         println!("cargo::rustc-link-arg=-Wl,--no-as-needed");

@@ -107,11 +107,8 @@
 //! Source: Xiao et al., "Neuron-based Multifractal Analysis of Neuron Interaction Dynamics in
 //! Large Models", ICLR 2025 (arXiv 2402.09099).
 
-#![warn(missing_docs)]
-
 pub mod analysis;
 pub mod backtest;
-pub mod compare;
 mod error;
 pub mod mfa;
 pub mod monitor;
@@ -119,12 +116,8 @@ pub mod network;
 mod pipeline;
 pub mod record;
 mod replay;
-pub mod report;
-pub mod self_check;
-pub mod sensitivity;
 pub mod source;
 pub mod stop;
-mod watch;
 
 pub use error::Error;
 pub use monitor::{BackPressure, Monitor, MonitorBuilder, OnFailure, Schedule, Verdict, Work};
@@ -132,7 +125,6 @@ pub use network::Architecture;
 pub use record::{Row, Summary};
 pub use replay::{Added, Feed, Replay};
 pub use stop::{Mode, Observation, RuleState, Stop, StopRule, Value};
-pub use watch::Watch;
 
 /// The tch that this crate was built with: a program that takes it from here has one tch only.
 #[cfg(feature = "tch")]

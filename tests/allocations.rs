@@ -1,5 +1,6 @@
 //! No large memory is allocated but by the first snapshot and by each thread's first tasks: a snapshot's own
 //! is used again, and so is a thread's.
+#![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
 //! The example char_lm as a person runs it: its checkpoints replayed, and its resume.
-#![cfg(all(feature = "tch", feature = "cli"))]
+#![cfg(feature = "tch")]
 
 mod loops;
 
@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use loops::Table;
+use neuromfa::Replay;
+use neuromfa::source::Checkpoint;
 
 /// The example's program, which cargo builds beside the tests.
 fn char_lm() -> PathBuf {
@@ -50,16 +52,8 @@ fn a_replay_of_its_checkpoints_gives_the_runs_numbers_to_the_last_digit() {
     let printed = train(&run, &["--steps", "20"]);
     assert!(printed.contains("files    "), "it says where the files are: {printed}");
     let replayed = dir.path().join("replayed");
-    let output = Command::new(env!("CARGO_BIN_EXE_neuromfa"))
-        .arg("analyze")
-        .arg(run.join("checkpoints"))
-        .arg("--out")
-        .arg(&replayed)
-        .arg("--nodes")
-        .arg(run.join("nodes.json"))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let checkpoints = Checkpoint::find(&[run.join("checkpoints")]).unwrap();
+    Replay::new(&replayed).nodes(run.join("nodes.json")).run(&checkpoints).unwrap();
     let live = Table::read(&run, "emergence.csv");
     assert_eq!(live.column("step"), ["0", "5", "10", "15", "20"]);
     assert_ne!(live.number("E_stable", 4), 0.0);

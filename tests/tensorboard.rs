@@ -144,33 +144,18 @@ fn without_the_folder_the_run_goes_on() {
 }
 
 /// What TensorBoard itself reads: for each tag of a scalar its steps and values, for each tag of a
-/// histogram its steps and counts, for each tag of an image its steps and colours. None, with a message, where it is not installed.
+/// histogram its steps and counts. None, with a message, where it is not installed.
 fn read_by_tensorboard(run: &Path) -> Option<Value> {
     const PROGRAM: &str = r#"
-import json, struct, sys, zlib
+import json, sys
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-events = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0, "histograms": 0, "images": 0})
+events = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0, "histograms": 0})
 events.Reload()
 tags = events.Tags()
-def colours(png, width, height):
-    """Which colours of the palette an image's pixels have."""
-    at, chunks = 8, {}
-    while at < len(png):
-        length, kind = struct.unpack(">I4s", png[at:at + 8])
-        data = png[at + 8:at + 8 + length]
-        assert zlib.crc32(kind + data) == struct.unpack(">I", png[at + 8 + length:at + 12 + length])[0]
-        chunks[kind.decode()] = data
-        at += 12 + length
-    assert chunks["IHDR"] == struct.pack(">IIBBBBB", width, height, 4, 3, 0, 0, 0)
-    rows = zlib.decompress(chunks["IDAT"])
-    each = 1 + (width + 1) // 2
-    assert len(rows) == each * height
-    return sorted({n for row in range(height) for byte in rows[row * each + 1:(row + 1) * each] for n in (byte >> 4, byte & 15)})
 json.dump({
     "scalars": {t: [[e.step, e.value if e.value == e.value else None] for e in events.Scalars(t)] for t in tags["scalars"]},
     "histograms": {t: [[e.step, e.histogram_value.num, sum(e.histogram_value.bucket)]
                        for e in events.Histograms(t)] for t in tags["histograms"]},
-    "images": {t: [[e.step, colours(e.encoded_image_string, e.width, e.height)] for e in events.Images(t)] for t in tags["images"]},
 }, sys.stdout)
 "#;
     let python = std::env::var("NEUROMFA_PYTHON").unwrap_or_else(|_| "python3".to_owned());
@@ -245,11 +230,6 @@ fn tensorboard_reads_the_numbers_of_the_rows() {
     complete(builder(dir.path()), 30);
     let Some(shown) = read_by_tensorboard(dir.path()) else { return };
     assert_shown(dir.path(), &shown);
-    // Every third step is analysed, and each is more than a tenth larger than the one before it. The
-    // background, the grid, the band, the curve, the numbers.
-    let images: Vec<Value> =
-        (0..=10).map(|k| serde_json::json!([3 * k, [0, 1, 2, 3, 4]])).collect();
-    assert_eq!(shown["images"]["spectrum/f(alpha)"], Value::from(images));
     assert!(points(&shown["scalars"]["neuromfa/E_stable"]).len() == 11);
 }
 
@@ -276,19 +256,5 @@ fn tensorboard_forgets_what_a_resume_drops_and_a_record_cut_short() {
     assert_eq!((step_of(start), field(start, 7).unwrap()), (13, vec![8, 1]));
     let Some(shown) = read_by_tensorboard(dir.path()) else { return };
     assert_shown(dir.path(), &shown);
-    let images = shown["images"]["spectrum/f(alpha)"].as_array().unwrap();
-    let steps: Vec<u64> = images.iter().map(|image| image[0].as_u64().unwrap()).collect();
-    assert_eq!(steps, [0, 3, 6, 9, 12, 15, 18, 21, 24]);
     assert_eq!(column(dir.path(), "metrics.csv", "loss").len(), 24);
-}
-
-#[test]
-fn images_thin_out_in_a_long_run() {
-    let dir = tempfile::tempdir().unwrap();
-    complete(builder(dir.path()), 150);
-    let has_image = |event: &&Vec<u8>| event.windows(8).any(|bytes| bytes == b"\x89PNG\r\n\x1a\n");
-    let events = frames(&event_files(dir.path())[0]);
-    let steps: Vec<u64> = events.iter().filter(has_image).map(|event| step_of(event)).collect();
-    assert_eq!(steps[..11], [0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30]);
-    assert_eq!(steps[11..], [33, 39, 45, 51, 57, 63, 72, 81, 90, 99, 111, 123, 138]);
 }

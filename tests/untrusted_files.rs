@@ -1,5 +1,6 @@
 //! Files that are damaged or made to do harm neither panic nor take memory beyond their length and
 //! what a small file may need. One test in this file, since it counts all memory of the process.
+#![allow(unsafe_code)]
 
 mod pickled;
 

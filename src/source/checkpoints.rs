@@ -91,7 +91,11 @@ impl Checkpoint {
 
     /// The checkpoints that lie in a folder and whose names say a step; whether to warn of folders
     /// that seem to be one and hold no model.
-    pub(super) fn within(folder: &Path, warn: bool) -> Result<Vec<Self>, SourceError> {
+    ///
+    /// # Errors
+    /// [`SourceError`] when the folder cannot be listed.
+    #[doc(hidden)]
+    pub fn within(folder: &Path, warn: bool) -> Result<Vec<Self>, SourceError> {
         let unreadable = |e: std::io::Error| SourceError::file(folder, e);
         let mut found = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(unreadable)? {

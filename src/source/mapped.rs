@@ -1,4 +1,5 @@
 //! A file's bytes, mapped into memory rather than read.
+#![allow(unsafe_code)]
 
 use std::fs::File;
 use std::ops::Deref;

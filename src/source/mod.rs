@@ -9,7 +9,6 @@
 //! All give the same thing, a [`Tensor`] in the type in which it is stored, so that a replay of
 //! a run's checkpoints gives the numbers of the run.
 
-mod arrivals;
 mod checkpoint_file;
 mod checkpoints;
 mod mapped;
@@ -18,18 +17,15 @@ mod pytorch;
 mod safetensors;
 mod save;
 mod stored;
-mod tch_info;
 #[cfg(feature = "tch")]
 mod tch_varstore;
 mod tensor;
 mod trainer_log;
 
-pub use arrivals::{Arrivals, Arrived};
 pub use checkpoint_file::CheckpointFile;
 pub use checkpoints::Checkpoint;
 pub use memory::Memory;
 pub use save::save;
-pub use tch_info::{Libtorch, libtorch};
 #[cfg(feature = "tch")]
 pub(crate) use tch_varstore::VarStoreWeights;
 pub use tensor::{OwnedValues, Tensor};

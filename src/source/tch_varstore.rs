@@ -1,4 +1,5 @@
 //! The live weights of a tch model.
+#![allow(unsafe_code)]
 
 use std::collections::BTreeMap;
 

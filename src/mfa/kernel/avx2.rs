@@ -1,4 +1,5 @@
 //! Binning with AVX2: 8 weights at a time.
+#![allow(unsafe_code)]
 
 use std::arch::asm;
 use std::arch::x86_64::*;

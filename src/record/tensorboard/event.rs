@@ -1,7 +1,6 @@
 //! The messages of an event file, in Protocol Buffers' encoding: of `event.proto`, `summary.proto`
 //! and `histogram.proto` what is written here.
 
-use super::image::Image;
 use crate::analysis::Distribution;
 
 /// One message: its fields in the order in which they were put.
@@ -109,16 +108,6 @@ impl Values {
             .doubles(7, &counts);
         let value = Message::default().bytes(1, tag.as_bytes()).bytes(5, &histogram.0);
         self.add(&value);
-    }
-
-    /// A PNG image in colour.
-    pub(super) fn image(&mut self, tag: &str, image: &Image) {
-        const RGB: u64 = 3;
-        let Image { width, height, png } = image;
-        let sides = [*height, *width].map(|side| side as u64);
-        let image = Message::default().integer(1, sides[0]).integer(2, sides[1]).integer(3, RGB);
-        let image = image.bytes(4, png);
-        self.add(&Message::default().bytes(1, tag.as_bytes()).bytes(4, &image.0));
     }
 
     fn add(&mut self, value: &Message) {

@@ -14,7 +14,7 @@
 const TABLE: [u32; 256] = table(0x82f6_3b78);
 
 /// What each byte does to a checksum, for a polynomial with its lowest bit first.
-pub(super) const fn table(polynomial: u32) -> [u32; 256] {
+const fn table(polynomial: u32) -> [u32; 256] {
     let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -31,7 +31,7 @@ pub(super) const fn table(polynomial: u32) -> [u32; 256] {
 }
 
 /// The checksum of some bytes.
-pub(super) fn crc(table: &[u32; 256], bytes: &[u8]) -> u32 {
+fn crc(table: &[u32; 256], bytes: &[u8]) -> u32 {
     let step = |crc: u32, byte: &u8| table[usize::from(crc as u8 ^ byte)] ^ (crc >> 8);
     !bytes.iter().fold(!0, step)
 }

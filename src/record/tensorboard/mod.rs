@@ -7,10 +7,6 @@
 //! | `cost/NAME` | scalar | snapshot_ms, analysis_ms |
 //! | `layers/NAME/LAYER` | scalar | of layers.csv, scope `layer`: E, E_stable, alpha0_stable, width_stable |
 //! | `degree/PART`, `dimension/PART` | histogram | distributions.csv |
-//! | `spectrum/f(alpha)` | image | spectra.csv: alpha, f, f_std |
-//!
-//! An image is drawn at the first analysed step of a process, and then whenever the step has grown by a
-//! tenth since the last one: 24 for each factor of ten in steps.
 //!
 //! A value that is absent has no event. TensorBoard keeps scalars as f32.
 //!
@@ -23,8 +19,6 @@
 
 mod event;
 mod frame;
-mod image;
-mod png;
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -47,7 +41,6 @@ const OWN: &str = "neuromfa";
 pub(super) struct EventFile {
     path: PathBuf,
     file: File,
-    last_image: Option<u64>, // its step
 }
 
 impl EventFile {
@@ -58,7 +51,7 @@ impl EventFile {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = since.map_or(0.0, |since| since.as_secs_f64());
         let (path, file) = create_last(&folder, now as u64)?;
-        let mut events = Self { path, file, last_image: None };
+        let mut events = Self { path, file };
         events.write(&version(now))?;
         if let Some(step) = resumed_at {
             events.write(&session_start(now, step))?;
@@ -104,12 +97,6 @@ impl EventFile {
         for distribution in &row.emergence.distributions {
             let tag = format!("{}/{}", distribution.quantity, distribution.part);
             values.histogram(&tag, distribution);
-        }
-        let due =
-            self.last_image.is_none_or(|last| row.step >= last.saturating_add(last.div_ceil(10)));
-        if let Some(image) = due.then(|| image::spectrum(&row.emergence.spectrum)).flatten() {
-            values.image("spectrum/f(alpha)", &image);
-            self.last_image = Some(row.step);
         }
         self.values(values, row.wall_time, row.step)
     }

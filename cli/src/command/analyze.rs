@@ -1,0 +1,67 @@
+//! `neuromfa analyze`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use neuromfa::source::Checkpoint;
+
+use super::method::Method;
+use crate::output::{Outcome, Output};
+
+/// Analyse checkpoints into a run directory, the same as the monitor's.
+///
+/// Each CHECKPOINT is a file (safetensors; .pt, .pth, .bin of PyTorch; .ckpt of Lightning; .ot of tch),
+/// the index of a sharded one, a folder that holds model.safetensors or pytorch_model.bin, or a folder
+/// of checkpoints: checkpoint-N/, stepN/, *-stepN.safetensors, ckpt_N.pt, epoch=0-step=N.ckpt. They are
+/// ordered by step; the first is the baseline that E compares against.
+#[derive(Args)]
+pub struct Analyze {
+    /// Checkpoints, or folders of them.
+    #[arg(required = true, value_name = "CHECKPOINT")]
+    checkpoints: Vec<PathBuf>,
+    /// Folder to write the run to.
+    #[arg(long, value_name = "RUN")]
+    out: PathBuf,
+    #[command(flatten)]
+    method: Method,
+    /// Replace a run that the folder holds.
+    #[arg(long, conflicts_with = "resume")]
+    overwrite: bool,
+    /// Go on with an analysis of the same checkpoints that was interrupted.
+    #[arg(long)]
+    resume: bool,
+    /// Print the summary as JSON, as it stands in summary.json.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Analyze {
+    pub fn run(self, output: Output) -> anyhow::Result<Outcome> {
+        let checkpoints = Checkpoint::find(&self.checkpoints)?;
+        let bar = output.bar(checkpoints.len() as u64);
+        let style = "{bar:30} {pos}/{len} checkpoints, {elapsed} so far, {eta} to go {msg}";
+        bar.set_style(ProgressStyle::with_template(style)?);
+        let mut replay = self.method.replay(self.out, checkpoints.first())?;
+        if self.overwrite {
+            replay = replay.overwrite();
+        }
+        if self.resume {
+            replay = replay.resume();
+        }
+        let progress: ProgressBar = bar.clone();
+        replay = replay.on_row(move |row| {
+            progress.set_message(format!("(step {})", row.step));
+            progress.inc(1);
+        });
+        bar.tick();
+        let summary = replay.run(&checkpoints);
+        bar.finish_and_clear();
+        let summary = summary?;
+        match self.json {
+            true => output.json(&summary)?,
+            false => output.closing(&format!("{summary}\n"))?,
+        }
+        Ok(Outcome::Done)
+    }
+}

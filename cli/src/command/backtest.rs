@@ -1,0 +1,116 @@
+//! `neuromfa backtest`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use clap::{Args, ValueEnum};
+use neuromfa::Mode;
+use neuromfa::backtest::{Grid, History};
+
+use super::png::PngWriter;
+use crate::report;
+
+/// Try stop rules on recorded runs: where each would have stopped, the steps it saves, and the loss it
+/// gives up, beside the same rules on the loss.
+///
+/// Rules that give up no more than the tolerance come first, by the steps they save. A rule stops here
+/// where it would have stopped live; each --patience is tried with each --min-delta.
+#[derive(Args)]
+pub struct Backtest {
+    /// The runs' folders.
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// The quantity that the rules watch: a column of emergence.csv.
+    #[arg(long, default_value = "E_stable", value_name = "NAME")]
+    monitor: String,
+    /// Which direction is better.
+    #[arg(long, default_value = "max")]
+    mode: Direction,
+    /// Analysed steps without improvement, separated by commas.
+    #[arg(long, value_delimiter = ',', default_value = "3,5,10", value_name = "N,..")]
+    patience: Vec<u64>,
+    /// The least change that is an improvement, separated by commas.
+    #[arg(long, value_delimiter = ',', default_value = "0,0.001", value_name = "X,..")]
+    min_delta: Vec<f64>,
+    /// Look at no step before this one.
+    #[arg(long, default_value_t = 0, value_name = "STEP")]
+    start_from_step: u64,
+    /// The loss that is given up: a column of metrics.csv [default: eval_loss, val_loss,
+    /// validation_loss or loss, the first that is there].
+    #[arg(long, value_name = "NAME")]
+    loss: Option<String>,
+    /// Loss that may be given up, in parts of the lowest.
+    #[arg(long, default_value_t = 0.01, value_name = "SHARE")]
+    tolerance: f64,
+    /// Also write one line for each rule and run to this file.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Also draw the rules to this file: steps saved against loss given up.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// The same as a PNG file.
+    #[arg(long, value_name = "FILE")]
+    png: Option<PathBuf>,
+    /// Print JSON: a list of rules, best first, each with its outcomes.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Direction {
+    Min,
+    Max,
+}
+
+impl Backtest {
+    pub fn run(self) -> anyhow::Result<()> {
+        ensure!(
+            self.min_delta.iter().all(|delta| delta.is_finite() && *delta >= 0.0),
+            "--min-delta: give numbers from 0 on"
+        );
+        let writer = self.png.is_some().then(PngWriter::new).transpose()?;
+        let read = |run: &PathBuf| History::read(run, self.loss.as_deref());
+        let runs: Vec<History> = self.runs.iter().map(read).collect::<Result<_, _>>()?;
+        let mode = match self.mode {
+            Direction::Min => Mode::Min,
+            Direction::Max => Mode::Max,
+        };
+        let (patience, min_delta) = (self.patience, self.min_delta);
+        let start_from_step = self.start_from_step;
+        let grid = Grid { monitor: self.monitor, mode, patience, min_delta, start_from_step };
+        for (run, folder) in runs.iter().zip(&self.runs) {
+            ensure!(
+                run.has(&grid.monitor),
+                "{}: no analysed step has a value of {:?}: name a column of emergence.csv with numbers \
+                 (--monitor)",
+                folder.display(),
+                grid.monitor
+            );
+        }
+        let trials = grid.try_on(&runs, self.tolerance);
+        if let Some(path) = &self.csv {
+            write(path, &report::backtest_csv(&trials))?;
+        }
+        if self.svg.is_some() || self.png.is_some() {
+            let picture = report::backtest_picture(&trials, self.tolerance);
+            let picture = picture.context(
+                "--svg and --png have nothing to draw: no run's loss is known at a stop, or its lowest \
+                 is 0 (--loss NAME takes another column of metrics.csv)",
+            )?;
+            if let Some(path) = &self.svg {
+                write(path, picture.svg.as_bytes())?;
+            }
+            if let (Some(path), Some(writer)) = (&self.png, writer) {
+                write(path, &writer.png(&picture)?)?;
+            }
+        }
+        if self.json {
+            return crate::output::print(&format!("{}\n", serde_json::to_string_pretty(&trials)?));
+        }
+        crate::output::print(&report::backtest(&trials))
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}

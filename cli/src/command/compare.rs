@@ -1,0 +1,72 @@
+//! `neuromfa compare`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use neuromfa::record::RecordedRun;
+use serde_json::{Value, json};
+
+use crate::compare;
+use crate::output::{Outcome, Output};
+use crate::report;
+
+/// Show runs side by side: the verdict on each, E at the end and at its best, the onset and the
+/// plateau, and the layers that differ.
+///
+/// Verdict: whether the network differs from its shuffled weights, by width_excess and
+/// alpha0_excess. Onset: the first of three steps in a row at which one of the two has p < 0.001.
+/// Plateau: the first step from which E_stable stays within 5 % of its span of its last value. Warns
+/// where the numbers of the runs do not compare.
+#[derive(Args)]
+pub struct Compare {
+    /// Folders of runs.
+    #[arg(required = true, num_args = 2.., value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// Also write one row for each run to this file.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Print JSON: the runs, their layers, and why they do not compare.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Compare {
+    pub fn run(self, output: Output) -> anyhow::Result<Outcome> {
+        let runs: Vec<RecordedRun> =
+            self.runs.iter().map(|folder| RecordedRun::read(folder)).collect::<Result<_, _>>()?;
+        let differences = compare::differences(&runs);
+        for why in &differences {
+            tracing::warn!("the runs do not compare: {why}");
+        }
+        let layers = compare::layers(&runs)?;
+        let compared: Vec<compare::Compared> = runs.iter().map(compare::compare).collect();
+        if let Some(path) = &self.csv {
+            let rows: Vec<Value> = compared.iter().map(|run| flat(&json!(run))).collect();
+            super::csv::write(path, &rows)
+                .map_err(|e| anyhow::anyhow!("cannot write {}: {e}", path.display()))?;
+        }
+        if self.json {
+            let all = json!({ "runs": compared, "layers": layers, "differences": differences });
+            output.json(&all)?;
+        } else {
+            crate::output::print(&report::compared(&compared, &layers))?;
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+/// The columns of a run: a value with its step becomes two.
+fn flat(run: &Value) -> Value {
+    const WITH_STEP: [&str; 6] =
+        ["e", "best_e", "e_stable", "best_e_stable", "width_excess", "alpha0_excess"];
+    let mut columns = serde_json::Map::new();
+    for (name, value) in run.as_object().into_iter().flatten() {
+        if WITH_STEP.contains(&name.as_str()) {
+            columns.insert(name.clone(), value["value"].clone());
+            columns.insert(format!("{name}_step"), value["step"].clone());
+        } else {
+            columns.insert(name.clone(), value.clone());
+        }
+    }
+    columns.into()
+}

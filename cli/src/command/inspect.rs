@@ -1,0 +1,49 @@
+//! `neuromfa inspect`
+
+use std::path::PathBuf;
+
+use crate::report;
+use clap::Args;
+use neuromfa::network::Network;
+use neuromfa::source::{Checkpoint, CheckpointFile, Source};
+
+use super::choice::Choice;
+use crate::output::{Outcome, Output};
+
+/// Show how a checkpoint would be read: its neuron layers, connections, and what is left out.
+///
+/// Names and shapes are read, no weights. CHECKPOINT is what analyze takes; of several checkpoints
+/// the first is shown.
+#[derive(Args)]
+pub struct Inspect {
+    /// A checkpoint.
+    checkpoint: PathBuf,
+    #[command(flatten)]
+    choice: Choice,
+    /// Neurons that a sample would draw from each layer.
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    neurons: usize,
+    /// List every layer, connection and parameter, alike or not.
+    #[arg(long)]
+    all: bool,
+    /// Print the network as JSON, as it stands in run.json.
+    #[arg(long, conflicts_with_all = ["all", "neurons"])]
+    json: bool,
+}
+
+impl Inspect {
+    pub fn run(self, output: Output) -> anyhow::Result<Outcome> {
+        let checkpoints = Checkpoint::find(&[&self.checkpoint])?;
+        let Some(checkpoint) = checkpoints.first() else {
+            anyhow::bail!("no checkpoint in {}", self.checkpoint.display());
+        };
+        let parameters = CheckpointFile::open(&checkpoint.path)?.parameters();
+        let network = Network::infer(&parameters, &self.choice.selection(checkpoint)?)?;
+        if self.json {
+            output.json(&network)?;
+            return Ok(Outcome::Done);
+        }
+        crate::output::print(&report::network(&network, &parameters, self.neurons, self.all))?;
+        Ok(Outcome::Done)
+    }
+}

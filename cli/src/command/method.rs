@@ -1,0 +1,83 @@
+//! How a run analyses its checkpoints, for the subcommands that write one.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use neuromfa::Replay;
+use neuromfa::analysis::Controls;
+use neuromfa::source::Checkpoint;
+
+use super::choice::Choice;
+
+/// Which neurons, against what, and what is computed.
+#[derive(Args)]
+pub struct Method {
+    /// Neurons drawn from each layer.
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    neurons: usize,
+    /// How many samples are drawn.
+    #[arg(long, default_value_t = 10, value_name = "S")]
+    samples: usize,
+    /// Seed of the draw.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Take the whole network in place of samples.
+    #[arg(long, conflicts_with_all = ["neurons", "samples", "seed", "nodes"])]
+    whole: bool,
+    /// Take the neurons that a nodes.json names (another run's, say).
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["neurons", "samples", "seed"])]
+    nodes: Option<PathBuf>,
+    /// Compute the distances over 2 to K layers, too (hops.csv): K is 2 or 3.
+    #[arg(long, default_value_t = 1, value_name = "K")]
+    hops: usize,
+    /// Also estimate those distances by sampling: every trial draws this many neurons of a layer between.
+    #[arg(long, value_name = "BUDGET")]
+    hops_estimate: Option<usize>,
+    /// Compare against this checkpoint, or this run's baseline, in place of the first checkpoint.
+    #[arg(long, value_name = "PATH")]
+    baseline: Option<PathBuf>,
+    #[command(flatten)]
+    choice: Choice,
+    /// Leave out the null controls.
+    #[arg(long, conflicts_with = "rescaled_start")]
+    no_controls: bool,
+    /// Also compute E of the first weights rescaled to the spread of each step: growth alone.
+    #[arg(long)]
+    rescaled_start: bool,
+    /// Also write every neuron's dimension and degree, to a file for each step.
+    #[arg(long)]
+    every_neuron: bool,
+    /// Threads to count with [default: all cores].
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+impl Method {
+    /// A replay into the folder `out`; `first` is the run's first checkpoint.
+    pub fn replay(self, out: PathBuf, first: Option<&Checkpoint>) -> anyhow::Result<Replay> {
+        let mut replay = Replay::new(out);
+        replay = match (self.whole, self.nodes) {
+            (true, _) => replay.whole(),
+            (_, Some(file)) => replay.nodes(file),
+            _ => replay.sampled(self.neurons, self.samples, self.seed),
+        };
+        let controls = if self.no_controls { Controls::none() } else { Controls::default() };
+        replay = replay
+            .controls(Controls { rescaled_start: self.rescaled_start, ..controls })
+            .neurons(self.every_neuron)
+            .hops(self.hops);
+        if let Some(budget) = self.hops_estimate {
+            replay = replay.hops_estimated(budget);
+        }
+        if let Some(path) = self.baseline {
+            replay = replay.baseline(path);
+        }
+        if let Some(first) = first {
+            replay = replay.selection(self.choice.selection(first)?);
+        }
+        Ok(match self.threads {
+            Some(n) => replay.threads(n),
+            None => replay,
+        })
+    }
+}

@@ -1,0 +1,29 @@
+//! The subcommands, a file each, and the options that several share.
+
+mod analyze;
+mod backtest;
+mod choice;
+mod compare;
+mod csv;
+mod doctor;
+mod inspect;
+mod live;
+mod method;
+mod png;
+mod report;
+mod sensitivity;
+mod shell;
+mod show;
+mod watch;
+
+pub use analyze::Analyze;
+pub use backtest::Backtest;
+pub use compare::Compare;
+pub use doctor::Doctor;
+pub use inspect::Inspect;
+pub use live::Live;
+pub use report::Report;
+pub use sensitivity::Sensitivity;
+pub use shell::{Completions, Man};
+pub use show::Show;
+pub use watch::Watch;

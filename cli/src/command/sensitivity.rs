@@ -1,0 +1,67 @@
+//! `neuromfa sensitivity`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::ProgressStyle;
+use neuromfa::source::Checkpoint;
+
+use super::choice::Choice;
+use crate::output::{Outcome, Output};
+use crate::report;
+use crate::sensitivity;
+
+/// Tell what alpha0, w and E rest on: analyse checkpoints with other ranges, sample sizes, radius
+/// steps and transfer functions.
+///
+/// Each CHECKPOINT is what analyze takes. With several, E compares each with the first.
+#[derive(Args)]
+pub struct Sensitivity {
+    /// Checkpoints, or folders of them.
+    #[arg(required = true, value_name = "CHECKPOINT")]
+    checkpoints: Vec<PathBuf>,
+    #[command(flatten)]
+    choice: Choice,
+    /// How many samples are drawn.
+    #[arg(long, default_value_t = 10, value_name = "S")]
+    samples: usize,
+    /// Seed of the draw.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Threads to count with [default: all cores].
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Print JSON: a list of cases, each with its points.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Sensitivity {
+    pub fn run(self, output: Output) -> anyhow::Result<Outcome> {
+        let checkpoints = Checkpoint::find(&self.checkpoints)?;
+        let Some(first) = checkpoints.first() else {
+            anyhow::bail!("no checkpoints to analyse");
+        };
+        let analysis = sensitivity::Sensitivity::new()
+            .selection(self.choice.selection(first)?)
+            .samples(self.samples, self.seed);
+        let analysis = match self.threads {
+            Some(n) => analysis.threads(n),
+            None => analysis,
+        };
+        let bar = output.bar(0);
+        bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} cases, {eta} to go")?);
+        let cases = analysis.run(&checkpoints, |done, all| {
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+        });
+        bar.finish_and_clear();
+        let cases = cases?;
+        if self.json {
+            output.json(&cases)?;
+            return Ok(Outcome::Done);
+        }
+        crate::output::print(&report::sensitivity(&cases))?;
+        Ok(Outcome::Done)
+    }
+}

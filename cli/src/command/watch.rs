@@ -1,0 +1,127 @@
+//! `neuromfa watch`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use neuromfa::Row;
+use neuromfa::analysis::p_text;
+use neuromfa::source::Checkpoint;
+
+use super::method::Method;
+use crate::output::{Outcome, Output};
+use crate::watch::Watch as Watching;
+
+/// Analyse checkpoints as a trainer writes them, in any language, until it ends.
+///
+/// DIR is looked at once a second; it need not be there yet. A checkpoint is taken when its files
+/// were the same at two looks and it opens. The run in RUN is gone on with where it was left, also
+/// after a crash. Ctrl-C finishes the row in hand and writes the summary.
+#[derive(Args)]
+pub struct Watch {
+    /// The folder that the trainer writes its checkpoints to.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Folder to write the run to, or that holds the run to go on with.
+    #[arg(long, value_name = "RUN")]
+    out: PathBuf,
+    /// Seconds between two looks at DIR.
+    #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = seconds)]
+    every: Duration,
+    /// End once this step, or a later one, is analysed.
+    #[arg(long, value_name = "STEP")]
+    until_step: Option<u64>,
+    /// End when nothing was written for so long.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    idle: Option<Duration>,
+    /// End when this process, the trainer, has ended and what it wrote is analysed.
+    #[arg(long, value_name = "PID")]
+    pid: Option<u32>,
+    /// Leave out a checkpoint that is not written to any more and did not open at so many looks.
+    #[arg(long, default_value_t = 30, value_name = "LOOKS")]
+    give_up_after: u32,
+    #[command(flatten)]
+    method: Method,
+    /// Replace a run that the folder holds, in place of going on with it.
+    #[arg(long)]
+    overwrite: bool,
+    /// Print the summary as JSON, as it stands in summary.json, and no line for each row.
+    #[arg(long)]
+    json: bool,
+}
+
+/// More than 0 seconds.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "it is not a number of seconds".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        _ => Err("must be more than 0 seconds".to_owned()),
+    }
+}
+
+impl Watch {
+    pub fn run(self, output: Output) -> anyhow::Result<Outcome> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&stop);
+        // The second time there is no waiting for the row in hand.
+        let handler = move || {
+            if asked.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+        };
+        ctrlc::set_handler(handler).map_err(|e| anyhow::anyhow!("cannot catch Ctrl-C: {e}"))?;
+        let mut watching =
+            Watching::new(&self.folder).every(self.every).give_up_after(self.give_up_after);
+        if let Some(step) = self.until_step {
+            watching = watching.until_step(step);
+        }
+        if let Some(time) = self.idle {
+            watching = watching.idle(time);
+        }
+        if let Some(id) = self.pid {
+            watching = watching.process(id);
+        }
+        let Self { method, out, overwrite, json, folder, .. } = self;
+        let replay = |first: &Checkpoint| {
+            let replay = method.replay(out, Some(first))?;
+            let replay = if overwrite { replay.overwrite() } else { replay.resume() };
+            Ok::<_, anyhow::Error>(match json {
+                true => replay,
+                false => replay.on_row(move |row| {
+                    if let Err(error) = output.closing(&line(row)) {
+                        tracing::warn!("{error}");
+                    }
+                }),
+            })
+        };
+        let Some(summary) = watching.run(replay, &stop)? else {
+            eprintln!("neuromfa: no checkpoint was analysed in {}", folder.display());
+            let asked = stop.load(Ordering::Relaxed);
+            return Ok(if asked { Outcome::Done } else { Outcome::Found });
+        };
+        match json {
+            true => output.json(&summary)?,
+            false => output.closing(&format!("{summary}\n"))?,
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+/// A row: the measures of structure with their p, E of both estimators, the status.
+fn line(row: &Row) -> String {
+    let of = |name: &str| {
+        row.value(name).map_or_else(|| format!("{name} -"), |value| format!("{name} {value:.5}"))
+    };
+    let with_p = |name: &str| {
+        let p = row.value(&format!("{name}_p")).map(|p| format!(" ({})", p_text(p)));
+        of(name) + &p.unwrap_or_default()
+    };
+    let structure = ["width_excess", "alpha0_excess"].map(with_p).join("  ");
+    let emergence = ["E", "E_stable"].map(of).join("  ");
+    let status = row.emergence.status;
+    let same = row.emergence.same_as.map(|step| format!(", the weights of step {step}"));
+    let same = same.unwrap_or_default();
+    format!("step {}  {structure}  {emergence}  {status}{same}\n", row.step)
+}

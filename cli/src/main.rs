@@ -1,0 +1,97 @@
+//! The command `neuromfa`.
+
+mod arrivals;
+mod command;
+mod compare;
+mod libtorch;
+mod output;
+mod report;
+mod self_check;
+mod sensitivity;
+mod threads;
+mod watch;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::output::{Outcome, Output};
+
+const EXIT: &str = "Exit status:
+  0  done
+  1  a check failed (doctor), or there was nothing to work on (watch)
+  2  wrong usage, or a failure that standard error names
+  130  watch was interrupted twice";
+
+/// Watch a network organise itself: neuron-based multifractal analysis of checkpoints.
+#[derive(Parser)]
+#[command(name = "neuromfa", version, arg_required_else_help = true, after_help = EXIT)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Print no progress, no closing lines and no warnings: errors and what was asked for only.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Analyze(command::Analyze),
+    Backtest(command::Backtest),
+    Compare(command::Compare),
+    Completions(command::Completions),
+    Doctor(command::Doctor),
+    Inspect(command::Inspect),
+    Live(command::Live),
+    Man(command::Man),
+    Report(command::Report),
+    Sensitivity(command::Sensitivity),
+    Show(command::Show),
+    Watch(command::Watch),
+}
+
+fn main() -> ExitCode {
+    let Cli { command, quiet } = Cli::parse();
+    log(quiet);
+    let output = Output { quiet };
+    let result = match command {
+        Command::Analyze(command) => command.run(output),
+        Command::Backtest(command) => command.run().map(|()| Outcome::Done),
+        Command::Compare(command) => command.run(output),
+        Command::Completions(command) => command.run(Cli::command()),
+        Command::Doctor(command) => command.run(output),
+        Command::Inspect(command) => command.run(output),
+        Command::Live(command) => command.run().map(|()| Outcome::Done),
+        Command::Man(command) => command.run(Cli::command()),
+        Command::Report(command) => command.run().map(|()| Outcome::Done),
+        Command::Sensitivity(command) => command.run(output),
+        Command::Show(command) => command.run(output),
+        Command::Watch(command) => command.run(output),
+    };
+    match result {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            // The messages name their causes themselves.
+            eprintln!("neuromfa: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Warnings go to standard error, coloured on a terminal unless NO_COLOR is set.
+fn log(quiet: bool) {
+    let level = if quiet { "error" } else { "warn" };
+    let colours = std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level)),
+        )
+        .without_time()
+        .with_target(false)
+        .with_ansi(colours)
+        .init();
+}

@@ -1,0 +1,123 @@
+//! A run directory as pictures: one page that opens anywhere, or a file for each picture.
+//!
+//! The page holds its pictures and its style; it asks for nothing else. A picture is left out, with
+//! the reason, where the run holds no data for it.
+
+mod against;
+mod backtest;
+mod boxes;
+mod correlation;
+mod distributions;
+mod drawing;
+mod emergence;
+mod figure;
+mod fractal;
+mod heat;
+mod overlay;
+mod page;
+mod panel;
+mod recorded;
+mod scale;
+mod scaling;
+mod shades;
+mod spectra;
+mod stack;
+mod style;
+mod values;
+
+use std::path::Path;
+
+pub use backtest::backtest_picture;
+
+use figure::Figure;
+use neuromfa::record::RecordError;
+use recorded::Recorded;
+
+/// The figures of one run or of several.
+#[derive(Debug)]
+pub struct Pictures {
+    title: String,
+    /// Of several runs: all of them over one another.
+    overlay: Option<Figure>,
+    chapters: Vec<Chapter>,
+}
+
+/// The figures of a run.
+#[derive(Debug)]
+struct Chapter {
+    title: String,
+    /// What the run comes to, in one line.
+    verdict: String,
+    /// Table of the run, as HTML.
+    table: String,
+    figures: Vec<Figure>,
+}
+
+/// A picture as a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SvgFile {
+    /// The file's name, without an ending.
+    pub name: String,
+    /// Its text: SVG with the colours of paper, no background, at the size that it should be printed.
+    pub svg: String,
+}
+
+impl Pictures {
+    /// Draws the runs in these folders; also runs in progress, and tables that lack columns.
+    ///
+    /// # Errors
+    /// [`RecordError::Read`] when a folder has no emergence.csv, or one of its tables cannot be read.
+    pub fn of<P: AsRef<Path>>(folders: &[P]) -> Result<Self, RecordError> {
+        let read = |folder: &P| Recorded::read(folder.as_ref());
+        let runs: Vec<Recorded> = folders.iter().map(read).collect::<Result<_, _>>()?;
+        let chapters = runs.iter().map(chapter).collect();
+        let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+        let overlay = (runs.len() > 1).then(|| overlay::figure(&runs));
+        Ok(Self { title: names.join(", "), overlay, chapters })
+    }
+
+    /// One page with all figures, the table of each run and a text for each figure.
+    pub fn html(&self) -> String {
+        page::page(self)
+    }
+
+    /// Each picture as a file.
+    pub fn svg_files(&self) -> Vec<SvgFile> {
+        let of = |figure: &Figure, run: &str| -> Vec<SvgFile> {
+            let file = |(name, drawing): &(String, drawing::Drawing)| SvgFile {
+                name: format!("{run}{name}"),
+                svg: drawing.file(),
+            };
+            figure.content.iter().flatten().map(file).collect()
+        };
+        let mut files: Vec<SvgFile> =
+            self.overlay.iter().flat_map(|figure| of(figure, "")).collect();
+        for (k, chapter) in self.chapters.iter().enumerate() {
+            // Folders of one name in different places: the number tells them apart.
+            let same = self.chapters.iter().filter(|other| other.title == chapter.title).count();
+            let run = match (self.chapters.len(), same) {
+                (1, _) => String::new(),
+                (_, 1) => format!("{}-", chapter.title),
+                _ => format!("{}-{}-", chapter.title, k + 1),
+            };
+            files.extend(chapter.figures.iter().flat_map(|figure| of(figure, &run)));
+        }
+        files
+    }
+}
+
+fn chapter(run: &Recorded) -> Chapter {
+    let figures = vec![
+        emergence::figure(run),
+        fractal::figure(run),
+        spectra::figure(run),
+        scaling::figure(run),
+        heat::figure(run),
+        distributions::figure(run),
+        boxes::figure(run),
+        against::figure(run),
+    ];
+    let verdict = format!("structure: {}", run.conclusion);
+    Chapter { title: run.name.clone(), verdict, table: values::table(run), figures }
+}

@@ -1,0 +1,162 @@
+//! What a run directory holds for the pictures; also of a run in progress, or of an older version.
+
+use std::path::Path;
+
+use neuromfa::record::{
+    BOXES, COLUMNS, Cells, Conclusion, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, RUN, RecordError,
+    RunConfig, SCALING, SPECTRA, SUMMARY, Summary, read_rows, read_table,
+};
+
+use super::panel::Values;
+
+/// A table; one that is not there has no rows.
+#[derive(Debug, Default)]
+pub(super) struct Sheet {
+    pub(super) columns: Vec<String>,
+    pub(super) rows: Vec<Cells>,
+}
+
+impl Sheet {
+    fn read(path: &Path) -> Result<Self, RecordError> {
+        let (columns, rows) = read_table(path)?;
+        Ok(Self { columns, rows })
+    }
+
+    fn read_if_there(path: &Path) -> Result<Self, RecordError> {
+        if path.is_file() { Self::read(path) } else { Ok(Self::default()) }
+    }
+
+    pub(super) fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column == name)
+    }
+
+    /// The cell of a row; empty where the column is not there.
+    pub(super) fn cell<'a>(&self, row: &'a [String], name: &str) -> &'a str {
+        self.column(name).and_then(|k| row.get(k)).map_or("", String::as_str)
+    }
+
+    /// The finite number in a row.
+    pub(super) fn number(&self, row: &[String], name: &str) -> Option<f64> {
+        finite(self.cell(row, name))
+    }
+
+    /// The finite numbers of a column.
+    pub(super) fn numbers(&self, name: &str) -> Values {
+        self.rows.iter().map(|row| self.number(row, name)).collect()
+    }
+
+    /// The steps.
+    pub(super) fn steps(&self) -> Vec<f64> {
+        self.numbers("step").into_iter().map(Option::unwrap_or_default).collect()
+    }
+
+    /// What the loop logged, by name.
+    pub(super) fn logged(&self) -> Vec<&str> {
+        let own = |c: &&str| *c != "step" && *c != "wall_time" && !COLUMNS.contains(c);
+        self.columns.iter().map(String::as_str).filter(own).collect()
+    }
+}
+
+fn finite(cell: &str) -> Option<f64> {
+    cell.parse().ok().filter(|v: &f64| v.is_finite())
+}
+
+/// A run's files.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    /// The folder's name.
+    pub(super) name: String,
+    /// None when run.json is of another version, or not there.
+    pub(super) config: Option<RunConfig>,
+    pub(super) emergence: Sheet,
+    pub(super) metrics: Sheet,
+    pub(super) spectra: Sheet,
+    pub(super) layers: Sheet,
+    pub(super) distributions: Sheet,
+    pub(super) scaling: Sheet,
+    pub(super) boxes: Sheet,
+    /// None while the run goes on.
+    pub(super) summary: Option<Summary>,
+    pub(super) conclusion: Conclusion,
+}
+
+impl Recorded {
+    /// # Errors
+    /// [`RecordError::Read`] when the folder has no emergence.csv, or a table cannot be read.
+    pub(super) fn read(folder: &Path) -> Result<Self, RecordError> {
+        let json = |name: &str| std::fs::read(folder.join(name)).ok();
+        let name = folder.canonicalize().ok();
+        let name = name.as_deref().unwrap_or(folder).file_name();
+        Ok(Self {
+            name: name.map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned()),
+            config: json(RUN).and_then(|text| serde_json::from_slice(&text).ok()),
+            emergence: Sheet::read(&folder.join(EMERGENCE))?,
+            metrics: Sheet::read_if_there(&folder.join(METRICS))?,
+            spectra: Sheet::read_if_there(&folder.join(SPECTRA))?,
+            layers: Sheet::read_if_there(&folder.join(LAYERS))?,
+            distributions: Sheet::read_if_there(&folder.join(DISTRIBUTIONS))?,
+            scaling: Sheet::read_if_there(&folder.join(SCALING))?,
+            boxes: Sheet::read_if_there(&folder.join(BOXES))?,
+            summary: json(SUMMARY).and_then(|text| serde_json::from_slice(&text).ok()),
+            conclusion: Conclusion::of(&read_rows(folder)?),
+        })
+    }
+
+    /// The logged quantity that is the loss, if one is.
+    pub(super) fn loss(&self) -> Option<&str> {
+        let table = if self.metrics.logged().is_empty() { &self.emergence } else { &self.metrics };
+        let logged = table.logged();
+        let named = ["loss", "train_loss", "training_loss", "loss/train", "train/loss"];
+        let by_name = named.iter().find_map(|name| logged.iter().find(|c| *c == name));
+        by_name.or_else(|| logged.iter().find(|c| c.to_lowercase().contains("loss"))).copied()
+    }
+
+    /// A logged quantity over steps, from the loop's own table, thinned out to at most this many
+    /// points: each the mean of the finite values of as many consecutive rows.
+    pub(super) fn thinned(&self, name: &str, most: usize) -> (Vec<f64>, Values, usize) {
+        let table =
+            if self.metrics.column(name).is_some() { &self.metrics } else { &self.emergence };
+        let (steps, values) = (table.steps(), table.numbers(name));
+        let each = values.len().div_ceil(most.max(1)).max(1);
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let step = steps.chunks(each).map(mean).collect();
+        let value = values.chunks(each).map(|chunk| {
+            let there: Vec<f64> = chunk.iter().flatten().copied().collect();
+            (!there.is_empty()).then(|| mean(&there))
+        });
+        (step, value.collect(), each)
+    }
+
+    /// The step at which a rule ended the run.
+    pub(super) fn stopped(&self) -> Option<f64> {
+        let stop = self.summary.as_ref()?.stop.as_ref()?;
+        Some(stop.stopped_step.unwrap_or(stop.measured_step) as f64)
+    }
+
+    /// The step at which structure was first seen; none where nothing is claimed.
+    pub(super) fn onset(&self) -> Option<f64> {
+        self.conclusion.claim().and(self.conclusion.onset).map(|step| step as f64)
+    }
+
+    /// At most this many of the steps, from the first to the last, evenly by rank.
+    pub(super) fn chosen(steps: &[String], most: usize) -> Vec<String> {
+        let n = steps.len().min(most);
+        let last = |n: usize| n.saturating_sub(1);
+        let pick = |k: usize| (k * last(steps.len()) + last(n) / 2) / last(n).max(1);
+        (0..n).map(|k| steps[pick(k)].clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chosen_steps_are_even_and_keep_both_ends() {
+        let steps: Vec<String> = (0..11).map(|k| (10 * k).to_string()).collect();
+        assert_eq!(Recorded::chosen(&steps, 3), ["0", "50", "100"]);
+        assert_eq!(Recorded::chosen(&steps, 1), ["0"]);
+        assert_eq!(Recorded::chosen(&steps[..2], 8), ["0", "10"]);
+        assert_eq!(Recorded::chosen(&[], 8), [""; 0]);
+    }
+}

@@ -1,0 +1,108 @@
+//! emergence.csv as a table for a terminal.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::align::{align, p_cell, rounded};
+use super::notes::notes;
+use neuromfa::record::{
+    COLUMNS, Conclusion, EMERGENCE, RUN, RecordError, RunConfig, Sampling, read_rows, read_table,
+};
+
+/// How a column's cells are shown.
+#[derive(Clone, Copy)]
+enum Shown {
+    AsItIs,
+    /// With this many digits behind the point.
+    Digits(usize),
+    /// A p, headed `p`.
+    P,
+}
+
+/// Computed columns that the table shows.
+const SHOWN: [(&str, Shown); 11] = [
+    ("alpha0", Shown::Digits(4)),
+    ("width", Shown::Digits(4)),
+    ("E", Shown::Digits(4)),
+    ("E_se", Shown::Digits(4)),
+    ("E_shuffled", Shown::Digits(4)),
+    ("E_stable", Shown::Digits(4)),
+    ("width_excess", Shown::Digits(4)),
+    ("width_excess_p", Shown::P),
+    ("alpha0_excess", Shown::Digits(4)),
+    ("alpha0_excess_p", Shown::P),
+    ("r2", Shown::Digits(3)),
+];
+
+/// The run in a folder as text: a line on what it is, a row for each analysed step with all that
+/// the loop logged, then the verdict and the warnings by kind. Also of a run in progress. A p
+/// stands after its measure.
+///
+/// # Errors
+/// [`RecordError::Read`] when the folder holds no run or a file of it cannot be read.
+pub fn table(folder: &Path) -> Result<String, RecordError> {
+    let path = folder.join(RUN);
+    let read = |why: String| RecordError::Read { path: path.clone(), why };
+    let text = std::fs::read(&path).map_err(|e| read(format!("{e} (is it a run's folder?)")))?;
+    let config: RunConfig = serde_json::from_slice(&text).map_err(|e| read(e.to_string()))?;
+    let (columns, rows) = read_table(&folder.join(EMERGENCE))?;
+    let mut text = heading(&config);
+    text.push('\n');
+    let shown = shown(&columns);
+    let head = |&(k, how): &(usize, Shown)| match how {
+        Shown::P => "p".to_owned(),
+        _ => columns[k].clone(),
+    };
+    let mut lines = vec![shown.iter().map(head).collect::<Vec<_>>()];
+    let cell = |cell: &String, how| match how {
+        Shown::AsItIs => cell.clone(),
+        Shown::Digits(digits) => rounded(cell, digits),
+        Shown::P => p_cell(cell.parse().ok()),
+    };
+    lines.extend(rows.iter().map(|row| shown.iter().map(|&(k, how)| cell(&row[k], how)).collect()));
+    align(&mut text, &lines);
+    let conclusion = Conclusion::of(&read_rows(folder)?);
+    let _ = writeln!(text, "\nstructure: {conclusion}");
+    if let Some(repeated) = conclusion.repeated_text() {
+        let _ = writeln!(text, "{repeated}");
+    }
+    for notes in notes(&conclusion, &columns, &rows) {
+        let _ = writeln!(text, "\n{}", notes.heading);
+        for line in notes.lines {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    Ok(text)
+}
+
+pub(super) fn heading(config: &RunConfig) -> String {
+    let network = &config.network;
+    let weights: usize = network.connections().iter().map(|c| c.weights()).sum();
+    let sampling = match &config.sampling {
+        Sampling::Drawn { neurons, samples, seed } => {
+            format!("{samples} samples of {neurons} neurons, seed {seed}")
+        }
+        Sampling::Whole => "whole network".to_owned(),
+        _ => "neurons from a file".to_owned(),
+    };
+    let (layers, tensors) = (network.layers().len(), network.connections().len());
+    let architecture = network.architecture();
+    format!(
+        "{architecture}: {layers} neuron layers, {tensors} matrices, {weights} weights; {sampling}\n"
+    )
+}
+
+/// Which columns to show and how to round them: the step, what the loop logged, what was computed,
+/// the status.
+fn shown(columns: &[String]) -> Vec<(usize, Shown)> {
+    let at = |name: &str| columns.iter().position(|column| column == name);
+    let logged = columns
+        .iter()
+        .enumerate()
+        .filter(|(_, c)| !COLUMNS.contains(&c.as_str()) && *c != "step" && *c != "wall_time")
+        .map(|(k, _)| (k, Shown::Digits(5)));
+    let computed = SHOWN.iter().filter_map(|&(name, how)| Some((at(name)?, how)));
+    let as_it_is = |name| at(name).map(|k| (k, Shown::AsItIs));
+    let step = as_it_is("step").into_iter();
+    step.chain(logged).chain(computed).chain(as_it_is("status")).collect()
+}

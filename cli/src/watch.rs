@@ -1,0 +1,207 @@
+//! Checkpoints through the pipeline as a trainer writes them, until it ends.
+//!
+//! The folder is looked at now and then ([`Arrivals`]); each checkpoint that is whole is analysed
+//! ([`Feed`]). The files are those of a [`Replay`] of the same checkpoints. A watch whose replay is
+//! told to [`resume`](Replay::resume) goes on where it was ended or killed.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use neuromfa::record::Summary;
+use neuromfa::source::Checkpoint;
+use neuromfa::{Added, Error, Feed, Replay};
+
+use crate::arrivals::Arrivals;
+
+/// Analyses the checkpoints of a folder as they appear.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`every`](Self::every) | 1 s between two looks |
+/// | [`give_up_after`](Self::give_up_after) | 30 looks at a checkpoint that does not open |
+/// | [`until_step`](Self::until_step), [`idle`](Self::idle), [`process`](Self::process) | until `stop` is set |
+#[derive(Clone, Debug)]
+#[must_use = "a watch does nothing until it is run"]
+pub struct Watch {
+    folder: PathBuf,
+    every: Duration,
+    tries: u32,
+    until_step: Option<u64>,
+    idle: Option<Duration>,
+    process: Option<u32>,
+}
+
+impl Watch {
+    /// A watch over a folder, which may not be there yet.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            every: Duration::from_secs(1),
+            tries: 30,
+            until_step: None,
+            idle: None,
+            process: None,
+        }
+    }
+
+    /// Time between two looks at the folder.
+    pub fn every(mut self, time: Duration) -> Self {
+        self.every = time;
+        self
+    }
+
+    /// Passes over a checkpoint that is at rest and did not open at so many looks.
+    pub fn give_up_after(mut self, looks: u32) -> Self {
+        self.tries = looks;
+        self
+    }
+
+    /// Ends once this step, or a later one, is analysed.
+    pub fn until_step(mut self, step: u64) -> Self {
+        self.until_step = Some(step);
+        self
+    }
+
+    /// Ends when nothing was written for so long.
+    pub fn idle(mut self, time: Duration) -> Self {
+        self.idle = Some(time);
+        self
+    }
+
+    /// Ends when this process, the trainer, has ended and what it wrote is analysed.
+    pub fn process(mut self, id: u32) -> Self {
+        self.process = Some(id);
+        self
+    }
+
+    /// Watches until an end that was set, or until `stop` is true; then writes the summary. `replay`
+    /// is called with the first checkpoint. None when there was no checkpoint.
+    ///
+    /// Checkpoints that cannot be read, and those of a lower step than one that is analysed, are
+    /// reported once (`tracing`, level warn) and left out.
+    ///
+    /// # Errors
+    /// What `replay` returns, and any [`Error`] that ends a replay. The rows so far stay.
+    pub fn run<E: From<Error>>(
+        &self,
+        replay: impl FnOnce(&Checkpoint) -> Result<Replay, E>,
+        stop: &AtomicBool,
+    ) -> Result<Option<Summary>, E> {
+        let mut arrivals = Arrivals::new(&self.folder).give_up_after(self.tries);
+        let (mut replay, mut feed) = (Some(replay), None);
+        let mut active = Instant::now();
+        while !stop.load(Ordering::Relaxed) {
+            // Asked before the look: what the process wrote before its end is found by it.
+            let over = self.process.is_some_and(|id| !is_running(id));
+            let arrived = arrivals.look();
+            for (path, why) in &arrived.unreadable {
+                tracing::warn!("{} is left out: {why}", path.display());
+            }
+            for checkpoint in &arrived.whole {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                if let Some(replay) = replay.take() {
+                    feed = Some(replay(checkpoint)?.feed()?);
+                }
+                if let Some(feed) = &mut feed {
+                    add(feed, checkpoint)?;
+                }
+            }
+            if arrived.changed || !arrived.whole.is_empty() {
+                active = Instant::now();
+            }
+            let last = feed.as_ref().and_then(Feed::last_step);
+            let reached = self.until_step.is_some_and(|until| last.is_some_and(|l| l >= until));
+            let idle = self.idle.is_some_and(|idle| active.elapsed() >= idle);
+            if reached || idle || over && arrived.pending == 0 {
+                break;
+            }
+            rest(self.every, stop);
+        }
+        match feed.filter(|feed| feed.last_step().is_some()) {
+            Some(feed) => Ok(Some(feed.finish()?)),
+            None => Ok(None),
+        }
+    }
+}
+
+fn add(feed: &mut Feed, checkpoint: &Checkpoint) -> Result<(), Error> {
+    let path = checkpoint.path.display();
+    match feed.add(checkpoint) {
+        Ok(Added::OutOfOrder) => {
+            let last = feed.last_step().unwrap_or_default();
+            tracing::warn!(
+                "{path} is left out: its step {} lies before step {last}, which is analysed",
+                checkpoint.step
+            );
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+        // A trainer may remove old checkpoints.
+        Err(error @ (Error::Source(_) | Error::Checkpoints { .. })) => {
+            tracing::warn!("{path} is left out: {error}");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Waits, in pieces short enough that `stop` is soon seen.
+fn rest(time: Duration, stop: &AtomicBool) {
+    let start = Instant::now();
+    while let Some(left) = time.checked_sub(start.elapsed())
+        && !left.is_zero()
+        && !stop.load(Ordering::Relaxed)
+    {
+        std::thread::sleep(left.min(Duration::from_millis(100)));
+    }
+}
+
+/// Whether a process is there and has not ended. Where the system cannot be asked it counts as
+/// running.
+fn is_running(id: u32) -> bool {
+    if cfg!(target_os = "linux") {
+        // A process that nobody waits for stays in the list as a zombie.
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat"));
+        let state = |s: &String| s.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        return stat.as_ref().ok().and_then(state).is_some_and(|state| !"ZX".contains(state));
+    }
+    let asked = if cfg!(windows) {
+        Command::new("tasklist").args(["/NH", "/FI", &format!("PID eq {id}")]).output()
+    } else {
+        Command::new("ps").args(["-p", &id.to_string(), "-o", "stat="]).output()
+    };
+    asked.map_or(true, |output| {
+        let text = String::from_utf8_lossy(&output.stdout);
+        let words = text.split_whitespace();
+        if cfg!(windows) {
+            words.into_iter().any(|word| word == id.to_string())
+        } else {
+            words.into_iter().next().is_some_and(|state| !state.starts_with('Z'))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_running_until_it_has_ended() {
+        assert!(is_running(std::process::id()));
+        let Ok(mut child) = Command::new("sleep").arg("600").spawn() else { return };
+        assert!(is_running(child.id()));
+        child.kill().unwrap();
+        // Ended, and not waited for.
+        let start = Instant::now();
+        while is_running(child.id()) && start.elapsed() < Duration::from_secs(30) {
+            std::thread::yield_now();
+        }
+        assert!(!is_running(child.id()));
+        child.wait().unwrap();
+        assert!(!is_running(child.id()));
+    }
+}

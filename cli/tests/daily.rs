@@ -1,0 +1,140 @@
+//! The commands around a run as a process: compare, doctor, show --json, completions, man.
+
+#[path = "../../tests/loops/mod.rs"]
+mod loops;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use loops::interrupted::{builder, complete};
+use loops::{set_weights, weights_at};
+use neuromfa::Monitor;
+use neuromfa::record::{Conclusion, read_rows};
+use serde_json::Value;
+
+fn neuromfa(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_neuromfa")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A run to step 4 whose weights are, from step 2 on, those of a step `ahead` later.
+fn run(folder: &Path, neurons: usize, ahead: u64) {
+    let weights = weights_at(0);
+    let monitor = Monitor::builder(folder).every(2).sampled(neurons, 2, 0);
+    let mut monitor = monitor.attach_source(weights.clone()).unwrap();
+    for step in 1..=4 {
+        set_weights(&weights, step + ahead);
+        let _ = monitor.step(step, &[("loss", 1.0)]).unwrap();
+    }
+    monitor.finish().unwrap();
+}
+
+#[test]
+fn compare_puts_runs_side_by_side() {
+    let dir = tempfile::tempdir().unwrap();
+    let folders = ["a", "b", "c"].map(|name| dir.path().join(name));
+    for (folder, ahead) in folders.iter().zip([0, 5, 50]) {
+        run(folder, 8, ahead);
+    }
+    let [a, b, c] = folders.each_ref().map(|folder| folder.to_str().unwrap());
+    let csv = dir.path().join("runs.csv");
+    let shown = neuromfa(&["compare", a, b, c, "--csv", csv.to_str().unwrap()]);
+    assert_eq!(shown.status.code(), Some(0), "{}", text(&shown.stderr));
+    assert!(!text(&shown.stderr).contains("do not compare"), "{}", text(&shown.stderr));
+    let table = text(&shown.stdout);
+    let lines: Vec<&str> = table.lines().collect();
+    for (line, folder) in lines.iter().zip(&folders) {
+        let conclusion = Conclusion::of(&read_rows(folder).unwrap());
+        assert_eq!(*line, format!("{}: structure: {conclusion}", folder.display()));
+    }
+    assert_eq!(lines[3], "");
+    assert!(lines[4].trim_start().starts_with("run  weights"), "{table}");
+    assert!(table.contains("E_stable by layer at step 4"), "{table}");
+    let written = std::fs::read_to_string(csv).unwrap();
+    let head = "run,architecture,weights,rows,last_step,e,e_step,best_e,best_e_step,";
+    assert!(written.starts_with(head) && written.lines().count() == 4, "{written}");
+
+    let compared = json(&neuromfa(&["compare", a, b, c, "--json"]));
+    let rows = json(&neuromfa(&["show", b, "--json"]));
+    assert_eq!(rows.as_array().unwrap().len(), 3);
+    let last = &compared["runs"][1];
+    assert_eq!(last["e_stable"]["value"], rows[2]["E_stable"]);
+    assert_eq!((&last["e_stable"]["step"], &last["weights"]), (&4.into(), &3072.into()));
+    assert_eq!(last["width_excess"]["value"], rows[2]["width_excess"]);
+    assert_eq!(last["alpha0_excess"]["value"], rows[2]["alpha0_excess"]);
+    let verdict = Conclusion::of(&read_rows(&folders[1]).unwrap());
+    assert_eq!(last["verdict"], verdict.to_string());
+    assert_eq!(last["p"].as_f64(), verdict.claim().map(|verdict| verdict.p));
+    // The run that is far ahead is the one that stands out, in every layer.
+    for layer in compared["layers"].as_array().unwrap() {
+        let z = |k: usize| layer["z"][k].as_f64().unwrap().abs();
+        assert!(z(2) > 2.0 && z(2) > z(0) && z(2) > z(1), "{layer}");
+    }
+
+    let other = dir.path().join("other");
+    run(&other, 16, 0);
+    let warned = neuromfa(&["compare", a, other.to_str().unwrap()]);
+    assert_eq!(warned.status.code(), Some(0));
+    let why = "the runs do not compare: alpha0, width and E of the published estimator depend";
+    assert!(text(&warned.stderr).contains(why), "{}", text(&warned.stderr));
+    let quiet = neuromfa(&["compare", "--quiet", a, other.to_str().unwrap()]);
+    assert_eq!((text(&quiet.stderr), quiet.stdout), ("", warned.stdout));
+    assert_eq!(neuromfa(&["compare", a]).status.code(), Some(2));
+}
+
+#[test]
+fn show_json_has_every_column_and_digit() {
+    let dir = tempfile::tempdir().unwrap();
+    complete(builder(dir.path()), 6);
+    let rows = json(&neuromfa(&["show", dir.path().to_str().unwrap(), "--json"]));
+    let table = loops::Table::read(dir.path(), "emergence.csv");
+    assert_eq!(rows.as_array().unwrap().len(), table.rows.len());
+    for (k, row) in rows.as_array().unwrap().iter().enumerate() {
+        assert_eq!(row.as_object().unwrap().len(), table.columns.len());
+        assert_eq!(row["E"].as_f64().unwrap(), table.number("E", k));
+        assert_eq!(row["status"], "ok");
+    }
+    assert_eq!(rows[0]["loss"], Value::Null);
+}
+
+#[test]
+fn doctor_checks_itself() {
+    let told = neuromfa(&["doctor"]);
+    assert_eq!(told.status.code(), Some(0), "{}", text(&told.stdout));
+    assert!(text(&told.stdout).contains("self-check  passed"), "{}", text(&told.stdout));
+    let told = json(&neuromfa(&["doctor", "--json"]));
+    assert_eq!(told["sound"], true);
+    assert_eq!(told["libtorch"].is_null(), !cfg!(feature = "tch"));
+    let checks = told["self_check"].as_array().unwrap();
+    assert_eq!(checks.len(), 6);
+    for check in checks {
+        let [expected, found] = ["expected", "found"].map(|key| check[key].as_f64().unwrap());
+        assert!((found / expected - 1.0).abs() < 1e-9, "{check}");
+    }
+}
+
+#[test]
+fn completions_and_manual_pages_know_the_options() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = neuromfa(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(text(&output.stdout).contains("until-step"), "{shell}");
+    }
+    let page = neuromfa(&["man"]);
+    assert!(text(&page.stdout).contains(".TH neuromfa 1"), "{}", text(&page.stdout));
+    assert!(text(&page.stdout).contains("Exit status"), "{}", text(&page.stdout));
+    let page = neuromfa(&["man", "watch"]);
+    assert!(text(&page.stdout).contains(".TH neuromfa-watch 1"), "{}", text(&page.stdout));
+    assert!(text(&page.stdout).contains("until\\-step"), "{}", text(&page.stdout));
+    let unknown = neuromfa(&["man", "nothing"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(text(&unknown.stderr).contains("no subcommand \"nothing\""));
+}
