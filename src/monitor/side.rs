@@ -101,7 +101,7 @@ fn yield_to_training() {
 
 /// A panic of one of the monitor's threads, as a failure.
 pub(super) fn panicked(panic: &(dyn Any + Send)) -> String {
-    format!("panic on the side thread: {}", words(panic))
+    format!("panic on a thread of the monitor: {}", words(panic))
 }
 
 /// The message of a panic.

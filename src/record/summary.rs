@@ -186,7 +186,7 @@ impl fmt::Display for Summary {
             Some(share) => writeln!(
                 f,
                 "cost     training waited {hook_seconds:.3} s of {run_seconds:.1} s ({:.2} %) for \
-                 {analyses}; the side thread worked {side_thread_seconds:.3} s",
+                 {analyses}; background threads worked {side_thread_seconds:.3} s",
                 100.0 * share
             )?,
             None => writeln!(f, "cost     {run_seconds:.2} s for {analyses}")?,
