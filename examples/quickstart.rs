@@ -1,3 +1,5 @@
+//! A monitor on a small network in a tch training loop.
+
 use neuromfa::Monitor;
 use tch::nn::{self, Module, OptimizerConfig};
 use tch::{Device, Kind, Reduction, Tensor};

@@ -17,6 +17,6 @@ pub use compare::compared;
 pub use network::network;
 pub use pictures::{Pictures, SvgFile, backtest_picture};
 #[cfg(feature = "png")]
-pub use png::{PngError, PngWriter};
+pub use png::PngWriter;
 pub use sensitivity::sensitivity;
 pub use table::table;
