@@ -25,7 +25,6 @@ mod emergence;
 mod histogram;
 mod kernel;
 mod layer;
-mod logarithm;
 mod mass;
 mod min_plus;
 mod neuron;

@@ -16,7 +16,6 @@
 //! fixed grid.
 
 use super::emergence::Fractal;
-use super::logarithm::ln_all;
 use super::mass::{BoxMasses, Degenerate};
 use super::parameters::Method;
 use super::partition::{PowerSums, PowerTable, power_sums};
@@ -147,7 +146,7 @@ impl Published {
         let q = self.method.q();
         let mut ln_z = Vec::with_capacity(radii.len() * q.len());
         occupied.iter().for_each(|&j| ln_z.extend_from_slice(&sums.at(j)[..q.len()]));
-        ln_all(&mut ln_z);
+        ln_z.iter_mut().for_each(|z| *z = z.ln());
         let tau = predictor.fit(&ln_z, q.len());
         let column = |shown: f64| match q.iter().position(|q| *q == shown) {
             Some(k) => ln_z.iter().skip(k).step_by(q.len()).copied().collect(),
