@@ -30,11 +30,11 @@ fn false_alarms_are_as_rare_as_they_are_said_to_be() {
         ("width_excess", share(&all, |claims| claims.width)),
         ("alpha0_excess", share(&all, |claims| claims.alpha0)),
         ("E_excess", share(&all, |claims| claims.e_excess)),
+        ("both", share(&all, |claims| claims.both)),
+        ("E", share(&all, |claims| claims.e)),
     ] {
         assert!((0.01..=0.1).contains(&rate), "{what}: {rate}");
     }
-    assert!(share(&all, |claims| claims.both) <= 0.1);
-    assert!(share(&all, |claims| claims.e) <= 0.1);
 }
 
 /// Of a layer of 2400 neurons a draw deals a share: the path that every real model takes.
