@@ -228,7 +228,11 @@ fn a_panic_on_the_side_thread_leaves_training_running_and_is_reported() {
         let _ = monitor.flush();
     }
     assert_eq!(errors.len(), 48);
-    assert!(errors[0].contains("panic on a thread of the monitor: a listener's mistake"), "{}", errors[0]);
+    assert!(
+        errors[0].contains("panic on a thread of the monitor: a listener's mistake"),
+        "{}",
+        errors[0]
+    );
     assert!(monitor.finish().unwrap_err().to_string().contains("a listener's mistake"));
 }
 

@@ -1,10 +1,9 @@
-//! Checkpoints that a trainer is still writing, told from those that are whole.
+//! Finds the complete checkpoints in a folder that a trainer is writing to.
 //!
-//! A trainer in another program says nothing when a checkpoint is done, and file systems over a
-//! network send no events. So the folder is looked at now and then. A checkpoint is whole when, at
-//! two looks, its files had the same names, sizes and times, and it opens: the header of a
-//! safetensors file fits its length, the directory of an archive reads, all shards of an index are
-//! there.
+//! A trainer in another program sends no signal when a checkpoint is complete, and network file
+//! systems send no events. So the folder is polled. A checkpoint is complete when its files had the
+//! same names, sizes and times at two checks and it opens: the header of a safetensors file fits its
+//! length, the directory of an archive can be read, all shards of an index are present.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -25,15 +24,14 @@ pub struct Arrivals {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Arrived {
-    /// Checkpoints that are whole and were not told of before, ordered by step. None is held back
-    /// by one of a higher step; one of a lower step that is still being written holds back those
-    /// after it, so that they come in order.
+    /// Complete checkpoints that were not reported before, ordered by step. A checkpoint that is still
+    /// being written holds back those of later steps, so that they come in order.
     pub whole: Vec<Checkpoint>,
-    /// Checkpoints that cannot be read, with the reason: each once, unless it is written to again.
+    /// Checkpoints that cannot be read, with the reason; each once, unless it is written again.
     pub unreadable: Vec<(PathBuf, String)>,
-    /// How many may still become whole.
+    /// How many may still become complete.
     pub pending: usize,
-    /// Whether anything was written since the last look.
+    /// Whether anything was written since the last check.
     pub changed: bool,
 }
 
@@ -45,9 +43,9 @@ struct Seen {
 
 #[derive(Debug)]
 enum State {
-    /// Written to since the last look.
+    /// Written to since the last check.
     Changing,
-    /// At rest, but it did not open at so many looks.
+    /// Not written to, and did not open at this many checks.
     Unopened(u32),
     Told,
 }

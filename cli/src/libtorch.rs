@@ -37,7 +37,7 @@ pub fn libtorch() -> Option<Libtorch> {
     None
 }
 
-/// The version of the libtorch whose libraries lie in `folder`: the file `build-version` beside it,
+/// The version of the libtorch whose libraries lie in `folder`: the file `build-version` next to it,
 /// or `version.py` of Python's torch.
 #[cfg_attr(not(feature = "tch"), allow(dead_code))]
 fn version(folder: &Path) -> Option<String> {

@@ -21,8 +21,8 @@ use crate::output::{Outcome, Output};
 
 const EXIT: &str = "Exit status:
   0  done
-  1  a check failed (doctor), or there was nothing to work on (watch)
-  2  wrong usage, or a failure that standard error names
+  1  a check failed (doctor), or there was nothing to analyse (watch)
+  2  wrong usage, or a failure that is described on standard error
   130  watch was interrupted twice";
 
 /// Watch a network organise itself: neuron-based multifractal analysis of checkpoints.
@@ -31,7 +31,7 @@ const EXIT: &str = "Exit status:
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Print no progress, no closing lines and no warnings: errors and what was asked for only.
+    /// Print only errors and the requested output: no progress, closing lines or warnings.
     #[arg(long, short, global = true)]
     quiet: bool,
 }

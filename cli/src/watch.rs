@@ -1,8 +1,8 @@
-//! Checkpoints through the pipeline as a trainer writes them, until it ends.
+//! Analyses checkpoints while a trainer writes them.
 //!
-//! The folder is looked at now and then ([`Arrivals`]); each checkpoint that is whole is analysed
-//! ([`Feed`]). The files are those of a [`Replay`] of the same checkpoints. A watch whose replay is
-//! told to [`resume`](Replay::resume) goes on where it was ended or killed.
+//! The folder is polled ([`Arrivals`]); each complete checkpoint is analysed ([`Feed`]). The files are
+//! those of a [`Replay`] of the same checkpoints. With [`resume`](Replay::resume), a watch continues
+//! where it was ended or killed.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -52,7 +52,7 @@ impl Watch {
         self
     }
 
-    /// Passes over a checkpoint that is at rest and did not open at so many looks.
+    /// Leaves out a checkpoint that is complete but did not open at this many checks.
     pub fn give_up_after(mut self, looks: u32) -> Self {
         self.tries = looks;
         self
@@ -64,7 +64,7 @@ impl Watch {
         self
     }
 
-    /// Ends when nothing was written for so long.
+    /// Ends when nothing was written for this long.
     pub fn idle(mut self, time: Duration) -> Self {
         self.idle = Some(time);
         self

@@ -179,7 +179,8 @@ fn a_panic_while_training_waits_is_reported_once() {
         let errors = [monitor.flush().err(), monitor.step(3, &[]).err(), monitor.finish().err()];
         errors.map(|error| error.unwrap().to_string())
     });
-    let of_listener = |error: &String| error.contains("panic on a thread of the monitor: a listener's");
+    let of_listener =
+        |error: &String| error.contains("panic on a thread of the monitor: a listener's");
     assert!(errors.iter().all(of_listener), "{errors:?}");
     assert_eq!(read_table(&dir.path().join("emergence.csv")).unwrap().1.len(), 3, "steps 0 to 2");
 }

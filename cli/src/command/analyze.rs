@@ -9,7 +9,7 @@ use neuromfa::source::Checkpoint;
 use super::method::Method;
 use crate::output::{Outcome, Output};
 
-/// Analyse checkpoints into a run directory, the same as the monitor's.
+/// Analyse checkpoints and write a run directory, like that of the monitor.
 ///
 /// Each CHECKPOINT is a file (safetensors; .pt, .pth, .bin of PyTorch; .ckpt of Lightning; .ot of tch),
 /// the index of a sharded one, a folder that holds model.safetensors or pytorch_model.bin, or a folder
@@ -25,13 +25,13 @@ pub struct Analyze {
     out: PathBuf,
     #[command(flatten)]
     method: Method,
-    /// Replace a run that the folder holds.
+    /// Replace an existing run.
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
-    /// Go on with an analysis of the same checkpoints that was interrupted.
+    /// Resume an interrupted analysis of the same checkpoints.
     #[arg(long)]
     resume: bool,
-    /// Print the summary as JSON, as it stands in summary.json.
+    /// Print the summary as JSON, as in summary.json.
     #[arg(long)]
     json: bool,
 }

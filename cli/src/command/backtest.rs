@@ -11,7 +11,7 @@ use super::png::PngWriter;
 use crate::report;
 
 /// Try stop rules on recorded runs: where each would have stopped, the steps it saves, and the loss it
-/// gives up, beside the same rules on the loss.
+/// gives up, next to the same rules on the loss.
 ///
 /// Rules that give up no more than the tolerance come first, by the steps they save. A rule stops here
 /// where it would have stopped live; each --patience is tried with each --min-delta.
@@ -32,7 +32,7 @@ pub struct Backtest {
     /// The least change that is an improvement, separated by commas.
     #[arg(long, value_delimiter = ',', default_value = "0,0.001", value_name = "X,..")]
     min_delta: Vec<f64>,
-    /// Look at no step before this one.
+    /// Ignore steps before this one.
     #[arg(long, default_value_t = 0, value_name = "STEP")]
     start_from_step: u64,
     /// The loss that is given up: a column of metrics.csv [default: eval_loss, val_loss,

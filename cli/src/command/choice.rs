@@ -13,14 +13,14 @@ pub struct Choice {
     /// vit, encoder-decoder, transformer or generic.
     #[arg(long, value_name = "NAME")]
     architecture: Option<Architecture>,
-    /// Put in matrices that are left out by default (embeddings, the output head); `*` is any text.
+    /// Include matrices that are left out by default (embeddings, the output head); `*` matches any text.
     #[arg(long, value_name = "PATTERN")]
     include: Vec<String>,
-    /// Leave out matrices; `*` is any text.
+    /// Leave out matrices; `*` matches any text.
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
     /// Read gpt-neox's fused query-key-value rows as the model does, interleaved by head, not as
-    /// published. Without a number: num_attention_heads of the config.json beside the checkpoint.
+    /// published. Without a number: num_attention_heads from the checkpoint's config.json.
     #[arg(long, value_name = "HEADS", num_args = 0..=1, require_equals = true)]
     per_head: Option<Option<usize>>,
 }
@@ -32,7 +32,7 @@ impl Choice {
             Some(None) => match checkpoint.attention_heads() {
                 Some(heads) => Some(heads),
                 None => bail!(
-                    "{}: no config.json beside it says num_attention_heads: give the number, as in \
+                    "{}: no config.json next to it has num_attention_heads; give the number, as in \
                      --per-head=12",
                     checkpoint.path.display()
                 ),

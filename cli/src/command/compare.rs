@@ -10,13 +10,13 @@ use crate::compare;
 use crate::output::{Outcome, Output};
 use crate::report;
 
-/// Show runs side by side: the verdict on each, E at the end and at its best, the onset and the
-/// plateau, and the layers that differ.
+/// Compare runs: the verdict on each, E at the end and at its best, the onset and the plateau, and the
+/// layers that differ.
 ///
 /// Verdict: whether the network differs from its shuffled weights, by width_excess and
 /// alpha0_excess. Onset: the first of three steps in a row at which one of the two has p < 0.001.
-/// Plateau: the first step from which E_stable stays within 5 % of its span of its last value. Warns
-/// where the numbers of the runs do not compare.
+/// Plateau: the first step from which E_stable stays close to its last value, within 5 % of its range.
+/// Warns if the runs cannot be compared.
 #[derive(Args)]
 pub struct Compare {
     /// Folders of runs.

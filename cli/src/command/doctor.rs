@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::output::{Outcome, Output};
 
-/// Check this program on this machine: libtorch, vector instructions, and whether a built-in network
-/// gives the values that it should. Exits with 1 when it does not.
+/// Check this program on this machine: libtorch, vector instructions, and a built-in network with
+/// known results. Exits with 1 if a result differs.
 #[derive(Args)]
 pub struct Doctor {
     /// Print JSON.

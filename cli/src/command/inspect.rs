@@ -12,8 +12,8 @@ use crate::output::{Outcome, Output};
 
 /// Show how a checkpoint would be read: its neuron layers, connections, and what is left out.
 ///
-/// Names and shapes are read, no weights. CHECKPOINT is what analyze takes; of several checkpoints
-/// the first is shown.
+/// Reads names and shapes, no weights. CHECKPOINT is anything that analyze accepts; of several
+/// checkpoints the first is shown.
 #[derive(Args)]
 pub struct Inspect {
     /// A checkpoint.
@@ -23,10 +23,10 @@ pub struct Inspect {
     /// Neurons that a sample would draw from each layer.
     #[arg(long, default_value_t = 64, value_name = "N")]
     neurons: usize,
-    /// List every layer, connection and parameter, alike or not.
+    /// List every layer, connection and parameter; repeated blocks are not grouped.
     #[arg(long)]
     all: bool,
-    /// Print the network as JSON, as it stands in run.json.
+    /// Print the network as JSON, as in run.json.
     #[arg(long, conflicts_with_all = ["all", "neurons"])]
     json: bool,
 }

@@ -21,19 +21,19 @@ pub struct Method {
     /// Seed of the draw.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Take the whole network in place of samples.
+    /// Analyse the whole network instead of samples.
     #[arg(long, conflicts_with_all = ["neurons", "samples", "seed", "nodes"])]
     whole: bool,
     /// Take the neurons that a nodes.json names (another run's, say).
     #[arg(long, value_name = "FILE", conflicts_with_all = ["neurons", "samples", "seed"])]
     nodes: Option<PathBuf>,
-    /// Compute the distances over 2 to K layers, too (hops.csv): K is 2 or 3.
+    /// Also compute distances over 2 to K layers (hops.csv); K is 2 or 3.
     #[arg(long, default_value_t = 1, value_name = "K")]
     hops: usize,
-    /// Also estimate those distances by sampling: every trial draws this many neurons of a layer between.
+    /// Also estimate these distances by sampling this many neurons of each layer in between.
     #[arg(long, value_name = "BUDGET")]
     hops_estimate: Option<usize>,
-    /// Compare against this checkpoint, or this run's baseline, in place of the first checkpoint.
+    /// Compare against this checkpoint, or this run's baseline, instead of the first checkpoint.
     #[arg(long, value_name = "PATH")]
     baseline: Option<PathBuf>,
     #[command(flatten)]

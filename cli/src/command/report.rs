@@ -8,16 +8,16 @@ use clap::Args;
 
 use super::png::PngWriter;
 
-/// Draw runs: one page that opens offline, or a file for each picture.
+/// Draw runs: one page that opens offline, or one file for each picture.
 #[derive(Args)]
 pub struct Report {
-    /// The runs' folders; several are also drawn over one another.
+    /// The runs' folders; several runs are also drawn together.
     #[arg(required = true)]
     runs: Vec<PathBuf>,
-    /// Where the files go.
+    /// Folder to write the files to.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// Write report.html: all pictures with a text each (the default).
+    /// Write report.html: all pictures with explanations (the default).
     #[arg(long)]
     html: bool,
     /// Write each picture as an SVG file for a paper.

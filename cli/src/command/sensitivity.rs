@@ -11,10 +11,10 @@ use crate::output::{Outcome, Output};
 use crate::report;
 use crate::sensitivity;
 
-/// Tell what alpha0, w and E rest on: analyse checkpoints with other ranges, sample sizes, radius
+/// Show how sensitive alpha0, w and E are to the method's parameters: ranges, sample sizes, radius
 /// steps and transfer functions.
 ///
-/// Each CHECKPOINT is what analyze takes. With several, E compares each with the first.
+/// Each CHECKPOINT is anything that analyze accepts. With several, E compares each with the first.
 #[derive(Args)]
 pub struct Sensitivity {
     /// Checkpoints, or folders of them.

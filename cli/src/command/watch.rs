@@ -14,40 +14,40 @@ use super::method::Method;
 use crate::output::{Outcome, Output};
 use crate::watch::Watch as Watching;
 
-/// Analyse checkpoints as a trainer writes them, in any language, until it ends.
+/// Analyse checkpoints while a trainer, in any language, writes them.
 ///
-/// DIR is looked at once a second; it need not be there yet. A checkpoint is taken when its files
-/// were the same at two looks and it opens. The run in RUN is gone on with where it was left, also
-/// after a crash. Ctrl-C finishes the row in hand and writes the summary.
+/// Checks DIR once a second; DIR need not exist yet. A checkpoint is analysed when its files were the
+/// same at two checks and it opens. Resumes RUN from its last recorded step, also after a crash.
+/// Ctrl-C finishes the current row and writes the summary.
 #[derive(Args)]
 pub struct Watch {
     /// The folder that the trainer writes its checkpoints to.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// Folder to write the run to, or that holds the run to go on with.
+    /// Folder to write the run to, or folder of a run to resume.
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
-    /// Seconds between two looks at DIR.
+    /// Seconds between two checks of DIR.
     #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = seconds)]
     every: Duration,
     /// End once this step, or a later one, is analysed.
     #[arg(long, value_name = "STEP")]
     until_step: Option<u64>,
-    /// End when nothing was written for so long.
+    /// End when nothing was written for this many seconds.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     idle: Option<Duration>,
     /// End when this process, the trainer, has ended and what it wrote is analysed.
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
-    /// Leave out a checkpoint that is not written to any more and did not open at so many looks.
+    /// Leave out a checkpoint that is complete but did not open at this many checks.
     #[arg(long, default_value_t = 30, value_name = "LOOKS")]
     give_up_after: u32,
     #[command(flatten)]
     method: Method,
-    /// Replace a run that the folder holds, in place of going on with it.
+    /// Replace an existing run instead of resuming it.
     #[arg(long)]
     overwrite: bool,
-    /// Print the summary as JSON, as it stands in summary.json, and no line for each row.
+    /// Print the summary as JSON, as in summary.json, and no line for each row.
     #[arg(long)]
     json: bool,
 }

@@ -18,7 +18,7 @@ const NAMED: usize = 3;
 ///
 /// `parameters` are those that the network was read from, for their shapes; `neurons` is how many
 /// a sample would draw from each layer. Runs of layers that differ in a number of their names only
-/// are told once, unless `all` are wanted.
+/// are shown once, unless `all` are wanted.
 #[must_use]
 pub fn network(network: &Network, parameters: &[Parameter], neurons: usize, all: bool) -> String {
     let weights: usize = network.connections().iter().map(Connection::weights).sum();

@@ -84,7 +84,7 @@ fn lower(frame: &mut Frame, area: Rect, state: &State) {
     frame.render_widget(Paragraph::new(numbers(state)).block(block), right);
 }
 
-/// Which run, where it is, and whether it goes on.
+/// Which run, its last step, and whether it continues.
 fn heading(state: &State) -> Line<'static> {
     let folder = state.folder.file_name().unwrap_or(state.folder.as_os_str());
     let mut line = Line::from(Span::from(folder.display().to_string()).bold());

@@ -35,7 +35,7 @@ pub(super) fn figure(run: &Recorded) -> Figure {
         }
     }
     let content = match (drawings.is_empty(), logged.is_empty()) {
-        (true, true) => Err("the loop logged nothing beside the steps.".to_owned()),
+        (true, true) => Err("the loop logged nothing but the steps.".to_owned()),
         (true, false) => Err(format!("nothing to correlate: {}.", without.join(", "))),
         _ => {
             if !without.is_empty() {

@@ -9,7 +9,7 @@ use super::scaling::first_and_last;
 use super::shades::{legend_above, shade};
 use super::stack::WIDE;
 
-/// Panels beside one another.
+/// Panels in one row.
 const COLUMNS: usize = 2;
 
 /// Height of a panel.

@@ -6,7 +6,7 @@ use super::drawing::escape;
 use super::figure::Figure;
 use super::{Chapter, Pictures, style};
 
-/// How the page is set: text beside its figure where there is room, below it on a phone.
+/// How the page is set: text next to its figure on a wide screen, below it on a phone.
 const LAYOUT: &str = "\
 *{box-sizing:border-box}
 body{margin:0 auto;padding:1.5rem 1rem 4rem;max-width:64rem;background:var(--paper);color:var(--ink);

@@ -75,7 +75,7 @@ pub(super) struct Recorded {
     pub(super) distributions: Sheet,
     pub(super) scaling: Sheet,
     pub(super) boxes: Sheet,
-    /// None while the run goes on.
+    /// None while the run continues.
     pub(super) summary: Option<Summary>,
     pub(super) conclusion: Conclusion,
 }
