@@ -12,7 +12,7 @@
 //! 2. `HopsPlan::count`: tensors → distances → one radius histogram for each number of hops and
 //!    each sample. A layer's distances are made once for a snapshot and kept while a source layer
 //!    needs them.
-//! 3. [`HopMeasurement`], [`HopEmergence`]: as their namesakes at one hop.
+//! 3. [`HopMeasurement`], [`super::HopEmergence`]: as their namesakes at one hop.
 //!
 //! [`Hops::budget`] adds the sampled estimate, with its error against the exact distances
 //! ([`crate::mfa::PathEstimator`]).
