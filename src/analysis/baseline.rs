@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::groups::Scope;
 use super::hops::HopBaseline;
-use super::measure::Measurement;
-use super::plan::Plan;
-use super::trust::{Trust, WarningKind};
+use super::warning::WarningKind;
 use crate::mfa::{Fractal, Spectrum};
 
 /// What step 0 (or the file given in its place) measured: later steps compare against it.
@@ -63,37 +61,4 @@ pub struct GroupBaseline {
     pub samples: Vec<Fractal>,
     /// Stable estimator over all its neurons; none when it had no value.
     pub stable: Option<Fractal>,
-}
-
-impl Baseline {
-    /// The baseline that a measurement of this plan makes.
-    pub fn new(step: u64, plan: &Plan, measurement: &Measurement) -> Self {
-        let samples = measurement.published.as_ref().map_or(&[][..], |s| s.as_slice());
-        let groups = plan.groups().iter().zip(&measurement.groups);
-        Self {
-            step,
-            samples: fractals(samples),
-            places: samples.iter().map(Place::of).collect(),
-            stable: measurement.stable.clone().and_then(Result::ok),
-            groups: groups
-                .map(|(group, measured)| GroupBaseline {
-                    scope: group.scope,
-                    name: group.name.clone(),
-                    samples: fractals(measured.published.as_deref().unwrap_or_default()),
-                    stable: measured.stable,
-                })
-                .collect(),
-            deviations: measurement.deviations.clone(),
-            warnings: {
-                let standing = Trust::standing(plan, measurement);
-                standing.warnings.iter().map(|warning| warning.kind).collect()
-            },
-            hops: measurement.hops.iter().map(HopBaseline::new).collect(),
-        }
-    }
-}
-
-/// alpha0 and width of each sample.
-pub(super) fn fractals(samples: &[Spectrum]) -> Vec<Fractal> {
-    samples.iter().map(|spectrum| spectrum.fractal).collect()
 }

@@ -1,25 +1,18 @@
-//! A measurement against the baseline: the numbers of one row.
+//! The numbers of one row.
 
-use super::baseline::{Baseline, fractals};
+use super::baseline::Baseline;
 use super::distribution::Distribution;
-use super::hops::HopEmergence;
-use super::measure::{Fault, Measurement};
-use super::neurons::Neuron;
+use super::fault::Fault;
+use super::hops::EstimateError;
+use super::neuron::Neuron;
 use super::parts::Part;
-use super::plan::Plan;
+use super::samples::{PublishedNumbers, fractals};
 use super::scaling::{MeanScaling, NeuronBoxes};
-use super::significance::p_value;
 use super::statistics::{deviation, mean};
 use super::status::Status;
 use super::structure::Structure;
 use super::trust::Trust;
-use crate::mfa::{Fractal, NoEmergence, Spectrum, degree_of_emergence};
-
-/// Bins of a degree's distribution, on the range of distances.
-const DEGREE_BINS: f64 = 75.0;
-
-/// Width of the bins of a dimension's distribution.
-const DIMENSION_BIN: f64 = 0.05;
+use crate::mfa::{Fractal, Spectrum, degree_of_emergence};
 
 /// The spectrum at one q: means over the samples, and standard deviations (S - 1).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -109,6 +102,22 @@ pub struct Emergence {
     pub hops: Vec<HopEmergence>,
 }
 
+/// The numbers of one analysed step at one number of hops.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HopEmergence {
+    /// The number of hops, 2 or more.
+    pub hops: usize,
+    /// Both estimators over the drawn samples (the stable one, too); without the spectrum.
+    pub exact: Emergence,
+    /// alpha0, width and E of the published estimator on estimated distances; none without an
+    /// estimate.
+    pub estimated: Option<Emergence>,
+    /// How far those distances are from the exact ones.
+    pub error: EstimateError,
+    /// Whether all values are there.
+    pub status: Status,
+}
+
 impl Emergence {
     /// A row without values.
     pub fn absent(status: Status, why: impl Into<String>) -> Self {
@@ -149,36 +158,6 @@ impl Emergence {
         }
     }
 
-    /// The numbers of a measurement of this plan against a baseline.
-    pub fn new(plan: &Plan, baseline: &Baseline, measurement: &Measurement) -> Self {
-        let q = plan.method().q();
-        let Measurement { published, stable, .. } = measurement;
-        let mut row = Self::of_estimators(q, baseline, published, stable.as_ref());
-        if measurement.stable.as_ref().is_none_or(Result::is_ok) {
-            row.add_nulls(plan, baseline, measurement);
-        }
-        let nulls = &measurement.controls.groups;
-        let groups = plan.groups().iter().zip(&measurement.groups).enumerate();
-        let part = |(k, (group, now))| {
-            let mut part = Part::new(baseline, group, now, nulls.get(k));
-            part.e_se = part.e_se.filter(|_| !plan.coincides(group));
-            part
-        };
-        row.parts = groups.map(part).collect();
-        row.add_neurons(plan, measurement);
-        row.scaling = published.as_ref().ok().and_then(|samples| MeanScaling::of(q, samples));
-        row.boxes.clone_from(&measurement.boxes);
-        row.hashes.clone_from(&measurement.hashes);
-        let hops = measurement.hops.iter();
-        row.hops = hops.map(|hop| HopEmergence::new(q, baseline, hop)).collect();
-        if plan.samples_coincide() {
-            row.forget_sample_errors();
-            row.hops.iter_mut().for_each(|hop| hop.exact.forget_sample_errors());
-        }
-        row.trust = Trust::of(plan, baseline, measurement, &row);
-        row
-    }
-
     /// The numbers of the two estimators alone.
     pub(super) fn of_estimators(
         q: &[f64],
@@ -197,14 +176,6 @@ impl Emergence {
             None => {}
         }
         row
-    }
-
-    /// Samples of the same neurons differ by rounding alone: that is no error.
-    fn forget_sample_errors(&mut self) {
-        (self.e_se, self.alpha0_std, self.width_std) = (None, None, None);
-        for p in &mut self.spectrum {
-            (p.tau_std, p.r2_std, p.alpha_std, p.f_std) = (None, None, None, None);
-        }
     }
 
     fn add_published(&mut self, q: &[f64], baseline: &Baseline, samples: &[Spectrum]) {
@@ -245,75 +216,13 @@ impl Emergence {
         }
     }
 
-    fn add_nulls(&mut self, plan: &Plan, baseline: &Baseline, measurement: &Measurement) {
-        let nulls = &measurement.controls;
-        match &nulls.shuffled {
-            Some(Ok(samples)) if !baseline.samples.is_empty() => {
-                match PublishedNumbers::of(&baseline.samples, &fractals(samples)) {
-                    Ok(shuffled) => self.add_shuffled(plan, shuffled, samples.len()),
-                    Err(why) => self.miss(Status::Degenerate, "E_shuffled", &why),
-                }
-            }
-            Some(Err(why)) => self.miss(Status::Degenerate, "E_shuffled", why),
-            _ => {}
-        }
-        let stable = measurement.stable.clone().and_then(Result::ok);
-        if let Some(network) = nulls.groups.last() {
-            let (structure, missing) = Structure::of(baseline.stable, stable, network);
-            self.structure = structure;
-            for (what, why) in missing {
-                self.miss(Status::Degenerate, what, &why);
-            }
-        }
-        let Some(start) = baseline.stable else { return };
-        match &nulls.rescaled_start {
-            Some(Ok(rescaled)) => match degree_of_emergence(start, *rescaled) {
-                Ok(e) => self.e_rescaled_start = Some(e),
-                Err(why) => self.miss(Status::Degenerate, "E_rescaled_start", &why),
-            },
-            Some(Err(why)) => self.miss(Status::Degenerate, "E_rescaled_start", why),
-            None => {}
-        }
-    }
-
-    /// E of the shuffled samples, and whether E differs from it. Each has the error of a mean over
-    /// samples; those of E are samples of one network, and as alike as their edges are the same.
-    fn add_shuffled(&mut self, plan: &Plan, shuffled: PublishedNumbers, samples: usize) {
-        self.e_shuffled = Some(shuffled.e);
-        self.e_shuffled_se = shuffled.e_se;
-        let n = samples as f64;
-        let se = shuffled.e_se.map(|se| se * (2.0 + (n - 1.0) * plan.overlap()).sqrt());
-        let difference = self.e.map(|e| e - shuffled.e);
-        self.e_p = difference.zip(se).and_then(|(d, se)| p_value(d, se, n - 1.0));
-    }
-
-    fn add_neurons(&mut self, plan: &Plan, measurement: &Measurement) {
-        if measurement.neurons.is_empty() {
-            return;
-        }
-        let layers = || plan.layers().map(|(name, range)| (name, &measurement.neurons[range]));
-        let all = ("all", &measurement.neurons[..]);
-        let bin = plan.method().parameters().max_distance / DEGREE_BINS;
-        for (part, neurons) in layers().chain([all]) {
-            let degrees = neurons.iter().filter_map(|n| n.degree);
-            let dimensions = neurons.iter().filter_map(|n| Some(n.dimension?.slope));
-            self.distributions.push(Distribution::new(part, "degree", bin, degrees));
-            let dimensions = Distribution::new(part, "dimension", DIMENSION_BIN, dimensions);
-            self.distributions.push(dimensions);
-        }
-        if plan.keeps_neurons() {
-            let owned = |(name, neurons): (&str, &[Neuron])| (name.to_owned(), neurons.to_vec());
-            self.neuron_values = layers().map(owned).collect();
-        }
-    }
-
     fn no_baseline(&mut self, what: &str, baseline: &Baseline) {
         let why = format!("the baseline (step {}) has no values", baseline.step);
         self.miss(Status::Degenerate, what, &why);
     }
 
     /// Notes that something has no value. The first reason gives the status.
-    fn miss(&mut self, status: Status, what: &str, why: &dyn std::fmt::Display) {
+    pub(super) fn miss(&mut self, status: Status, what: &str, why: &dyn std::fmt::Display) {
         match &mut self.why {
             None => {
                 self.status = status;
@@ -322,40 +231,6 @@ impl Emergence {
             Some(reasons) => *reasons += &format!("; {what}: {why}"),
         }
     }
-}
-
-/// E of the published estimator, and how sure it is.
-pub(super) struct PublishedNumbers {
-    /// From the means over samples.
-    pub(super) e: f64,
-    /// Standard error over the samples.
-    pub(super) e_se: Option<f64>,
-    /// Why there is no standard error although there are several samples.
-    unpaired: Option<NoEmergence>,
-}
-
-impl PublishedNumbers {
-    /// Of samples against their own step 0.
-    pub(super) fn of(start: &[Fractal], now: &[Fractal]) -> Result<Self, NoEmergence> {
-        let nothing = Fractal { alpha0: f64::NAN, width: f64::NAN };
-        let mean_of = |samples: &[Fractal]| mean_fractal(samples).unwrap_or(nothing);
-        let e = degree_of_emergence(mean_of(start), mean_of(now))?;
-        // Paired: what a sample's neurons have in common with their own step 0 cancels.
-        let paired = start.iter().zip(now).map(|(&start, &now)| degree_of_emergence(start, now));
-        let of_mean = |std: f64| std / (now.len() as f64).sqrt();
-        Ok(match paired.collect::<Result<Vec<f64>, _>>() {
-            Ok(all) => Self { e, e_se: deviation(all.into_iter()).map(of_mean), unpaired: None },
-            Err(why) => Self { e, e_se: None, unpaired: Some(why) },
-        })
-    }
-}
-
-/// Mean alpha0 and mean width; none of no samples.
-pub(super) fn mean_fractal(samples: &[Fractal]) -> Option<Fractal> {
-    Some(Fractal {
-        alpha0: mean(samples.iter().map(|s| s.alpha0))?,
-        width: mean(samples.iter().map(|s| s.width))?,
-    })
 }
 
 fn spectrum_over(q: &[f64], samples: &[Spectrum]) -> Vec<SpectrumPoint> {

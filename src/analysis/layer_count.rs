@@ -104,27 +104,25 @@ impl LayerJob<'_> {
     }
 }
 
-impl Plan {
-    /// The rows of a layer in another source, each matrix multiplied by its factor.
-    pub(super) fn count_rescaled(
-        &self,
-        layer: &SourceLayer,
-        source: &dyn Source,
-        factors: &[f64],
-    ) -> Result<Vec<u32>, String> {
-        let mut rows = vec![0; layer.whole.len() * self.method.slots()];
-        let mut one = vec![0; rows.len()];
-        for (tensor, &factor) in layer.tensors.iter().zip(factors) {
-            let name = &tensor.connection.parameter;
-            let read = Read::All(source.tensor(name).map_err(|e| e.to_string())?);
-            let matrix = matrix(tensor, &read).map_err(|e| e.to_string())?;
-            let table = RadiusTable::rescaled(&self.method, factor)
-                .ok_or_else(|| format!("{name} cannot be rescaled by {factor}"))?;
-            count_edges(&table, &[matrix], &mut one);
-            rows.iter_mut().zip(&one).for_each(|(all, one)| *all += one);
-        }
-        Ok(rows)
+/// The rows of a layer in another source, each matrix multiplied by its factor.
+pub(super) fn count_rescaled(
+    plan: &Plan,
+    layer: &SourceLayer,
+    source: &dyn Source,
+    factors: &[f64],
+) -> Result<Vec<u32>, String> {
+    let mut rows = vec![0; layer.whole.len() * plan.method.slots()];
+    let mut one = vec![0; rows.len()];
+    for (tensor, &factor) in layer.tensors.iter().zip(factors) {
+        let name = &tensor.connection.parameter;
+        let read = Read::All(source.tensor(name).map_err(|e| e.to_string())?);
+        let matrix = matrix(tensor, &read).map_err(|e| e.to_string())?;
+        let table = RadiusTable::rescaled(&plan.method, factor)
+            .ok_or_else(|| format!("{name} cannot be rescaled by {factor}"))?;
+        count_edges(&table, &[matrix], &mut one);
+        rows.iter_mut().zip(&one).for_each(|(all, one)| *all += one);
     }
+    Ok(rows)
 }
 
 /// Counts the edges between the drawn neurons of a sample; gives the number of their weights that

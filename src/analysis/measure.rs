@@ -1,124 +1,23 @@
 //! From histograms to spectra.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::boxes::neuron_boxes;
+use super::estimators::{Estimators, for_each_layer, sums_of};
+use super::fault::Fault;
 use super::groups::Fold;
-use super::hops::{HopEstimators, HopMeasurement};
-use super::neurons::{Neuron, NeuronStatistics, neurons};
-use super::nulls::Nulls;
+use super::hops::HopMeasurement;
+use super::measurement::{GroupMeasurement, Measurement, Nulls};
+use super::neuron::NeuronStatistics;
+use super::neurons::{neurons, statistics};
+use super::nulls::nulls;
 use super::plan::Plan;
-use super::scaling::{NeuronBoxes, neuron_boxes};
 use super::snapshot::{LayerSnapshot, Snapshot};
-use super::unchanged::LayerSums;
-use crate::mfa::{
-    BoxMasses, Degenerate, Dimensions, Fractal, PackedHistogram, PowerSums, Published, Spectrum,
-    Stable,
-};
-use crate::source::Source;
-
-/// Layers that are summed side by side; their sums are held together.
-pub(super) const SIDE_BY_SIDE: usize = 16;
-
-/// Why a snapshot gave no spectrum.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Fault {
-    /// Some weights are infinite or NaN.
-    #[error("weights that are not finite: {weights}")]
-    NonFinite {
-        /// How many.
-        weights: u64,
-    },
-    /// The network, or one of its samples, is degenerate.
-    #[error("{place}: {why}")]
-    Degenerate {
-        /// The whole network or the sample's number.
-        place: String,
-        /// What is missing.
-        why: Degenerate,
-    },
-}
-
-/// The spectra of one snapshot.
-#[derive(Clone, Debug)]
-pub struct Measurement {
-    /// Published estimator: one spectrum for each sample, or one for the whole network.
-    pub published: Result<Vec<Spectrum>, Fault>,
-    /// Stable estimator on the whole network; none when the plan leaves it out.
-    pub stable: Option<Result<Fractal, Fault>>,
-    /// The plan's groups, the network last; empty without details and without finite weights.
-    pub groups: Vec<GroupMeasurement>,
-    /// The null controls.
-    pub controls: Nulls,
-    /// The neurons of the whole network, layer by layer; empty without details.
-    pub neurons: Vec<Neuron>,
-    /// A neuron of some layers, with what its dimension is fitted to; empty without details.
-    pub boxes: Vec<NeuronBoxes>,
-    /// Source neurons of the published estimator's networks, kept or not, mean over samples.
-    pub source_neurons: f64,
-    /// Share of the weights whose distances are in range: of the network's or, where only drawn
-    /// weights are counted, of the samples'.
-    pub in_range: Option<f64>,
-    /// A hash of each tensor, by name; empty where only drawn weights are counted.
-    pub hashes: Vec<(String, u64)>,
-    /// The standard deviation of each matrix, by name, where a control asks for it.
-    pub deviations: BTreeMap<String, f64>,
-    /// Over several hops, by their number; empty when only one was asked for.
-    pub hops: Vec<HopMeasurement>,
-}
-
-/// A part of the network.
-#[derive(Clone, Debug, Default)]
-pub struct GroupMeasurement {
-    /// Published estimator, one spectrum for each sample; none when one of them has no value. Only
-    /// the network's still know what they were fitted to.
-    pub published: Option<Vec<Spectrum>>,
-    /// Stable estimator over all neurons of the group.
-    pub stable: Option<Fractal>,
-    /// Its neurons' dimensions and degrees.
-    pub neurons: NeuronStatistics,
-}
-
-/// Both estimators, with what they need made once, for the snapshots of one plan.
-#[derive(Clone)]
-pub struct Estimators {
-    pub(super) published: Published,
-    pub(super) stable: Stable,
-    dimensions: Option<Dimensions>,
-    pub(super) start: Option<Arc<dyn Source + Sync>>,
-    hops: Option<HopEstimators>,
-}
+use crate::mfa::{BoxMasses, Degenerate, Fractal, PackedHistogram, Spectrum};
 
 impl Estimators {
-    /// Makes the tables that the plan's networks need.
-    pub fn new(plan: &Plan) -> Self {
-        let mut published = Published::new(plan.method());
-        let mut stable = Stable::new(plan.method());
-        if plan.published_on_whole() {
-            published.reach(plan.largest_whole_mass());
-        } else {
-            published.reach(plan.largest_sample_mass());
-        }
-        if plan.stable() {
-            stable.reach(plan.largest_whole_mass());
-        }
-        let largest = match plan.needs_whole() {
-            true => plan.largest_whole_mass(),
-            false => plan.largest_sample_mass(),
-        };
-        let dimensions = plan.details().then(|| Dimensions::new(plan.method(), largest));
-        let hops = plan.hops().map(HopEstimators::new);
-        Self { published, stable, dimensions, start: None, hops }
-    }
-
-    /// Gives the weights of step 0, for the rescaled start.
-    pub fn start_from(&mut self, weights: Arc<dyn Source + Sync>) {
-        self.start = Some(weights);
-    }
-
     fn over_hops(&self, plan: &Plan, snapshot: &Snapshot) -> Vec<HopMeasurement> {
         match (&self.hops, plan.hops(), &snapshot.hops) {
             (Some(estimators), Some(plan), Some(snapshot)) => estimators.measure(plan, snapshot),
@@ -195,13 +94,13 @@ impl Estimators {
         if let Some(dimensions) = self.dimensions.as_ref().filter(|_| plan.needs_whole()) {
             measurement.neurons = neurons(snapshot, dimensions);
             let statistics: Vec<NeuronStatistics> = (plan.groups.par_iter())
-                .map(|group| NeuronStatistics::of(plan, group, &measurement.neurons))
+                .map(|group| statistics(plan, group, &measurement.neurons))
                 .collect();
             for (group, neurons) in measurement.groups.iter_mut().zip(statistics) {
                 group.neurons = neurons;
             }
         }
-        measurement.controls = self.nulls(plan, snapshot, step, stable.as_deref());
+        measurement.controls = nulls(self, plan, snapshot, step, stable.as_deref());
         if let (None, Some(Ok(stable))) = (&plan.start_deviations, &measurement.stable) {
             // This is step 0: its matrices have the spread of step 0.
             measurement.controls.rescaled_start =
@@ -238,20 +137,6 @@ impl Estimators {
         (published, plan.stable().then(|| stable.finish()))
     }
 
-    /// The sums of a layer of the whole network.
-    fn layer(&self, plan: &Plan, masses: &BoxMasses<'_>) -> LayerSums {
-        match (plan.published_on_whole(), plan.stable()) {
-            (true, true) => {
-                let (published, stable) = self.stable.sums_beside(&self.published, masses);
-                LayerSums { published: Some(published), stable: Some(stable) }
-            }
-            (published, stable) => LayerSums {
-                published: published.then(|| self.published.sums(masses)),
-                stable: stable.then(|| self.stable.sums(masses)),
-            },
-        }
-    }
-
     /// The groups of one sample, by the published estimator.
     fn sample(
         &self,
@@ -276,34 +161,6 @@ impl Estimators {
             fold.add(k, layer.measured.samples[sample].get(layer.reused, sums).as_ref());
         }
         only_network_scales(fold.finish())
-    }
-
-    pub(super) fn stable_fractal(&self, sums: &PowerSums) -> Result<Fractal, Degenerate> {
-        self.stable.spectrum(sums).map(|spectrum| spectrum.fractal)
-    }
-}
-
-/// What is made of the kept neurons of a histogram; none without any.
-pub(super) fn sums_of<T>(
-    plan: &Plan,
-    histogram: &PackedHistogram,
-    make: impl FnOnce(&BoxMasses<'_>) -> T,
-) -> Option<T> {
-    PackedHistogram::lend([histogram], |rows| {
-        BoxMasses::of_rows(plan.method(), rows).ok().map(|masses| make(&masses))
-    })
-}
-
-/// Makes something of each layer, some of them side by side, and takes it in their order.
-pub(super) fn for_each_layer<T: Send>(
-    snapshot: &Snapshot,
-    make: impl Fn(&LayerSnapshot) -> T + Sync,
-    mut take: impl FnMut(usize, T),
-) {
-    for (chunk, layers) in snapshot.layers.chunks(SIDE_BY_SIDE).enumerate() {
-        let made: Vec<T> = layers.par_iter().map(&make).collect();
-        let first = chunk * SIDE_BY_SIDE;
-        made.into_iter().enumerate().for_each(|(k, made)| take(first + k, made));
     }
 }
 

@@ -7,19 +7,27 @@
 //! 4. [`Emergence::new`]: a measurement against the [`Baseline`] → the numbers of one row.
 
 mod baseline;
+mod boxes;
+mod compare;
 mod controls;
+mod count;
 mod distribution;
 mod emergence;
+mod estimators;
+mod fault;
 mod groups;
 mod hops;
 mod layer_count;
 #[cfg(test)]
 mod layouts;
 mod measure;
+mod measurement;
+mod neuron;
 mod neurons;
 mod nulls;
 mod parts;
 mod plan;
+mod samples;
 mod scaling;
 mod shuffled;
 mod significance;
@@ -30,28 +38,30 @@ mod structure;
 mod trust;
 mod unchanged;
 mod verdict;
+mod warning;
 
 pub use baseline::{Baseline, GroupBaseline, Place};
 pub use controls::Controls;
 pub use distribution::Distribution;
-pub use emergence::{Emergence, SpectrumPoint};
+pub use emergence::{Emergence, HopEmergence, SpectrumPoint};
+pub use estimators::Estimators;
+pub use fault::Fault;
 pub use groups::{Group, Scope};
 pub use hops::{
-    EstimateError, HopBaseline, HopEmergence, HopEstimators, HopMeasurement, Hops, HopsError,
-    HopsPlan, HopsSnapshot, MOST_HOPS,
+    EstimateError, HopBaseline, HopEstimators, HopMeasurement, Hops, HopsError, HopsPlan,
+    HopsSnapshot, MOST_HOPS,
 };
-pub use measure::{Estimators, Fault, GroupMeasurement, Measurement};
-pub use neurons::{Neuron, NeuronStatistics};
-pub use nulls::{GroupNulls, Nulls};
+pub use measurement::{Draws, GroupMeasurement, GroupNulls, Measurement, Nulls, SmallLayer};
+pub use neuron::{Neuron, NeuronStatistics};
 pub use parts::Part;
 pub use plan::Plan;
 pub use scaling::{MeanScaling, NeuronBoxes};
-pub use shuffled::{Draws, SmallLayer};
 pub use significance::Excess;
 pub use snapshot::Snapshot;
 pub use status::Status;
 pub use structure::Structure;
-pub use trust::{Concern, Trust, Warning, WarningKind};
+pub use trust::Trust;
 pub use verdict::{
     LEVEL, Look, Measured, ONSET_LEVEL, ONSET_ROWS, Onset, Outcome, Verdict, p_text,
 };
+pub use warning::{Concern, Warning, WarningKind};

@@ -3,34 +3,11 @@
 use rayon::prelude::*;
 
 use super::groups::Group;
+use super::neuron::{Neuron, NeuronStatistics};
 use super::plan::Plan;
 use super::snapshot::{LayerSnapshot, Snapshot};
-use crate::mfa::{Dimensions, Line, Statistics};
-
-/// What is measured of one neuron of the whole network.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Neuron {
-    /// Edges in range.
-    pub edges: u32,
-    /// Its fractal dimension: slope, intercept and R² of ln N(r) on ln r; none for a neuron that is
-    /// not kept, or has one radius only.
-    pub dimension: Option<Line>,
-    /// Its average weighted degree: the mean of its kept distances; none without edges in range.
-    pub degree: Option<f64>,
-}
-
-/// The neurons of a group.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct NeuronStatistics {
-    /// Their fractal dimensions.
-    pub dimension: Option<Statistics>,
-    /// Mean R² of the fits behind the dimensions.
-    pub dimension_r2: Option<f64>,
-    /// Their average weighted degrees.
-    pub degree: Option<Statistics>,
-    /// How many neurons there are, kept or not.
-    pub neurons: usize,
-}
+use super::statistics::mean;
+use crate::mfa::{Dimensions, Statistics};
 
 /// All neurons of the whole network, layer by layer.
 pub(super) fn neurons(snapshot: &Snapshot, dimensions: &Dimensions) -> Vec<Neuron> {
@@ -72,18 +49,16 @@ fn measure(layer: &LayerSnapshot, dimensions: &Dimensions, neurons: &mut [Neuron
     });
 }
 
-impl NeuronStatistics {
-    /// Of the neurons of a group, out of those of the network.
-    pub(super) fn of(plan: &Plan, group: &Group, neurons: &[Neuron]) -> Self {
-        let ranges = group.members.iter().map(|&k| plan.sources[k].whole.clone());
-        let members = ranges.flat_map(|range| &neurons[range]);
-        let lines = members.clone().filter_map(|neuron| neuron.dimension);
-        let r2: Vec<f64> = lines.clone().filter_map(|line| line.r2).collect();
-        Self {
-            dimension_r2: super::statistics::mean(r2.into_iter()),
-            dimension: Statistics::of(lines.map(|line| line.slope).collect()),
-            degree: Statistics::of(members.clone().filter_map(|neuron| neuron.degree).collect()),
-            neurons: members.count(),
-        }
+/// Of the neurons of a group, out of those of the network.
+pub(super) fn statistics(plan: &Plan, group: &Group, neurons: &[Neuron]) -> NeuronStatistics {
+    let ranges = group.members.iter().map(|&k| plan.sources[k].whole.clone());
+    let members = ranges.flat_map(|range| &neurons[range]);
+    let lines = members.clone().filter_map(|neuron| neuron.dimension);
+    let r2: Vec<f64> = lines.clone().filter_map(|line| line.r2).collect();
+    NeuronStatistics {
+        dimension_r2: mean(r2.into_iter()),
+        dimension: Statistics::of(lines.map(|line| line.slope).collect()),
+        degree: Statistics::of(members.clone().filter_map(|neuron| neuron.degree).collect()),
+        neurons: members.count(),
     }
 }

@@ -1,11 +1,10 @@
 //! The numbers of one part of the network: a row of layers.csv.
 
-use super::baseline::{Baseline, GroupBaseline, fractals};
-use super::emergence::{PublishedNumbers, mean_fractal};
+use super::baseline::{Baseline, GroupBaseline};
 use super::groups::{Group, Scope};
-use super::measure::GroupMeasurement;
-use super::neurons::NeuronStatistics;
-use super::nulls::GroupNulls;
+use super::measurement::{GroupMeasurement, GroupNulls};
+use super::neuron::NeuronStatistics;
+use super::samples::{PublishedNumbers, fractals, mean_fractal};
 use super::statistics::mean;
 use super::structure::Structure;
 use crate::mfa::{Fractal, Spectrum, degree_of_emergence};

@@ -3,17 +3,15 @@
 //! Both at no more than [`RADII`] radii, evenly in ln r as far as radii are occupied; the smallest
 //! and the largest are always there.
 
-use super::plan::Plan;
-use super::snapshot::Snapshot;
 use super::statistics::mean;
-use crate::mfa::{Dimensions, Line, SCALING_Q, Spectrum, box_counts};
+use crate::mfa::{Line, SCALING_Q, Spectrum};
 use crate::network::Network;
 
 /// Radii that are kept of a curve.
 const RADII: usize = 24;
 
 /// Neurons that are kept.
-const NEURONS: usize = 6;
+pub(super) const NEURONS: usize = 6;
 
 /// A value for each q of [`SCALING_Q`]; none for one that the method's grid lacks.
 type Values = [Option<f64>; SCALING_Q.len()];
@@ -87,46 +85,14 @@ impl NeuronBoxes {
     }
 }
 
-/// A neuron of up to [`NEURONS`] layers, evenly over the network's depth: the first one in the layer's order
-/// that the first sample draws, or the layer's first. Its edges are those in the whole network, where
-/// that is counted.
-pub(super) fn neuron_boxes(
-    plan: &Plan,
-    snapshot: &Snapshot,
-    dimensions: &Dimensions,
-) -> Vec<NeuronBoxes> {
-    let names: Vec<&str> = plan.layers().map(|(name, _)| name).collect();
-    let layers: Vec<usize> = even(plan.sources.len(), NEURONS).collect();
-    let of_layer = |k: usize| {
-        let counts = &snapshot.layers[k];
-        let drawn = plan.sources[k].drawn.first();
-        let neuron = drawn.and_then(|drawn| drawn.first().copied()).unwrap_or(0);
-        let sample = counts.samples.first().map(|sample| (sample, 0));
-        let of = if plan.needs_whole() { Some((&counts.whole, neuron)) } else { sample };
-        let row = of.filter(|(counts, row)| *row < counts.neurons()).map(|(counts, neuron)| {
-            let mut row = Vec::new();
-            counts.unpack(neuron..neuron + 1, &mut row);
-            row
-        });
-        let all = row.as_ref().map(|row| box_counts(plan.method(), row)).unwrap_or_default();
-        NeuronBoxes {
-            layer: names[k].to_owned(),
-            neuron,
-            points: thinned(&all, |(r, _)| *r).into_iter().copied().collect(),
-            line: row.and_then(|row| dimensions.of(&row, &mut Default::default())),
-        }
-    };
-    layers.into_iter().map(of_layer).collect()
-}
-
 /// At most `most` of the numbers below n, evenly, both ends among them.
-fn even(n: usize, most: usize) -> impl Iterator<Item = usize> {
+pub(super) fn even(n: usize, most: usize) -> impl Iterator<Item = usize> {
     let last = n.min(most).saturating_sub(1);
     (0..n.min(most)).map(move |k| (k * n.saturating_sub(1) + last / 2) / last.max(1))
 }
 
 /// At most [`RADII`] of the items, whose radii ascend, as even in ln r as they allow.
-fn thinned<T>(items: &[T], radius: impl Fn(&T) -> f64) -> Vec<&T> {
+pub(super) fn thinned<T>(items: &[T], radius: impl Fn(&T) -> f64) -> Vec<&T> {
     let (Some(first), Some(last)) = (items.first(), items.last()) else { return Vec::new() };
     if items.len() <= RADII {
         return items.iter().collect();

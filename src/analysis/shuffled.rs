@@ -13,8 +13,9 @@ use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
 
+use super::estimators::{Estimators, SIDE_BY_SIDE};
 use super::groups::{Fold, Group};
-use super::measure::{Estimators, SIDE_BY_SIDE};
+use super::measurement::{Draws, SmallLayer};
 use super::plan::{DrawnRun, Plan, SourceLayer};
 use super::significance::LEAST_SHARE;
 use super::snapshot::Snapshot;
@@ -48,33 +49,6 @@ pub(super) struct Shuffled {
     pub(super) stable: Vec<Result<Draws, Degenerate>>,
     /// The same with weights at their norm of step 0; empty where that is not wanted.
     pub(super) matched: Vec<Result<Draws, Degenerate>>,
-}
-
-/// The stable estimator on draws of a part of the network.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Draws {
-    /// alpha0 and width of each draw.
-    pub fractals: Vec<Fractal>,
-    /// Of the neurons of all draws, taken together as one network.
-    pub together: Fractal,
-    /// Of the neurons of all draws but one, for each; empty where a draw deals so large a share
-    /// that nothing needs it.
-    pub without_one: Vec<Fractal>,
-    /// The share of its sources that a draw deals of the part's layers, the lowest of them, in
-    /// (0, 1].
-    pub share: f64,
-    /// The layers of which it deals a larger share.
-    pub small: Vec<SmallLayer>,
-}
-
-/// A layer of which a draw deals a larger share than of the others.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SmallLayer {
-    /// The share of its sources that a draw deals, in (0, 1].
-    pub share: f64,
-    /// alpha0 and width of all draws together in which this layer is that of one draw: what it
-    /// alone adds to the spread.
-    pub fractals: Vec<Fractal>,
 }
 
 /// By how much a layer's share is to be larger than the lowest for the layer to be looked at on its

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::measure::Fault;
+use super::fault::Fault;
 use crate::mfa::Degenerate;
 
 /// Whether a row's numbers are there.

@@ -12,8 +12,7 @@
 //! 1.17 times as wide as that of the same weights shuffled: neurons differ that much more than
 //! chance. E_excess = E_stable - mean_k E_stable,k, of the weights as they are, does depend on scale.
 
-use super::nulls::GroupNulls;
-use super::shuffled::Draws;
+use super::measurement::{Draws, GroupNulls};
 use super::significance::{Control, Excess, Tails};
 use crate::mfa::{Fractal, NoEmergence, degree_of_emergence};
 

@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 use twox_hash::XxHash3_64;
 
-use super::neurons::Neuron;
+use super::neuron::Neuron;
 use crate::mfa::{PowerSums, Values};
 
 /// Bytes that one task hashes.

@@ -40,6 +40,7 @@ mod spectrum;
 mod stable;
 mod tile;
 mod transfer;
+mod weight;
 
 pub use count::count_edges;
 pub use distances::{Column, Distances};

@@ -3,7 +3,7 @@
 use super::edges::{EdgeLayout, EdgeMatrix, Values};
 use super::kernel::{Counters, Kernel, Share};
 use super::radius::RadiusTable;
-use super::tile::Weight;
+use super::weight::Weight;
 
 /// Weights that are gathered at once.
 const GATHERED: usize = 1 << 14;

@@ -1,12 +1,11 @@
 //! Counting a task's share of a matrix: by a kernel where one serves it, else weight by weight by
 //! the table of radii.
 
-use half::{bf16, f16};
-
 use super::edges::EdgeLayout;
-use super::kernel::{CHUNK, Counters, DrawnShare, Share, Stored};
+use super::kernel::{CHUNK, Counters, DrawnShare, Share};
 use super::radius::RadiusTable;
 use super::sampled::sampled;
+use super::weight::Weight;
 
 /// A task's share of a matrix: the sources `first..last`.
 #[derive(Clone, Copy)]
@@ -148,48 +147,3 @@ fn add_drawn<W: Weight>(
         sampled(table, weights, layout, sources, targets, rows);
     }
 }
-
-/// What the counting loops need of a stored weight.
-pub(super) trait Weight: Stored + Sync {
-    fn slot(self, table: &RadiusTable) -> usize;
-    fn wide(self) -> f64;
-}
-
-impl Weight for f32 {
-    #[inline(always)]
-    fn slot(self, table: &RadiusTable) -> usize {
-        table.slot_of_bits(self.to_bits() & 0x7fff_ffff)
-    }
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        f64::from(self)
-    }
-}
-
-impl Weight for f64 {
-    #[inline(always)]
-    fn slot(self, table: &RadiusTable) -> usize {
-        table.slot_of_wide(self)
-    }
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        self
-    }
-}
-
-macro_rules! widened {
-    ($half:ty) => {
-        impl Weight for $half {
-            #[inline(always)]
-            fn slot(self, table: &RadiusTable) -> usize {
-                f32::from(self).slot(table)
-            }
-            #[inline(always)]
-            fn wide(self) -> f64 {
-                f64::from(self)
-            }
-        }
-    };
-}
-widened!(f16);
-widened!(bf16);

@@ -2,40 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::hook::Monitor;
+use super::policy::{BackPressure, OnFailure};
 use super::schedule::Schedule;
 use super::work::Work;
-use crate::error::Error;
 use crate::pipeline::{Listener, Settings, Start, run_settings};
-use crate::source::Source;
 use crate::stop::StopRule;
 
-/// What the hook does when a step is due and the side thread is still busy with the two before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BackPressure {
-    /// Wait: no step is lost. A side thread that gets no processor is not waited for: what it has not
-    /// analysed is then analysed at the priority of training.
-    #[default]
-    Block,
-    /// Go on, and record the step as `dropped`. (Some thousand rows may wait to be written; only
-    /// then does the hook wait, so that no row is lost.)
-    DropNewest,
-}
-
-/// What the hook does after the monitor has failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OnFailure {
-    /// Every later call returns the failure as an error; the loop decides.
-    #[default]
-    Report,
-    /// The failure is logged once (`tracing`, level error) and later calls do nothing;
-    /// [`Monitor::finish`] returns it.
-    KeepTraining,
-}
-
-/// Configures a [`Monitor`]. Everything is checked by `attach`.
+/// Configures a [`Monitor`](super::Monitor). Everything is checked by `attach`.
 ///
 /// | setting | default |
 /// |---|---|
@@ -120,8 +93,8 @@ impl MonitorBuilder {
         self
     }
 
-    /// Goes on with the run that the folder holds, where its files end: [`Monitor::next_step`]
-    /// says where, and [`Monitor::verdict`] whether the stop rule had ended it. Starts anew when
+    /// Goes on with the run that the folder holds, where its files end: [`Monitor::next_step`](super::Monitor::next_step)
+    /// says where, and [`Monitor::verdict`](super::Monitor::verdict) whether the stop rule had ended it. Starts anew when
     /// there is none.
     pub fn resume(mut self) -> Self {
         self.settings.start = Start::Resume(None);
@@ -145,30 +118,5 @@ impl MonitorBuilder {
     pub fn on_failure(mut self, policy: OnFailure) -> Self {
         self.on_failure = policy;
         self
-    }
-
-    /// Attaches to a live model: reads its network, measures the weights as step 0, starts the
-    /// monitor's threads.
-    ///
-    /// The caller promises one thing: while `attach` or [`Monitor::step`] runs, no other thread writes
-    /// the weights. CPU weights are read where they lie, and tch's tensors have no lock; tch itself
-    /// needs the same of any code that reads a tensor. A loop that updates and reports on one thread
-    /// always keeps this promise; one whose threads update the weights without a lock (Hogwild) does
-    /// not. Nothing reads the weights between two calls.
-    ///
-    /// # Errors
-    /// [`Error`] when a setting is out of range, no network can be read off the parameters, or the
-    /// folder cannot be written or holds a run already.
-    #[cfg(feature = "tch")]
-    pub fn attach(self, store: &tch::nn::VarStore) -> Result<Monitor, Error> {
-        self.attach_source(crate::source::VarStoreWeights::new(store))
-    }
-
-    /// Attaches to any source of weights.
-    ///
-    /// # Errors
-    /// As `attach`.
-    pub fn attach_source(self, source: impl Source + 'static) -> Result<Monitor, Error> {
-        Monitor::start(self, Box::new(source))
     }
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::bounded;
 
 use super::budget::Now;
-use super::builder::BackPressure;
 use super::hook::Monitor;
 use super::message::{Due, Message};
+use super::policy::BackPressure;
 use super::side::words;
 use super::work::Work;
 use super::worker::SNAPSHOTS;

@@ -8,8 +8,9 @@ use crossbeam::channel::bounded;
 use rayon::ThreadPool;
 
 use super::budget::Budget;
-use super::builder::{BackPressure, MonitorBuilder, OnFailure};
+use super::builder::MonitorBuilder;
 use super::message::{Due, Ending, Message};
+use super::policy::{BackPressure, OnFailure};
 use super::schedule::Schedule;
 use super::side::Side;
 use super::work::Work;

@@ -11,12 +11,14 @@
 //! A failure (a full disk, a panic on the side thread) never reaches into training: the next call
 //! returns it as an error, or, with [`OnFailure::KeepTraining`], is silent once it is logged.
 
+mod attach;
 mod budget;
 mod builder;
 mod clock;
 mod due;
 mod hook;
 mod message;
+mod policy;
 mod recording;
 mod schedule;
 mod side;
@@ -25,7 +27,8 @@ mod starved;
 mod work;
 mod worker;
 
-pub use builder::{BackPressure, MonitorBuilder, OnFailure};
+pub use builder::MonitorBuilder;
 pub use hook::{Monitor, Verdict};
+pub use policy::{BackPressure, OnFailure};
 pub use schedule::{Schedule, ScheduleError};
 pub use work::Work;

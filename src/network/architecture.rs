@@ -1,11 +1,8 @@
 //! The architectures a network can be read as.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-
-use super::NetworkError;
 
 /// How parameter names and shapes were read as neuron layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -62,7 +59,7 @@ impl Architecture {
         Self::Custom,
     ];
 
-    /// The name that [`FromStr`] reads back and that run.json carries.
+    /// The name that [`FromStr`](std::str::FromStr) reads back and that run.json carries.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -91,16 +88,5 @@ pub(super) fn listed() -> String {
 impl fmt::Display for Architecture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Architecture {
-    type Err = NetworkError;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|a| a.as_str() == name)
-            .ok_or_else(|| NetworkError::UnknownArchitecture { name: name.into() })
     }
 }

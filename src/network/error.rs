@@ -1,9 +1,10 @@
 //! What can be wrong with a network.
 
+use std::str::FromStr;
+
 use thiserror::Error;
 
-use super::Architecture;
-use super::architecture::listed;
+use super::architecture::{Architecture, listed};
 
 /// Why a network could not be read off its parameters or put together.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -216,4 +217,15 @@ fn suggestion(nearest: Option<&str>) -> String {
         || ": use the full name, as the model lists it".into(),
         |name| format!("; did you mean `{name}`?"),
     )
+}
+
+impl FromStr for Architecture {
+    type Err = NetworkError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|a| a.as_str() == name)
+            .ok_or_else(|| NetworkError::UnknownArchitecture { name: name.into() })
+    }
 }

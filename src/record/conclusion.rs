@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::RecordedRow;
+use super::recorded::RecordedRow;
 use crate::analysis::{Concern, Look, Onset, Outcome, Status, Verdict, WarningKind};
 
 /// Pairs of steps with the same weights that are kept.

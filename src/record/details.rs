@@ -1,7 +1,8 @@
 //! What a step has besides its row in emergence.csv: many rows in files of their own.
 
 use super::hops::HOP_COLUMNS;
-use super::row::{Row, SPECTRUM_COLUMNS, STRUCTURE_COLUMNS, number, optional, structure};
+use super::number::{number, optional};
+use super::row::{Row, SPECTRUM_COLUMNS, STRUCTURE_COLUMNS, structure};
 use super::scaling::{BOX_COLUMNS, SCALING_COLUMNS, box_cells, scaling_cells};
 use super::table::Cells;
 use super::{BOXES, DISTRIBUTIONS, HASHES, HOPS, LAYERS, SCALING, SPECTRA};

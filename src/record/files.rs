@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::RecordError;
-use super::tensorboard::remove_events;
+use super::error::RecordError;
 
 /// Resolved configuration.
 pub const RUN: &str = "run.json";
@@ -46,6 +45,11 @@ pub const SUMMARY: &str = "summary.json";
 pub const TENSORBOARD: &str = "tb";
 /// Locked by the process that writes the run.
 pub(super) const LOCK: &str = ".lock";
+
+/// Begins the names of event files.
+pub(super) const PREFIX: &str = "events.out.tfevents.";
+/// In the place of a host's name: these are the monitor's own files.
+pub(super) const OWN: &str = "neuromfa";
 
 /// A run's files, latest first: run.json is there before those above it, after those below it.
 const FILES: [&str; 15] = [
@@ -128,6 +132,22 @@ pub(super) fn remove_run(folder: &Path) -> Result<(), RecordError> {
     remove_events(folder)?;
     FILES.iter().try_for_each(|name| remove(&folder.join(name)))?;
     remove_unfinished(folder)
+}
+
+/// Removes the event files of a run; others in `tb/` stay.
+fn remove_events(run: &Path) -> Result<(), RecordError> {
+    let folder = run.join(TENSORBOARD);
+    let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let rest = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        if rest.is_some_and(|rest| rest.split('.').nth(1) == Some(OWN)) {
+            remove(&entry.path())?;
+        }
+    }
+    // Not empty where files of others stay.
+    let _ = std::fs::remove_dir(&folder);
+    Ok(())
 }
 
 /// The file of a step in neurons/.

@@ -1,6 +1,6 @@
 //! The rows of hops.csv: one for each analysed step and number of hops.
 
-use super::row::optional;
+use super::number::optional;
 use crate::analysis::HopEmergence;
 
 pub(super) const HOP_COLUMNS: [&str; 21] = [

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::files::{EMERGENCE, METRICS, RUN, read_error, read_json};
-use super::resume::{RecordedRow, recorded_rows};
+use super::recorded::RecordedRow;
+use super::resume::recorded_rows;
 use super::table::Contents;
 use super::{RecordError, RunConfig};
 

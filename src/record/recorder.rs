@@ -11,7 +11,8 @@ use super::files::{
     neurons_file, remove_run, replace_in_passing, sync_names, without_run, write_error, write_json,
     write_json_in_passing,
 };
-use super::row::{COLUMNS, Row, number, time};
+use super::number::{number, time};
+use super::row::{COLUMNS, Row};
 use super::table::{Table, lines};
 use super::tensorboard::EventFile;
 use super::{RecordError, RunConfig, Summary};

@@ -11,6 +11,7 @@ use super::files::{
     BASELINE, BOXES, DISTRIBUTIONS, EMERGENCE, HASHES, HOPS, LAYERS, METRICS, NODES, RUN, SCALING,
     SPECTRA, SUMMARY, holds_run, read_json, remove, remove_neurons, remove_run, remove_unfinished,
 };
+use super::recorded::RecordedRow;
 use super::row::COLUMNS;
 use super::scaling::FITS;
 use super::table::{Contents, StoredRow, Table};
@@ -40,25 +41,6 @@ pub struct Recorded {
     pub hashes: BTreeMap<u64, Vec<u64>>,
     /// When the files end before the step at which the run goes on: the first step they lack.
     pub gap_from: Option<u64>,
-}
-
-/// A row of emergence.csv, read back.
-#[derive(Clone, Debug)]
-pub struct RecordedRow {
-    /// The step.
-    pub step: u64,
-    /// Its status; degenerate when the cell holds no status that this version knows.
-    pub status: Status,
-    /// The codes of its warnings, as they stand in the column `codes`.
-    pub codes: String,
-    values: Vec<(String, f64)>,
-}
-
-impl RecordedRow {
-    /// The value of a computed or logged quantity.
-    pub fn value(&self, name: &str) -> Option<f64> {
-        self.values.iter().find(|(n, _)| n == name).map(|(_, value)| *value)
-    }
 }
 
 /// Opens the run in a folder to go on with step `at` (where its files end, when `None`): cuts off

@@ -1,7 +1,8 @@
 //! One analysed step, and its columns in emergence.csv.
 
-use super::RecordError;
+use super::error::RecordError;
 use super::hops::hop_cells;
+use super::number::{number, optional, time};
 use crate::analysis::{Concern, Emergence, Excess, SpectrumPoint, Status, Structure};
 
 /// The columns of emergence.csv after step, wall_time and the loop's own.
@@ -233,23 +234,8 @@ impl Row {
     }
 }
 
-pub(super) fn optional(value: Option<f64>) -> String {
-    value.map(number).unwrap_or_default()
-}
-
-pub(super) fn time(seconds: f64) -> String {
-    format!("{seconds:.3}")
-}
-
 fn to_microseconds(milliseconds: f64) -> f64 {
     (milliseconds * 1000.0).round() / 1000.0
-}
-
-/// The shortest text that reads back to the same f64; very large and small numbers with an
-/// exponent.
-pub fn number(value: f64) -> String {
-    let plain = value == 0.0 || !value.is_finite() || (1e-5..1e16).contains(&value.abs());
-    if plain { value.to_string() } else { format!("{value:e}") }
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! The points come first and the fits last, so that a step whose fits are there is whole.
 
-use super::row::{Row, number, optional};
+use super::number::{number, optional};
+use super::row::Row;
 use super::table::Cells;
 use crate::analysis::NeuronBoxes;
 

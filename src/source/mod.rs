@@ -11,6 +11,7 @@
 
 mod checkpoint_file;
 mod checkpoints;
+mod error;
 mod mapped;
 mod memory;
 mod pytorch;
@@ -21,120 +22,14 @@ mod stored;
 mod tch_varstore;
 mod tensor;
 mod trainer_log;
+mod weights;
 
 pub use checkpoint_file::CheckpointFile;
 pub use checkpoints::Checkpoint;
+pub use error::SourceError;
 pub use memory::Memory;
 pub use save::save;
 #[cfg(feature = "tch")]
 pub(crate) use tch_varstore::VarStoreWeights;
 pub use tensor::{OwnedValues, Tensor};
-
-use std::path::Path;
-
-use crate::network::Parameter;
-
-/// A set of named weight tensors.
-///
-/// Implement it to monitor a model of another framework: names, shapes, and the values of one
-/// tensor at a time. Each call may see newer values than the last.
-pub trait Source: Send {
-    /// Names and shapes of all floating-point tensors, in any order.
-    fn parameters(&self) -> Vec<Parameter>;
-
-    /// The values of a tensor, row-major.
-    ///
-    /// # Errors
-    /// [`SourceError`] when there is no such tensor or it cannot be read.
-    fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError>;
-
-    /// Blocks of a tensor's elements, one after the other, each row-major: for device memory, so
-    /// that only what is needed is moved. `None` (the default) when reading the whole tensor is
-    /// as good.
-    ///
-    /// # Errors
-    /// [`SourceError`] when there is no such tensor or it cannot be read.
-    fn gather(&self, name: &str, blocks: &[Block<'_>]) -> Result<Option<Tensor<'_>>, SourceError> {
-        let _ = (name, blocks);
-        Ok(None)
-    }
-}
-
-/// The elements of a tensor at the crossing of some rows (first axis) and columns (second axis);
-/// further axes are taken whole.
-#[derive(Clone, Copy, Debug)]
-pub struct Block<'a> {
-    /// Indices on the first axis.
-    pub rows: &'a [usize],
-    /// Indices on the second axis.
-    pub columns: &'a [usize],
-}
-
-/// A tensor or a file that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SourceError {
-    /// No tensor of this name.
-    #[error("no tensor {name:?} in {place}")]
-    Missing {
-        /// The tensor.
-        name: String,
-        /// The file or the model.
-        place: String,
-    },
-    /// A tensor whose shape is not what the network was read from.
-    #[error("tensor {name:?} in {place} has shape {found:?}, expected {expected:?}")]
-    Shape {
-        /// The tensor.
-        name: String,
-        /// The file or the model.
-        place: String,
-        /// The shape that was found.
-        found: Vec<usize>,
-        /// The shape that was expected.
-        expected: Vec<usize>,
-    },
-    /// A tensor of a type that holds no weights.
-    #[error(
-        "tensor {name:?} in {place} has type {dtype}: only F32, F16, BF16 and F64 can be analysed"
-    )]
-    Type {
-        /// The tensor.
-        name: String,
-        /// The file or the model.
-        place: String,
-        /// Its type.
-        dtype: String,
-    },
-    /// A file that cannot be read.
-    #[error("cannot read {path}: {why}")]
-    File {
-        /// The file.
-        path: String,
-        /// The reason.
-        why: String,
-    },
-    /// A file that cannot be written.
-    #[error("cannot write {path}: {why}")]
-    Unwritable {
-        /// The file.
-        path: String,
-        /// The reason.
-        why: String,
-    },
-    /// An error of the framework that holds the weights.
-    #[error("cannot read tensor {name:?}: {why}")]
-    Framework {
-        /// The tensor.
-        name: String,
-        /// The reason.
-        why: String,
-    },
-}
-
-impl SourceError {
-    /// The file that cannot be read, and why.
-    fn file(path: &Path, why: impl ToString) -> Self {
-        Self::File { path: path.display().to_string(), why: why.to_string() }
-    }
-}
+pub use weights::{Block, Source};

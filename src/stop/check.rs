@@ -1,7 +1,7 @@
 //! Which stop rules are refused, and why.
 
 use super::number::plain;
-use super::{Mode, QuantityRule, StopRule};
+use super::rule::{Mode, QuantityRule, StopRule};
 
 /// A stop rule that cannot mean what its author meant.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

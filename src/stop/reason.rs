@@ -1,8 +1,8 @@
 //! Why training should stop, in words.
 
 use super::number::{plain, rounded};
+use super::rule::{Mode, QuantityRule, analysed_steps};
 use super::state::{Best, Stop};
-use super::{Mode, QuantityRule, analysed_steps};
 
 impl QuantityRule {
     /// `value` is `None` where there is none because weights or inputs are not finite.

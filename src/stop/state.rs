@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{QuantityRule, StopRule, number};
+use super::number;
+use super::rule::{QuantityRule, StopRule};
 
 /// One analysed step, as a stop rule sees it.
 #[derive(Clone, Copy)]

@@ -12,9 +12,10 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::count::{EstimateError, Walk, pass};
-use super::edges::LayerDistances;
+use super::distances::LayerDistances;
+use super::error::ErrorTally;
 use super::paths::{Arrival, Place, Via};
+use super::walk::{Walk, pass};
 use crate::mfa::{Between, Distances, Histogram, PathEstimator, Scratch, Trials, count_distances};
 
 /// The estimates from one layer, with the weights of one snapshot.
@@ -157,51 +158,5 @@ impl<'a> Estimate<'a> {
             bytes.copy_from_slice(&word.to_le_bytes());
         }
         ChaCha8Rng::from_seed(key)
-    }
-}
-
-/// Sums over pairs of a source and a target.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct ErrorTally {
-    pairs: u64, // exact distance in range
-    found: u64, // of these, with an estimate
-    exact: u64, // of these, with the exact one within the tolerance
-    sum: f64,   // of estimate/exact - 1
-    max: f64,   // -∞ without an estimate
-}
-
-impl Default for ErrorTally {
-    fn default() -> Self {
-        Self { pairs: 0, found: 0, exact: 0, sum: 0.0, max: f64::NEG_INFINITY }
-    }
-}
-
-impl ErrorTally {
-    fn compare(&mut self, exact: f64, estimate: f64, tolerance: f64) {
-        self.pairs += 1;
-        self.exact += u64::from((estimate - exact).abs() <= tolerance);
-        if estimate.is_finite() {
-            let error = estimate / exact - 1.0;
-            self.found += 1;
-            self.sum += error;
-            self.max = self.max.max(error);
-        }
-    }
-
-    pub(super) fn add(&mut self, other: &Self) {
-        self.pairs += other.pairs;
-        self.found += other.found;
-        self.exact += other.exact;
-        self.sum += other.sum;
-        self.max = self.max.max(other.max);
-    }
-
-    pub(super) fn error(&self) -> EstimateError {
-        let found = (self.found > 0).then_some(self.found as f64);
-        EstimateError {
-            mean: found.map(|found| self.sum / found),
-            max: found.map(|_| self.max),
-            exact_share: (self.pairs > 0).then(|| self.exact as f64 / self.pairs as f64),
-        }
     }
 }

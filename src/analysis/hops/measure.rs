@@ -2,9 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::count::{EstimateError, HopsSnapshot};
+use super::error::EstimateError;
 use super::plan::HopsPlan;
-use crate::analysis::Fault;
+use super::snapshot::{HopCounts, HopsSnapshot};
+use crate::analysis::fault::Fault;
 use crate::mfa::{BoxMasses, Degenerate, Fractal, Histogram, Published, Spectrum, Stable};
 
 /// The spectra of one number of hops.
@@ -42,7 +43,7 @@ impl HopEstimators {
     /// The spectra of a snapshot of this plan, by number of hops. Runs in the caller's rayon pool.
     pub fn measure(&self, plan: &HopsPlan, snapshot: &HopsSnapshot) -> Vec<HopMeasurement> {
         let fault = Fault::NonFinite { weights: snapshot.not_finite };
-        let of_hop = |(hops, counts): (usize, &super::count::HopCounts)| {
+        let of_hop = |(hops, counts): (usize, &HopCounts)| {
             let estimated = counts.estimated.as_ref();
             if snapshot.not_finite > 0 {
                 return HopMeasurement {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::edges::LayerEdges;
 use super::paths::{Arrival, End, Place, Reached, Via, longest};
-use super::{Hops, HopsError, MOST_HOPS};
+use super::settings::{Hops, HopsError, MOST_HOPS};
 use crate::mfa::Method;
 use crate::network::{Draw, Network};
 

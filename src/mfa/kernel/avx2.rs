@@ -6,8 +6,8 @@ use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
+use super::chunk::{Ask, CHUNK, QUARTER};
 use super::vectors::{Binned, Task, Vectors};
-use super::{Ask, CHUNK, QUARTER};
 
 /// Says that this machine has AVX2, FMA, F16C and POPCNT.
 #[derive(Clone, Copy, Debug)]

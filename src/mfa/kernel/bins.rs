@@ -1,12 +1,8 @@
 //! What weights are counted as: slots, or pairs of slots ([`super::stairs`]).
 
-use super::columns::{Memory, Scratch};
+use super::chunk::{Ask, CHUNK, PLACES, QUARTER, SLOTS};
 use super::stairs::Stairs;
 use super::vectors::{Binned, Stored, Vectors};
-use super::{Ask, CHUNK, QUARTER, SLOTS};
-
-/// Counters among which a bin is looked up: a power of two, so that none lies beyond.
-pub(super) const PLACES: usize = 512;
 
 /// What a weight is counted as, below [`Self::COUNTERS`].
 pub(super) trait Bin: Copy + Default {
@@ -55,9 +51,6 @@ pub(super) trait Bin: Copy + Default {
 
     /// The slot of a weight itself.
     fn slot(stairs: &Stairs, bin: Self) -> usize;
-
-    /// The memory in which columns of these bins are counted.
-    fn memory(scratch: &mut Scratch) -> Memory<'_, Self, Vec<u8>>;
 }
 
 /// Adds counters of slots to a row.
@@ -123,11 +116,6 @@ impl Bin for u8 {
     fn slot(_: &Stairs, slot: Self) -> usize {
         slot.into()
     }
-
-    fn memory(scratch: &mut Scratch) -> Memory<'_, Self, Vec<u8>> {
-        let Scratch { counters, samples, slots, .. } = scratch;
-        Memory { counters, samples, blocks: slots }
-    }
 }
 
 impl Bin for u16 {
@@ -189,10 +177,5 @@ impl Bin for u16 {
     #[inline(always)]
     fn slot(stairs: &Stairs, pair: Self) -> usize {
         stairs.slot(pair)
-    }
-
-    fn memory(scratch: &mut Scratch) -> Memory<'_, Self, Vec<u8>> {
-        let Scratch { counters, samples, pairs, .. } = scratch;
-        Memory { counters, samples, blocks: pairs }
     }
 }

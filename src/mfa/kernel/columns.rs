@@ -15,11 +15,12 @@ use counting::{Counting, Rows};
 pub(super) use drawn::Samples;
 use drawn::Strip;
 use memory::{Bins, Counters, grow};
-pub(super) use memory::{Memory, Scratch};
+pub(super) use memory::{Blocks, Memory, Scratch};
 
 use super::bins::Bin;
+use super::chunk::{Ask, CHUNK};
+use super::share::{Pass, not_finite, padded, quarter};
 use super::vectors::{Binned, Stored, Task, Vectors};
-use super::{Ask, CHUNK, Pass, not_finite, padded, quarter};
 
 /// More taps would fill a byte with one target.
 pub(super) const MOST_TAPS: usize = u8::MAX as usize;

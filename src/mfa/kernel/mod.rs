@@ -22,8 +22,10 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod bins;
+mod chunk;
 mod columns;
 mod rows;
+mod share;
 mod stairs;
 mod tally;
 mod vectors;
@@ -34,21 +36,14 @@ use std::marker::PhantomData;
 
 use super::edges::EdgeLayout;
 use super::parameters::Method;
-use super::transfer::Transfer;
-use bins::Bin;
-use columns::{Memory, Samples};
+pub(super) use chunk::CHUNK;
+use chunk::{Ask, Kept};
+use columns::{Blocks, Memory, Samples};
+use share::Pass;
+pub(super) use share::{Counters, DrawnShare, Share};
 pub(super) use stairs::Stairs;
 pub(super) use vectors::Stored;
 use vectors::{Task, Vectors};
-
-/// Weights that are counted as one.
-pub(super) const CHUNK: usize = 64;
-
-/// Weights that are binned at once.
-const QUARTER: usize = CHUNK / 4;
-
-/// The most counters of a neuron that the kernels serve.
-const SLOTS: usize = 160;
 
 /// The largest factor by which a kernel rescales: 2¹⁰⁰.
 const FURTHEST: f32 = 1.267_650_6e30;
@@ -121,66 +116,6 @@ impl Machine {
     }
 }
 
-/// The distances that are kept.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Kept {
-    smallest: u32, // bits of the smallest |w| that is kept, at most those of 1
-    largest_distance: f64,
-    slots: usize, // and that of all distances beyond the largest, where pairs are counted
-}
-
-impl Kept {
-    fn new(method: &Method) -> Option<Self> {
-        let p = method.parameters();
-        let published = p.transfer == Transfer::Inverse
-            && p.radius_step == 1.0
-            && p.min_distance == 1.0
-            && method.slots() <= SLOTS;
-        if !published {
-            return None;
-        }
-        let (mut low, mut high) = (0, 1f32.to_bits());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let distance = 1.0 / f64::from(f32::from_bits(middle));
-            if distance > p.max_distance { low = middle + 1 } else { high = middle }
-        }
-        Some(Self { smallest: low, largest_distance: p.max_distance, slots: method.slots() })
-    }
-}
-
-/// Sources `first..last` of a weight matrix.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Share<'a, W> {
-    pub weights: &'a [W],
-    pub layout: EdgeLayout,
-    pub first: usize,
-    pub last: usize,
-}
-
-/// Where a share is counted; each part has one entry or row of the method's slots for each source.
-#[derive(Debug)]
-pub(super) struct Counters<'a> {
-    pub counts: &'a mut [u32],
-    /// Σ of the kept distances, if wanted.
-    pub distances: Option<&'a mut [f64]>,
-    /// The counts of the rescaled weights, if wanted.
-    pub rescaled: Option<(&'a Stairs, &'a mut [u32])>,
-    /// The edges between drawn neurons, where [`Kernel::counts_drawn`].
-    pub drawn: Vec<DrawnShare<'a>>,
-}
-
-/// The drawn sources of a share, in one sample.
-#[derive(Debug)]
-pub(super) struct DrawnShare<'a> {
-    /// Ascending.
-    pub sources: &'a [usize],
-    /// Drawn target rows, ascending.
-    pub targets: &'a [usize],
-    /// A row for each of the sources.
-    pub rows: &'a mut [u32],
-}
-
 impl Kernel {
     /// The kernel for a method with the best instructions of this machine: AVX-512, but for weights in
     /// f64, which AVX2 divides sooner.
@@ -235,7 +170,7 @@ impl Kernel {
         }
     }
 
-    fn run<W: Stored, B: Bin, const SUMS: bool>(
+    fn run<W: Stored, B: Blocks, const SUMS: bool>(
         &self,
         share: Share<'_, W>,
         into: Counters<'_>,
@@ -269,57 +204,6 @@ impl Kernel {
             infinite
         })
     }
-}
-
-/// A share and where it is counted; `rescaled`, `distances` and `stairs` are used where wanted.
-///
-/// Nothing here may own memory: with something to drop in it, a loop is compiled to half its speed.
-struct Pass<'a, W> {
-    ask: Ask,
-    share: Share<'a, W>,
-    counts: &'a mut [u32],
-    rescaled: &'a mut [u32],
-    distances: &'a mut [f64],
-    stairs: &'a Stairs,
-}
-
-/// How a chunk is binned.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ask {
-    kept: Kept,
-    factor: f32,
-    inverse: f32, // of the factor
-}
-
-impl Ask {
-    fn new(kept: Kept, factor: f32) -> Self {
-        Self { kept, factor, inverse: 1.0 / factor }
-    }
-}
-
-/// A chunk and the sums of its places, quarter by quarter.
-#[inline(always)]
-fn quarter<'a, W, const K: usize>(
-    chunk: &'a [W; CHUNK],
-    sums: &'a mut [f64; CHUNK],
-) -> (&'a [W; QUARTER], &'a mut [f64; QUARTER]) {
-    const { assert!(K < CHUNK / QUARTER, "a chunk has four quarters") };
-    (&chunk.as_chunks().0[K], &mut sums.as_chunks_mut().0[K])
-}
-
-/// Kept apart: it is hardly ever called.
-#[cold]
-#[inline(never)]
-fn not_finite<W: Stored>(weights: &[W]) -> u64 {
-    weights.iter().map(|weight| u64::from(!weight.finite())).sum()
-}
-
-/// A last chunk of fewer weights, filled up with zeros, which are left out.
-#[inline(always)]
-fn padded<W: Stored>(weights: &[W]) -> [W; CHUNK] {
-    let mut chunk = [W::default(); CHUNK];
-    chunk[..weights.len()].copy_from_slice(weights);
-    chunk
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use std::marker::PhantomData;
 
 use super::bins::Bin;
+use super::chunk::{Ask, CHUNK};
+use super::share::{Pass, not_finite, padded, quarter};
 use super::tally::{RUN, STRETCH, Tally};
 use super::vectors::{Binned, Stored, Task, Vectors};
-use super::{Ask, CHUNK, Pass, not_finite, padded, quarter};
 
 /// Kept distances are summed by their place in a chunk, the 64 sums of a source then in order.
 pub(super) struct Rows<'a, W, B, const SUMS: bool>(pub Pass<'a, W>, pub PhantomData<B>);

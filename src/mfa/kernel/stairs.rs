@@ -9,9 +9,8 @@
 //! A weight then takes one increment, not two. At the end the running sum of the counters at the
 //! pair before each step is the number of weights up to there: N(r) of the slot that ends.
 
-use super::bins::PLACES;
+use super::chunk::{Kept, PLACES, SLOTS};
 use super::vectors::Stored;
-use super::{Kept, SLOTS};
 
 /// The order in which the two slots of a weight climb.
 #[derive(Clone, Debug, Default)]

@@ -1,9 +1,9 @@
 //! Counting the bins of one source.
 
-use super::bins::{Bin, PLACES};
+use super::bins::Bin;
+use super::chunk::{CHUNK, PLACES, SLOTS};
 use super::stairs::Stairs;
 use super::vectors::Vectors;
-use super::{CHUNK, SLOTS};
 
 /// Sets of counters that take the bins in turn, so that equal radii need not wait for each other.
 const TURNS: usize = 4;

@@ -2,10 +2,12 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use super::bins::Bin;
+use super::chunk::QUARTER;
 use super::vectors::Binned;
 use super::*;
-use crate::mfa::Parameters;
-use crate::mfa::tile::Weight;
+use crate::mfa::weight::Weight;
+use crate::mfa::{Parameters, Transfer};
 
 fn kernels(method: &Method) -> Vec<Kernel> {
     let both = [Instructions::Avx2, Instructions::Avx512];

@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use super::{Ask, CHUNK, QUARTER};
+use super::chunk::{Ask, CHUNK, QUARTER};
 
 /// A quarter of a chunk, binned.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::exponential::TERMS;
-use super::table::{Logarithms, STEPS};
+use super::logarithms::{LANES, Logarithms, STEPS};
 use crate::mfa::mass::BoxMasses;
 
 /// Neurons that are summed in registers before they are added to the rest.
@@ -14,9 +14,6 @@ const BLOCK: usize = 96;
 
 /// Blocks that make one task.
 const TASK: usize = 32;
-
-/// Radii that are summed side by side.
-pub(super) const LANES: usize = 8;
 
 /// The largest width of a part of a block's neurons: from a centre in its midst, rounded to a step, all
 /// of it lies within 1.
@@ -104,7 +101,7 @@ fn centres(masses: &BoxMasses<'_>, logarithms: &Logarithms, slots: &[usize]) -> 
     for (centre, &slot) in centres.as_flattened_mut().iter_mut().zip(slots) {
         reached += edges[next..=slot].iter().sum::<u64>();
         next = slot + 1;
-        let logarithm = (reached as f64 / total).ln() * logarithms.scale();
+        let logarithm = (reached as f64 / total).ln() * logarithms.scale;
         *centre = (logarithm * STEPS).round() as i32;
     }
     centres

@@ -28,13 +28,9 @@ use std::time::SystemTime;
 use self::event::{Values, session_start, version};
 use self::frame::frame;
 use super::RecordError;
-use super::files::{TENSORBOARD, remove, write_error};
+use super::files::{OWN, PREFIX, TENSORBOARD, write_error};
 use super::row::{Row, computed_quantities};
 use crate::analysis::Scope;
-
-const PREFIX: &str = "events.out.tfevents.";
-/// In the place of a host's name: these are the monitor's own files.
-const OWN: &str = "neuromfa";
 
 /// The event file of this process.
 #[derive(Debug)]
@@ -127,20 +123,4 @@ fn create_last(folder: &Path, now: u64) -> Result<(PathBuf, File), RecordError> 
             made => return made.map(|file| (path.clone(), file)).map_err(write_error(&path)),
         }
     }
-}
-
-/// Removes the event files of a run; others in `tb/` stay.
-pub(super) fn remove_events(run: &Path) -> Result<(), RecordError> {
-    let folder = run.join(TENSORBOARD);
-    let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(()) };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let rest = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-        if rest.is_some_and(|rest| rest.split('.').nth(1) == Some(OWN)) {
-            remove(&entry.path())?;
-        }
-    }
-    // Not empty where files of others stay.
-    let _ = std::fs::remove_dir(&folder);
-    Ok(())
 }

@@ -3,30 +3,12 @@
 use std::ops::Range;
 
 use super::super::stored::{Elements, Stored};
-use super::values::{Heap, Items, Node, Value};
+use super::values::{Heap, Items, Node, Storage, Value, View};
 
 /// No tensor of torch has more dimensions.
 const DIMENSIONS: usize = 64;
 /// A parameter that is a view of a subclass nests to three.
 const NESTED_CALLS: usize = 8;
-
-/// A tensor's memory: an entry of the archive.
-#[derive(Clone, Debug)]
-pub(super) struct Storage<'a> {
-    pub(super) key: &'a str,
-    class: &'a str,
-    length: usize, // elements; bytes of an UntypedStorage
-}
-
-/// A tensor: a view of a storage.
-#[derive(Debug)]
-pub(super) struct View<'a> {
-    pub(super) storage: Storage<'a>,
-    elements: Option<Elements>, // none: of a type that holds no weights
-    offset: usize,              // in elements
-    shape: Vec<usize>,
-    strides: Vec<usize>,
-}
 
 /// What the call of a function with these arguments gives: a tensor, a dict, or an object of its
 /// own that nothing is known about.

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::rebuild::View;
-use super::values::{Node, Pickled, Value};
+use super::values::{Node, Pickled, Value, View};
 
 /// Where training scripts keep the state dict, in the order in which they are looked for.
 const KEYS: [&str; 4] = ["model", "state_dict", "module", "model_state_dict"];

@@ -3,7 +3,7 @@
 //! A pickle can say that a list holds itself; places hold that without a cycle of owners. What
 //! is made is counted, and no more is made than a file of this length can honestly need.
 
-use super::rebuild::{Storage, View};
+use super::super::stored::Elements;
 
 /// Bytes beside the length of the file, for pickles of many small tensors and objects.
 const ALLOWANCE: usize = 64 << 20;
@@ -36,6 +36,24 @@ pub(super) enum Node<'a> {
     },
     Storage(Storage<'a>),
     Tensor(Box<View<'a>>),
+}
+
+/// A tensor's memory: an entry of the archive.
+#[derive(Clone, Debug)]
+pub(super) struct Storage<'a> {
+    pub(super) key: &'a str,
+    pub(super) class: &'a str,
+    pub(super) length: usize, // elements; bytes of an UntypedStorage
+}
+
+/// A tensor: a view of a storage.
+#[derive(Debug)]
+pub(super) struct View<'a> {
+    pub(super) storage: Storage<'a>,
+    pub(super) elements: Option<Elements>, // none: of a type that holds no weights
+    pub(super) offset: usize,              // in elements
+    pub(super) shape: Vec<usize>,
+    pub(super) strides: Vec<usize>,
 }
 
 /// The nodes among the items of a list, with their places in the list.

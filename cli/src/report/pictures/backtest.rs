@@ -2,8 +2,8 @@
 
 use neuromfa::backtest::{Outcome, Trial};
 
-use super::SvgFile;
 use super::drawing::{Anchor, Drawing, FONT, cut, name, width};
+use super::figure::SvgFile;
 use super::panel::Panel;
 use super::scale::Scale;
 use super::stack::WIDE;

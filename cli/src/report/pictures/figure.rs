@@ -27,6 +27,16 @@ impl Figure {
     }
 }
 
+/// A picture as a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SvgFile {
+    /// The file's name, without an ending.
+    pub name: String,
+    /// Its text: SVG with the colours of paper, no background, at the size that it should be printed.
+    pub svg: String,
+}
+
 /// A number for a sentence: four significant digits, a true minus.
 pub(super) fn said(value: f64) -> String {
     let size = value.abs();

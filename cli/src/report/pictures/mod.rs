@@ -28,9 +28,11 @@ mod values;
 use std::path::Path;
 
 pub use backtest::backtest_picture;
+pub use figure::SvgFile;
 
 use figure::Figure;
 use neuromfa::record::RecordError;
+use page::Chapter;
 use recorded::Recorded;
 
 /// The figures of one run or of several.
@@ -40,27 +42,6 @@ pub struct Pictures {
     /// Of several runs: all of them over one another.
     overlay: Option<Figure>,
     chapters: Vec<Chapter>,
-}
-
-/// The figures of a run.
-#[derive(Debug)]
-struct Chapter {
-    title: String,
-    /// What the run comes to, in one line.
-    verdict: String,
-    /// Table of the run, as HTML.
-    table: String,
-    figures: Vec<Figure>,
-}
-
-/// A picture as a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SvgFile {
-    /// The file's name, without an ending.
-    pub name: String,
-    /// Its text: SVG with the colours of paper, no background, at the size that it should be printed.
-    pub svg: String,
 }
 
 impl Pictures {
@@ -79,7 +60,7 @@ impl Pictures {
 
     /// One page with all figures, the table of each run and a text for each figure.
     pub fn html(&self) -> String {
-        page::page(self)
+        page::page(&self.title, self.overlay.as_ref(), &self.chapters)
     }
 
     /// Each picture as a file.

@@ -4,7 +4,18 @@ use std::fmt::Write;
 
 use super::drawing::escape;
 use super::figure::Figure;
-use super::{Chapter, Pictures, style};
+use super::style;
+
+/// The figures of a run.
+#[derive(Debug)]
+pub(super) struct Chapter {
+    pub(super) title: String,
+    /// What the run comes to, in one line.
+    pub(super) verdict: String,
+    /// Table of the run, as HTML.
+    pub(super) table: String,
+    pub(super) figures: Vec<Figure>,
+}
 
 /// How the page is set: text next to its figure on a wide screen, below it on a phone.
 const LAYOUT: &str = "\
@@ -34,8 +45,8 @@ thead th{color:var(--faint);font-weight:normal}tbody th{font-weight:600}
 @media print{figure{break-inside:avoid}}
 ";
 
-pub(super) fn page(pictures: &Pictures) -> String {
-    let title = escape(&pictures.title);
+pub(super) fn page(title: &str, overlay: Option<&Figure>, chapters: &[Chapter]) -> String {
+    let title = escape(title);
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -43,17 +54,17 @@ pub(super) fn page(pictures: &Pictures) -> String {
          <h1>{title}</h1>\n",
         style::page_rules()
     );
-    let several = pictures.chapters.len() > 1;
+    let several = chapters.len() > 1;
     if several {
-        for Chapter { title, verdict, .. } in &pictures.chapters {
+        for Chapter { title, verdict, .. } in chapters {
             let line = escape(&format!("{title}: {verdict}"));
             let _ = writeln!(html, "<p class=\"verdict\">{line}</p>");
         }
     }
-    if let Some(overlay) = &pictures.overlay {
+    if let Some(overlay) = overlay {
         html += &figures(std::slice::from_ref(overlay));
     }
-    for chapter in &pictures.chapters {
+    for chapter in chapters {
         if several {
             let _ = writeln!(html, "<h2>{}</h2>", escape(&chapter.title));
         }

@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use super::super::bins::Bin;
+use super::super::chunk::{CHUNK, QUARTER};
 use super::super::stairs::Stairs;
-use super::super::{CHUNK, QUARTER};
 use super::memory::{Bins, Tile};
 
 /// The counting of a block, which stands in a buffer group of sources after group.

@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::super::bins::{Bin, add};
+use super::super::chunk::{CHUNK, SLOTS};
+use super::super::share::DrawnShare;
 use super::super::stairs::Stairs;
-use super::super::{CHUNK, DrawnShare, SLOTS};
 use super::memory::{Bins, grow};
 
 /// The drawn sources of a share, in each sample. Their edges are counted in bytes until these are

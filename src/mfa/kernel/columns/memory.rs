@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 
-use super::super::bins::{Bin, PLACES};
-use super::super::{CHUNK, QUARTER, SLOTS};
+use super::super::bins::Bin;
+use super::super::chunk::{CHUNK, PLACES, QUARTER, SLOTS};
 
 /// Counters of 64 sources, with room behind so that any place is one in the last one's.
 const COUNTERS: usize = CHUNK * 2 * SLOTS + PLACES;
@@ -82,6 +82,26 @@ pub struct Memory<'a, B, S> {
     pub counters: &'a mut Counters,
     pub samples: &'a mut S,
     pub blocks: &'a mut [Vec<Bins<B>>; 2],
+}
+
+/// Bins that columns are counted in.
+pub trait Blocks: Bin {
+    /// Their memory.
+    fn memory(scratch: &mut Scratch) -> Memory<'_, Self, Vec<u8>>;
+}
+
+impl Blocks for u8 {
+    fn memory(scratch: &mut Scratch) -> Memory<'_, Self, Vec<u8>> {
+        let Scratch { counters, samples, slots, .. } = scratch;
+        Memory { counters, samples, blocks: slots }
+    }
+}
+
+impl Blocks for u16 {
+    fn memory(scratch: &mut Scratch) -> Memory<'_, Self, Vec<u8>> {
+        let Scratch { counters, samples, pairs, .. } = scratch;
+        Memory { counters, samples, blocks: pairs }
+    }
 }
 
 /// The counters of columns.

@@ -1,0 +1,75 @@
+//! A task's share of a matrix, and where it is counted.
+
+use super::chunk::{Ask, CHUNK, QUARTER};
+use super::stairs::Stairs;
+use super::vectors::Stored;
+use crate::mfa::edges::EdgeLayout;
+
+/// Sources `first..last` of a weight matrix.
+#[derive(Clone, Copy, Debug)]
+pub struct Share<'a, W> {
+    pub weights: &'a [W],
+    pub layout: EdgeLayout,
+    pub first: usize,
+    pub last: usize,
+}
+
+/// Where a share is counted; each part has one entry or row of the method's slots for each source.
+#[derive(Debug)]
+pub struct Counters<'a> {
+    pub counts: &'a mut [u32],
+    /// Σ of the kept distances, if wanted.
+    pub distances: Option<&'a mut [f64]>,
+    /// The counts of the rescaled weights, if wanted.
+    pub rescaled: Option<(&'a Stairs, &'a mut [u32])>,
+    /// The edges between drawn neurons, where [`super::Kernel::counts_drawn`].
+    pub drawn: Vec<DrawnShare<'a>>,
+}
+
+/// The drawn sources of a share, in one sample.
+#[derive(Debug)]
+pub struct DrawnShare<'a> {
+    /// Ascending.
+    pub sources: &'a [usize],
+    /// Drawn target rows, ascending.
+    pub targets: &'a [usize],
+    /// A row for each of the sources.
+    pub rows: &'a mut [u32],
+}
+
+/// A share and where it is counted; `rescaled`, `distances` and `stairs` are used where wanted.
+///
+/// Nothing here may own memory: with something to drop in it, a loop is compiled to half its speed.
+pub struct Pass<'a, W> {
+    pub ask: Ask,
+    pub share: Share<'a, W>,
+    pub counts: &'a mut [u32],
+    pub rescaled: &'a mut [u32],
+    pub distances: &'a mut [f64],
+    pub stairs: &'a Stairs,
+}
+
+/// A chunk and the sums of its places, quarter by quarter.
+#[inline(always)]
+pub fn quarter<'a, W, const K: usize>(
+    chunk: &'a [W; CHUNK],
+    sums: &'a mut [f64; CHUNK],
+) -> (&'a [W; QUARTER], &'a mut [f64; QUARTER]) {
+    const { assert!(K < CHUNK / QUARTER, "a chunk has four quarters") };
+    (&chunk.as_chunks().0[K], &mut sums.as_chunks_mut().0[K])
+}
+
+/// Kept apart: it is hardly ever called.
+#[cold]
+#[inline(never)]
+pub fn not_finite<W: Stored>(weights: &[W]) -> u64 {
+    weights.iter().map(|weight| u64::from(!weight.finite())).sum()
+}
+
+/// A last chunk of fewer weights, filled up with zeros, which are left out.
+#[inline(always)]
+pub fn padded<W: Stored>(weights: &[W]) -> [W; CHUNK] {
+    let mut chunk = [W::default(); CHUNK];
+    chunk[..weights.len()].copy_from_slice(weights);
+    chunk
+}

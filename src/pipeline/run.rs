@@ -1,0 +1,225 @@
+//! Snapshots in; rows, calls of the listeners and verdicts out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::analyst::{Analysed, Analyst};
+use super::tally::{Seen, Tally};
+use super::watched::Watched;
+use crate::analysis::{Concern, Emergence, Plan, Snapshot, Status, WarningKind};
+use crate::error::Error;
+use crate::record::{BudgetRecord, Cost, Recorder, Row, StopRecord, Summary, computed_quantities};
+use crate::stop::{Observation, RuleState, Stop, StopRule, Value};
+
+/// Called with each analysed row.
+pub(crate) type Listener = Box<dyn FnMut(&Row) + Send>;
+
+/// A step of the run, as the caller reports it.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) step: u64,
+    pub(crate) wall_time: f64, // seconds since 1970
+    pub(crate) scalars: Vec<(String, f64)>,
+}
+
+impl Step {
+    /// A step that is reported now.
+    pub(crate) fn now(step: u64, scalars: Vec<(String, f64)>) -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self { step, wall_time: since.map_or(0.0, |d| d.as_secs_f64()), scalars }
+    }
+}
+
+/// A run being analysed and recorded.
+pub(crate) struct Pipeline {
+    pub(super) analyst: Arc<Analyst>,
+    pub(super) recorder: Recorder,
+    pub(super) rule: Option<(StopRule, RuleState)>,
+    pub(super) unseen_checked: bool, // whether the rule's quantities were looked for in a row
+    pub(super) listeners: Vec<Listener>,
+    pub(super) tally: Tally,
+    pub(super) warned: Vec<WarningKind>,
+    pub(super) recorded: Vec<u64>, // the steps of all rows, ascending
+    pub(super) seen: BTreeMap<Vec<u64>, u64>, // the hashes of all tensors, and the first step that had them
+    pub(super) watched: Vec<Watched>,
+}
+
+impl Pipeline {
+    /// Whether there is a row of this step.
+    pub(crate) fn has_row(&self, step: u64) -> bool {
+        self.recorded.binary_search(&step).is_ok()
+    }
+
+    /// The last step of which there is a row.
+    pub(crate) fn last_row(&self) -> Option<u64> {
+        self.recorded.last().copied()
+    }
+
+    pub(crate) fn plan(&self) -> &Arc<Plan> {
+        &self.analyst.plan
+    }
+
+    /// What analyses the run's snapshots: any number of them, in any order, on any thread.
+    pub(crate) fn analyst(&self) -> &Arc<Analyst> {
+        &self.analyst
+    }
+
+    /// The stop rule's verdict so far.
+    pub(crate) fn stop(&self) -> Option<&Stop> {
+        self.rule.as_ref().and_then(|(_, state)| state.stop())
+    }
+
+    /// Records what the loop logged at a step.
+    pub(crate) fn log(&mut self, at: &Step) -> Result<(), Error> {
+        Ok(self.recorder.log_metrics(at.step, at.wall_time, &at.scalars)?)
+    }
+
+    /// Analyses a snapshot and records the row.
+    pub(crate) fn analyse(
+        &mut self,
+        at: Step,
+        snapshot: &Snapshot,
+        snapshot_ms: f64,
+    ) -> Result<(), Error> {
+        let analysed = self.analyst.analyse(snapshot, at.step);
+        self.record_analysed(at, analysed, snapshot_ms)
+    }
+
+    /// Records the row of a snapshot that has been analysed. Rows are recorded in the order of steps.
+    pub(crate) fn record_analysed(
+        &mut self,
+        at: Step,
+        analysed: Analysed,
+        snapshot_ms: f64,
+    ) -> Result<(), Error> {
+        let mut row = Row::new(at.step, at.wall_time, at.scalars, analysed.emergence);
+        row.first = self.recorded.is_empty();
+        self.recognise(&mut row);
+        self.watch(&mut row);
+        row.snapshot_ms = Some(snapshot_ms);
+        row.analysis_ms = Some(analysed.milliseconds);
+        self.record(&row)
+    }
+
+    /// Marks a row whose weights are those of an earlier one.
+    fn recognise(&mut self, row: &mut Row) {
+        if row.emergence.hashes.is_empty() {
+            return;
+        }
+        let hashes = row.emergence.hashes.iter().map(|(_, hash)| *hash).collect();
+        let first = *self.seen.entry(hashes).or_insert(row.step);
+        if first != row.step {
+            row.emergence.same_as = Some(first);
+            let text = format!("the weights are those of step {first}, bit for bit");
+            row.emergence.trust.warn(WarningKind::Repeated, text);
+        }
+    }
+
+    /// Marks a row at which a quantity that the stop rule wants to rise has never risen.
+    fn watch(&mut self, row: &mut Row) {
+        for watched in &mut self.watched {
+            if let Some(text) = row.value(watched.quantity()).and_then(|value| watched.add(value)) {
+                row.emergence.trust.warn(WarningKind::OnlyFalls, text);
+            }
+        }
+    }
+
+    /// Records a step that was due and is not analysed.
+    pub(crate) fn drop_row(&mut self, at: Step, why: &str) -> Result<(), Error> {
+        let emergence = Emergence::absent(Status::Dropped, why);
+        self.record(&Row::new(at.step, at.wall_time, at.scalars, emergence))
+    }
+
+    fn record(&mut self, row: &Row) -> Result<(), Error> {
+        if let Some(why) = &row.emergence.why {
+            tracing::warn!(step = row.step, status = %row.emergence.status, "{why}");
+        }
+        for warning in &row.emergence.trust.warnings {
+            if warning.kind.concern() == Concern::Conclusion && !self.warned.contains(&warning.kind)
+            {
+                self.warned.push(warning.kind);
+                let (step, code) = (row.step, warning.kind.code());
+                tracing::warn!(step, code, "{} (said once; see the column codes)", warning.text);
+            }
+        }
+        for hop in &row.emergence.hops {
+            if let Some(why) = hop.why() {
+                tracing::warn!(step = row.step, status = %hop.status, "{why}");
+            }
+        }
+        self.recorder.log_row(row)?;
+        self.recorded.push(row.step);
+        let seen = Seen {
+            step: row.step,
+            status: row.emergence.status,
+            value: &|name| row.value(name),
+            codes: &row.emergence.trust.codes().join(" "),
+        };
+        self.tally.add(&seen);
+        self.judge(row)?;
+        self.listeners.iter_mut().for_each(|listener| listener(row));
+        Ok(())
+    }
+
+    fn judge(&mut self, row: &Row) -> Result<(), Error> {
+        let Some((rule, state)) = &mut self.rule else { return Ok(()) };
+        observe(rule, state, row.step, row.emergence.status, &|name| row.value(name));
+        if !self.unseen_checked && !row.scalars.is_empty() {
+            self.unseen_checked = true;
+            let computed = computed_quantities();
+            let logged = |name: &&str| row.scalars.iter().any(|(n, _)| n == name);
+            let quantities = rule.quantities().into_iter();
+            for name in quantities.filter(|n| !computed.contains(n) && !logged(n)) {
+                tracing::warn!(
+                    "the stop rule watches {name:?}, which the loop did not log at step {}: \
+                     without it the rule cannot stop the run",
+                    row.step
+                );
+            }
+        }
+        Ok(self.recorder.write_state(state)?)
+    }
+
+    /// Waits until all that was recorded is on the disk.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        Ok(self.recorder.sync()?)
+    }
+
+    /// Ends the run: writes summary.json.
+    pub(crate) fn finish(
+        &mut self,
+        last_step: Option<u64>,
+        stopped_step: Option<u64>,
+        cost: Cost,
+        budget: Option<BudgetRecord>,
+    ) -> Result<Summary, Error> {
+        let stop = self.stop().map(|stop| StopRecord::new(stop, stopped_step));
+        let mut summary = self.tally.summary(self.recorder.folder(), last_step, stop, cost);
+        summary.budget = budget;
+        self.recorder.write_summary(&summary)?;
+        self.recorder.sync()?;
+        Ok(summary)
+    }
+}
+
+/// Shows a row to a stop rule. A dropped step was not analysed, so it does not count. What the
+/// computation gave no value for because weights were not finite counts as not finite.
+pub(crate) fn observe(
+    rule: &StopRule,
+    state: &mut RuleState,
+    step: u64,
+    status: Status,
+    value: &dyn Fn(&str) -> Option<f64>,
+) {
+    if status == Status::Dropped {
+        return;
+    }
+    let computed = computed_quantities();
+    let value = |name: &str| match value(name) {
+        Some(value) => Value::Is(value),
+        None if status == Status::NonFinite && computed.contains(&name) => Value::NotFinite,
+        None => Value::Absent,
+    };
+    state.observe(rule, &Observation { step, value: &value });
+}

@@ -1,0 +1,100 @@
+//! The error of this module.
+
+use std::path::PathBuf;
+
+/// A run directory that cannot be written, read or gone on with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The operating system's refusal, with the file.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// A file that cannot be read.
+    #[error("cannot read {}: {why}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// The folder holds a run already.
+    #[error(
+        "{} already holds a run: name another folder, or go on with that run (resume), \
+         or replace it (overwrite)", path.display()
+    )]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Nothing to resume from.
+    #[error(
+        "{} holds no run that could go on at step {step}: what step 0 measured is not there. Begin \
+         a new run (without resume), with the weights of step 0 as its baseline file if you have \
+         them", path.display()
+    )]
+    NothingToResume {
+        /// The folder.
+        path: PathBuf,
+        /// The step asked for.
+        step: u64,
+    },
+    /// A file with the name of one of a run's, without the run.json that would say of which.
+    #[error(
+        "{} is there without a run.json, so it may be another program's: name another folder, or \
+         put run.json back and go on with that run (resume), or replace it (overwrite)",
+        path.display()
+    )]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file without which a run cannot go on.
+    #[error(
+        "the run cannot go on without {}: {why}. Put it back from a copy, or begin a new run \
+         (in another folder, or overwrite)", path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// Another process writes to the folder.
+    #[error(
+        "another process is writing to the run in {}: wait for its end, or name another folder",
+        path.display()
+    )]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The run was recorded with another model or configuration.
+    #[error(
+        "the run in {} does not match: its {key} is {recorded}, that of this program is {current}. \
+         Go on with the same model and configuration, or begin a new run (in another folder, or \
+         overwrite)", path.display()
+    )]
+    Mismatch {
+        /// The folder.
+        path: PathBuf,
+        /// Where in run.json the two differ, or in nodes.json (`nodes`).
+        key: String,
+        /// The recorded value, in words.
+        recorded: String,
+        /// The value of this program, in words.
+        current: String,
+    },
+    /// A name that cannot be a column.
+    #[error("{name:?} cannot be logged: {why}")]
+    Name {
+        /// The name.
+        name: String,
+        /// The reason.
+        why: &'static str,
+    },
+}
