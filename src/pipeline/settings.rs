@@ -8,7 +8,7 @@ use crate::analysis::{Controls, Hops, HopsError, MOST_HOPS};
 use crate::error::Error;
 use crate::mfa::Parameters;
 use crate::network::{Draw, DrawError, Network, Selection};
-use crate::record::{COLUMNS, RecordError, Sampling, computed_quantities};
+use crate::record::{Need, RecordError, Sampling, column, columns};
 use crate::source::Source;
 use crate::stop::StopRule;
 
@@ -95,11 +95,12 @@ impl Settings {
     /// Refuses a rule on what a run with `samples` samples (none: the whole network) never computes.
     pub(super) fn check_stop_rule(&self, samples: usize) -> Result<(), Error> {
         let Some(rule) = &self.stop_rule else { return Ok(()) };
-        let mut computed = computed_quantities();
-        computed.retain(|name| self.computes(name, samples));
+        let computes = |need: &Need| self.computes(*need, samples);
+        let quantities = columns().filter(|column| column.is_quantity());
+        let computed = quantities.filter(|column| column.needs.iter().all(computes));
+        let computed: Vec<&str> = computed.map(|column| column.name).collect();
         rule.check(&computed)?;
-        let column = |name: &&str| COLUMNS.contains(name) || ["step", "wall_time"].contains(name);
-        let unknown = |name: &&str| column(name) && !computed.contains(name);
+        let unknown = |name: &&str| column(name).is_some() && !computed.contains(name);
         match rule.quantities().into_iter().find(unknown) {
             Some(name) => {
                 Err(Error::NotComputed { quantity: name.to_owned(), computed: computed.join(", ") })
@@ -108,21 +109,16 @@ impl Settings {
         }
     }
 
-    /// Whether a run with `samples` samples (none: the whole network) computes a quantity.
-    fn computes(&self, name: &str, samples: usize) -> bool {
+    /// Whether a run with `samples` samples (none: the whole network) computes this.
+    fn computes(&self, need: Need, samples: usize) -> bool {
         let controls = self.controls();
-        match name {
-            "E_se" | "alpha0_std" | "width_std" => samples > 1,
-            "E_shuffled" | "E_stable_shuffled" | "E_excess" => controls.shuffled > 0,
-            "E_shuffled_se" | "E_p" => controls.shuffled > 0 && samples > 1,
-            "E_excess_se" | "E_excess_p" => controls.shuffled > 1,
-            "width_excess" | "alpha0_excess" => controls.norm_matched && controls.shuffled > 0,
-            "width_excess_se" | "width_excess_p" | "alpha0_excess_se" | "alpha0_excess_p" => {
-                controls.norm_matched && controls.shuffled > 1
-            }
-            "E_norm_matched" => controls.norm_matched,
-            "E_rescaled_start" => controls.rescaled_start,
-            name => self.stable || !name.ends_with("_stable") || name == "argmax_stable",
+        match need {
+            Need::Samples => samples > 1,
+            Need::Stable => self.stable,
+            Need::Shuffle => controls.shuffled > 0,
+            Need::Shuffles => controls.shuffled > 1,
+            Need::NormMatched => controls.norm_matched,
+            Need::RescaledStart => controls.rescaled_start,
         }
     }
 

@@ -6,7 +6,7 @@
 //! | `nodes.json` | the drawn neurons ([`crate::network::Draw`]) |
 //! | `baseline.json` | what step 0 measured ([`crate::analysis::Baseline`]) |
 //! | `metrics.csv` | step, wall_time, then whatever the loop logs: one row for each call |
-//! | `emergence.csv` | one row for each analysed step ([`COLUMNS`]) |
+//! | `emergence.csv` | one row for each analysed step ([`columns`]) |
 //! | `hashes.csv` | step, tensor, and a hash of its bytes (XXH3, 64 bits): whether two steps have the same weights |
 //! | `spectra.csv` | step, q, tau, r2, alpha, f, their deviations over the samples, and D_q |
 //! | `layers.csv` | step, then each layer, block, role and the network: both estimators, the measures of structure, and the statistics of its neurons' dimensions and degrees |
@@ -39,12 +39,16 @@
 //! earlier step (an older checkpoint, say) drops the rows from that step on in the same way. The
 //! files are then those of a run that ended there: a metric that has no value left has no column.
 
+mod column;
+mod columns;
 mod conclusion;
 mod config;
 mod details;
 mod error;
 mod files;
 mod hops;
+mod layers;
+mod measures;
 mod number;
 mod read;
 mod recorded;
@@ -56,6 +60,8 @@ mod summary;
 mod table;
 mod tensorboard;
 
+pub use column::{Column, Format, Kind, Need, View};
+pub use columns::{check_name, column, columns, computed_quantities, shown_in};
 pub use conclusion::{Conclusion, Ending, Repeat};
 pub use config::{RunConfig, Sampling};
 pub use error::RecordError;
@@ -63,11 +69,13 @@ pub use files::{
     BASELINE, BOXES, DISTRIBUTIONS, EMERGENCE, HASHES, HOPS, LAYERS, METRICS, NEURONS, NODES, RUN,
     SCALING, SPECTRA, START, STATE, SUMMARY, TENSORBOARD, holds_run, neurons_file,
 };
+pub use hops::hop_columns;
+pub use layers::layer_columns;
 pub use number::number;
 pub use read::{RecordedRun, read_rows};
 pub use recorded::RecordedRow;
 pub use recorder::Recorder;
 pub use resume::{Recorded, resume};
-pub use row::{COLUMNS, Row, check_name, computed_quantities};
+pub use row::Row;
 pub use summary::{Best, BudgetRecord, Cost, Spacing, StopRecord, Summary};
 pub use table::{Cells, csv_text, read_table};

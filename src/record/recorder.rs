@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::columns::{leading, own};
 use super::details::{DETAILS, NEURON_COLUMNS, neuron_cells};
 use super::files::{
     BASELINE, EMERGENCE, LOCK, METRICS, NEURONS, NODES, RUN, SPECTRA, STATE, SUMMARY, holds_run,
@@ -12,7 +13,7 @@ use super::files::{
     write_json_in_passing,
 };
 use super::number::{number, time};
-use super::row::{COLUMNS, Row};
+use super::row::Row;
 use super::table::{Table, lines};
 use super::tensorboard::EventFile;
 use super::{RecordError, RunConfig, Summary};
@@ -97,7 +98,7 @@ impl Recorder {
     ) -> Result<(), RecordError> {
         let names = names_of(scalars);
         let path = self.folder.join(METRICS);
-        let table = table(&mut self.metrics, &path, &["step", "wall_time"], &[], &names)?;
+        let table = table(&mut self.metrics, &path, &leading(), &[], &names)?;
         let cell = |name: &String| match name.as_str() {
             "step" => step.to_string(),
             "wall_time" => time(wall_time),
@@ -125,12 +126,11 @@ impl Recorder {
                 continue;
             }
             let path = self.folder.join(detail.file);
-            table(kept, &path, detail.columns, &[], &[])?.append(&rows)?;
+            table(kept, &path, &(detail.columns)(), &[], &[])?.append(&rows)?;
         }
         let names = names_of(&row.scalars);
         let path = self.folder.join(EMERGENCE);
-        let emergence =
-            table(&mut self.emergence, &path, &["step", "wall_time"], &COLUMNS, &names)?;
+        let emergence = table(&mut self.emergence, &path, &leading(), &own(), &names)?;
         let cells = row.cells(emergence.columns());
         emergence.append(&[cells])?;
         self.show(|events| events.row(row));

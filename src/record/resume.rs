@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
+use super::columns::own;
 use super::config::{Difference, difference};
 use super::details::DETAILS;
 use super::files::{
@@ -12,7 +13,6 @@ use super::files::{
     SPECTRA, SUMMARY, holds_run, read_json, remove, remove_neurons, remove_run, remove_unfinished,
 };
 use super::recorded::RecordedRow;
-use super::row::COLUMNS;
 use super::scaling::FITS;
 use super::table::{Contents, StoredRow, Table};
 use super::{RecordError, Recorder, RunConfig, Summary};
@@ -162,7 +162,7 @@ impl Tables {
         // The first step is measured on attaching, and need not be logged.
         let first = emergence.rows.first().map(|row| row.step);
         let mut complete = metrics.last_step().max(first).map_or(0, |last| last.saturating_add(1));
-        let (alpha0, status) = (emergence.column(COLUMNS[0]), emergence.column("status"));
+        let (alpha0, status) = (emergence.column("alpha0"), emergence.column("status"));
         let has_spectrum =
             |row: &StoredRow| alpha0.is_some_and(|column| !row.cells[column].is_empty());
         let absent = [Status::Dropped, Status::NonFinite].map(Status::as_str);
@@ -259,7 +259,7 @@ impl Tables {
             contents.keep_before(step);
         }
         self.metrics.drop_unused_columns(&[]);
-        self.emergence.drop_unused_columns(&COLUMNS);
+        self.emergence.drop_unused_columns(&own());
     }
 
     /// Cuts the files to what is kept of them. metrics.csv comes first: should this be

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use neuromfa::Row;
 use neuromfa::analysis::p_text;
+use neuromfa::record::{Column, Kind, View, shown_in};
 use neuromfa::source::Checkpoint;
 
 use super::method::Method;
@@ -118,10 +119,13 @@ fn line(row: &Row) -> String {
         let p = row.value(&format!("{name}_p")).map(|p| format!(" ({})", p_text(p)));
         of(name) + &p.unwrap_or_default()
     };
-    let structure = ["width_excess", "alpha0_excess"].map(with_p).join("  ");
-    let emergence = ["E", "E_stable"].map(of).join("  ");
+    let number = |column: &Column<Row>| match column.kind {
+        Kind::Structure => with_p(column.name),
+        _ => of(column.name),
+    };
+    let numbers = shown_in(View::Headline).into_iter().map(number).collect::<Vec<_>>().join("  ");
     let status = row.emergence.status;
     let same = row.emergence.same_as.map(|step| format!(", the weights of step {step}"));
     let same = same.unwrap_or_default();
-    format!("step {}  {structure}  {emergence}  {status}{same}\n", row.step)
+    format!("step {}  {numbers}  {status}{same}\n", row.step)
 }

@@ -6,33 +6,9 @@ use std::path::Path;
 use super::align::{align, p_cell, rounded};
 use super::notes::notes;
 use neuromfa::record::{
-    COLUMNS, Conclusion, EMERGENCE, RUN, RecordError, RunConfig, Sampling, read_rows, read_table,
+    Conclusion, EMERGENCE, Format, Kind, RUN, RecordError, RunConfig, Sampling, column,
+    columns as known, read_rows, read_table,
 };
-
-/// How a column's cells are shown.
-#[derive(Clone, Copy)]
-enum Shown {
-    AsItIs,
-    /// With this many digits behind the point.
-    Digits(usize),
-    /// A p, headed `p`.
-    P,
-}
-
-/// Computed columns that the table shows.
-const SHOWN: [(&str, Shown); 11] = [
-    ("alpha0", Shown::Digits(4)),
-    ("width", Shown::Digits(4)),
-    ("E", Shown::Digits(4)),
-    ("E_se", Shown::Digits(4)),
-    ("E_shuffled", Shown::Digits(4)),
-    ("E_stable", Shown::Digits(4)),
-    ("width_excess", Shown::Digits(4)),
-    ("width_excess_p", Shown::P),
-    ("alpha0_excess", Shown::Digits(4)),
-    ("alpha0_excess_p", Shown::P),
-    ("r2", Shown::Digits(3)),
-];
 
 /// The run in a folder as text: a line on what it is, a row for each analysed step with all that
 /// the loop logged, then the verdict and the warnings by kind. Also of a run in progress. A p
@@ -49,15 +25,15 @@ pub fn table(folder: &Path) -> Result<String, RecordError> {
     let mut text = heading(&config);
     text.push('\n');
     let shown = shown(&columns);
-    let head = |&(k, how): &(usize, Shown)| match how {
-        Shown::P => "p".to_owned(),
+    let head = |&(k, how): &(usize, Format)| match how {
+        Format::P => "p".to_owned(),
         _ => columns[k].clone(),
     };
     let mut lines = vec![shown.iter().map(head).collect::<Vec<_>>()];
     let cell = |cell: &String, how| match how {
-        Shown::AsItIs => cell.clone(),
-        Shown::Digits(digits) => rounded(cell, digits),
-        Shown::P => p_cell(cell.parse().ok()),
+        Format::Plain => cell.clone(),
+        Format::Digits(digits) => rounded(cell, digits),
+        Format::P => p_cell(cell.parse().ok()),
     };
     lines.extend(rows.iter().map(|row| shown.iter().map(|&(k, how)| cell(&row[k], how)).collect()));
     align(&mut text, &lines);
@@ -93,16 +69,20 @@ pub(super) fn heading(config: &RunConfig) -> String {
 }
 
 /// Which columns to show and how to round them: the step, what the loop logged, what was computed,
-/// the status.
-fn shown(columns: &[String]) -> Vec<(usize, Shown)> {
-    let at = |name: &str| columns.iter().position(|column| column == name);
-    let logged = columns
-        .iter()
-        .enumerate()
-        .filter(|(_, c)| !COLUMNS.contains(&c.as_str()) && *c != "step" && *c != "wall_time")
-        .map(|(k, _)| (k, Shown::Digits(5)));
-    let computed = SHOWN.iter().filter_map(|&(name, how)| Some((at(name)?, how)));
-    let as_it_is = |name| at(name).map(|k| (k, Shown::AsItIs));
-    let step = as_it_is("step").into_iter();
-    step.chain(logged).chain(computed).chain(as_it_is("status")).collect()
+/// how well it fits, the status.
+fn shown(columns: &[String]) -> Vec<(usize, Format)> {
+    let logged = columns.iter().enumerate().filter(|(_, name)| column(name).is_none());
+    let mut shown: Vec<_> = logged.map(|(k, _)| (1, (k, Format::Digits(5)))).collect();
+    for column in known() {
+        let place = match column.kind {
+            Kind::Row => 0,
+            Kind::Fit => 3,
+            Kind::Note => 4,
+            _ => 2,
+        };
+        let at = columns.iter().position(|name| name == column.name);
+        shown.extend(at.zip(column.format()).map(|cell| (place, cell)));
+    }
+    shown.sort_by_key(|(place, _)| *place);
+    shown.into_iter().map(|(_, cell)| cell).collect()
 }

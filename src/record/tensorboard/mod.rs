@@ -5,7 +5,7 @@
 //! | `train/NAME` | scalar | what the loop logs, each call |
 //! | `neuromfa/NAME` | scalar | the computed columns of emergence.csv |
 //! | `cost/NAME` | scalar | snapshot_ms, analysis_ms |
-//! | `layers/NAME/LAYER` | scalar | of layers.csv, scope `layer`: E, E_stable, alpha0_stable, width_stable |
+//! | `layers/NAME/LAYER` | scalar | of layers.csv, scope `layer`: the columns with [`View::Layers`] |
 //! | `degree/PART`, `dimension/PART` | histogram | distributions.csv |
 //!
 //! A value that is absent has no event. TensorBoard keeps scalars as f32.
@@ -28,8 +28,11 @@ use std::time::SystemTime;
 use self::event::{Values, session_start, version};
 use self::frame::frame;
 use super::RecordError;
+use super::column::{Kind, View};
+use super::columns::columns;
 use super::files::{OWN, PREFIX, TENSORBOARD, write_error};
-use super::row::{Row, computed_quantities};
+use super::layers::layer_columns;
+use super::row::Row;
 use crate::analysis::Scope;
 
 /// The event file of this process.
@@ -75,19 +78,17 @@ impl EventFile {
                 values.scalar(&tag, value);
             }
         };
-        for name in computed_quantities() {
-            scalar(format!("{OWN}/{name}"), row.value(name));
+        for column in columns() {
+            let of = match column.kind {
+                Kind::Cost => "cost",
+                _ if column.is_quantity() => OWN,
+                _ => continue,
+            };
+            scalar(format!("{of}/{}", column.name), column.value(row));
         }
-        scalar("cost/snapshot_ms".to_owned(), row.snapshot_ms);
-        scalar("cost/analysis_ms".to_owned(), row.analysis_ms);
         for part in row.emergence.parts.iter().filter(|part| part.scope == Scope::Layer) {
-            for (name, value) in [
-                ("E", part.e),
-                ("E_stable", part.e_stable),
-                ("alpha0_stable", part.alpha0_stable),
-                ("width_stable", part.width_stable),
-            ] {
-                scalar(format!("layers/{name}/{}", part.name), value);
+            for column in layer_columns().filter(|column| column.views.contains(&View::Layers)) {
+                scalar(format!("layers/{}/{}", column.name, part.name), column.value(part));
             }
         }
         for distribution in &row.emergence.distributions {

@@ -1,6 +1,7 @@
 //! The view as a function of the state.
 
 use neuromfa::analysis::{Concern, WarningKind};
+use neuromfa::record::{Kind, View, columns, shown_in};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Stylize};
@@ -126,21 +127,24 @@ fn numbers(state: &State) -> Vec<Line<'static>> {
         let error = error.map_or(String::new(), |error| format!(" ± {}", short(error)));
         lines.push(Line::from(format!("{name:<13} {}{error}", short(value))));
     };
-    add("width_excess", row.number("width_excess"), row.number("width_excess_se"));
-    add("alpha0_excess", row.number("alpha0_excess"), row.number("alpha0_excess_se"));
-    add("E", row.number("E"), row.number("E_se"));
-    add("E_stable", row.number("E_stable"), None);
-    if let Some((alpha0, width)) = row.number("alpha0").zip(row.number("width")) {
-        lines.push(Line::from(format!("alpha0        {}  w {}", short(alpha0), short(width))));
+    for column in shown_in(View::Headline) {
+        let name = column.name;
+        add(name, row.number(name), row.number(&format!("{name}_se")));
     }
-    let controls: Vec<String> = [
-        ("shuffled", "E_stable_shuffled"),
-        ("norm-matched", "E_norm_matched"),
-        ("rescaled start", "E_rescaled_start"),
-    ]
-    .into_iter()
-    .filter_map(|(name, column)| Some(format!("{name} {}", short(row.number(column)?))))
-    .collect();
+    let (mut spectrum, mut controls) = (String::new(), Vec::new());
+    for column in columns() {
+        let name = column.views.iter().find_map(|view| match view {
+            View::Live(name) => Some(*name),
+            _ => None,
+        });
+        let Some((name, value)) = name.zip(row.number(column.name)) else { continue };
+        match column.kind {
+            Kind::E => controls.push(format!("{name} {}", short(value))),
+            _ if spectrum.is_empty() => spectrum = format!("{name:<13} {}", short(value)),
+            _ => spectrum += &format!("  {name} {}", short(value)),
+        }
+    }
+    lines.extend((!spectrum.is_empty()).then(|| Line::from(spectrum)));
     lines.extend(controls.chunks(2).map(|pair| Line::from(pair.join("  ").dim())));
     lines
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use neuromfa::record::{
-    COLUMNS, Cells, Conclusion, EMERGENCE, METRICS, RUN, RunConfig, SPECTRA, STATE, SUMMARY,
-    Summary, read_rows, read_table,
+    Cells, Conclusion, EMERGENCE, METRICS, RUN, RunConfig, SPECTRA, STATE, SUMMARY, Summary,
+    column, read_rows, read_table,
 };
 use neuromfa::{RuleState, StopRule};
 use serde::Deserialize;
@@ -131,8 +131,8 @@ impl State {
     }
 
     fn metric_names(&self) -> Vec<&str> {
-        let own = |name: &&str| !["step", "wall_time"].contains(name);
-        self.metrics.columns.iter().map(String::as_str).filter(own).collect()
+        let names = self.metrics.columns.iter().map(String::as_str);
+        names.filter(|name| column(name).is_none()).collect()
     }
 
     /// The name of the metric that is shown, and its points; none when the loop logs nothing.
@@ -143,7 +143,7 @@ impl State {
 
     /// A computed quantity over the steps.
     pub fn curve(&self, name: &str) -> Vec<(f64, f64)> {
-        if COLUMNS.contains(&name) { self.emergence.points("step", name) } else { Vec::new() }
+        self.emergence.points("step", name)
     }
 
     /// The newest spectrum: its step, and f over alpha.

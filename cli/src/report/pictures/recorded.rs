@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use neuromfa::record::{
-    BOXES, COLUMNS, Cells, Conclusion, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, RUN, RecordError,
-    RunConfig, SCALING, SPECTRA, SUMMARY, Summary, read_rows, read_table,
+    BOXES, Cells, Conclusion, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, RUN, RecordError,
+    RunConfig, SCALING, SPECTRA, SUMMARY, Summary, column, read_rows, read_table,
 };
 
 use super::panel::Values;
@@ -52,8 +52,7 @@ impl Sheet {
 
     /// What the loop logged, by name.
     pub(super) fn logged(&self) -> Vec<&str> {
-        let own = |c: &&str| *c != "step" && *c != "wall_time" && !COLUMNS.contains(c);
-        self.columns.iter().map(String::as_str).filter(own).collect()
+        self.columns.iter().map(String::as_str).filter(|name| column(name).is_none()).collect()
     }
 }
 

@@ -7,43 +7,7 @@ use super::figure::{error, said};
 use super::recorded::Recorded;
 use crate::report::notes::notes;
 use neuromfa::analysis::{Concern, p_text};
-
-/// A quantity with the columns of its error and of its p, and what it is.
-type Quantity = (&'static str, Option<&'static str>, Option<&'static str>, &'static str);
-
-/// Quantities that are shown, those to look at first first.
-const SHOWN: [Quantity; 15] = [
-    (
-        "width_excess",
-        Some("width_excess_se"),
-        Some("width_excess_p"),
-        "width of the spectrum, ln of the ratio to shuffled weights",
-    ),
-    (
-        "alpha0_excess",
-        Some("alpha0_excess_se"),
-        Some("alpha0_excess_p"),
-        "where the spectrum peaks, ln of the ratio to shuffled weights",
-    ),
-    ("E", Some("E_se"), Some("E_p"), "degree of emergence, published; grows with scale"),
-    ("E_shuffled", Some("E_shuffled_se"), None, "the same of shuffled weights"),
-    ("E_stable", None, None, "degree of emergence, stable; grows with scale"),
-    ("E_stable_shuffled", None, None, "the same of shuffled weights"),
-    (
-        "E_excess",
-        Some("E_excess_se"),
-        Some("E_excess_p"),
-        "E_stable less that of shuffled weights; grows with scale",
-    ),
-    ("E_norm_matched", None, None, "E_stable at the first step's scale"),
-    ("E_rescaled_start", None, None, "E_stable of growth alone"),
-    ("alpha0", Some("alpha0_std"), None, "where the spectrum peaks, published"),
-    ("alpha0_stable", None, None, "where the spectrum peaks, stable"),
-    ("width", Some("width_std"), None, "width of the spectrum, published"),
-    ("width_stable", None, None, "width of the spectrum, stable"),
-    ("r2", None, None, "R² of ln Z at the largest q"),
-    ("r2_min", None, None, "R² of ln Z, lowest over q"),
-];
+use neuromfa::record::{View, column, shown_in};
 
 /// As HTML.
 pub(super) fn table(run: &Recorded) -> String {
@@ -95,12 +59,15 @@ fn extent(run: &Recorded) -> String {
 fn values(run: &Recorded) -> String {
     let table = &run.emergence;
     let mut rows = String::new();
-    let mut add = |name: &str, spread: Option<&str>, p: Option<&str>, what: &str| {
+    let mut add = |name: &str, what: &str| {
         let last = table.rows.iter().rev().find_map(|row| Some((row, table.number(row, name)?)));
         let Some((row, value)) = last else { return };
-        let spread = spread.and_then(|name| table.number(row, name));
+        let with = |suffix| {
+            column(&format!("{name}{suffix}")).and_then(|column| table.number(row, column.name))
+        };
+        let spread = with("_se").or_else(|| with("_std"));
         let spread = spread.map(|spread| format!(" ± {}", error(spread))).unwrap_or_default();
-        let p = p.and_then(|name| table.number(row, name));
+        let p = with("_p");
         let p = p.map(|p| format!(" ({})", escape(&p_text(p)))).unwrap_or_default();
         let step = table.cell(row, "step");
         let _ = writeln!(
@@ -112,8 +79,8 @@ fn values(run: &Recorded) -> String {
             escape(what)
         );
     };
-    SHOWN.iter().for_each(|&(name, spread, p, what)| add(name, spread, p, what));
-    table.logged().iter().for_each(|name| add(name, None, None, "logged by the loop"));
+    shown_in(View::Report).iter().for_each(|column| add(column.name, column.meaning));
+    table.logged().iter().for_each(|name| add(name, "logged by the loop"));
     if rows.is_empty() {
         return String::new();
     }
