@@ -60,9 +60,7 @@ pub enum Error {
         why: String,
     },
     /// A budget that no run can keep.
-    #[error(
-        "a budget of {share} of the run's time: it must be above 0 and at most 1 (0.01 is one percent)"
-    )]
+    #[error("budget must be in (0, 1], got {share} (0.01 = 1 %)")]
     Budget {
         /// The share given.
         share: f64,
@@ -83,8 +81,8 @@ pub enum Error {
     },
     /// A step that does not come after those before it.
     #[error(
-        "step {step} does not come after step {last}: steps ascend, one call for each (to go back, \
-         attach anew with resume_at)"
+        "step {step} is not after step {last}, the last one reported: report each step once, in \
+         increasing order. To rewind, attach again with resume_at"
     )]
     StepOrder {
         /// The step given.

@@ -77,8 +77,8 @@ fn names_and_steps_are_checked_and_nothing_is_lost() {
     let order = message(monitor.step(5, &[("a", 1.0)]));
     assert_eq!(
         order,
-        "step 5 does not come after step 5: steps ascend, one call for each (to go back, attach anew \
-                 with resume_at)"
+        "step 5 is not after step 5, the last one reported: report each step once, in increasing \
+                 order. To rewind, attach again with resume_at"
     );
     monitor.finish().unwrap();
     assert_eq!(Table::read(dir.path(), "metrics.csv").column("step"), ["5"]);

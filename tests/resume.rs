@@ -148,7 +148,7 @@ fn without_a_run_a_resume_begins_one_or_says_why_it_cannot() {
     }
     let dir = fast_folder();
     let message = refusal(builder(dir.path()).resume_at(500), weights_at(0));
-    let way_out = "holds no run that could go on at step 500: what step 0 measured is not there. \
+    let way_out = "has no run that can resume at step 500: the results of step 0 are missing. \
                    Begin a new run (without resume), with the weights of step 0 as its baseline \
                    file if you have them";
     assert!(message.ends_with(way_out), "{message}");
@@ -169,7 +169,7 @@ fn files_of_another_origin_are_not_touched() {
     std::fs::write(&theirs, "epoch,loss\n0,0.5\n").unwrap();
     for builder in [builder(dir.path()), builder(dir.path()).resume()] {
         let message = refusal(builder, weights_at(0));
-        assert!(message.contains("metrics.csv is there without a run.json"), "{message}");
+        assert!(message.contains("metrics.csv exists without a run.json"), "{message}");
         assert_eq!(std::fs::read_to_string(&theirs).unwrap(), "epoch,loss\n0,0.5\n");
     }
     complete(builder(dir.path()).overwrite(), 12);
@@ -186,7 +186,7 @@ fn a_loop_that_counts_from_0_is_gone_on_with_in_the_same_way() {
     monitor.finish().unwrap();
     let mut monitor = builder(dir.path()).resume().attach_source(weights_at(0)).unwrap();
     assert_eq!(monitor.next_step(), 1);
-    assert!(monitor.step(0, &[]).unwrap_err().to_string().contains("does not come after step 0"));
+    assert!(monitor.step(0, &[]).unwrap_err().to_string().contains("is not after step 0"));
     monitor.finish().unwrap();
     assert_eq!(Table::read(dir.path(), "metrics.csv").column("step"), ["0"]);
 }
@@ -244,7 +244,7 @@ fn what_does_not_match_is_named_with_both_values() {
     let before = files(&run);
     let refused = |with: MonitorBuilder, weights: Memory, difference: &str| {
         let expected = format!(
-            "the run in {} does not match: its {difference}. Go on with the same model and \
+            "the run in {} does not match: its {difference}. Resume with the same model and \
              configuration, or begin a new run (in another folder, or overwrite)",
             run.display()
         );

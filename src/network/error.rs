@@ -19,7 +19,7 @@ pub enum NetworkError {
 
     /// [`Architecture::Custom`] asked of inference.
     #[error(
-        "a custom network cannot be inferred: put it together with Network::builder(), or name \
+        "a custom network cannot be inferred: build it with Network::builder(), or name \
          another architecture"
     )]
     CustomByName,
@@ -183,9 +183,7 @@ pub enum NetworkError {
     },
 
     /// A tensor whose shape does not match the layers it joins.
-    #[error(
-        "`{parameter}` has shape {shape:?}, but between its neuron layers must stand {expected}"
-    )]
+    #[error("`{parameter}` has shape {shape:?}, expected {expected} between its neuron layers")]
     ConnectionShape {
         /// The parameter.
         parameter: String,

@@ -24,8 +24,8 @@ pub enum RecordError {
     },
     /// The folder holds a run already.
     #[error(
-        "{} already holds a run: name another folder, or go on with that run (resume), \
-         or replace it (overwrite)", path.display()
+        "{} already holds a run: use another folder, resume that run (resume), or replace it \
+         (overwrite)", path.display()
     )]
     Exists {
         /// The folder.
@@ -33,7 +33,7 @@ pub enum RecordError {
     },
     /// Nothing to resume from.
     #[error(
-        "{} holds no run that could go on at step {step}: what step 0 measured is not there. Begin \
+        "{} has no run that can resume at step {step}: the results of step 0 are missing. Begin \
          a new run (without resume), with the weights of step 0 as its baseline file if you have \
          them", path.display()
     )]
@@ -45,8 +45,8 @@ pub enum RecordError {
     },
     /// A file with the name of one of a run's, without the run.json that would say of which.
     #[error(
-        "{} is there without a run.json, so it may be another program's: name another folder, or \
-         put run.json back and go on with that run (resume), or replace it (overwrite)",
+        "{} exists without a run.json, so it may belong to another program: use another folder, \
+         restore run.json and resume the run (resume), or replace it (overwrite)",
         path.display()
     )]
     Unknown {
@@ -55,7 +55,7 @@ pub enum RecordError {
     },
     /// A file without which a run cannot go on.
     #[error(
-        "the run cannot go on without {}: {why}. Put it back from a copy, or begin a new run \
+        "the run cannot continue without {}: {why}. Restore it from a copy, or begin a new run \
          (in another folder, or overwrite)", path.display()
     )]
     Damaged {
@@ -66,7 +66,7 @@ pub enum RecordError {
     },
     /// Another process writes to the folder.
     #[error(
-        "another process is writing to the run in {}: wait for its end, or name another folder",
+        "another process is writing to the run in {}: wait until it ends, or use another folder",
         path.display()
     )]
     Locked {
@@ -76,7 +76,7 @@ pub enum RecordError {
     /// The run was recorded with another model or configuration.
     #[error(
         "the run in {} does not match: its {key} is {recorded}, that of this program is {current}. \
-         Go on with the same model and configuration, or begin a new run (in another folder, or \
+         Resume with the same model and configuration, or begin a new run (in another folder, or \
          overwrite)", path.display()
     )]
     Mismatch {
