@@ -2,8 +2,8 @@
 //!
 //! **Verdict** and **onset**: [`neuromfa::record::Conclusion`]. **Plateau**: the first step
 //! from which E_stable stays within 5 % of the span of its values over the run (max − min) of its
-//! last value; none where it has fewer than two values or a span of 0. The last step alone is
-//! neither: a run must stay so for two rows.
+//! last value; none where it has fewer than two values or a span of 0. Onset and plateau both take
+//! several rows: the last row alone is never a plateau.
 //!
 //! **Layers** are compared at the last step that all runs have rows of in layers.csv, by E_stable
 //! of each layer that all runs have: the spread is max − min over the runs, and z of a run is its

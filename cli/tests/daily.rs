@@ -9,7 +9,8 @@ use std::process::{Command, Output};
 use loops::interrupted::{builder, complete};
 use loops::{set_weights, weights_at};
 use neuromfa::Monitor;
-use neuromfa::record::{Conclusion, read_rows};
+use neuromfa::analysis::Controls;
+use neuromfa::record::{Conclusion, Format, View, column, columns, read_rows, shown_in};
 use serde_json::Value;
 
 fn neuromfa(arguments: &[&str]) -> Output {
@@ -103,6 +104,45 @@ fn show_json_has_every_column_and_digit() {
         assert_eq!(row["status"], "ok");
     }
     assert_eq!(rows[0]["loss"], Value::Null);
+}
+
+/// Every column with this view, in words that the view must have.
+#[test]
+fn views_show_the_columns_of_the_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let controls = Controls { rescaled_start: true, ..Controls::default() };
+    complete(builder(&run).controls(controls), 6);
+    let run = run.to_str().unwrap();
+
+    let shown = neuromfa(&["show", run]);
+    let head = text(&shown.stdout).lines().nth(2).unwrap();
+    let head: Vec<&str> = head.split_whitespace().collect();
+    let of_table = columns().filter_map(|column| Some((column, column.format()?)));
+    let names =
+        of_table.map(|(column, format)| if format == Format::P { "p" } else { column.name });
+    let names: Vec<&str> = names.collect();
+    let logged = head.iter().filter(|name| *name != &"p" && column(name).is_none());
+    assert_eq!(head.len(), names.len() + logged.count(), "{head:?}");
+    assert!(names.iter().all(|name| head.contains(name)), "{head:?}");
+
+    let page = dir.path().join("page");
+    assert!(neuromfa(&["report", run, "--out", page.to_str().unwrap()]).status.success());
+    let page = std::fs::read_to_string(page.join("report.html")).unwrap();
+    for column in shown_in(View::Report) {
+        let cell = format!("<th scope=\"row\">{}</th>", column.name);
+        assert!(page.contains(&cell), "{}", column.name);
+    }
+
+    let checkpoints = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data");
+    let watched = dir.path().join("watched");
+    let options = ["--neurons", "16", "--every", "0.1", "--until-step", "300", "--out"];
+    let watch = [&["watch", checkpoints][..], &options, &[watched.to_str().unwrap()]].concat();
+    let watched = neuromfa(&watch);
+    let line = text(&watched.stdout).lines().next().unwrap();
+    for column in shown_in(View::Headline) {
+        assert!(line.contains(&format!("  {} ", column.name)), "{}: {line}", column.name);
+    }
 }
 
 #[test]

@@ -1,17 +1,11 @@
 //! When the numbers of a step should not be believed, and why, in words.
 //!
-//! | mark | what it is | warns when |
-//! |---|---|---|
-//! | `kept` | share of source neurons with more than `min_edges` edges in range | below 0.5 |
-//! | `in_range` | share of the weights whose distances are in range | below 0.5 |
-//! | `r2_min` | smallest R² of ln Z_q on ln(r/d) over q, mean over samples | below 0.7 |
-//! | `concave` | share of samples whose f(alpha) is concave | below 1 |
-//! | `argmax_stable` | share of samples whose f peaks at the q of step 0 | below 1 |
+//! The marks are the fields of [`Trust`]; [`WarningKind`] lists the warnings and when they are raised.
 //!
 //! Below an R² of 0.7, nearly a third of what ln Z does is not the line. With less than half of the
 //! neurons, the spectrum is that of the strongly connected ones alone.
 //!
-//! [`WarningKind`] lists the warnings. Some concern the conclusion at a step; others only the published
+//! Some warnings concern the conclusion at a step; others only the published
 //! estimator, whose numbers are kept to compare with the literature. A condition that holds from step
 //! 0 on belongs to the run: its code is in every row, its words in the first one.
 
@@ -20,23 +14,8 @@ use super::measurement::Measurement;
 use super::plan::Plan;
 use super::statistics::mean;
 use super::verdict::{LEVEL, p_text};
-use super::warning::{Concern, Warning, WarningKind};
+use super::warning::{Concern, IN_RANGE, KEPT, NARROW, OVERLAP, R2, Warning, WarningKind};
 use crate::mfa::Spectrum;
-
-/// Below this share of kept neurons a step is marked.
-const KEPT: f64 = 0.5;
-
-/// Below this share of weights in range a step is marked.
-const IN_RANGE: f64 = 0.5;
-
-/// Below this R² a step is marked.
-const R2: f64 = 0.7;
-
-/// Above this share of common edges samples are marked.
-const OVERLAP: f64 = 0.5;
-
-/// Below this width of step 0 a run is marked.
-const NARROW: f64 = 0.03;
 
 /// The marks of one step.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -42,19 +42,19 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// Every architecture, in the order in which errors list them.
+    /// Every architecture, in the order in which they are tried.
     pub const ALL: [Self; 13] = [
         Self::Lora,
-        Self::Mlp,
-        Self::Cnn,
-        Self::Unet,
-        Self::Rnn,
         Self::GptNeox,
         Self::Gpt2,
+        Self::EncoderDecoder,
+        Self::Unet,
         Self::Bert,
         Self::Vit,
-        Self::EncoderDecoder,
         Self::Transformer,
+        Self::Rnn,
+        Self::Cnn,
+        Self::Mlp,
         Self::Generic,
         Self::Custom,
     ];

@@ -13,9 +13,8 @@ const LISTED: usize = 4;
 impl Network {
     /// Reads a network off the names and shapes of its parameters, in whatever order they come.
     ///
-    /// Without an architecture in `selection` the first is taken whose names are there, of lora,
-    /// gpt-neox, gpt2, encoder-decoder, unet, bert, vit, transformer and rnn; without such names cnn
-    /// where there are convolutions, else mlp. If the shapes then do not fit, it is the generic one,
+    /// Without an architecture in `selection` the first of [`Architecture::ALL`] is taken whose names
+    /// are there; without such names cnn where there are convolutions, else mlp. If the shapes then do not fit, it is the generic one,
     /// with a warning that says what stood against the other.
     ///
     /// # Errors
@@ -217,4 +216,17 @@ fn settle(
             odd[..listed].join(", "),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn architectures_are_listed_in_the_order_in_which_they_are_tried() {
+        let tried = NAMED.iter().map(|reader| reader.architecture);
+        let rest = [Architecture::Cnn, Architecture::Mlp, Architecture::Generic];
+        let last = [Architecture::Custom];
+        assert_eq!(tried.chain(rest).chain(last).collect::<Vec<_>>(), Architecture::ALL);
+    }
 }

@@ -7,7 +7,7 @@ use super::number::optional;
 /// The texts are cells of the tables in docs/quantities.md and docs/hops.md.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Column<R: 'static> {
+pub struct Column<R> {
     /// Its name.
     pub name: &'static str,
     /// What it is about.
@@ -107,7 +107,7 @@ pub enum Format {
 
 /// A column's value in a row.
 #[derive(Debug)]
-pub(super) enum Value<R: 'static> {
+pub(super) enum Value<R> {
     Number(fn(&R) -> Option<f64>),
     Count(fn(&R) -> Option<u64>),
     Text(fn(&R) -> String),

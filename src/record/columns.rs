@@ -27,18 +27,16 @@ const LEADING: [Column<Row>; 2] = [
 const ESTIMATES: [Column<Row>; 13] = [
     Column::new("alpha0", Alpha0, Number(|row: &Row| row.emergence.alpha0))
         .means("where the spectrum peaks, published")
-        .range("> 0")
         .equation("alpha at the first maximum of f, mean over samples")
         .views(&[Show(Digits(4)), Report, Live("alpha0")]),
     Column::new("width", Width, Number(|row: &Row| row.emergence.width))
         .means("width of the spectrum, published")
-        .range("≥ 0")
         .equation("w = max alpha - min alpha, mean over samples")
         .views(&[Show(Digits(4)), Report, Live("w")]),
     Column::new("E", E, Number(|row: &Row| row.emergence.e))
         .means("degree of emergence, published; grows with scale")
         .equation("w(t)/w(0) · ln(alpha0(0)/alpha0(t)), of the means over samples")
-        .absent("step 0 has no value")
+        .absent("step 0 has no value, or a value is not above 0")
         .views(&[Show(Digits(4)), Report, Headline]),
     Column::new("E_se", E, Number(|row: &Row| row.emergence.e_se))
         .means("error of E from which neurons were drawn")
@@ -81,7 +79,7 @@ const ESTIMATES: [Column<Row>; 13] = [
         .equation("s/√S, as of E_se")
         .needs(&[Shuffle, Samples]),
     Column::new("E_p", E, Number(|row: &Row| row.emergence.e_p))
-        .means("how often chance alone takes E as far from E_shuffled; errs on the high side")
+        .means("how often chance alone takes E as far from E_shuffled; it errs on the side of no")
         .range("0 to 1")
         .equation(
             "two-sided, of E - E_shuffled, whose error is E_shuffled_se · √(2 + (S - 1) ρ), in \
@@ -91,13 +89,11 @@ const ESTIMATES: [Column<Row>; 13] = [
         .needs(&[Shuffle, Samples]),
     Column::new("alpha0_stable", Alpha0, Number(|row: &Row| row.emergence.alpha0_stable))
         .means("where the spectrum peaks, stable, over the whole network")
-        .range("> 0")
         .equation("alpha(0) of the stable estimator")
         .needs(&[Stable])
         .views(&[Report]),
     Column::new("width_stable", Width, Number(|row: &Row| row.emergence.width_stable))
         .means("width of the spectrum, stable, over the whole network")
-        .range("≥ 0")
         .equation("alpha(q_min) - alpha(q_max) of the stable estimator")
         .needs(&[Stable])
         .views(&[Report]),
@@ -105,7 +101,7 @@ const ESTIMATES: [Column<Row>; 13] = [
         .means("degree of emergence, stable; grows with scale")
         .equation("E of alpha0_stable and width_stable")
         .needs(&[Stable])
-        .absent("step 0 has no value")
+        .absent("step 0 has no value, or a value is not above 0")
         .views(&[Show(Digits(4)), Report, Headline]),
 ];
 
@@ -134,7 +130,7 @@ const REST: [Column<Row>; 15] = [
     Column::new("kept", Fit, Number(|row: &Row| row.emergence.trust.kept))
         .means("share of the source neurons that are kept")
         .range("0 to 1")
-        .equation("mean over samples"),
+        .equation("kept neurons over all source neurons, mean over samples"),
     Column::new("in_range", Fit, Number(|row: &Row| row.emergence.trust.in_range))
         .means("share of the weights whose distances are in range")
         .range("0 to 1")

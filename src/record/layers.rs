@@ -23,11 +23,9 @@ const ESTIMATES: [Column<Part>; 12] = [
     .absent("its edges have several roles"),
     Column::new("alpha0", Alpha0, Number(|part: &Part| part.alpha0))
         .means("alpha0 of the part, published")
-        .range("> 0")
         .equation("on its drawn neurons, as in emergence.csv"),
     Column::new("width", Width, Number(|part: &Part| part.width))
         .means("width of the part, published")
-        .range("≥ 0")
         .equation("on its drawn neurons, as in emergence.csv"),
     Column::new("E", E, Number(|part: &Part| part.e))
         .means("E of the part, published")
@@ -40,20 +38,18 @@ const ESTIMATES: [Column<Part>; 12] = [
     Column::new("r2", Fit, Number(|part: &Part| part.r2))
         .means("R² of ln Z at the largest q")
         .range("0 to 1")
-        .equation("mean over samples"),
+        .equation("on its drawn neurons, mean over samples"),
     Column::new("kept", Fit, Number(|part: &Part| part.kept))
         .means("kept neurons of the published estimator")
         .range("≥ 0")
         .equation("mean over samples"),
     Column::new("alpha0_stable", Alpha0, Number(|part: &Part| part.alpha0_stable))
         .means("alpha0 of the part, stable")
-        .range("> 0")
         .equation("over all its neurons")
         .needs(&[Stable])
         .views(&[Layers]),
     Column::new("width_stable", Width, Number(|part: &Part| part.width_stable))
         .means("width of the part, stable")
-        .range("≥ 0")
         .equation("over all its neurons")
         .needs(&[Stable])
         .views(&[Layers]),
@@ -146,8 +142,8 @@ const DIMENSIONS: [Column<Part>; 7] = statistics!(
 const DEGREES: [Column<Part>; 7] = statistics!(
     "degree",
     degree,
-    "average weighted degree",
-    "the mean of a neuron's kept distances",
+    "degree",
+    "average weighted degree: the mean of a neuron's kept distances",
     "neurons with an edge in range"
 );
 

@@ -33,7 +33,7 @@ pub(super) trait Measured: Sized + 'static {
         .range("≥ 0")
         .equation("s · √(1 + 1/K), s the standard deviation over the K draws")
         .needs(&[NormMatched, Shuffles])
-        .absent("all draws deal less than a quarter of the sources"),
+        .absent("all draws together deal less than a quarter of the sources"),
         Column::new(
             "width_excess_p",
             Structure,
@@ -92,7 +92,7 @@ pub(super) trait Measured: Sized + 'static {
             .range("≥ 0")
             .equation("as of width_excess")
             .needs(&[Shuffles])
-            .absent("all draws deal less than a quarter of the sources"),
+            .absent("all draws together deal less than a quarter of the sources"),
         Column::new("E_excess_p", E, Number(|of: &Self| of.structure().e_excess?.p))
             .means("how often chance alone goes as far")
             .range("0 to 1")

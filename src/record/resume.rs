@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use super::columns::own;
+use super::columns::{column, columns, own};
 use super::config::{Difference, difference};
 use super::details::DETAILS;
 use super::files::{
@@ -67,6 +67,7 @@ pub fn resume(
     let mut recorder = Recorder::lock(folder)?;
     let (stored, baseline) = read_same_run(folder, config, draw)?;
     let mut tables = Tables::read(folder)?;
+    tables.check_columns(folder)?;
     let complete = tables.complete_before(config, due);
     let next_step = at.unwrap_or(complete);
     let (lost, last_step) = (tables.lost(config), tables.last_step());
@@ -150,6 +151,27 @@ impl Tables {
             *contents = read(detail.file)?;
         }
         Ok(Self { metrics: read(METRICS)?, details, emergence: read(EMERGENCE)? })
+    }
+
+    /// Refuses tables with other columns than those of this version: its rows would not fit.
+    fn check_columns(&self, folder: &Path) -> Result<(), RecordError> {
+        let details = DETAILS.iter().zip(&self.details);
+        let details = details.map(|(detail, table)| (detail.file, table, (detail.columns)()));
+        let own = columns().map(|column| column.name).collect();
+        for (file, table, own) in details.chain([(EMERGENCE, &self.emergence, own)]) {
+            let logged = |name: &str| file == EMERGENCE && column(name).is_none();
+            let names = table.columns.iter().map(String::as_str);
+            let found: Vec<&str> = names.filter(|name| !logged(name)).collect();
+            let at = |names: &[&str], k| names.get(k).copied().unwrap_or("absent").to_owned();
+            let of = |k| (at(&found, k), at(&own, k));
+            let differs = |k: &usize| !table.rows.is_empty() && of(*k).0 != of(*k).1;
+            if let Some(k) = (0..own.len().max(found.len())).find(differs) {
+                let (path, (recorded, current)) = (folder.to_owned(), of(k));
+                let key = format!("column {} of {file}", k + 1);
+                return Err(RecordError::Mismatch { path, key, recorded, current });
+            }
+        }
+        Ok(())
     }
 
     /// The first step of which something is missing: a step is recorded in the order metrics,

@@ -9,9 +9,7 @@ use neuromfa::source::Checkpoint;
 /// Which parameters, and as what.
 #[derive(Args)]
 pub struct Choice {
-    /// Read the parameters as this architecture: lora, mlp, cnn, unet, rnn, gpt-neox, gpt2, bert,
-    /// vit, encoder-decoder, transformer or generic.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = architectures())]
     architecture: Option<Architecture>,
     /// Include matrices that are left out by default (embeddings, the output head); `*` matches any text.
     #[arg(long, value_name = "PATTERN")]
@@ -23,6 +21,13 @@ pub struct Choice {
     /// published. Without a number: num_attention_heads from the checkpoint's config.json.
     #[arg(long, value_name = "HEADS", num_args = 0..=1, require_equals = true)]
     per_head: Option<Option<usize>>,
+}
+
+/// The help of `--architecture`.
+fn architectures() -> String {
+    let named = Architecture::ALL.into_iter().filter(|a| *a != Architecture::Custom);
+    let names: Vec<&str> = named.map(Architecture::as_str).collect();
+    format!("Read the parameters as this architecture: {}", names.join(", "))
 }
 
 impl Choice {
