@@ -215,5 +215,5 @@ fn one_clear_line_and_status_2() {
     }
     let unknown = neuromfa(&["inspect", neox, "--architecture", "gpt3"]);
     let error = String::from_utf8(unknown.stderr).unwrap();
-    assert!(error.contains("there are lora, mlp, cnn"), "{error}");
+    assert!(error.contains("there are lora, gpt-neox, gpt2"), "{error}");
 }
