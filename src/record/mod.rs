@@ -6,7 +6,7 @@
 //! | `nodes.json` | the drawn neurons ([`crate::network::Draw`]) |
 //! | `baseline.json` | what step 0 measured ([`crate::analysis::Baseline`]) |
 //! | `metrics.csv` | step, wall_time, then whatever the loop logs: one row for each call |
-//! | `emergence.csv` | one row for each analysed step ([`columns`]) |
+//! | `emergence.csv` | one row for each analysed step ([`columns()`]) |
 //! | `hashes.csv` | step, tensor, and a hash of its bytes (XXH3, 64 bits): whether two steps have the same weights |
 //! | `spectra.csv` | step, q, tau, r2, alpha, f, their deviations over the samples, and D_q |
 //! | `layers.csv` | step, then each layer, block, role and the network: both estimators, the measures of structure, and the statistics of its neurons' dimensions and degrees |
