@@ -280,17 +280,6 @@ mod tests {
         for part in expected.into_iter().chain(numbers) {
             assert!(text.contains(part), "{part}: {text}");
         }
-        let live = columns().filter_map(|column| {
-            column.views.iter().find_map(|view| match view {
-                View::Headline => Some(format!("{:<13} ", column.name)),
-                View::Live("rescaled start") => None,
-                View::Live(name) => Some(format!("{name} ")),
-                _ => None,
-            })
-        });
-        for part in live {
-            assert!(text.contains(&part), "{part}: {text}");
-        }
         let dots = text.chars().filter(|c| ('\u{2801}'..='\u{28ff}').contains(c)).count();
         assert!(dots > 60, "{dots} cells of curves: {text}");
         state.next_metric();
