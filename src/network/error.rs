@@ -183,7 +183,7 @@ pub enum NetworkError {
     },
 
     /// A tensor whose shape does not match the layers it joins.
-    #[error("`{parameter}` has shape {shape:?}, expected {expected} between its neuron layers")]
+    #[error("`{parameter}` has shape {shape:?}; between its neuron layers it must be {expected}")]
     ConnectionShape {
         /// The parameter.
         parameter: String,

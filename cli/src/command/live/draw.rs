@@ -280,6 +280,18 @@ mod tests {
         for part in expected.into_iter().chain(numbers) {
             assert!(text.contains(part), "{part}: {text}");
         }
+        let tall = screen(&state, 80, 40);
+        let live = columns().filter_map(|column| {
+            column.views.iter().find_map(|view| match view {
+                View::Headline => Some(format!("{:<13} ", column.name)),
+                View::Live("rescaled start") => None,
+                View::Live(name) => Some(format!("{name} ")),
+                _ => None,
+            })
+        });
+        for part in live {
+            assert!(tall.contains(&part), "{part}: {tall}");
+        }
         let dots = text.chars().filter(|c| ('\u{2801}'..='\u{28ff}').contains(c)).count();
         assert!(dots > 60, "{dots} cells of curves: {text}");
         state.next_metric();
