@@ -92,6 +92,19 @@ impl Group {
     }
 }
 
+/// Turns results of each group, of several folds, into the results of all folds for each group.
+pub(super) fn by_group<T>(
+    of_folds: Vec<Vec<Result<T, Degenerate>>>,
+    groups: &[Group],
+) -> impl Iterator<Item = Result<Vec<T>, Degenerate>> {
+    let mut of_folds: Vec<_> = of_folds.into_iter().map(Vec::into_iter).collect();
+    groups.iter().map(move |_| {
+        // All folds go on to the next group, also where one of them has no result.
+        let of_group: Vec<_> = of_folds.iter_mut().filter_map(Iterator::next).collect();
+        of_group.into_iter().collect()
+    })
+}
+
 /// Adds the sums of layers, which come in order, up to those of the groups. A group is finished as
 /// soon as its last layer has come, so that few sums are held at once.
 pub(super) struct Fold<'a, T, F> {
@@ -139,5 +152,30 @@ impl<'a, T, F: Fn(&PowerSums) -> Result<T, Degenerate>> Fold<'a, T, F> {
     pub(super) fn finish(self) -> Vec<Result<T, Degenerate>> {
         let none = self.none;
         self.done.into_iter().map(|done| done.unwrap_or(Err(none))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_without_a_result_leaves_the_others_theirs() {
+        let group = |name: &str| Group {
+            scope: Scope::Layer,
+            name: name.to_owned(),
+            role: None,
+            members: Vec::new(),
+        };
+        let groups = ["a", "b", "c"].map(group);
+        let of_folds = vec![
+            vec![Ok(1), Err(Degenerate::Constant), Ok(3)],
+            vec![Err(Degenerate::NotFinite), Ok(20), Ok(30)],
+            vec![Ok(100), Ok(200), Ok(300)],
+        ];
+        let found: Vec<_> = by_group(of_folds, &groups).collect();
+        let expected =
+            [Err(Degenerate::NotFinite), Err(Degenerate::Constant), Ok(vec![3, 30, 300])];
+        assert_eq!(found, expected);
     }
 }

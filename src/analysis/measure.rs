@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::boxes::neuron_boxes;
 use super::estimators::{Estimators, for_each_layer, sums_of};
 use super::fault::Fault;
-use super::groups::Fold;
+use super::groups::{Fold, by_group};
 use super::hops::HopMeasurement;
 use super::measurement::{GroupMeasurement, Measurement, Nulls};
 use super::neuron::NeuronStatistics;
@@ -76,17 +76,12 @@ impl Estimators {
             groups[network].map_err(|why| Fault::Degenerate { place: place(0), why })
         });
         if plan.details() {
-            let mut by_sample: Vec<_> = published.into_iter().map(Vec::into_iter).collect();
-            let group = |k: usize| {
-                let next = |groups: &mut std::vec::IntoIter<Result<_, _>>| groups.next()?.ok();
-                let of_samples: Vec<Option<Spectrum>> = by_sample.iter_mut().map(next).collect();
-                GroupMeasurement {
-                    published: of_samples.into_iter().collect(),
-                    stable: stable.as_ref().and_then(|groups| groups[k].ok()),
-                    neurons: NeuronStatistics::default(),
-                }
+            let group = |(k, published): (usize, Result<Vec<Spectrum>, Degenerate>)| {
+                let stable = stable.as_ref().and_then(|groups| groups[k].ok());
+                let neurons = NeuronStatistics::default();
+                GroupMeasurement { published: published.ok(), stable, neurons }
             };
-            measurement.groups = (0..plan.groups.len()).map(group).collect();
+            measurement.groups = by_group(published, &plan.groups).enumerate().map(group).collect();
         }
         if let Some(dimensions) = &self.dimensions {
             measurement.boxes = neuron_boxes(plan, snapshot, dimensions);

@@ -14,7 +14,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
 
 use super::estimators::{Estimators, SIDE_BY_SIDE};
-use super::groups::{Fold, Group};
+use super::groups::{Fold, Group, by_group};
 use super::measurement::{Draws, SmallLayer};
 use super::plan::{DrawnRun, Plan, SourceLayer};
 use super::significance::LEAST_SHARE;
@@ -160,15 +160,12 @@ impl Draw<'_> {
                 }
             }
         }
-        let mut by_draw: Vec<_> = folds.into_iter().map(|fold| fold.finish().into_iter()).collect();
-        let mut by_rest: Vec<_> =
-            without_one.into_iter().map(|fold| fold.finish().into_iter()).collect();
+        let [mut drawn, mut rests] = [folds, without_one]
+            .map(|folds| by_group(folds.into_iter().map(Fold::finish).collect(), &plan.groups));
         let group = |(group, together): (&Group, Result<PowerSums, Degenerate>)| {
-            let drawn = by_draw.iter_mut().filter_map(Iterator::next);
-            let fractals = drawn.collect::<Result<Vec<Fractal>, Degenerate>>()?;
-            let rests = by_rest.iter_mut().filter_map(Iterator::next);
-            let without_one = rests.collect::<Result<Vec<Fractal>, Degenerate>>()?;
-            let together = together?;
+            let of_group = drawn.next().zip(rests.next());
+            let (fractals, without_one) = of_group.expect("each fold has all groups");
+            let (fractals, without_one, together) = (fractals?, without_one?, together?);
             let share = group.members.iter().map(|&k| shares[k]).fold(1.0, f64::min);
             let small = group.members.iter().filter(|&&k| shares[k] > LARGER * share);
             let small = small.filter_map(|k| Some((shares[*k], kept.get(k)?)));
