@@ -71,7 +71,7 @@ impl MonitorBuilder {
     /// `.every(1).budget(0.01)` analyses are as close together as one percent allows.
     ///
     /// An analysis is charged what training waits for it, and the processor time of the threads that
-    /// analyse and record beside it, as if that were taken from training, as it is on full cores.
+    /// analyse and record in the background, as if that were taken from training, as it is on full cores.
     /// Writing what the loop logs is not charged.
     ///
     /// Which steps are analysed then depends on the machine. After a crash, a step whose analysis
@@ -94,7 +94,7 @@ impl MonitorBuilder {
     }
 
     /// Goes on with the run that the folder holds, where its files end: [`Monitor::next_step`](super::Monitor::next_step)
-    /// says where, and [`Monitor::verdict`](super::Monitor::verdict) whether the stop rule had ended it. Starts anew when
+    /// says where, and [`Monitor::verdict`](super::Monitor::verdict) whether the stop rule had ended it. Starts again when
     /// there is none.
     pub fn resume(mut self) -> Self {
         self.settings.start = Start::Resume(None);

@@ -79,7 +79,7 @@ impl Monitor {
     }
 
     /// Counts the weights into a snapshot. A panic of the framework or the source is an error like
-    /// another: the layers that were not counted to the end are counted anew at the next step.
+    /// another: the layers that were not counted to the end are counted again at the next step.
     fn count(&self, step: u64, snapshot: &mut Snapshot) -> Result<(), Error> {
         let counted = catch_unwind(AssertUnwindSafe(|| {
             self.plan.snapshot(self.source.as_ref(), &self.pool, snapshot)

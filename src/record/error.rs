@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// A run directory that cannot be written, read or gone on with.
+/// A run directory that cannot be written, read or resumed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
