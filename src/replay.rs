@@ -3,6 +3,7 @@
 //! A replay of the checkpoints of a run, with that run's nodes, writes the numbers of the run bit
 //! for bit.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,12 @@ use crate::source::{Checkpoint, CheckpointFile};
 pub struct Replay {
     settings: Settings,
     listeners: Vec<Listener>,
+}
+
+impl fmt::Debug for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 impl Replay {
@@ -117,6 +124,15 @@ pub enum Added {
     /// Its step lies before the last row and has none: rows stand in order of steps, so it is left
     /// out.
     OutOfOrder,
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed")
+            .field("settings", &self.settings)
+            .field("last_step", &self.last_step())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Feed {

@@ -31,12 +31,7 @@ const COMMAND: [(&str, &[&str]); 10] = [
 ];
 
 /// Files that may name tch: the live source, and the edge of the monitor that takes a VarStore.
-const TCH: [&str; 4] = [
-    "source/tch_varstore.rs",
-    "source/mod.rs",
-    "monitor/builder.rs",
-    "lib.rs",
-];
+const TCH: [&str; 4] = ["source/tch_varstore.rs", "source/mod.rs", "monitor/builder.rs", "lib.rs"];
 
 /// A folder of this repository.
 fn folder(name: &str) -> PathBuf {

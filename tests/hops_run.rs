@@ -6,12 +6,12 @@ use std::path::Path;
 
 use loops::warnings::warnings_of;
 use loops::{Table, set_weights, weights_at};
-use neuromfa::analysis::Baseline;
+use neuromfa::internals::analysis::Baseline;
 use neuromfa::source::Memory;
-use neuromfa::{Monitor, MonitorBuilder};
+use neuromfa::{Monitor, MonitorBuilder, Samples};
 
 fn builder(run: &Path) -> MonitorBuilder {
-    Monitor::builder(run).every(10).sampled(16, 4, 7).threads(1)
+    Monitor::builder(run).every(10).sampled(Samples { neurons: 16, samples: 4, seed: 7 }).threads(1)
 }
 
 fn run(builder: MonitorBuilder, weights: &Memory) {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use loops::{Table, set_weights, weights_at};
 use neuromfa::source::Memory;
-use neuromfa::{BackPressure, Error, Monitor, OnFailure, StopRule};
+use neuromfa::{BackPressure, Error, Monitor, OnFailure, Samples, StopRule};
 
 /// A loop of `last` steps; the loss is 1/step.
 fn run(monitor: &mut Monitor, weights: &Memory, last: u64) {
@@ -146,7 +146,7 @@ fn a_rule_on_what_is_not_computed_is_refused() {
     let error = attach(StopRule::on("step").max().stopping_threshold(1e4).into());
     assert!(error.to_string().contains("\"step\": it is not computed in this run"), "{error}");
     let unstable = Monitor::builder(dir.path())
-        .stable(false)
+        .without_stable()
         .stop_when(StopRule::on("E_stable"))
         .attach_source(weights_at(0));
     assert!(unstable.err().unwrap().to_string().contains("not computed in this run"));
@@ -317,7 +317,7 @@ fn a_run_can_compare_against_another_run_or_a_checkpoint() {
 
     let other = dir.path().join("other");
     Monitor::builder(&other)
-        .sampled(16, 3, 1)
+        .sampled(Samples { neurons: 16, samples: 3, seed: 1 })
         .attach_source(weights_at(0))
         .unwrap()
         .finish()

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use loops::interrupted::{EVERY, NEW_METRICS, assert_same, builder, complete, fast_folder, files};
 use loops::warnings::warnings_of;
 use loops::{TABLES, weights_at};
-use neuromfa::record::{RunConfig, resume};
+use neuromfa::internals::record::{RunConfig, resume};
 use tempfile::TempDir;
 
 const LAST: u64 = 160;

@@ -11,7 +11,7 @@ use loops::warnings::warnings_of;
 use loops::{TABLES, Table, set_weights, weights_at};
 use neuromfa::mfa::Parameters;
 use neuromfa::source::Memory;
-use neuromfa::{MonitorBuilder, StopRule};
+use neuromfa::{MonitorBuilder, Samples, StopRule};
 
 const LAST: u64 = 130;
 
@@ -256,14 +256,17 @@ fn what_does_not_match_is_named_with_both_values() {
     let cases = [
         (again().every(5), "schedule.every is 3, that of this program is 5"),
         (again().parameters(parameters), "method.q_step is 0.5, that of this program is 0.1"),
-        (again().sampled(32, 4, 7), "sampling.drawn.neurons is 16, that of this program is 32"),
+        (
+            again().sampled(Samples { neurons: 32, samples: 4, seed: 7 }),
+            "sampling.drawn.neurons is 16, that of this program is 32",
+        ),
         (
             again().whole(),
             "sampling is drawn (neurons 16, samples 4, seed 7), that of this program is whole",
         ),
         (again().hops(3), "hops is 2, that of this program is 3"),
         (again().hops_estimated(9), "hops_estimated is 8, that of this program is 9"),
-        (again().stable(false), "stable is true, that of this program is false"),
+        (again().without_stable(), "stable is true, that of this program is false"),
         (
             again().stop_when(StopRule::on("E").max().patience(7)),
             "stop_rule is (E (max) not improved in 10000 analysed steps, or not finite) or \
@@ -293,7 +296,7 @@ fn given_neurons_must_be_those_of_the_run() {
     complete(given(), 12);
     complete(given().resume(), 24);
     let text = std::fs::read_to_string(&nodes).unwrap();
-    complete(builder(&other).sampled(16, 4, 8).overwrite(), 0);
+    complete(builder(&other).sampled(Samples { neurons: 16, samples: 4, seed: 8 }).overwrite(), 0);
     std::fs::copy(other.join("nodes.json"), &nodes).unwrap();
     let message = refusal(given().resume(), weights_at(0));
     let difference = "its nodes.samples[0].layer.0[0] is 0, that of this program is 1";
@@ -317,7 +320,7 @@ fn until_stopped(builder: MonitorBuilder, last: u64) -> Option<(u64, String)> {
 }
 
 fn rules() -> [(StopRule, u64, &'static str); 2] {
-    let norm = || StopRule::on("grad_norm").patience(5).check_finite(false);
+    let norm = || StopRule::on("grad_norm").patience(5).ignore_not_finite();
     let validated = StopRule::on("val, loss").stopping_threshold(0.05).patience(1000);
     [
         (

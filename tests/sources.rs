@@ -4,9 +4,10 @@ mod golden;
 
 use std::path::Path;
 
-use neuromfa::analysis::{Plan, Snapshot};
+use neuromfa::internals::analysis::{Plan, Snapshot};
+use neuromfa::internals::network::Draw;
 use neuromfa::mfa::{Method, Values};
-use neuromfa::network::{Draw, Network, Parameter, Selection};
+use neuromfa::network::{Network, Parameter, Selection};
 use neuromfa::source::{Block, CheckpointFile, Memory, Source, SourceError, Tensor};
 
 use golden::{path, read, value};

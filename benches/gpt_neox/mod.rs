@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use criterion::Criterion;
-use neuromfa::analysis::{Plan, Snapshot};
+use neuromfa::internals::analysis::{Plan, Snapshot};
+use neuromfa::internals::network::Draw;
 use neuromfa::mfa::Method;
-use neuromfa::network::{Draw, Network, Parameter, Selection};
+use neuromfa::network::{Network, Parameter, Selection};
 use neuromfa::source::{OwnedValues, Source, SourceError, Tensor};
 use rayon::ThreadPool;
 

@@ -13,9 +13,11 @@
 use serde::Serialize;
 
 use neuromfa::Error;
-use neuromfa::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot};
-use neuromfa::mfa::{Instructions, Parameters};
-use neuromfa::network::{Draw, Network, Selection};
+use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot};
+use neuromfa::internals::mfa::Instructions;
+use neuromfa::internals::network::Draw;
+use neuromfa::mfa::Parameters;
+use neuromfa::network::{Network, Selection};
 use neuromfa::source::{Memory, Source};
 
 use crate::threads::pool;

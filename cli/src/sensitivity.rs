@@ -4,11 +4,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use neuromfa::Error;
-use neuromfa::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot, Status};
+use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot};
+use neuromfa::internals::network::Draw;
 use neuromfa::mfa::{Parameters, Transfer};
-use neuromfa::network::{Draw, Network, Selection};
+use neuromfa::network::{Network, Selection};
 use neuromfa::source::{Checkpoint, CheckpointFile, Source};
+use neuromfa::{Error, Status};
 
 use crate::threads::pool;
 

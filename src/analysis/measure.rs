@@ -92,6 +92,12 @@ pub struct Estimators {
     hops: Option<HopEstimators>,
 }
 
+impl std::fmt::Debug for Estimators {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Estimators").finish_non_exhaustive()
+    }
+}
+
 impl Estimators {
     /// Makes the tables that the plan's networks need.
     pub fn new(plan: &Plan) -> Self {

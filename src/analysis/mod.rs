@@ -31,27 +31,27 @@ mod trust;
 mod unchanged;
 mod verdict;
 
-pub use baseline::{Baseline, GroupBaseline, Place};
+pub use baseline::Baseline;
 pub use controls::Controls;
-pub use distribution::Distribution;
-pub use emergence::{Emergence, SpectrumPoint};
-pub use groups::{Group, Scope};
-pub use hops::{
-    EstimateError, HopBaseline, HopEmergence, HopEstimators, HopMeasurement, Hops, HopsError,
-    HopsPlan, HopsSnapshot, MOST_HOPS,
-};
-pub use measure::{Estimators, Fault, GroupMeasurement, Measurement};
-pub use neurons::{Neuron, NeuronStatistics};
-pub use nulls::{GroupNulls, Nulls};
-pub use parts::Part;
+pub use emergence::Emergence;
+pub use groups::Scope;
+pub use hops::{HopEstimators, Hops, HopsError, HopsPlan, HopsSnapshot};
+pub use measure::{Estimators, Measurement};
+pub use neurons::Neuron;
 pub use plan::Plan;
-pub use scaling::{MeanScaling, NeuronBoxes};
-pub use shuffled::{Draws, SmallLayer};
 pub use significance::Excess;
 pub use snapshot::Snapshot;
 pub use status::Status;
 pub use structure::Structure;
-pub use trust::{Concern, Trust, Warning, WarningKind};
-pub use verdict::{
-    LEVEL, Look, Measured, ONSET_LEVEL, ONSET_ROWS, Onset, Outcome, Verdict, p_text,
-};
+pub use trust::{Concern, WarningKind};
+pub use verdict::{Look, Measured, ONSET_LEVEL, ONSET_ROWS, Onset, Verdict, p_text};
+
+pub(crate) use distribution::Distribution;
+pub(crate) use emergence::SpectrumPoint;
+pub(crate) use groups::Group;
+pub(crate) use hops::{HopEmergence, MOST_HOPS};
+pub(crate) use measure::Fault;
+pub(crate) use neurons::NeuronStatistics;
+pub(crate) use parts::Part;
+pub(crate) use scaling::NeuronBoxes;
+pub(crate) use verdict::Outcome;

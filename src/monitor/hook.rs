@@ -1,5 +1,6 @@
 //! The hook itself: all that training waits for.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -63,6 +64,17 @@ impl Verdict {
     /// Why, the step measured, and the step of the call that told so first.
     pub fn stop(&self) -> Option<&StopRecord> {
         self.stop.as_ref()
+    }
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor")
+            .field("schedule", &self.schedule)
+            .field("next_step", &self.next_step)
+            .field("stop", &self.stop)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
     }
 }
 

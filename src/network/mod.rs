@@ -76,11 +76,17 @@ mod vit;
 mod tests;
 
 pub use architecture::Architecture;
-pub use attention::Projection;
 pub use builder::NetworkBuilder;
-pub use draw::{Draw, DrawError, Sample};
 pub use error::NetworkError;
 pub use layers::{Connection, NeuronLayer, Orientation, Role};
 pub use nin::Network;
 pub use parameter::{LeftOut, Parameter};
 pub use select::Selection;
+
+pub(crate) use attention::Projection;
+pub(crate) use exports::*;
+
+/// What the command, tests and benches use besides.
+pub(crate) mod exports {
+    pub use super::draw::{Draw, DrawError};
+}

@@ -11,6 +11,7 @@ mod watched;
 
 pub(crate) use analyst::{Analysed, Analyst};
 pub(crate) use open::{Follow, Opened, open};
+pub use settings::Samples;
 pub(crate) use settings::{Nodes, Settings, Start, run_settings};
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use std::time::SystemTime;
 use crate::analysis::{Concern, Emergence, Plan, Snapshot, Status, WarningKind};
 use crate::error::Error;
 use crate::record::{BudgetRecord, Cost, Recorder, Row, StopRecord, Summary, computed_quantities};
-use crate::stop::{Observation, RuleState, Stop, StopRule, Value};
+use crate::stop::{RuleState, Stop, StopRule, Value};
 use tally::{Seen, Tally};
 use watched::Watched;
 
@@ -233,5 +234,5 @@ pub(crate) fn observe(
         None if status == Status::NonFinite && computed.contains(&name) => Value::NotFinite,
         None => Value::Absent,
     };
-    state.observe(rule, &Observation { step, value: &value });
+    state.observe(rule, step, &value);
 }

@@ -53,18 +53,23 @@ mod summary;
 mod table;
 mod tensorboard;
 
-pub use conclusion::{Conclusion, Ending, Repeat};
+pub use conclusion::Conclusion;
 pub use config::{RunConfig, Sampling};
 pub use files::{
-    BASELINE, BOXES, DISTRIBUTIONS, EMERGENCE, HASHES, HOPS, LAYERS, METRICS, NEURONS, NODES, RUN,
-    SCALING, SPECTRA, START, STATE, SUMMARY, TENSORBOARD, holds_run, neurons_file,
+    BOXES, DISTRIBUTIONS, EMERGENCE, HASHES, LAYERS, METRICS, NEURONS, RUN, SCALING, SPECTRA,
+    START, STATE, SUMMARY, TENSORBOARD,
 };
 pub use read::{RecordedRun, read_rows};
-pub use recorder::Recorder;
-pub use resume::{Recorded, RecordedRow, resume};
-pub use row::{COLUMNS, Row, check_name, computed_quantities, number};
-pub use summary::{Best, BudgetRecord, Cost, Spacing, StopRecord, Summary};
+pub use resume::resume;
+pub use row::{COLUMNS, Row, computed_quantities, number};
+pub use summary::{StopRecord, Summary};
 pub use table::{Cells, csv_text, read_table};
+
+pub(crate) use files::{BASELINE, HOPS, NODES, holds_run};
+pub(crate) use recorder::Recorder;
+pub(crate) use resume::{Recorded, RecordedRow};
+pub(crate) use row::check_name;
+pub(crate) use summary::{Best, BudgetRecord, Cost, Spacing};
 
 use std::path::PathBuf;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use neuromfa::Row;
-use neuromfa::analysis::p_text;
+use neuromfa::internals::analysis::p_text;
 use neuromfa::source::Checkpoint;
 
 use super::method::Method;

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::align::{align, p_cell, rounded};
 use super::notes::notes;
-use neuromfa::record::{
-    COLUMNS, Conclusion, EMERGENCE, RUN, RecordError, RunConfig, Sampling, read_rows, read_table,
+use neuromfa::RecordError;
+use neuromfa::internals::record::{
+    COLUMNS, Conclusion, EMERGENCE, RUN, RunConfig, Sampling, read_rows, read_table,
 };
 
 /// How a column's cells are shown.

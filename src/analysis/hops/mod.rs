@@ -25,7 +25,7 @@ mod measure;
 mod paths;
 mod plan;
 
-pub use count::{EstimateError, HopsSnapshot};
+pub use count::HopsSnapshot;
 pub use emergence::{HopBaseline, HopEmergence};
 pub use measure::{HopEstimators, HopMeasurement};
 pub use plan::HopsPlan;

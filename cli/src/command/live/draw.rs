@@ -1,6 +1,6 @@
 //! The view as a function of the state.
 
-use neuromfa::analysis::{Concern, WarningKind};
+use neuromfa::internals::analysis::{Concern, WarningKind};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Stylize};
@@ -208,7 +208,7 @@ fn stopping(state: &State, room: usize) -> Vec<Line<'static>> {
 mod tests {
     use std::path::Path;
 
-    use neuromfa::record::Conclusion;
+    use neuromfa::internals::record::Conclusion;
     use neuromfa::source::Memory;
     use neuromfa::{Monitor, StopRule};
     use ratatui::Terminal;
@@ -306,7 +306,7 @@ mod tests {
         run(&folder, 60, true);
         let mut state = State::new(folder.clone());
         state.refresh();
-        let rows = neuromfa::record::read_rows(&folder).unwrap();
+        let rows = neuromfa::internals::record::read_rows(&folder).unwrap();
         let conclusion = Conclusion::of(&rows);
         let text = screen(&state, 140, 40);
         let second = text.lines().nth(1).unwrap();

@@ -30,7 +30,7 @@ use std::path::Path;
 pub use backtest::backtest_picture;
 
 use figure::Figure;
-use neuromfa::record::RecordError;
+use neuromfa::RecordError;
 use recorded::Recorded;
 
 /// The figures of one run or of several.

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use neuromfa::record::{
-    BOXES, COLUMNS, Cells, Conclusion, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, RUN, RecordError,
-    RunConfig, SCALING, SPECTRA, SUMMARY, Summary, read_rows, read_table,
+use neuromfa::internals::record::{
+    BOXES, COLUMNS, Cells, Conclusion, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, RUN, RunConfig,
+    SCALING, SPECTRA, SUMMARY, read_rows, read_table,
 };
+use neuromfa::{RecordError, Summary};
 
 use super::panel::Values;
 

@@ -6,7 +6,7 @@ use super::drawing::escape;
 use super::figure::{error, said};
 use super::recorded::Recorded;
 use crate::report::notes::notes;
-use neuromfa::analysis::{Concern, p_text};
+use neuromfa::internals::analysis::{Concern, p_text};
 
 /// A quantity with the columns of its error and of its p, and what it is.
 type Quantity = (&'static str, Option<&'static str>, Option<&'static str>, &'static str);
