@@ -58,7 +58,7 @@
 //!         break;
 //!     }
 //! }
-//! assert!(monitor.finish()?.last_e.is_some());
+//! assert!(monitor.finish()?.last_e().is_some());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -76,7 +76,7 @@
 //! - alpha0 depends on how many neurons are drawn: values of different n do not compare.
 //! - E grows with the scale of the weights alone, and so does `E_excess`. `width_excess` and
 //!   `alpha0_excess`, at matched norm against shuffled weights, do not: they say whether there is
-//!   structure ([`analysis::Structure`], [`analysis::Verdict`]).
+//!   structure (docs/quantities.md).
 //! - The sign of E depends on the initialisation: from small weights, growth lowers alpha0 and E
 //!   rises; from larger ones, such as tch's default, growth raises alpha0 and E falls.
 //! - At one hop the analysis sees how neurons differ in their weights, not which neurons they
@@ -128,7 +128,7 @@ pub use monitor::{
 };
 pub use network::Architecture;
 pub use pipeline::Samples;
-pub use record::{RecordError, Row, StopRecord, Summary};
+pub use record::{RecordError, Row, Summary};
 pub use replay::{Added, Feed, Replay};
 pub use stop::{Mode, QuantityRule, RuleState, Stop, StopRule, StopRuleError, Value};
 

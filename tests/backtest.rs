@@ -35,7 +35,7 @@ fn run(folder: &Path, rule: Option<StopRule>) -> Option<u64> {
             break;
         }
     }
-    monitor.finish().unwrap().stop.map(|stop| stop.measured_step)
+    monitor.finish().unwrap().stop().map(|stop| stop.measured_step)
 }
 
 #[test]

@@ -39,8 +39,8 @@ fn writes_a_row_for_each_analysed_step_beside_the_loss() {
     assert_eq!(metrics.column("step").len(), 35);
     let spectra = Table::read(dir.path(), "spectra.csv");
     assert_eq!(spectra.column("step").len(), 4 * 61);
-    assert_eq!((summary.rows, summary.last_step), (4, Some(35)));
-    assert_eq!(summary.last_e.unwrap().value, emergence.number("E", 3));
+    assert_eq!((summary.rows(), summary.last_step()), (4, Some(35)));
+    assert_eq!(summary.last_e().unwrap().1, emergence.number("E", 3));
     for file in ["run.json", "nodes.json", "baseline.json", "summary.json"] {
         assert!(dir.path().join(file).is_file(), "{file}");
     }
@@ -117,17 +117,17 @@ fn the_stop_rule_reports_reason_step_measured_and_step_stopped() {
         set_weights(&weights, step);
         let verdict = monitor.step(step, &[("loss", 1.0 + step as f64)]).unwrap();
         if let Some(stop) = verdict.stop() {
-            stopped = Some((step, stop.clone()));
+            stopped = Some((step, stop.clone(), verdict.stopped_step()));
             break;
         }
         monitor.flush().unwrap(); // so that the verdict comes at the next call
     }
-    let (step, stop) = stopped.unwrap();
-    assert_eq!((stop.measured_step, stop.stopped_step, step), (30, Some(31), 31));
+    let (step, stop, stopped_step) = stopped.unwrap();
+    assert_eq!((stop.measured_step, stopped_step, step), (30, Some(31), 31));
     let reason = "loss did not improve on its best 11 (step 10) in 2 analysed steps (last 31)";
     assert_eq!(stop.reason, reason);
     let summary = monitor.finish().unwrap();
-    assert_eq!(summary.stop.as_ref(), Some(&stop));
+    assert_eq!(summary.stop(), Some(&stop));
     assert!(summary.to_string().contains("stopped  at step 31: loss did not improve"));
     let state = std::fs::read_to_string(dir.path().join("state.json")).unwrap();
     assert!(state.contains(reason), "{state}");
@@ -173,7 +173,7 @@ fn nan_weights_leave_training_running_and_are_a_status() {
     let verdict = monitor.step(2, &[("loss", 1.0)]).unwrap();
     assert!(verdict.stop().unwrap().reason.contains("not finite"), "{verdict:?}");
     let summary = monitor.finish().unwrap();
-    assert_eq!(summary.without_value, 1);
+    assert_eq!(summary.without_value(), 1);
     let emergence = Table::read(dir.path(), "emergence.csv");
     assert_eq!(emergence.column("status"), ["ok", "non_finite", "ok"]);
     for name in ["alpha0", "width", "E", "E_se", "alpha0_stable", "E_stable", "neurons"] {
@@ -219,7 +219,7 @@ fn a_panic_on_the_side_thread_leaves_training_running_and_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let mut monitor = Monitor::builder(dir.path())
         .every(1)
-        .on_row(|row| assert!(row.step < 2, "a listener's mistake"))
+        .on_row(|row| assert!(row.step() < 2, "a listener's mistake"))
         .attach_source(weights_at(0))
         .unwrap();
     let mut errors = Vec::new();
@@ -242,7 +242,7 @@ fn a_source_that_fails_costs_one_row() {
     assert!(error.contains("\"0.weight\"") && error.contains("[48, 32, 1]"), "{error}");
     set_weights(&weights, 2);
     let _ = monitor.step(2, &[("loss", 1.0)]).unwrap();
-    assert_eq!(monitor.finish().unwrap().dropped, 1);
+    assert_eq!(monitor.finish().unwrap().dropped(), 1);
     assert_eq!(Table::read(dir.path(), "emergence.csv").column("status"), ["ok", "dropped", "ok"]);
 }
 
@@ -259,7 +259,7 @@ fn drop_newest_leaves_a_gap_row_and_block_leaves_none() {
             .back_pressure(policy)
             .on_row(move |row| {
                 count.fetch_add(1, Ordering::SeqCst);
-                while row.step == 1 && !open.load(Ordering::SeqCst) {
+                while row.step() == 1 && !open.load(Ordering::SeqCst) {
                     std::thread::yield_now();
                 }
             })
@@ -277,7 +277,7 @@ fn drop_newest_leaves_a_gap_row_and_block_leaves_none() {
         let status = Table::read(dir.path(), "emergence.csv").column("status");
         if dropped {
             assert_eq!(status, ["ok", "ok", "ok", "dropped", "dropped", "dropped", "dropped"]);
-            assert_eq!(summary.dropped, 4);
+            assert_eq!(summary.dropped(), 4);
         } else {
             assert_eq!(status, ["ok", "ok", "ok"]);
         }

@@ -117,7 +117,7 @@ fn a_resume_beyond_the_end_leaves_gap_rows_and_warns() {
     for (last, resume_at) in [(46, 45), (50, 47), (60, 51)] {
         let builder = builder(dir.path());
         let summary = complete(builder.resume_at(resume_at), last);
-        assert_eq!(summary.dropped, 4, "up to {last}");
+        assert_eq!(summary.dropped(), 4, "up to {last}");
     }
     let emergence = Table::read(dir.path(), "emergence.csv");
     let dropped = emergence.rows.iter().zip(emergence.column("status"));
@@ -316,7 +316,7 @@ fn until_stopped(builder: MonitorBuilder, last: u64) -> Option<(u64, String)> {
         monitor.flush().unwrap();
     }
     let summary = monitor.finish().unwrap();
-    summary.stop.map(|stop| (stop.stopped_step.unwrap(), stop.reason))
+    summary.stop().map(|stop| (summary.stopped_step().unwrap(), stop.reason.clone()))
 }
 
 fn rules() -> [(StopRule, u64, &'static str); 2] {
@@ -370,26 +370,26 @@ fn a_run_that_its_rule_has_stopped_says_so_at_once() {
         let monitor = resumed().attach_source(weights_at(0)).unwrap();
         let verdict = monitor.verdict();
         let stop = verdict.stop().expect("before any step");
-        assert_eq!((stop.reason.as_str(), stop.stopped_step), (reason, Some(step)));
+        assert_eq!((stop.reason.as_str(), verdict.stopped_step()), (reason, Some(step)));
         monitor.finish().unwrap();
         assert_same(&files(dir.path()), &stopped, "started once more");
 
         // As after a crash: the files do not say when training was told.
         std::fs::remove_file(dir.path().join("summary.json")).unwrap();
         let mut monitor = resumed().attach_source(weights_at(0)).unwrap();
-        assert_eq!(monitor.verdict().stop().unwrap().stopped_step, None);
+        assert_eq!(monitor.verdict().stopped_step(), None);
         let verdict = monitor.step(step + 1, &[]).unwrap();
-        assert_eq!(verdict.stop().unwrap().stopped_step, Some(step + 1));
-        assert_eq!(monitor.finish().unwrap().stop.as_ref(), verdict.stop());
+        assert_eq!(verdict.stopped_step(), Some(step + 1));
+        assert_eq!(monitor.finish().unwrap().stop(), verdict.stop());
 
         // Before the step at which training was told, the verdict is there nevertheless.
         let monitor = resumed().resume_at(step).attach_source(weights_at(0)).unwrap();
-        assert_eq!(monitor.verdict().stop().unwrap().stopped_step, None);
+        assert_eq!(monitor.verdict().stopped_step(), None);
         monitor.finish().unwrap();
 
         // Before the step that led to the verdict there is none.
         let monitor = resumed().resume_at(30).attach_source(weights_at(0)).unwrap();
         assert!(!monitor.verdict().should_stop());
-        assert_eq!(monitor.finish().unwrap().stop, None);
+        assert_eq!(monitor.finish().unwrap().stop(), None);
     }
 }

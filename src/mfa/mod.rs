@@ -11,8 +11,8 @@
 //!    [`Stable`] on a fixed radius grid with analytic derivatives;
 //! 5. [`degree_of_emergence`] compares two of them.
 //!
-//! Distances over two and more layers are min-plus products of [`Distances`] ([`shorten`],
-//! [`min_plus()`]) in place of step 2; [`PathEstimator`] is their sampled estimate.
+//! Distances over two and more layers are min-plus products in place of step 2; the
+//! paper's algorithm 4 estimates them.
 //!
 //! Nothing here knows a file, a clock or libtorch. Parallel loops run in the rayon pool of the
 //! caller; results are the same bits on any number of threads.

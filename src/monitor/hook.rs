@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::pipeline::{Follow, Opened, Step, open};
 use crate::record::{RecordError, StopRecord, Summary, check_name};
 use crate::source::Source;
+use crate::stop::Stop;
 
 /// A monitor that is attached to a model.
 ///
@@ -61,9 +62,14 @@ impl Verdict {
         self.stop.is_some()
     }
 
-    /// Why, the step measured, and the step of the call that told so first.
-    pub fn stop(&self) -> Option<&StopRecord> {
-        self.stop.as_ref()
+    /// Why, and the step measured.
+    pub fn stop(&self) -> Option<&Stop> {
+        self.stop.as_ref().map(|stop| &stop.stop)
+    }
+
+    /// The step of the call that first said to stop.
+    pub fn stopped_step(&self) -> Option<u64> {
+        self.stop.as_ref()?.stopped_step
     }
 }
 
@@ -112,7 +118,7 @@ impl Monitor {
         drop(opening);
         let pool = Arc::new(settings.pool()?);
         let Opened { pipeline, resumed_at, last_step, stopped_step, analysis_seconds } = opened;
-        let stop = pipeline.stop().map(|stop| StopRecord::new(stop, stopped_step));
+        let stop = pipeline.stop().map(|stop| StopRecord { stop: stop.clone(), stopped_step });
         let plan = Arc::clone(pipeline.plan());
         let worker = Worker::spawn(pipeline, work, &pool, start_side)?;
         Ok(Self {
@@ -209,7 +215,7 @@ impl Monitor {
         let told = self.worker.as_ref().and_then(|worker| worker.verdicts.told())?;
         let known = self.stop.as_ref().is_some_and(|stop| stop.stopped_step.is_some());
         if let (Some(stop), false) = (told.stop, known) {
-            self.stop = Some(StopRecord::new(&stop, Some(step)));
+            self.stop = Some(StopRecord { stop, stopped_step: Some(step) });
         }
         told.failure
     }

@@ -207,7 +207,7 @@ impl Pipeline {
         cost: Cost,
         budget: Option<BudgetRecord>,
     ) -> Result<Summary, Error> {
-        let stop = self.stop().map(|stop| StopRecord::new(stop, stopped_step));
+        let stop = self.stop().map(|stop| StopRecord { stop: stop.clone(), stopped_step });
         let mut summary = self.tally.summary(self.recorder.folder(), last_step, stop, cost);
         summary.budget = budget;
         self.recorder.write_summary(&summary)?;

@@ -62,14 +62,14 @@ pub use files::{
 pub use read::{RecordedRun, read_rows};
 pub use resume::resume;
 pub use row::{COLUMNS, Row, computed_quantities, number};
-pub use summary::{StopRecord, Summary};
+pub use summary::Summary;
 pub use table::{Cells, csv_text, read_table};
 
 pub(crate) use files::{BASELINE, HOPS, NODES, holds_run};
 pub(crate) use recorder::Recorder;
 pub(crate) use resume::{Recorded, RecordedRow};
 pub(crate) use row::check_name;
-pub(crate) use summary::{Best, BudgetRecord, Cost, Spacing};
+pub(crate) use summary::{Best, BudgetRecord, Cost, Spacing, StopRecord};
 
 use std::path::PathBuf;
 

@@ -52,22 +52,21 @@ pub(super) const SPECTRUM_COLUMNS: [&str; 11] =
 
 /// One analysed step, as it stands in emergence.csv and the other tables.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub struct Row {
     /// The step.
-    pub step: u64,
+    pub(crate) step: u64,
     /// Seconds since 1970 when the row was taken.
-    pub wall_time: f64,
+    pub(crate) wall_time: f64,
     /// What the loop logged at that step, in its order.
-    pub scalars: Vec<(String, f64)>,
+    pub(crate) scalars: Vec<(String, f64)>,
     /// What was computed.
-    pub emergence: Emergence,
+    pub(crate) emergence: Emergence,
     /// Milliseconds that training waited for the snapshot; none for a dropped step.
-    pub snapshot_ms: Option<f64>,
+    pub(crate) snapshot_ms: Option<f64>,
     /// Milliseconds that the analysis took, most often on the side thread; none for a dropped step.
-    pub analysis_ms: Option<f64>,
+    pub(crate) analysis_ms: Option<f64>,
     /// Whether it is the first of the run.
-    pub first: bool,
+    pub(crate) first: bool,
 }
 
 /// Whether what the loop logs under this name can be a column.
@@ -159,7 +158,7 @@ pub(super) fn structure(of: &Structure, name: &str) -> Option<Option<f64>> {
 
 impl Row {
     /// A row of this step; its wall time is in seconds since 1970.
-    pub fn new(
+    pub(crate) fn new(
         step: u64,
         wall_time: f64,
         scalars: Vec<(String, f64)>,
@@ -174,6 +173,16 @@ impl Row {
             analysis_ms: None,
             first: false,
         }
+    }
+
+    /// The step.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Whether its values are there.
+    pub fn status(&self) -> Status {
+        self.emergence.status
     }
 
     /// The value of a computed or logged quantity, or of `same_as`, by its column's name.

@@ -120,8 +120,8 @@ fn line(row: &Row) -> String {
     };
     let structure = ["width_excess", "alpha0_excess"].map(with_p).join("  ");
     let emergence = ["E", "E_stable"].map(of).join("  ");
-    let status = row.emergence.status;
-    let same = row.emergence.same_as.map(|step| format!(", the weights of step {step}"));
+    let status = row.status();
+    let same = row.value("same_as").map(|step| format!(", the weights of step {step}"));
     let same = same.unwrap_or_default();
-    format!("step {}  {structure}  {emergence}  {status}{same}\n", row.step)
+    format!("step {}  {structure}  {emergence}  {status}{same}\n", row.step())
 }

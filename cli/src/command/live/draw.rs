@@ -146,7 +146,7 @@ fn numbers(state: &State) -> Vec<Line<'static>> {
 }
 
 fn cost(state: &State) -> String {
-    let share = state.summary.as_ref().and_then(|summary| summary.hook_share);
+    let share = state.summary.as_ref().and_then(|summary| summary.hook_share());
     match (share, state.cost()) {
         (Some(share), _) => format!("   training waited {:.2} % of the run", 100.0 * share),
         (None, Some((snapshot, analysis))) => {

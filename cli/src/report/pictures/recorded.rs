@@ -130,8 +130,9 @@ impl Recorded {
 
     /// The step at which a rule ended the run.
     pub(super) fn stopped(&self) -> Option<f64> {
-        let stop = self.summary.as_ref()?.stop.as_ref()?;
-        Some(stop.stopped_step.unwrap_or(stop.measured_step) as f64)
+        let summary = self.summary.as_ref()?;
+        let stop = summary.stop()?;
+        Some(summary.stopped_step().unwrap_or(stop.measured_step) as f64)
     }
 
     /// The step at which structure was first seen; none where nothing is claimed.

@@ -81,8 +81,8 @@ fn extent(run: &Recorded) -> String {
     }
     match &run.summary {
         Some(summary) => {
-            if let Some(stop) = &summary.stop {
-                let at = stop.stopped_step.unwrap_or(stop.measured_step);
+            if let Some(stop) = summary.stop() {
+                let at = summary.stopped_step().unwrap_or(stop.measured_step);
                 let _ = write!(text, " Stopped at step {at}: {}.", stop.reason);
             }
         }
