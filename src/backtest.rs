@@ -100,7 +100,7 @@ impl History {
             let logged = metrics.into_keys().collect::<Vec<_>>().join(", ");
             let why =
                 format!("it has no column {wanted}; logged were: {logged} (name one with --loss)");
-            return Err(RecordError::Read { path: folder.join(METRICS), why });
+            return Err(RecordError::Read { path: folder.join(METRICS), source: why.into() });
         };
         losses.retain(|(_, loss)| loss.is_finite());
         let (loss, last_step) = (name.to_owned(), last_step.unwrap_or(0));

@@ -10,7 +10,7 @@ use rayon::ThreadPool;
 
 use super::budget::Budget;
 use super::builder::{BackPressure, MonitorBuilder, OnFailure};
-use super::message::{Due, Ending, Message};
+use super::message::{Due, Ending, Failure, Message, failure};
 use super::schedule::Schedule;
 use super::side::Side;
 use super::work::Work;
@@ -40,7 +40,7 @@ pub struct Monitor {
     next_step: u64,
     last_step: Option<u64>,
     stop: Option<StopRecord>,
-    failed: Option<String>,
+    failed: Option<Failure>,
     pub(super) snapshots: usize,             // that exist
     pub(super) spare: Option<Box<Snapshot>>, // of a step that could not be counted
     pub(super) started: Instant,
@@ -211,7 +211,7 @@ impl Monitor {
     }
 
     /// Takes note of what the monitor's threads have to say; their failure, if they failed.
-    pub(super) fn hear(&mut self, step: u64) -> Option<String> {
+    pub(super) fn hear(&mut self, step: u64) -> Option<Failure> {
         let told = self.worker.as_ref().and_then(|worker| worker.verdicts.told())?;
         let known = self.stop.as_ref().is_some_and(|stop| stop.stopped_step.is_some());
         if let (Some(stop), false) = (told.stop, known) {
@@ -224,7 +224,7 @@ impl Monitor {
         let sent = self.worker.as_ref().is_some_and(|w| w.outbox.send(Message::Step(at, due)));
         match sent {
             true => Ok(()),
-            false => self.failure("the recording thread has ended".to_owned()).map(|_| ()),
+            false => self.failure(failure("the recording thread has ended")).map(|_| ()),
         }
     }
 
@@ -259,13 +259,13 @@ impl Monitor {
     }
 
     /// Keeps the first failure, and does with it what the caller asked for.
-    pub(super) fn failure(&mut self, why: String) -> Result<Verdict, Error> {
+    pub(super) fn failure(&mut self, why: Failure) -> Result<Verdict, Error> {
         if self.failed.is_none() {
             tracing::error!("monitoring has stopped, training goes on: {why}");
-            self.failed = Some(why.clone());
+            self.failed = Some(Arc::clone(&why));
         }
         match self.on_failure {
-            OnFailure::Report => Err(Error::Failed { why }),
+            OnFailure::Report => Err(Error::Failed { source: why }),
             OnFailure::KeepTraining => Ok(self.verdict()),
         }
     }
@@ -286,12 +286,12 @@ impl Monitor {
     pub(super) fn ask<T>(
         &self,
         message: Message,
-        answer: impl FnOnce() -> Option<Result<T, String>>,
-    ) -> Result<T, String> {
+        answer: impl FnOnce() -> Option<Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         let outbox = self.worker.as_ref().map(|worker| &worker.outbox);
         let sent = outbox.filter(|outbox| outbox.send(message));
         sent.and_then(|outbox| outbox.wait(answer))
-            .unwrap_or_else(|| Err("the recording thread has ended".to_owned()))
+            .unwrap_or_else(|| Err(failure("the recording thread has ended")))
     }
 
     /// Ends monitoring: waits until all is recorded, writes summary.json, and reports.
@@ -322,7 +322,7 @@ impl Monitor {
         if let Some(worker) = self.worker.take() {
             worker.join();
         }
-        result.map_err(|why| Error::Failed { why })
+        result.map_err(|source| Error::Failed { source })
     }
 }
 

@@ -105,7 +105,7 @@ impl Settings {
             .num_threads(self.threads.unwrap_or(cores).max(1))
             .thread_name(|k| format!("neuromfa-{k}"))
             .build()
-            .map_err(|e| Error::Threads(e.to_string()))
+            .map_err(|e| Error::Threads(e.into()))
     }
 
     /// Refuses what would be without effect.
@@ -191,16 +191,16 @@ impl Settings {
     }
 
     pub(super) fn draw(&self, network: &Network) -> Result<Draw, Error> {
-        let place = |source| Error::Draw { place: self.place_of_nodes(), source };
+        let place = Error::draw(self);
         let draw = match &self.nodes {
             Nodes::Drawn(Samples { neurons, samples, seed }) => {
-                Draw::random(network, *neurons, *samples, *seed).map_err(place)?
+                Draw::random(network, *neurons, *samples, *seed).map_err(&place)?
             }
             Nodes::Whole => Draw::whole(),
             Nodes::File(path) => {
-                let read = |why: String| RecordError::Read { path: path.clone(), why };
-                let text = std::fs::read(path).map_err(|e| read(e.to_string()))?;
-                serde_json::from_slice(&text).map_err(|e| read(e.to_string()))?
+                let read = |source| RecordError::Read { path: path.clone(), source };
+                let text = std::fs::read(path).map_err(|e| read(e.into()))?;
+                serde_json::from_slice(&text).map_err(|e| read(e.into()))?
             }
         };
         draw.resolve(network).map_err(place)?;
@@ -218,7 +218,7 @@ impl Settings {
 impl Error {
     pub(super) fn draw(settings: &Settings) -> impl Fn(DrawError) -> Self {
         let place = settings.place_of_nodes();
-        move |source| Self::Draw { place: place.clone(), source }
+        move |source| Self::Draw { place: place.clone(), source: source.into() }
     }
 }
 

@@ -77,7 +77,7 @@ impl Source for VarStoreWeights {
 }
 
 fn framework(name: &str, error: tch::TchError) -> SourceError {
-    SourceError::Framework { name: name.to_owned(), why: error.to_string() }
+    SourceError::Framework { name: name.to_owned(), source: error.into() }
 }
 
 /// The blocks, flattened and joined on the tensor's own device, in the computer's memory.
