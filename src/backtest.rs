@@ -47,6 +47,7 @@ pub struct Grid {
 
 /// A rule of the grid with what it comes to on each run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Trial {
     /// The quantity.
     pub monitor: String,
@@ -64,6 +65,7 @@ pub struct Trial {
 
 /// What a rule comes to on one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Outcome {
     /// The run's folder.
     pub run: PathBuf,

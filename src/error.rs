@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::analysis::HopsError;
 use crate::mfa::ParameterError;
-use crate::monitor::ScheduleError;
 use crate::network::NetworkError;
 use crate::record::RecordError;
 use crate::source::SourceError;
@@ -32,9 +31,12 @@ pub enum Error {
     /// Distances over several hops cannot be computed.
     #[error(transparent)]
     Hops(Box<dyn std::error::Error + Send + Sync>),
-    /// The schedule is never due.
-    #[error(transparent)]
-    Schedule(#[from] ScheduleError),
+    /// The distance between analysed steps is 0.
+    #[error(
+        "schedule: cannot analyse every 0 steps; the distance must be 1 or more \
+         (1 analyses every training step, 1000 every thousandth)"
+    )]
+    EveryZero,
     /// The stop rule cannot mean what it says.
     #[error(transparent)]
     StopRule(#[from] StopRuleError),

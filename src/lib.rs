@@ -123,9 +123,7 @@ mod stop;
 
 pub use analysis::{Controls, Status};
 pub use error::Error;
-pub use monitor::{
-    BackPressure, Monitor, MonitorBuilder, OnFailure, Schedule, ScheduleError, Verdict, Work,
-};
+pub use monitor::{BackPressure, Monitor, MonitorBuilder, OnFailure, Schedule, Verdict, Work};
 pub use network::Architecture;
 pub use pipeline::Samples;
 pub use record::{RecordError, Row, Summary};
@@ -148,6 +146,9 @@ pub mod internals {
     }
     pub mod record {
         pub use crate::record::*;
+    }
+    pub mod source {
+        pub use crate::source::exports::*;
     }
 }
 

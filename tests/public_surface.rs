@@ -6,15 +6,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Words that begin a public item.
-const ITEMS: [&str; 7] = [
-    "pub struct ",
-    "pub enum ",
-    "pub trait ",
-    "pub fn ",
-    "pub const ",
-    "pub type ",
-    "pub static ",
-];
+const ITEMS: [&str; 7] =
+    ["pub struct ", "pub enum ", "pub trait ", "pub fn ", "pub const ", "pub type ", "pub static "];
 
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

@@ -142,7 +142,7 @@ impl Source for Device {
                 }
             }
         }
-        Ok(Some(Tensor::Owned(out.into())))
+        Ok(Some(Tensor::from(out)))
     }
 }
 

@@ -87,6 +87,6 @@ impl Source for Initialisation {
             rng.set_stream(((number as u64) << 32) | row as u64);
             weights.fill_with(|| (std * rng.sample::<f64, _>(StandardNormal)) as f32);
         });
-        Ok(Tensor::Owned(weights.into()))
+        Ok(Tensor::from(weights))
     }
 }

@@ -47,6 +47,7 @@ pub use emergence::{Fractal, NoEmergence, degree_of_emergence};
 pub use histogram::Histogram;
 pub use mass::{BoxMasses, Degenerate};
 pub use parameters::{Method, ParameterError, Parameters};
+pub use regression::Line;
 pub use spectrum::{Published, Spectrum};
 pub use stable::{Stable, StableSpectrum};
 pub use transfer::Transfer;
@@ -55,7 +56,6 @@ pub(crate) use exports::*;
 pub(crate) use histogram::count_distances;
 pub(crate) use min_plus::{Scratch, shorten};
 pub(crate) use neuron::{Dimensions, Statistics, box_counts};
-pub(crate) use regression::Line;
 pub(crate) use shuffle::{Dealer, Urn};
 pub(crate) use spectrum::SCALING_Q;
 

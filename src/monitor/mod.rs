@@ -27,5 +27,5 @@ mod worker;
 
 pub use builder::{BackPressure, MonitorBuilder, OnFailure};
 pub use hook::{Monitor, Verdict};
-pub use schedule::{Schedule, ScheduleError};
+pub use schedule::Schedule;
 pub use work::Work;

@@ -150,7 +150,7 @@ impl StopRule {
     }
 
     /// The names of the quantities, each once, in the order in which the rule names them.
-    pub fn quantities(&self) -> Vec<&str> {
+    pub(crate) fn quantities(&self) -> Vec<&str> {
         let mut names = Vec::new();
         for rule in self.leaves() {
             if !names.contains(&rule.monitor.as_str()) {
@@ -161,7 +161,7 @@ impl StopRule {
     }
 
     /// The names of the quantities that are best when highest, each once.
-    pub fn quantities_to_rise(&self) -> Vec<&str> {
+    pub(crate) fn quantities_to_rise(&self) -> Vec<&str> {
         let to_rise = |rule: &&QuantityRule| rule.mode == Mode::Max;
         let mut names: Vec<&str> = Vec::new();
         for rule in self.leaves().into_iter().filter(to_rise) {

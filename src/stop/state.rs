@@ -112,6 +112,7 @@ impl RuleState {
     }
 
     /// The states of the rules on single quantities, in the order in which the rule names them.
+    #[doc(hidden)]
     pub fn quantities(&self) -> &[QuantityState] {
         &self.quantities
     }
