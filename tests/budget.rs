@@ -73,7 +73,7 @@ fn a_run_with_a_budget_is_gone_on_with_where_it_ended() {
     assert_eq!(monitor.next_step(), 6, "steps that were passed over are not missing");
     drop(monitor);
     let other = Monitor::builder(dir.path()).every(1).budget(0.5).resume();
-    let error = other.attach_source(weights.clone()).err().unwrap().to_string();
+    let error = other.attach_source(weights.clone()).unwrap_err().to_string();
     assert!(error.contains("budget"), "{error}");
 }
 
@@ -82,7 +82,7 @@ fn a_budget_that_no_run_can_keep_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     for share in [0.0, -0.01, 1.5, f64::NAN, f64::INFINITY] {
         let builder = Monitor::builder(dir.path()).budget(share);
-        let error = builder.attach_source(weights_at(0)).err().unwrap().to_string();
+        let error = builder.attach_source(weights_at(0)).unwrap_err().to_string();
         assert!(error.contains(&format!("a budget of {share} of the run's time")), "{error}");
         assert!(error.contains("above 0 and at most 1"), "{error}");
     }

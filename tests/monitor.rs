@@ -90,10 +90,10 @@ fn a_folder_with_a_run_is_not_touched() {
     let attach = || Monitor::builder(dir.path()).attach_source(weights_at(0));
     let first = attach().unwrap();
     let busy = Monitor::builder(dir.path()).resume().attach_source(weights_at(0));
-    assert!(busy.err().unwrap().to_string().contains("another process is writing"));
+    assert!(busy.unwrap_err().to_string().contains("another process is writing"));
     first.finish().unwrap();
     let before = std::fs::read(dir.path().join("emergence.csv")).unwrap();
-    assert!(attach().err().unwrap().to_string().contains("already holds a run"));
+    assert!(attach().unwrap_err().to_string().contains("already holds a run"));
     assert_eq!(std::fs::read(dir.path().join("emergence.csv")).unwrap(), before);
     Monitor::builder(dir.path())
         .overwrite()
@@ -137,7 +137,7 @@ fn the_stop_rule_reports_reason_step_measured_and_step_stopped() {
 fn a_rule_on_what_is_not_computed_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let attach = |rule: StopRule| {
-        Monitor::builder(dir.path()).stop_when(rule).attach_source(weights_at(0)).err().unwrap()
+        Monitor::builder(dir.path()).stop_when(rule).attach_source(weights_at(0)).unwrap_err()
     };
     let error = attach(StopRule::on("E_rescaled_start").max().into());
     assert!(
@@ -149,9 +149,9 @@ fn a_rule_on_what_is_not_computed_is_refused() {
         .without_stable()
         .stop_when(StopRule::on("E_stable"))
         .attach_source(weights_at(0));
-    assert!(unstable.err().unwrap().to_string().contains("not computed in this run"));
+    assert!(unstable.unwrap_err().to_string().contains("not computed in this run"));
     let whole = Monitor::builder(dir.path()).whole().stop_when(StopRule::on("E_se"));
-    let error = whole.attach_source(weights_at(0)).err().unwrap();
+    let error = whole.attach_source(weights_at(0)).unwrap_err();
     assert!(error.to_string().contains("not computed in this run"), "{error}");
     assert!(attach(StopRule::on("e").into()).to_string().contains("\"E\""));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was written");
@@ -322,15 +322,15 @@ fn a_run_can_compare_against_another_run_or_a_checkpoint() {
         .unwrap()
         .finish()
         .unwrap();
-    let error = attach(&other).err().unwrap().to_string();
+    let error = attach(&other).unwrap_err().to_string();
     assert!(error.contains("analysed other neurons"), "{error}");
     let nan = dir.path().join("nan");
     let poisoned = Memory::new();
     poisoned.set("0.weight", &[48, 32], vec![f32::NAN; 48 * 32]).unwrap();
     poisoned.set("2.weight", &[32, 48], vec![f32::NAN; 48 * 32]).unwrap();
     Monitor::builder(&nan).attach_source(poisoned).unwrap().finish().unwrap();
-    let error = attach(&nan).err().unwrap().to_string();
+    let error = attach(&nan).unwrap_err().to_string();
     assert!(error.contains("no values of the published estimator"), "{error}");
-    let error = attach(&dir.path().join("none")).err().unwrap().to_string();
+    let error = attach(&dir.path().join("none")).unwrap_err().to_string();
     assert!(error.contains("baseline") && error.contains("none"), "{error}");
 }

@@ -34,7 +34,7 @@ fn files_of_run_to(last: u64) -> BTreeMap<String, String> {
 }
 
 fn refusal(builder: MonitorBuilder, weights: Memory) -> String {
-    builder.attach_source(weights).err().expect("the run cannot go on").to_string()
+    builder.attach_source(weights).expect_err("the run cannot go on").to_string()
 }
 
 #[test]

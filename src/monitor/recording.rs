@@ -88,7 +88,7 @@ impl Recording {
         // The pipeline is not used again after a panic.
         let result = catch_unwind(AssertUnwindSafe(|| task(pipeline)));
         self.told(match result {
-            Ok(result) => result.map_err(|error| failure(error)),
+            Ok(result) => result.map_err(failure),
             Err(panic) => Err(failure(panicked(panic.as_ref()))),
         })
     }

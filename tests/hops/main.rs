@@ -227,7 +227,7 @@ fn what_cannot_be_computed_is_refused() {
     let network = Network::infer(&parameters, &Selection::default()).unwrap();
     let refused = |network: &Network, most, budget| {
         let hops = Hops { most, budget, seed: 0 };
-        HopsPlan::new(&Method::default(), network, &Draw::whole(), hops).err().unwrap()
+        HopsPlan::new(&Method::default(), network, &Draw::whole(), hops).unwrap_err()
     };
     assert!(matches!(refused(&network, 4, None), HopsError::Range { hops: 4 }));
     assert!(matches!(refused(&network, 2, Some(0)), HopsError::Budget));
