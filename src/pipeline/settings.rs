@@ -227,7 +227,7 @@ impl Error {
 macro_rules! run_settings {
     () => {
         /// Takes the published estimator over sampled networks, drawn once.
-        pub fn sampled(mut self, samples: $crate::Samples) -> Self {
+        pub fn sampled(mut self, samples: $crate::pipeline::Samples) -> Self {
             self.settings.nodes = $crate::pipeline::Nodes::Drawn(samples);
             self
         }
@@ -254,7 +254,7 @@ macro_rules! run_settings {
 
         /// Which null controls are computed (default: all but the rescaled start). None are without
         /// the stable estimator.
-        pub fn controls(mut self, controls: $crate::Controls) -> Self {
+        pub fn controls(mut self, controls: $crate::analysis::Controls) -> Self {
             self.settings.controls = controls;
             self
         }
