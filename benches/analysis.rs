@@ -9,7 +9,8 @@ mod gpt_neox;
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use gpt_neox::{Initialisation, Weights, network, pool, sampled, snapshot, whole};
-use neuromfa::analysis::{Controls, Estimators, Plan};
+use neuromfa::Controls;
+use neuromfa::internals::analysis::{Estimators, Plan};
 use neuromfa::mfa::Values;
 use neuromfa::network::Connection;
 use neuromfa::source::Source;

@@ -17,10 +17,11 @@ use criterion::{
 };
 use gpt_neox::pool;
 use half::{bf16, f16};
-use neuromfa::mfa::{
-    EdgeLayout, EdgeMatrix, Histogram, Instructions, LayerRows, Method, PackedHistogram,
-    RadiusTable, Rescaled, Values, count_edges, count_layer,
+use neuromfa::internals::mfa::{
+    EdgeLayout, EdgeMatrix, Instructions, LayerRows, PackedHistogram, RadiusTable, Rescaled,
+    count_edges, count_layer,
 };
+use neuromfa::mfa::{Histogram, Method, Values};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;

@@ -36,7 +36,7 @@ fn benches(c: &mut Criterion) {
     let models = [("6 blocks of 128", small), ("160M", Initialisation::pythia_160m(0))];
     type Configure = fn(MonitorBuilder) -> MonitorBuilder;
     let networks: [(&str, Configure); 3] = [
-        ("sampled", |builder| builder.stable(false)),
+        ("sampled", |builder| builder.without_stable()),
         ("sampled, stable whole", |builder| builder),
         ("whole", |builder| builder.whole()),
     ];

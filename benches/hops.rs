@@ -9,9 +9,9 @@ mod gpt_neox;
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use gpt_neox::{Initialisation, Weights, network, pool};
-use neuromfa::analysis::{HopEstimators, Hops, HopsPlan, HopsSnapshot};
+use neuromfa::internals::analysis::{HopEstimators, Hops, HopsPlan, HopsSnapshot};
+use neuromfa::internals::network::Draw;
 use neuromfa::mfa::Method;
-use neuromfa::network::Draw;
 
 /// Processor time of this process so far, over all threads; none where Linux's /proc is not there.
 fn cpu_seconds() -> Option<f64> {

@@ -11,11 +11,12 @@ use std::time::Instant;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use gpt_neox::{Initialisation, Weights, network, pool};
-use neuromfa::mfa::{
-    BoxMasses, EdgeLayout, EdgeMatrix, Histogram, Method, PowerSums, Published, RadiusTable,
-    Spectrum, Stable, StableSpectrum, count_edges, count_sampled_edges,
+use neuromfa::internals::mfa::{
+    EdgeLayout, EdgeMatrix, PowerSums, RadiusTable, count_edges, count_sampled_edges,
 };
-use neuromfa::network::{Connection, Draw, Network};
+use neuromfa::internals::network::Draw;
+use neuromfa::mfa::{BoxMasses, Histogram, Method, Published, Spectrum, Stable, StableSpectrum};
+use neuromfa::network::{Connection, Network};
 use neuromfa::source::Source;
 use rayon::prelude::*;
 

@@ -78,5 +78,5 @@ fn shuffled_wines() -> (Tensor, Tensor) {
 fn print(row: &Row) {
     let cell = |name| row.value(name).map_or("-".into(), |value| format!("{value:.4}"));
     let [loss, accuracy, e] = ["loss", "accuracy", "E"].map(cell);
-    println!("{:>6}  {loss:>6}  {accuracy:>13}  {e:>6}", row.step);
+    println!("{:>6}  {loss:>6}  {accuracy:>13}  {e:>6}", row.step());
 }

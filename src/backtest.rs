@@ -47,6 +47,7 @@ pub struct Grid {
 
 /// A rule of the grid with what it comes to on each run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Trial {
     /// The quantity.
     pub monitor: String,
@@ -64,6 +65,7 @@ pub struct Trial {
 
 /// What a rule comes to on one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Outcome {
     /// The run's folder.
     pub run: PathBuf,
@@ -100,7 +102,7 @@ impl History {
             let logged = metrics.into_keys().collect::<Vec<_>>().join(", ");
             let why =
                 format!("it has no column {wanted}; logged were: {logged} (name one with --loss)");
-            return Err(RecordError::Read { path: folder.join(METRICS), why });
+            return Err(RecordError::Read { path: folder.join(METRICS), source: why.into() });
         };
         losses.retain(|(_, loss)| loss.is_finite());
         let (loss, last_step) = (name.to_owned(), last_step.unwrap_or(0));

@@ -1,16 +1,27 @@
-//! The error of the crate's public face.
+//! The error of the monitor and of a replay.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::analysis::HopsError;
 use crate::mfa::ParameterError;
-use crate::monitor::ScheduleError;
-use crate::network::{DrawError, NetworkError};
+use crate::network::NetworkError;
 use crate::record::RecordError;
 use crate::source::SourceError;
 use crate::stop::StopRuleError;
 
 /// Why a monitor could not start, or what went wrong in it since.
+///
+/// Where the operating system refused, its [`std::io::Error`] is among the sources:
+///
+/// ```
+/// use std::error::Error as _;
+///
+/// let error = neuromfa::Error::from(neuromfa::source::CheckpointFile::open("absent").unwrap_err());
+/// let mut sources = std::iter::successors(error.source(), |error| (*error).source());
+/// let refused = sources.find_map(|source| source.downcast_ref::<std::io::Error>()).unwrap();
+/// assert_eq!(refused.kind(), std::io::ErrorKind::NotFound);
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -19,10 +30,13 @@ pub enum Error {
     Parameter(#[from] ParameterError),
     /// Distances over several hops cannot be computed.
     #[error(transparent)]
-    Hops(#[from] HopsError),
-    /// The schedule is never due.
-    #[error(transparent)]
-    Schedule(#[from] ScheduleError),
+    Hops(Box<dyn std::error::Error + Send + Sync>),
+    /// The distance between analysed steps is 0.
+    #[error(
+        "schedule: cannot analyse every 0 steps; the distance must be 1 or more \
+         (1 analyses every training step, 1000 every thousandth)"
+    )]
+    EveryZero,
     /// The stop rule cannot mean what it says.
     #[error(transparent)]
     StopRule(#[from] StopRuleError),
@@ -43,7 +57,7 @@ pub enum Error {
         /// The file, or what the neurons were drawn by.
         place: String,
         /// What does not fit.
-        source: DrawError,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A network was given, and settings that choose one.
     #[error(
@@ -72,12 +86,22 @@ pub enum Error {
     #[error(transparent)]
     Record(#[from] RecordError),
     /// The baseline file is of no use for this run.
-    #[error("baseline {}: {why}", path.display())]
+    #[error("baseline {}: {source}", path.display())]
     Baseline {
         /// The file or folder.
         path: PathBuf,
         /// The reason.
-        why: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The weights of step 0, which the rescaled start needs, cannot be kept.
+    #[error(
+        "baseline {}: the rescaled start needs the weights of step 0: {source}", path.display()
+    )]
+    NoStart {
+        /// The baseline's file or folder.
+        path: PathBuf,
+        /// The reason.
+        source: SourceError,
     },
     /// A step that does not come after those before it.
     #[error(
@@ -91,20 +115,26 @@ pub enum Error {
         last: u64,
     },
     /// No checkpoint to analyse, or one that has no step number.
-    #[error("{}: {why}", path.display())]
+    #[error("{}: {source}", path.display())]
     Checkpoints {
         /// The file or folder.
         path: PathBuf,
         /// The reason.
-        why: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The threads of the monitor cannot be started.
     #[error("cannot start the monitor's threads: {0}")]
-    Threads(String),
+    Threads(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The monitor has failed; training may go on without it.
-    #[error("monitoring has stopped: {why}")]
+    #[error("monitoring has stopped: {source}")]
     Failed {
-        /// The first failure.
-        why: String,
+        /// The first failure, the same at every call.
+        source: Arc<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl From<HopsError> for Error {
+    fn from(error: HopsError) -> Self {
+        Self::Hops(error.into())
+    }
 }

@@ -58,7 +58,7 @@
 //!         break;
 //!     }
 //! }
-//! assert!(monitor.finish()?.last_e.is_some());
+//! assert!(monitor.finish()?.last_e().is_some());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -76,7 +76,7 @@
 //! - alpha0 depends on how many neurons are drawn: values of different n do not compare.
 //! - E grows with the scale of the weights alone, and so does `E_excess`. `width_excess` and
 //!   `alpha0_excess`, at matched norm against shuffled weights, do not: they say whether there is
-//!   structure ([`analysis::Structure`], [`analysis::Verdict`]).
+//!   structure (docs/quantities.md).
 //! - The sign of E depends on the initialisation: from small weights, growth lowers alpha0 and E
 //!   rises; from larger ones, such as tch's default, growth raises alpha0 and E falls.
 //! - At one hop the analysis sees how neurons differ in their weights, not which neurons they
@@ -107,24 +107,50 @@
 //! Source: Xiao et al., "Neuron-based Multifractal Analysis of Neuron Interaction Dynamics in
 //! Large Models", ICLR 2025 (arXiv 2402.09099).
 
-pub mod analysis;
+#![warn(missing_debug_implementations)]
+
+mod analysis;
 pub mod backtest;
 mod error;
 pub mod mfa;
-pub mod monitor;
+mod monitor;
 pub mod network;
 mod pipeline;
-pub mod record;
+mod record;
 mod replay;
 pub mod source;
-pub mod stop;
+mod stop;
 
+pub use analysis::{Controls, Status};
 pub use error::Error;
 pub use monitor::{BackPressure, Monitor, MonitorBuilder, OnFailure, Schedule, Verdict, Work};
 pub use network::Architecture;
-pub use record::{Row, Summary};
+pub use pipeline::Samples;
+pub use record::{RecordError, Row, Summary};
 pub use replay::{Added, Feed, Replay};
-pub use stop::{Mode, Observation, RuleState, Stop, StopRule, Value};
+pub use stop::{Mode, QuantityRule, RuleState, Stop, StopRule, StopRuleError, Value};
+
+/// What the command, tests and benches of this repository use besides. It may change at any time.
+#[doc(hidden)]
+pub mod internals {
+    pub mod analysis {
+        pub use crate::analysis::*;
+    }
+    pub mod mfa {
+        pub use crate::mfa::exports::*;
+        pub use crate::mfa::*;
+    }
+    pub mod network {
+        pub use crate::network::exports::*;
+        pub use crate::network::*;
+    }
+    pub mod record {
+        pub use crate::record::*;
+    }
+    pub mod source {
+        pub use crate::source::exports::*;
+    }
+}
 
 /// The tch that this crate was built with: a program that takes it from here has one tch only.
 #[cfg(feature = "tch")]

@@ -3,6 +3,7 @@
 //! A replay of the checkpoints of a run, with that run's nodes, writes the numbers of the run bit
 //! for bit.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,12 @@ pub struct Replay {
     listeners: Vec<Listener>,
 }
 
+impl fmt::Debug for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
 impl Replay {
     /// A replay into a folder, with the monitor's defaults: 10 samples of 64 neurons, seed 0, and
     /// the stable estimator over the whole network.
@@ -56,18 +63,18 @@ impl Replay {
         let mut ordered: Vec<&Checkpoint> = checkpoints.iter().collect();
         ordered.sort_by_key(|checkpoint| checkpoint.step);
         if let Some(pair) = ordered.windows(2).find(|pair| pair[0].step == pair[1].step) {
-            let why = "another checkpoint has the same step: give each step once".to_owned();
-            return Err(Error::Checkpoints { path: pair[1].path.clone(), why });
+            let source = "another checkpoint has the same step: give each step once".into();
+            return Err(Error::Checkpoints { path: pair[1].path.clone(), source });
         }
         let mut feed = self.feed()?;
         for checkpoint in ordered {
             if feed.add(checkpoint)? == Added::OutOfOrder {
                 return Err(Error::Checkpoints {
                     path: checkpoint.path.clone(),
-                    why:
+                    source:
                         "its step lies before the recorded end and was not analysed: rows stand in \
                           order of steps, so analyse all checkpoints anew (overwrite)"
-                            .to_owned(),
+                            .into(),
                 });
             }
         }
@@ -119,6 +126,15 @@ pub enum Added {
     OutOfOrder,
 }
 
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed")
+            .field("settings", &self.settings)
+            .field("last_step", &self.last_step())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Feed {
     /// Analyses a checkpoint and records its row.
     ///
@@ -147,7 +163,7 @@ impl Feed {
     pub fn finish(self) -> Result<Summary, Error> {
         let Some(Work { mut pipeline, reading, analysed, .. }) = self.work else {
             let path = self.settings.folder;
-            return Err(Error::Checkpoints { path, why: "no checkpoints to analyse".to_owned() });
+            return Err(Error::Checkpoints { path, source: "no checkpoints to analyse".into() });
         };
         let cost = Cost {
             live: false,
@@ -213,7 +229,7 @@ impl Work {
         let read = self.pipeline.plan().snapshot(&source, pool, &mut self.snapshot);
         read.map_err(|error| Error::Checkpoints {
             path: checkpoint.path.clone(),
-            why: error.to_string(),
+            source: error.into(),
         })?;
         let took = start.elapsed();
         self.reading += took;

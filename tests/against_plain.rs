@@ -7,10 +7,8 @@
 
 mod plain;
 
-use neuromfa::mfa::{
-    BoxMasses, EdgeLayout, EdgeMatrix, Histogram, Parameters, Published, RadiusTable, Stable,
-    Transfer, Values, count_edges,
-};
+use neuromfa::internals::mfa::{EdgeLayout, EdgeMatrix, RadiusTable, count_edges};
+use neuromfa::mfa::{BoxMasses, Histogram, Parameters, Published, Stable, Transfer, Values};
 use plain::{analyse, distances, q_grid, weights};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;

@@ -6,9 +6,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 
-use neuromfa::analysis::{Controls, Estimators, Hops, Plan, Snapshot};
+use neuromfa::Controls;
+use neuromfa::internals::analysis::{Estimators, Hops, Plan, Snapshot};
+use neuromfa::internals::network::Draw;
 use neuromfa::mfa::Method;
-use neuromfa::network::{Draw, Network, Selection};
+use neuromfa::network::{Network, Selection};
 use neuromfa::source::{Memory, Source};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

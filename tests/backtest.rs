@@ -6,7 +6,7 @@ use std::path::Path;
 
 use loops::{set_weights, weights_at};
 use neuromfa::backtest::{Grid, History};
-use neuromfa::{Mode, Monitor, StopRule};
+use neuromfa::{Mode, Monitor, Samples, StopRule};
 
 /// A loss that falls to its lowest at step 60 and then rises by a tenth.
 fn loss(step: u64) -> f64 {
@@ -17,7 +17,11 @@ fn loss(step: u64) -> f64 {
 /// 120 steps, every 5th analysed; whether the rule stopped it, and at which measured step.
 fn run(folder: &Path, rule: Option<StopRule>) -> Option<u64> {
     let weights = weights_at(0);
-    let mut builder = Monitor::builder(folder).every(5).sampled(16, 4, 7).layers(false).threads(1);
+    let mut builder = Monitor::builder(folder)
+        .every(5)
+        .sampled(Samples { neurons: 16, samples: 4, seed: 7 })
+        .without_layers()
+        .threads(1);
     if let Some(rule) = rule {
         builder = builder.stop_when(rule);
     }
@@ -31,7 +35,7 @@ fn run(folder: &Path, rule: Option<StopRule>) -> Option<u64> {
             break;
         }
     }
-    monitor.finish().unwrap().stop.map(|stop| stop.measured_step)
+    monitor.finish().unwrap().stop().map(|stop| stop.measured_step)
 }
 
 #[test]

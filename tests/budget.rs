@@ -31,7 +31,7 @@ fn run(
     }
     let summary = monitor.finish().unwrap();
     let logged = Table::read(dir.path(), "metrics.csv").column("step").len() as u64;
-    assert!(Some(logged) <= summary.last_step, "every step is logged, analysed or not");
+    assert!(Some(logged) <= summary.last_step(), "every step is logged, analysed or not");
     (Table::read(dir.path(), "emergence.csv"), summary)
 }
 
@@ -39,20 +39,20 @@ fn run(
 fn what_a_run_cannot_pay_is_passed_over_and_leaves_no_row() {
     let (table, summary) = run(|builder| builder.budget(1e-9), 1..=20, 2);
     assert_eq!(table.column("step"), ["0"]);
-    assert_eq!((summary.dropped, summary.last_step), (0, Some(20)));
-    let budget = summary.budget.clone().unwrap();
-    assert_eq!(budget.share, 1e-9);
-    assert!(budget.spacings[0].every > 1000, "{budget:?}");
+    assert_eq!((summary.dropped(), summary.last_step()), (0, Some(20)));
+    let budget = &serde_json::to_value(&summary).unwrap()["budget"];
+    assert_eq!(budget["share"], 1e-9);
+    assert!(budget["spacings"][0]["every"].as_u64() > Some(1000), "{budget}");
     assert!(summary.to_string().contains("\nbudget   "), "{summary}");
 }
 
 #[test]
 fn what_is_analysed_has_the_numbers_of_a_run_without_a_budget() {
     let (some, summary) = run(|builder| builder.budget(1.0), 1..100_000, 3);
-    assert!(summary.budget.is_some() && some.column("step").len() >= 3);
+    assert!(summary.to_string().contains("\nbudget   ") && some.column("step").len() >= 3);
     let steps: Vec<u64> = some.column("step").iter().map(|step| step.parse().unwrap()).collect();
     let (all, summary) = run(|builder| builder, steps[1..].iter().copied(), usize::MAX);
-    assert_eq!(summary.budget, None);
+    assert!(!summary.to_string().contains("\nbudget   "));
     for name in ["step", "alpha0", "E", "E_stable", "E_excess"] {
         assert_eq!(some.column(name), all.column(name), "{name}");
     }
@@ -73,7 +73,7 @@ fn a_run_with_a_budget_is_gone_on_with_where_it_ended() {
     assert_eq!(monitor.next_step(), 6, "steps that were passed over are not missing");
     drop(monitor);
     let other = Monitor::builder(dir.path()).every(1).budget(0.5).resume();
-    let error = other.attach_source(weights.clone()).err().unwrap().to_string();
+    let error = other.attach_source(weights.clone()).unwrap_err().to_string();
     assert!(error.contains("budget"), "{error}");
 }
 
@@ -82,7 +82,7 @@ fn a_budget_that_no_run_can_keep_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     for share in [0.0, -0.01, 1.5, f64::NAN, f64::INFINITY] {
         let builder = Monitor::builder(dir.path()).budget(share);
-        let error = builder.attach_source(weights_at(0)).err().unwrap().to_string();
+        let error = builder.attach_source(weights_at(0)).unwrap_err().to_string();
         assert_eq!(error, format!("budget must be in (0, 1], got {share} (0.01 = 1 %)"));
     }
     assert!(!dir.path().join("run.json").exists());

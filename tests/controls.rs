@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
-use neuromfa::analysis::{Baseline, Controls, Emergence, Estimators, Measurement, Plan, Snapshot};
+use neuromfa::Controls;
+use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Measurement, Plan, Snapshot};
+use neuromfa::internals::network::Draw;
 use neuromfa::mfa::{Degenerate, Method};
-use neuromfa::network::{Draw, Network, Selection};
+use neuromfa::network::{Network, Selection};
 use neuromfa::source::{Memory, Source};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;

@@ -147,7 +147,7 @@ fn a_second_process_is_refused_while_the_first_lives() {
     let attach = || builder(&run).resume().attach_source(weights_at(0));
     let mut first = Life::start(&run, 30);
     first.wait_for(|_| false);
-    let message = attach().err().expect("the run is the child's").to_string();
+    let message = attach().expect_err("the run is the child's").to_string();
     assert!(message.contains("another process is writing to the run in"), "{message}");
     first.kill();
     assert!(attach().is_ok(), "the lock went with its process");

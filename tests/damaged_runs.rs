@@ -4,9 +4,9 @@ mod golden;
 
 use std::path::Path;
 
-use neuromfa::Replay;
-use neuromfa::record::read_table;
+use neuromfa::internals::record::read_table;
 use neuromfa::source::Checkpoint;
+use neuromfa::{Replay, Samples};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -65,7 +65,9 @@ fn a_run_with_garbage_goes_on_or_says_what_is_wrong() {
         std::fs::write(checkpoints.join(format!("m-step{step}.safetensors")), &weights).unwrap();
     }
     let checkpoints = Checkpoint::find(&[checkpoints]).unwrap();
-    let analyse = |folder: &Path| Replay::new(folder).sampled(16, 2, 1).threads(1);
+    let analyse = |folder: &Path| {
+        Replay::new(folder).sampled(Samples { neurons: 16, samples: 2, seed: 1 }).threads(1)
+    };
     let valid = dir.path().join("valid");
     analyse(&valid).run(&checkpoints).unwrap();
     let entries = std::fs::read_dir(&valid).unwrap().map(|e| e.unwrap().path());

@@ -2,11 +2,13 @@
 //!
 //! The text of `why` is held word for word: it is what a person reads beside an empty field.
 
-use neuromfa::analysis::{Baseline, Emergence, Estimators, Measurement, Plan, Snapshot, Status};
+use neuromfa::Status;
+use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Measurement, Plan, Snapshot};
+use neuromfa::internals::network::Draw;
 use neuromfa::mfa::{
     BoxMasses, Degenerate, Fractal, Histogram, Method, Parameters, Published, Stable,
 };
-use neuromfa::network::{Draw, Network, NetworkError, Parameter, Selection};
+use neuromfa::network::{Network, NetworkError, Parameter, Selection};
 use neuromfa::source::{Memory, Source, SourceError};
 
 const OUT: usize = 40;

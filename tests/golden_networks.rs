@@ -5,9 +5,10 @@ mod golden;
 use golden::{
     Expected, assert_close, assert_fractal, assert_near, assert_tau, fractal, path, read, value,
 };
-use neuromfa::analysis::{Baseline, Emergence, Estimators, Measurement, Plan, Snapshot};
+use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Measurement, Plan, Snapshot};
+use neuromfa::internals::network::Draw;
 use neuromfa::mfa::{Fractal, Method};
-use neuromfa::network::{Draw, Network, Selection};
+use neuromfa::network::{Network, Selection};
 use neuromfa::source::{CheckpointFile, Source};
 
 fn pool(threads: usize) -> rayon::ThreadPool {

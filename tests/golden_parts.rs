@@ -3,11 +3,13 @@
 mod golden;
 
 use golden::{Expected, assert_close, assert_near, fractal, path, read, value};
-use neuromfa::analysis::{
-    Baseline, Controls, Emergence, Estimators, Measurement, Neuron, Plan, Scope, Snapshot,
+use neuromfa::Controls;
+use neuromfa::internals::analysis::{
+    Baseline, Emergence, Estimators, Measurement, Neuron, Plan, Scope, Snapshot,
 };
+use neuromfa::internals::network::Draw;
 use neuromfa::mfa::Method;
-use neuromfa::network::{Draw, Network, Selection};
+use neuromfa::network::{Network, Selection};
 use neuromfa::source::{CheckpointFile, Source};
 use serde_json::Value;
 

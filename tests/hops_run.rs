@@ -6,12 +6,12 @@ use std::path::Path;
 
 use loops::warnings::warnings_of;
 use loops::{Table, set_weights, weights_at};
-use neuromfa::analysis::Baseline;
+use neuromfa::internals::analysis::Baseline;
 use neuromfa::source::Memory;
-use neuromfa::{Monitor, MonitorBuilder};
+use neuromfa::{Monitor, MonitorBuilder, Samples};
 
 fn builder(run: &Path) -> MonitorBuilder {
-    Monitor::builder(run).every(10).sampled(16, 4, 7).threads(1)
+    Monitor::builder(run).every(10).sampled(Samples { neurons: 16, samples: 4, seed: 7 }).threads(1)
 }
 
 fn run(builder: MonitorBuilder, weights: &Memory) {
@@ -91,7 +91,7 @@ fn a_baseline_without_the_hops_is_refused() {
     run(builder(&plain), &weights_at(0));
     run(builder(&exact).hops(2), &weights_at(0));
     let refused = |with: MonitorBuilder| {
-        with.attach_source(weights_at(0)).err().expect("it lacks something").to_string()
+        with.attach_source(weights_at(0)).expect_err("it lacks something").to_string()
     };
     let why = refused(builder(&out).hops(2).baseline(&plain));
     assert!(why.contains("it has no values over 2 hops, so E would have none either"), "{why}");
@@ -104,7 +104,7 @@ fn a_baseline_without_the_hops_is_refused() {
 fn what_is_out_of_range_is_refused_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let refused = |with: MonitorBuilder| {
-        with.attach_source(weights_at(0)).err().expect("out of range").to_string()
+        with.attach_source(weights_at(0)).expect_err("out of range").to_string()
     };
     let run = dir.path().join("run");
     let again = || builder(&run);

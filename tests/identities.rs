@@ -2,10 +2,10 @@
 
 mod plain;
 
+use neuromfa::internals::mfa::{EdgeLayout, EdgeMatrix, RadiusTable, count_edges};
 use neuromfa::mfa::{
-    BoxMasses, EdgeLayout, EdgeMatrix, Fractal, Histogram, Method, Parameters, Published,
-    RadiusTable, Spectrum, Stable, StableSpectrum, Transfer, Values, count_edges,
-    degree_of_emergence,
+    BoxMasses, Fractal, Histogram, Method, Parameters, Published, Spectrum, Stable, StableSpectrum,
+    Transfer, Values, degree_of_emergence,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;

@@ -2,10 +2,11 @@
 
 use half::{bf16, f16};
 
-use neuromfa::mfa::{
-    Counted, Drawn, EdgeLayout, EdgeMatrix, Histogram, Instructions, LayerRows, Method,
-    PackedHistogram, RadiusTable, Rescaled, Values, count_edges, count_layer, count_sampled_edges,
+use neuromfa::internals::mfa::{
+    Counted, Drawn, EdgeLayout, EdgeMatrix, Instructions, LayerRows, PackedHistogram, RadiusTable,
+    Rescaled, count_edges, count_layer, count_sampled_edges,
 };
+use neuromfa::mfa::{Histogram, Method, Values};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

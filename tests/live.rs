@@ -11,7 +11,7 @@ use loops::Table;
 use neuromfa::mfa::{Fractal, Values};
 use neuromfa::network::Parameter;
 use neuromfa::source::{Checkpoint, CheckpointFile, Source};
-use neuromfa::{Monitor, Replay, Work};
+use neuromfa::{Monitor, Replay, Samples, Work};
 use tch::nn::{self, OptimizerConfig, VarStore};
 use tch::{Device, Kind, Tensor};
 
@@ -88,9 +88,17 @@ fn every_type_and_layout_gives_what_its_file_gives() {
     let dir = tempfile::tempdir().unwrap();
     let compare = |store: &VarStore, file: &Path, name: &str| {
         let [live, replayed] = ["live", "replayed"].map(|kind| dir.path().join(name).join(kind));
-        Monitor::builder(&live).sampled(16, 3, 1).attach(store).unwrap().finish().unwrap();
+        Monitor::builder(&live)
+            .sampled(Samples { neurons: 16, samples: 3, seed: 1 })
+            .attach(store)
+            .unwrap()
+            .finish()
+            .unwrap();
         let checkpoints = Checkpoint::find(&[file]).unwrap();
-        Replay::new(&replayed).sampled(16, 3, 1).run(&checkpoints).unwrap();
+        Replay::new(&replayed)
+            .sampled(Samples { neurons: 16, samples: 3, seed: 1 })
+            .run(&checkpoints)
+            .unwrap();
         let [a, b] = [live, replayed].map(|run| Table::read(&run, "emergence.csv"));
         for column in ["alpha0", "width", "r2", "alpha0_stable", "width_stable", "status"] {
             assert_eq!(a.column(column), b.column(column), "{name}: {column}");
@@ -128,8 +136,8 @@ fn a_snapshot_never_mixes_two_steps() {
     // All weights equal: one radius, 2, so no spectrum; the rows say so and the run goes on.
     let mut monitor = Monitor::builder(dir.path())
         .every(1)
-        .sampled(32, 1, 0)
-        .stable(false)
+        .sampled(Samples { neurons: 32, samples: 1, seed: 0 })
+        .without_stable()
         .attach(&store)
         .unwrap();
     let gradient = Tensor::ones([512, 512], (Kind::Float, Device::Cpu));
@@ -166,7 +174,10 @@ fn both_ways_to_work_give_the_rows_of_the_weights_at_the_call() {
             .add_fn(|x| x.tanh())
             .add(nn::linear(store.root() / 1, 60, 30, Default::default()));
         let mut optimizer = nn::Sgd::default().build(&store, 0.5).unwrap();
-        let builder = Monitor::builder(dir.path()).sampled(16, 3, 0).every(1).work(work);
+        let builder = Monitor::builder(dir.path())
+            .sampled(Samples { neurons: 16, samples: 3, seed: 0 })
+            .every(1)
+            .work(work);
         let mut monitor = builder.attach(&store).unwrap();
         let inputs = Tensor::arange(8 * 40, (Kind::Float, Device::Cpu)).reshape([8, 40]);
         for step in 1..=20 {

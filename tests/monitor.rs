@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use loops::{Table, set_weights, weights_at};
 use neuromfa::source::Memory;
-use neuromfa::{BackPressure, Error, Monitor, OnFailure, StopRule};
+use neuromfa::{BackPressure, Error, Monitor, OnFailure, Samples, StopRule};
 
 /// A loop of `last` steps; the loss is 1/step.
 fn run(monitor: &mut Monitor, weights: &Memory, last: u64) {
@@ -39,8 +39,8 @@ fn writes_a_row_for_each_analysed_step_beside_the_loss() {
     assert_eq!(metrics.column("step").len(), 35);
     let spectra = Table::read(dir.path(), "spectra.csv");
     assert_eq!(spectra.column("step").len(), 4 * 61);
-    assert_eq!((summary.rows, summary.last_step), (4, Some(35)));
-    assert_eq!(summary.last_e.unwrap().value, emergence.number("E", 3));
+    assert_eq!((summary.rows(), summary.last_step()), (4, Some(35)));
+    assert_eq!(summary.last_e().unwrap().1, emergence.number("E", 3));
     for file in ["run.json", "nodes.json", "baseline.json", "summary.json"] {
         assert!(dir.path().join(file).is_file(), "{file}");
     }
@@ -90,10 +90,10 @@ fn a_folder_with_a_run_is_not_touched() {
     let attach = || Monitor::builder(dir.path()).attach_source(weights_at(0));
     let first = attach().unwrap();
     let busy = Monitor::builder(dir.path()).resume().attach_source(weights_at(0));
-    assert!(busy.err().unwrap().to_string().contains("another process is writing"));
+    assert!(busy.unwrap_err().to_string().contains("another process is writing"));
     first.finish().unwrap();
     let before = std::fs::read(dir.path().join("emergence.csv")).unwrap();
-    assert!(attach().err().unwrap().to_string().contains("already holds a run"));
+    assert!(attach().unwrap_err().to_string().contains("already holds a run"));
     assert_eq!(std::fs::read(dir.path().join("emergence.csv")).unwrap(), before);
     Monitor::builder(dir.path())
         .overwrite()
@@ -117,17 +117,17 @@ fn the_stop_rule_reports_reason_step_measured_and_step_stopped() {
         set_weights(&weights, step);
         let verdict = monitor.step(step, &[("loss", 1.0 + step as f64)]).unwrap();
         if let Some(stop) = verdict.stop() {
-            stopped = Some((step, stop.clone()));
+            stopped = Some((step, stop.clone(), verdict.stopped_step()));
             break;
         }
         monitor.flush().unwrap(); // so that the verdict comes at the next call
     }
-    let (step, stop) = stopped.unwrap();
-    assert_eq!((stop.measured_step, stop.stopped_step, step), (30, Some(31), 31));
+    let (step, stop, stopped_step) = stopped.unwrap();
+    assert_eq!((stop.measured_step, stopped_step, step), (30, Some(31), 31));
     let reason = "loss did not improve on its best 11 (step 10) in 2 analysed steps (last 31)";
     assert_eq!(stop.reason, reason);
     let summary = monitor.finish().unwrap();
-    assert_eq!(summary.stop.as_ref(), Some(&stop));
+    assert_eq!(summary.stop(), Some(&stop));
     assert!(summary.to_string().contains("stopped  at step 31: loss did not improve"));
     let state = std::fs::read_to_string(dir.path().join("state.json")).unwrap();
     assert!(state.contains(reason), "{state}");
@@ -137,7 +137,7 @@ fn the_stop_rule_reports_reason_step_measured_and_step_stopped() {
 fn a_rule_on_what_is_not_computed_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let attach = |rule: StopRule| {
-        Monitor::builder(dir.path()).stop_when(rule).attach_source(weights_at(0)).err().unwrap()
+        Monitor::builder(dir.path()).stop_when(rule).attach_source(weights_at(0)).unwrap_err()
     };
     let error = attach(StopRule::on("E_rescaled_start").max().into());
     assert!(
@@ -146,12 +146,12 @@ fn a_rule_on_what_is_not_computed_is_refused() {
     let error = attach(StopRule::on("step").max().stopping_threshold(1e4).into());
     assert!(error.to_string().contains("\"step\": it is not computed in this run"), "{error}");
     let unstable = Monitor::builder(dir.path())
-        .stable(false)
+        .without_stable()
         .stop_when(StopRule::on("E_stable"))
         .attach_source(weights_at(0));
-    assert!(unstable.err().unwrap().to_string().contains("not computed in this run"));
+    assert!(unstable.unwrap_err().to_string().contains("not computed in this run"));
     let whole = Monitor::builder(dir.path()).whole().stop_when(StopRule::on("E_se"));
-    let error = whole.attach_source(weights_at(0)).err().unwrap();
+    let error = whole.attach_source(weights_at(0)).unwrap_err();
     assert!(error.to_string().contains("not computed in this run"), "{error}");
     assert!(attach(StopRule::on("e").into()).to_string().contains("\"E\""));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was written");
@@ -173,7 +173,7 @@ fn nan_weights_leave_training_running_and_are_a_status() {
     let verdict = monitor.step(2, &[("loss", 1.0)]).unwrap();
     assert!(verdict.stop().unwrap().reason.contains("not finite"), "{verdict:?}");
     let summary = monitor.finish().unwrap();
-    assert_eq!(summary.without_value, 1);
+    assert_eq!(summary.without_value(), 1);
     let emergence = Table::read(dir.path(), "emergence.csv");
     assert_eq!(emergence.column("status"), ["ok", "non_finite", "ok"]);
     for name in ["alpha0", "width", "E", "E_se", "alpha0_stable", "E_stable", "neurons"] {
@@ -219,7 +219,7 @@ fn a_panic_on_the_side_thread_leaves_training_running_and_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let mut monitor = Monitor::builder(dir.path())
         .every(1)
-        .on_row(|row| assert!(row.step < 2, "a listener's mistake"))
+        .on_row(|row| assert!(row.step() < 2, "a listener's mistake"))
         .attach_source(weights_at(0))
         .unwrap();
     let mut errors = Vec::new();
@@ -246,7 +246,7 @@ fn a_source_that_fails_costs_one_row() {
     assert!(error.contains("\"0.weight\"") && error.contains("[48, 32, 1]"), "{error}");
     set_weights(&weights, 2);
     let _ = monitor.step(2, &[("loss", 1.0)]).unwrap();
-    assert_eq!(monitor.finish().unwrap().dropped, 1);
+    assert_eq!(monitor.finish().unwrap().dropped(), 1);
     assert_eq!(Table::read(dir.path(), "emergence.csv").column("status"), ["ok", "dropped", "ok"]);
 }
 
@@ -263,7 +263,7 @@ fn drop_newest_leaves_a_gap_row_and_block_leaves_none() {
             .back_pressure(policy)
             .on_row(move |row| {
                 count.fetch_add(1, Ordering::SeqCst);
-                while row.step == 1 && !open.load(Ordering::SeqCst) {
+                while row.step() == 1 && !open.load(Ordering::SeqCst) {
                     std::thread::yield_now();
                 }
             })
@@ -281,7 +281,7 @@ fn drop_newest_leaves_a_gap_row_and_block_leaves_none() {
         let status = Table::read(dir.path(), "emergence.csv").column("status");
         if dropped {
             assert_eq!(status, ["ok", "ok", "ok", "dropped", "dropped", "dropped", "dropped"]);
-            assert_eq!(summary.dropped, 4);
+            assert_eq!(summary.dropped(), 4);
         } else {
             assert_eq!(status, ["ok", "ok", "ok"]);
         }
@@ -321,20 +321,20 @@ fn a_run_can_compare_against_another_run_or_a_checkpoint() {
 
     let other = dir.path().join("other");
     Monitor::builder(&other)
-        .sampled(16, 3, 1)
+        .sampled(Samples { neurons: 16, samples: 3, seed: 1 })
         .attach_source(weights_at(0))
         .unwrap()
         .finish()
         .unwrap();
-    let error = attach(&other).err().unwrap().to_string();
+    let error = attach(&other).unwrap_err().to_string();
     assert!(error.contains("analysed other neurons"), "{error}");
     let nan = dir.path().join("nan");
     let poisoned = Memory::new();
     poisoned.set("0.weight", &[48, 32], vec![f32::NAN; 48 * 32]).unwrap();
     poisoned.set("2.weight", &[32, 48], vec![f32::NAN; 48 * 32]).unwrap();
     Monitor::builder(&nan).attach_source(poisoned).unwrap().finish().unwrap();
-    let error = attach(&nan).err().unwrap().to_string();
+    let error = attach(&nan).unwrap_err().to_string();
     assert!(error.contains("no values of the published estimator"), "{error}");
-    let error = attach(&dir.path().join("none")).err().unwrap().to_string();
+    let error = attach(&dir.path().join("none")).unwrap_err().to_string();
     assert!(error.contains("baseline") && error.contains("none"), "{error}");
 }

@@ -27,7 +27,7 @@ fn of_monitor(work: Work) -> Vec<(String, i64)> {
     let weights = weights_at(0);
     let (written, rows) = mpsc::channel();
     let builder = Monitor::builder(dir.path()).every(1).work(work).on_row(move |row| {
-        written.send(row.step).unwrap();
+        written.send(row.step()).unwrap();
     });
     let mut monitor = builder.attach_source(weights.clone()).unwrap();
     set_weights(&weights, 1);

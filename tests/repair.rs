@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use loops::interrupted::{EVERY, NEW_METRICS, assert_same, builder, complete, fast_folder, files};
 use loops::warnings::warnings_of;
 use loops::{TABLES, weights_at};
-use neuromfa::record::{RunConfig, resume};
+use neuromfa::internals::record::{RunConfig, resume};
 use tempfile::TempDir;
 
 const LAST: u64 = 160;
@@ -64,7 +64,7 @@ impl Undamaged {
     fn assert_refused(&self, name: &str, case: &str) {
         let bytes = || TABLES.map(|table| std::fs::read(self.copy.join(table)).ok());
         let before = bytes();
-        let error = builder(&self.copy).resume().attach_source(weights_at(0)).err().unwrap();
+        let error = builder(&self.copy).resume().attach_source(weights_at(0)).unwrap_err();
         let error = error.to_string();
         assert!(error.contains(name) && error.contains("overwrite"), "{case}: {error}");
         assert_eq!(bytes(), before, "{case}");
@@ -265,7 +265,7 @@ fn what_a_resume_needs_is_named_and_nothing_is_changed() {
         for bytes in [None, Some(vec![]), Some(run.bytes[name][..10].to_vec())] {
             let rows = run.bytes["metrics.csv"][..5000].to_vec();
             run.damage([(name, bytes), ("metrics.csv", Some(rows.clone()))]);
-            let error = builder(&run.copy).resume().attach_source(weights_at(0)).err().unwrap();
+            let error = builder(&run.copy).resume().attach_source(weights_at(0)).unwrap_err();
             let error = error.to_string();
             assert!(error.contains(name) && error.contains("overwrite"), "{error}");
             assert_eq!(std::fs::read(run.copy.join("metrics.csv")).unwrap(), rows);

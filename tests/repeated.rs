@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use neuromfa::record::{EMERGENCE, HASHES, read_table};
+use neuromfa::internals::record::{EMERGENCE, HASHES, read_table};
 use neuromfa::source::Memory;
 use neuromfa::{Monitor, StopRule};
 
@@ -37,7 +37,7 @@ fn a_row_says_which_earlier_step_had_its_weights_also_after_a_resume() {
     let memory = Memory::new();
     let run = |folder: &Path, steps: std::ops::RangeInclusive<usize>| {
         set(&memory, SETS[steps.start() - 1], 1.0);
-        let builder = Monitor::builder(folder).every(1).threads(1).tensorboard(false).resume();
+        let builder = Monitor::builder(folder).every(1).threads(1).without_tensorboard().resume();
         let mut monitor = builder.attach_source(memory.clone()).unwrap();
         for step in steps {
             set(&memory, SETS[step], 1.0);
@@ -57,7 +57,8 @@ fn a_row_says_which_earlier_step_had_its_weights_also_after_a_resume() {
     let hashes = |folder: &Path| std::fs::read_to_string(folder.join(HASHES)).unwrap();
     assert_eq!(hashes(&whole), hashes(&parts));
     assert_eq!(hashes(&whole).lines().count(), 1 + 7 * 2, "one for each tensor and step");
-    assert_eq!((summary.conclusion.analysed, summary.conclusion.repeated), (7, 4));
+    let conclusion = &serde_json::to_value(&summary).unwrap()["conclusion"];
+    assert_eq!((&conclusion["analysed"], &conclusion["repeated"]), (&7.into(), &4.into()));
 }
 
 #[test]
@@ -66,7 +67,7 @@ fn one_changed_bit_is_another_set_of_weights() {
     let folder = dir.path().join("run");
     let memory = Memory::new();
     set(&memory, 0, 1.0);
-    let builder = Monitor::builder(&folder).every(1).threads(1).tensorboard(false);
+    let builder = Monitor::builder(&folder).every(1).threads(1).without_tensorboard();
     let mut monitor = builder.attach_source(memory.clone()).unwrap();
     // The sign of one weight: no distance changes.
     let mut values: Vec<f32> = (0..600).map(|at| 1.0 / (2.0 + ((at * 3) % 83) as f32)).collect();
@@ -87,7 +88,7 @@ fn a_watched_quantity_that_only_falls_is_said_also_after_a_resume() {
     let run = |steps: std::ops::RangeInclusive<u64>| {
         set(&memory, 0, 1.0);
         let rule = StopRule::on("E_stable").max().patience(100);
-        let builder = Monitor::builder(&folder).every(1).threads(1).tensorboard(false).resume();
+        let builder = Monitor::builder(&folder).every(1).threads(1).without_tensorboard().resume();
         let mut monitor = builder.stop_when(rule).attach_source(memory.clone()).unwrap();
         for step in steps {
             set(&memory, 0, 1.0 - 0.05 * step as f32);

@@ -11,7 +11,7 @@ use loops::warnings::warnings_of;
 use loops::{TABLES, Table, set_weights, weights_at};
 use neuromfa::mfa::Parameters;
 use neuromfa::source::Memory;
-use neuromfa::{MonitorBuilder, StopRule};
+use neuromfa::{MonitorBuilder, Samples, StopRule};
 
 const LAST: u64 = 130;
 
@@ -34,7 +34,7 @@ fn files_of_run_to(last: u64) -> BTreeMap<String, String> {
 }
 
 fn refusal(builder: MonitorBuilder, weights: Memory) -> String {
-    builder.attach_source(weights).err().expect("the run cannot go on").to_string()
+    builder.attach_source(weights).expect_err("the run cannot go on").to_string()
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_resume_beyond_the_end_leaves_gap_rows_and_warns() {
     for (last, resume_at) in [(46, 45), (50, 47), (60, 51)] {
         let builder = builder(dir.path());
         let summary = complete(builder.resume_at(resume_at), last);
-        assert_eq!(summary.dropped, 4, "up to {last}");
+        assert_eq!(summary.dropped(), 4, "up to {last}");
     }
     let emergence = Table::read(dir.path(), "emergence.csv");
     let dropped = emergence.rows.iter().zip(emergence.column("status"));
@@ -256,14 +256,17 @@ fn what_does_not_match_is_named_with_both_values() {
     let cases = [
         (again().every(5), "schedule.every is 3, that of this program is 5"),
         (again().parameters(parameters), "method.q_step is 0.5, that of this program is 0.1"),
-        (again().sampled(32, 4, 7), "sampling.drawn.neurons is 16, that of this program is 32"),
+        (
+            again().sampled(Samples { neurons: 32, samples: 4, seed: 7 }),
+            "sampling.drawn.neurons is 16, that of this program is 32",
+        ),
         (
             again().whole(),
             "sampling is drawn (neurons 16, samples 4, seed 7), that of this program is whole",
         ),
         (again().hops(3), "hops is 2, that of this program is 3"),
         (again().hops_estimated(9), "hops_estimated is 8, that of this program is 9"),
-        (again().stable(false), "stable is true, that of this program is false"),
+        (again().without_stable(), "stable is true, that of this program is false"),
         (
             again().stop_when(StopRule::on("E").max().patience(7)),
             "stop_rule is (E (max) not improved in 10000 analysed steps, or not finite) or \
@@ -293,7 +296,7 @@ fn given_neurons_must_be_those_of_the_run() {
     complete(given(), 12);
     complete(given().resume(), 24);
     let text = std::fs::read_to_string(&nodes).unwrap();
-    complete(builder(&other).sampled(16, 4, 8).overwrite(), 0);
+    complete(builder(&other).sampled(Samples { neurons: 16, samples: 4, seed: 8 }).overwrite(), 0);
     std::fs::copy(other.join("nodes.json"), &nodes).unwrap();
     let message = refusal(given().resume(), weights_at(0));
     let difference = "its nodes.samples[0].layer.0[0] is 0, that of this program is 1";
@@ -313,11 +316,11 @@ fn until_stopped(builder: MonitorBuilder, last: u64) -> Option<(u64, String)> {
         monitor.flush().unwrap();
     }
     let summary = monitor.finish().unwrap();
-    summary.stop.map(|stop| (stop.stopped_step.unwrap(), stop.reason))
+    summary.stop().map(|stop| (summary.stopped_step().unwrap(), stop.reason.clone()))
 }
 
 fn rules() -> [(StopRule, u64, &'static str); 2] {
-    let norm = || StopRule::on("grad_norm").patience(5).check_finite(false);
+    let norm = || StopRule::on("grad_norm").patience(5).ignore_not_finite();
     let validated = StopRule::on("val, loss").stopping_threshold(0.05).patience(1000);
     [
         (
@@ -367,26 +370,26 @@ fn a_run_that_its_rule_has_stopped_says_so_at_once() {
         let monitor = resumed().attach_source(weights_at(0)).unwrap();
         let verdict = monitor.verdict();
         let stop = verdict.stop().expect("before any step");
-        assert_eq!((stop.reason.as_str(), stop.stopped_step), (reason, Some(step)));
+        assert_eq!((stop.reason.as_str(), verdict.stopped_step()), (reason, Some(step)));
         monitor.finish().unwrap();
         assert_same(&files(dir.path()), &stopped, "started once more");
 
         // As after a crash: the files do not say when training was told.
         std::fs::remove_file(dir.path().join("summary.json")).unwrap();
         let mut monitor = resumed().attach_source(weights_at(0)).unwrap();
-        assert_eq!(monitor.verdict().stop().unwrap().stopped_step, None);
+        assert_eq!(monitor.verdict().stopped_step(), None);
         let verdict = monitor.step(step + 1, &[]).unwrap();
-        assert_eq!(verdict.stop().unwrap().stopped_step, Some(step + 1));
-        assert_eq!(monitor.finish().unwrap().stop.as_ref(), verdict.stop());
+        assert_eq!(verdict.stopped_step(), Some(step + 1));
+        assert_eq!(monitor.finish().unwrap().stop(), verdict.stop());
 
         // Before the step at which training was told, the verdict is there nevertheless.
         let monitor = resumed().resume_at(step).attach_source(weights_at(0)).unwrap();
-        assert_eq!(monitor.verdict().stop().unwrap().stopped_step, None);
+        assert_eq!(monitor.verdict().stopped_step(), None);
         monitor.finish().unwrap();
 
         // Before the step that led to the verdict there is none.
         let monitor = resumed().resume_at(30).attach_source(weights_at(0)).unwrap();
         assert!(!monitor.verdict().should_stop());
-        assert_eq!(monitor.finish().unwrap().stop, None);
+        assert_eq!(monitor.finish().unwrap().stop(), None);
     }
 }

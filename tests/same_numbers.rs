@@ -6,9 +6,9 @@ mod pickled;
 
 use std::path::{Path, PathBuf};
 
-use neuromfa::Replay;
 use neuromfa::mfa::Values;
 use neuromfa::source::{Checkpoint, CheckpointFile, Source};
+use neuromfa::{Replay, Samples};
 
 use golden::path;
 use loops::Table;
@@ -18,7 +18,11 @@ use pickled::{F32s, state_dict, var_store};
 fn analysed(folder: &Path, checkpoints: &[PathBuf]) -> (Vec<Vec<String>>, Vec<u8>) {
     let run = folder.join("run");
     let checkpoints = Checkpoint::find(checkpoints).unwrap();
-    Replay::new(&run).sampled(32, 4, 3).overwrite().run(&checkpoints).unwrap();
+    Replay::new(&run)
+        .sampled(Samples { neurons: 32, samples: 4, seed: 3 })
+        .overwrite()
+        .run(&checkpoints)
+        .unwrap();
     let table = Table::read(&run, "emergence.csv");
     let timeless = table.columns.iter().filter(|n| !n.ends_with("_ms") && *n != "wall_time");
     let columns = timeless.map(|name| table.column(name)).collect();

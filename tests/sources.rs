@@ -4,9 +4,10 @@ mod golden;
 
 use std::path::Path;
 
-use neuromfa::analysis::{Plan, Snapshot};
+use neuromfa::internals::analysis::{Plan, Snapshot};
+use neuromfa::internals::network::Draw;
 use neuromfa::mfa::{Method, Values};
-use neuromfa::network::{Draw, Network, Parameter, Selection};
+use neuromfa::network::{Network, Parameter, Selection};
 use neuromfa::source::{Block, CheckpointFile, Memory, Source, SourceError, Tensor};
 
 use golden::{path, read, value};
@@ -141,7 +142,7 @@ impl Source for Device {
                 }
             }
         }
-        Ok(Some(Tensor::Owned(out.into())))
+        Ok(Some(Tensor::from(out)))
     }
 }
 

@@ -1,10 +1,12 @@
 //! The measures of structure against what they stand for.
 
-use neuromfa::analysis::{
-    Baseline, Controls, Emergence, Estimators, Excess, Measurement, Plan, Snapshot, Structure,
+use neuromfa::Controls;
+use neuromfa::internals::analysis::{
+    Baseline, Emergence, Estimators, Excess, Measurement, Plan, Snapshot, Structure,
 };
+use neuromfa::internals::network::Draw;
 use neuromfa::mfa::{Fractal, Method, degree_of_emergence};
-use neuromfa::network::{Draw, Network, Selection};
+use neuromfa::network::{Network, Selection};
 use neuromfa::source::{Memory, Source};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;

@@ -5,9 +5,9 @@ mod loops;
 use std::path::Path;
 
 use loops::{Table, set_weights, weights_at};
-use neuromfa::analysis::{Concern, WarningKind};
-use neuromfa::record::{Column, Kind, View, columns, hop_columns, layer_columns};
-use neuromfa::{Architecture, Monitor};
+use neuromfa::internals::analysis::{Concern, WarningKind};
+use neuromfa::internals::record::{Column, Kind, View, columns, hop_columns, layer_columns};
+use neuromfa::{Architecture, Monitor, Samples};
 
 fn page(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
@@ -129,7 +129,8 @@ fn the_docs_have_the_architectures_in_the_order_in_which_they_are_tried() {
 fn a_run_has_the_columns_of_the_tables() {
     let dir = tempfile::tempdir().unwrap();
     let weights = weights_at(0);
-    let builder = Monitor::builder(dir.path()).every(10).sampled(16, 4, 7).hops(2).threads(1);
+    let samples = Samples { neurons: 16, samples: 4, seed: 7 };
+    let builder = Monitor::builder(dir.path()).every(10).sampled(samples).hops(2).threads(1);
     let mut monitor = builder.attach_source(weights.clone()).unwrap();
     set_weights(&weights, 10);
     let _ = monitor.step(10, &[("loss", 0.5)]).unwrap();

@@ -8,7 +8,7 @@ use std::process::Command;
 use loops::interrupted::{builder, complete, run_to};
 use loops::{Table, weights_at};
 use neuromfa::Monitor;
-use neuromfa::record::{TENSORBOARD, computed_quantities};
+use neuromfa::internals::record::{TENSORBOARD, computed_quantities};
 use serde_json::Value;
 
 /// The event files, in the order in which they are read.
@@ -125,10 +125,10 @@ fn it_can_be_left_out_and_goes_with_its_run() {
     complete(builder(dir.path()), 6);
     let foreign = dir.path().join(TENSORBOARD).join("events.out.tfevents.1700000000.host.1.0");
     std::fs::write(&foreign, "another program's").unwrap();
-    complete(builder(dir.path()).tensorboard(false).overwrite(), 6);
+    complete(builder(dir.path()).without_tensorboard().overwrite(), 6);
     assert_eq!(event_files(dir.path()), [foreign]);
     let other = tempfile::tempdir().unwrap();
-    complete(builder(other.path()).tensorboard(false), 6);
+    complete(builder(other.path()).without_tensorboard(), 6);
     assert!(!other.path().join(TENSORBOARD).exists());
 }
 

@@ -1,10 +1,12 @@
 //! When the numbers of a step are not to be believed: each rule, on both sides of its threshold.
 
-use neuromfa::analysis::{
-    Baseline, Concern, Controls, Emergence, Estimators, Measurement, Plan, Snapshot, WarningKind,
+use neuromfa::Controls;
+use neuromfa::internals::analysis::{
+    Baseline, Concern, Emergence, Estimators, Measurement, Plan, Snapshot, WarningKind,
 };
+use neuromfa::internals::network::Draw;
 use neuromfa::mfa::Method;
-use neuromfa::network::{Draw, Network, Selection};
+use neuromfa::network::{Network, Selection};
 use neuromfa::source::{Memory, Source};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

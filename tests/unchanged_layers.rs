@@ -1,8 +1,10 @@
 //! Layers whose weights did not change are not counted again, and nobody can tell by the numbers.
 
-use neuromfa::analysis::{Baseline, Controls, Emergence, Estimators, Plan, Snapshot};
+use neuromfa::Controls;
+use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot};
+use neuromfa::internals::network::Draw;
 use neuromfa::mfa::Method;
-use neuromfa::network::{Draw, Network, Selection};
+use neuromfa::network::{Network, Selection};
 use neuromfa::source::{Memory, Source};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -82,7 +82,7 @@ fn a_panic_while_weights_are_read_costs_a_row_and_not_the_run() {
                 }
             }
         }
-        assert_eq!(monitor.finish().unwrap().dropped, 1);
+        assert_eq!(monitor.finish().unwrap().dropped(), 1);
         let table = Table::read(dir.path(), "emergence.csv");
         // Step 3 is counted into memory that a panic has left.
         assert_eq!(table.column("status"), ["ok", "ok", "dropped", "ok", "ok"]);
@@ -102,6 +102,7 @@ fn inline_gives_the_verdict_on_the_step_itself() {
         monitor.step(step, &[("loss", step as f64)]).unwrap().should_stop()
     });
     assert_eq!(told, Some(3));
-    let stop = monitor.finish().unwrap().stop.unwrap();
-    assert_eq!((stop.measured_step, stop.stopped_step), (3, Some(3)));
+    let summary = monitor.finish().unwrap();
+    assert_eq!(summary.stop().unwrap().measured_step, 3);
+    assert_eq!(summary.stopped_step(), Some(3));
 }

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use criterion::Criterion;
-use neuromfa::analysis::{Plan, Snapshot};
-use neuromfa::mfa::Method;
-use neuromfa::network::{Draw, Network, Parameter, Selection};
-use neuromfa::source::{OwnedValues, Source, SourceError, Tensor};
+use neuromfa::internals::analysis::{Plan, Snapshot};
+use neuromfa::internals::network::Draw;
+use neuromfa::mfa::{Method, Values};
+use neuromfa::network::{Network, Parameter, Selection};
+use neuromfa::source::{Source, SourceError, Tensor};
 use rayon::ThreadPool;
 
 pub use initialisation::Initialisation;
@@ -41,10 +42,10 @@ impl Weights {
         let blocks = model.parameters().into_iter().filter(|p| !p.name.contains("embed"));
         let draw = |parameter: Parameter| {
             let drawn = model.tensor(&parameter.name).unwrap();
-            let Tensor::Owned(OwnedValues::F32(values)) = drawn else {
-                unreachable!("a tensor is drawn into f32 of its own")
+            let Values::F32(values) = drawn.values() else {
+                unreachable!("a tensor is drawn into f32")
             };
-            (parameter, values)
+            (parameter, Arc::new(values.to_vec()))
         };
         Self(Arc::new(Mutex::new(blocks.map(draw).collect())))
     }
@@ -68,7 +69,7 @@ impl Source for Weights {
     fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {
         let tensors = self.0.lock().unwrap();
         let (_, values) = tensors.iter().find(|(p, _)| p.name == name).unwrap();
-        Ok(Tensor::Owned(OwnedValues::F32(Arc::clone(values))))
+        Ok(Tensor::from(Arc::clone(values)))
     }
 }
 

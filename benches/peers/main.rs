@@ -15,7 +15,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use gpt_neox::{Initialisation, Weights, pool, sampled};
-use neuromfa::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot};
+use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot};
 use neuromfa::source::{CheckpointFile, Source, save};
 
 /// Repetitions of what takes less than a second.
@@ -175,10 +175,10 @@ mod today {
         println!("a copy and a histogram of every parameter in tch   {}", spread(&today));
         for (name, all) in [("default", true), ("without controls and layers", false)] {
             let folder = tempfile::tempdir().expect("a temporary folder");
-            let builder = Monitor::builder(folder.path()).every(1).layers(all);
+            let builder = Monitor::builder(folder.path()).every(1);
             let builder = match all {
                 true => builder,
-                false => builder.controls(neuromfa::analysis::Controls::none()),
+                false => builder.without_layers().controls(neuromfa::Controls::none()),
             };
             let mut monitor = builder.attach(&store).expect("a monitor");
             let times: Vec<f64> = (1..=11)

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use neuromfa::internals::source::checkpoints_within;
 use neuromfa::source::{Checkpoint, CheckpointFile};
 
 /// The checkpoints of a folder that is being written to.
@@ -75,7 +76,7 @@ impl Arrivals {
     /// Looks at the folder. Where it cannot be read there is nothing new.
     pub fn look(&mut self) -> Arrived {
         let mut arrived = Arrived::default();
-        let found = match Checkpoint::within(&self.folder, false) {
+        let found = match checkpoints_within(&self.folder) {
             Ok(found) => found,
             Err(error) => {
                 tracing::debug!("{error}");
@@ -118,7 +119,7 @@ impl Arrivals {
             match CheckpointFile::open(&path) {
                 Ok(_) => {
                     seen.state = State::Told;
-                    arrived.whole.push(Checkpoint { step, path });
+                    arrived.whole.push(Checkpoint::new(step, path));
                 }
                 Err(error) if tries >= self.tries => {
                     seen.state = State::Told;

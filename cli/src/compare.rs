@@ -1,6 +1,6 @@
 //! Recorded runs side by side: other seeds, sizes or data.
 //!
-//! **Verdict** and **onset**: [`neuromfa::record::Conclusion`]. **Plateau**: the first step
+//! **Verdict** and **onset**: [`neuromfa::internals::record::Conclusion`]. **Plateau**: the first step
 //! from which E_stable stays within 5 % of the span of its values over the run (max − min) of its
 //! last value; none where it has fewer than two values or a span of 0. Onset and plateau both take
 //! several rows: the last row alone is never a plateau.
@@ -14,7 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use neuromfa::record::{Conclusion, LAYERS, RecordError, RecordedRun, Sampling, read_table};
+use neuromfa::RecordError;
+use neuromfa::internals::record::{Conclusion, LAYERS, RecordedRun, Sampling, read_table};
 
 /// A quantity at a step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -13,9 +13,11 @@
 use serde::Serialize;
 
 use neuromfa::Error;
-use neuromfa::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot};
-use neuromfa::mfa::{Instructions, Parameters};
-use neuromfa::network::{Draw, Network, Selection};
+use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot};
+use neuromfa::internals::mfa::Instructions;
+use neuromfa::internals::network::{Draw, DrawError};
+use neuromfa::mfa::Parameters;
+use neuromfa::network::{Network, Selection};
 use neuromfa::source::{Memory, Source};
 
 use crate::threads::pool;
@@ -53,7 +55,10 @@ pub fn self_check() -> Result<Vec<Checked>, Error> {
     let sources = [weights(0)?, weights(1)?];
     let network = Network::infer(&sources[0].parameters(), &Selection::default())?;
     let method = Parameters::default().check()?;
-    let place = |source| Error::Draw { place: "the built-in network".to_owned(), source };
+    let place = |source: DrawError| Error::Draw {
+        place: "the built-in network".to_owned(),
+        source: source.into(),
+    };
     let plan = Plan::new(&method, &network, &Draw::whole(), true).map_err(place)?;
     let (estimators, mut snapshot) = (Estimators::new(&plan), Snapshot::new(&plan));
     let mut measure = |step: u64, source: &Memory| {

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use neuromfa::Error;
-use neuromfa::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot, Status};
+use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot};
+use neuromfa::internals::network::{Draw, DrawError};
 use neuromfa::mfa::{Parameters, Transfer};
-use neuromfa::network::{Draw, Network, Selection};
+use neuromfa::network::{Network, Selection};
 use neuromfa::source::{Checkpoint, CheckpointFile, Source};
+use neuromfa::{Error, Status};
 
 use crate::threads::pool;
 
@@ -119,8 +120,8 @@ impl Sensitivity {
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Vec<Case>, Error> {
         if checkpoints.is_empty() {
-            let why = "no checkpoints to analyse".to_owned();
-            return Err(Error::Checkpoints { path: Path::new("").to_owned(), why });
+            let source = "no checkpoints to analyse".into();
+            return Err(Error::Checkpoints { path: Path::new("").to_owned(), source });
         }
         let sources: Vec<CheckpointFile> =
             checkpoints.iter().map(|c| CheckpointFile::open(&c.path)).collect::<Result<_, _>>()?;
@@ -137,7 +138,7 @@ impl Sensitivity {
             let mut points = Vec::with_capacity(sources.len());
             for (checkpoint, source) in checkpoints.iter().zip(&sources) {
                 plan.snapshot(source, &pool, &mut snapshot).map_err(|error| {
-                    Error::Checkpoints { path: checkpoint.path.clone(), why: error.to_string() }
+                    Error::Checkpoints { path: checkpoint.path.clone(), source: error.into() }
                 })?;
                 let step = checkpoint.step;
                 let measured = pool.install(|| estimators.measure(&plan, &snapshot, step));
@@ -153,7 +154,10 @@ impl Sensitivity {
     }
 
     fn plan(&self, network: &Network, choice: &Choice) -> Result<Plan, Error> {
-        let fail = |source| Error::Draw { place: "drawn neurons".to_owned(), source };
+        let fail = |source: DrawError| Error::Draw {
+            place: "drawn neurons".to_owned(),
+            source: source.into(),
+        };
         let draw = match choice.neurons {
             Some(n) => Draw::random(network, n, self.samples, self.seed).map_err(fail)?,
             None => Draw::whole(),

@@ -13,5 +13,5 @@ pub fn pool(threads: Option<usize>) -> Result<ThreadPool, Error> {
         .num_threads(threads.unwrap_or(cores).max(1))
         .thread_name(|k| format!("neuromfa-{k}"))
         .build()
-        .map_err(|e| Error::Threads(e.to_string()))
+        .map_err(|e| Error::Threads(e.into()))
 }

@@ -9,9 +9,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use neuromfa::record::Summary;
 use neuromfa::source::Checkpoint;
-use neuromfa::{Added, Error, Feed, Replay};
+use neuromfa::{Added, Error, Feed, Replay, Summary};
 
 use crate::arrivals::Arrivals;
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use loops::{set_weights, weights_at};
-use neuromfa::Monitor;
+use neuromfa::{Monitor, Samples};
 
 /// A loss that falls to its lowest at step 60 and then rises by a tenth.
 fn loss(step: u64) -> f64 {
@@ -19,7 +19,11 @@ fn loss(step: u64) -> f64 {
 /// 120 steps, every 5th analysed.
 fn run(folder: &Path) {
     let weights = weights_at(0);
-    let builder = Monitor::builder(folder).every(5).sampled(16, 4, 7).layers(false).threads(1);
+    let builder = Monitor::builder(folder)
+        .every(5)
+        .sampled(Samples { neurons: 16, samples: 4, seed: 7 })
+        .without_layers()
+        .threads(1);
     let mut monitor = builder.attach_source(weights.clone()).unwrap();
     for step in 1..=120 {
         // Growth that ends at step 70: E_stable then stays.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use loops::Table;
-use neuromfa::record::{Conclusion, read_rows};
+use neuromfa::internals::record::{Conclusion, read_rows};
 
 fn neuromfa(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_neuromfa")).args(arguments).output().unwrap()

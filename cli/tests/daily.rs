@@ -8,9 +8,8 @@ use std::process::{Command, Output};
 
 use loops::interrupted::{builder, complete};
 use loops::{set_weights, weights_at};
-use neuromfa::Monitor;
-use neuromfa::analysis::Controls;
-use neuromfa::record::{Conclusion, Format, View, column, columns, read_rows, shown_in};
+use neuromfa::internals::record::{Conclusion, Format, View, column, columns, read_rows, shown_in};
+use neuromfa::{Controls, Monitor, Samples};
 use serde_json::Value;
 
 fn neuromfa(arguments: &[&str]) -> Output {
@@ -29,7 +28,8 @@ fn json(output: &Output) -> Value {
 /// A run to step 4 whose weights are, from step 2 on, those of a step `ahead` later.
 fn run(folder: &Path, neurons: usize, ahead: u64) {
     let weights = weights_at(0);
-    let monitor = Monitor::builder(folder).every(2).sampled(neurons, 2, 0);
+    let monitor =
+        Monitor::builder(folder).every(2).sampled(Samples { neurons, samples: 2, seed: 0 });
     let mut monitor = monitor.attach_source(weights.clone()).unwrap();
     for step in 1..=4 {
         set_weights(&weights, step + ahead);

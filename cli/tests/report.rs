@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use loops::{Table, set_weights, weights_at};
 use neuromfa::Monitor;
-use neuromfa::record::{Conclusion, csv_text, read_rows};
+use neuromfa::internals::record::{Conclusion, csv_text, read_rows};
 
 fn report(arguments: &[&Path], options: &[&str], out: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_neuromfa"));
@@ -191,13 +191,13 @@ fn warnings_are_counted_by_kind_and_caveats_stand_apart() {
     let (html, table) = (page(&[dir.path()]), show(dir.path()));
     let codes = Table::read(dir.path(), "emergence.csv").column("codes");
     let mut seen = [0, 0];
-    for kind in neuromfa::analysis::WarningKind::ALL {
+    for kind in neuromfa::internals::analysis::WarningKind::ALL {
         let rows = codes.iter().filter(|codes| codes.split(' ').any(|c| c == kind.code())).count();
         let line = format!("<li>{}, {rows} of 7 steps: {}</li>", kind.code(), kind.meaning());
         assert_eq!(html.matches(&line).count(), usize::from(rows > 0), "{line}");
         let line_of_text = format!("  {}, {rows} of 7 steps: ", kind.code());
         assert_eq!(table.matches(&line_of_text).count(), usize::from(rows > 0), "{table}");
-        let finding = kind.concern() == neuromfa::analysis::Concern::Conclusion;
+        let finding = kind.concern() == neuromfa::internals::analysis::Concern::Conclusion;
         seen[usize::from(finding)] += usize::from(rows > 0);
         let caveats = html.find("<div class=\"caveats\">").unwrap_or(html.len());
         if let Some(place) = html.find(&line) {

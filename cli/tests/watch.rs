@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use loops::Table;
 use loops::interrupted::{assert_same, files};
-use neuromfa::record::read_table;
+use neuromfa::internals::record::read_table;
 
 const STEPS: [u64; 3] = [0, 64, 300];
 

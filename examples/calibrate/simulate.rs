@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
-use neuromfa::analysis::{
-    Baseline, Controls, Emergence, Estimators, Excess, Look, Measured, Onset, Plan, Snapshot,
-    Verdict,
+use neuromfa::Controls;
+use neuromfa::internals::analysis::{
+    Baseline, Emergence, Estimators, Excess, Look, Measured, Onset, Plan, Snapshot, Verdict,
 };
+use neuromfa::internals::network::Draw;
 use neuromfa::mfa::Method;
-use neuromfa::network::{Draw, Network, Selection};
+use neuromfa::network::{Network, Selection};
 use neuromfa::source::Source;
 use rayon::ThreadPool;
 

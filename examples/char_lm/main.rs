@@ -126,7 +126,7 @@ fn print(row: &Row) {
     println!(
         "{:>6}  {loss:>6}  {alpha0:>6}  {width:>6}  {e:>7}  {shuffled:>8}  {e_stable:>8}  \
          {wider:>12}  {p_wider:>6}  {higher:>13}  {p_higher:>6}",
-        row.step,
+        row.step(),
     );
 }
 

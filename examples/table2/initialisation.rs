@@ -1,8 +1,9 @@
 //! A Pythia model before training: GPT-NeoX's initialisation, drawn when a tensor is asked for.
 
-use neuromfa::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot};
+use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot};
+use neuromfa::internals::network::Draw;
 use neuromfa::mfa::Method;
-use neuromfa::network::{Draw, Network, Parameter, Selection};
+use neuromfa::network::{Network, Parameter, Selection};
 use neuromfa::source::{Source, SourceError, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -86,6 +87,6 @@ impl Source for Initialisation {
             rng.set_stream(((number as u64) << 32) | row as u64);
             weights.fill_with(|| (std * rng.sample::<f64, _>(StandardNormal)) as f32);
         });
-        Ok(Tensor::Owned(weights.into()))
+        Ok(Tensor::from(weights))
     }
 }

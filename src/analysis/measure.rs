@@ -17,6 +17,12 @@ use super::plan::Plan;
 use super::snapshot::{LayerSnapshot, Snapshot};
 use crate::mfa::{BoxMasses, Degenerate, Fractal, PackedHistogram, Spectrum};
 
+impl std::fmt::Debug for Estimators {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Estimators").finish_non_exhaustive()
+    }
+}
+
 impl Estimators {
     fn over_hops(&self, plan: &Plan, snapshot: &Snapshot) -> Vec<HopMeasurement> {
         match (&self.hops, plan.hops(), &snapshot.hops) {

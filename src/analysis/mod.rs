@@ -40,28 +40,26 @@ mod unchanged;
 mod verdict;
 mod warning;
 
-pub use baseline::{Baseline, GroupBaseline, Place};
+pub use baseline::Baseline;
 pub use controls::Controls;
-pub use distribution::Distribution;
-pub use emergence::{Emergence, HopEmergence, SpectrumPoint};
+pub use emergence::Emergence;
 pub use estimators::Estimators;
-pub use fault::Fault;
-pub use groups::{Group, Scope};
-pub use hops::{
-    EstimateError, HopBaseline, HopEstimators, HopMeasurement, Hops, HopsError, HopsPlan,
-    HopsSnapshot, MOST_HOPS,
-};
-pub use measurement::{Draws, GroupMeasurement, GroupNulls, Measurement, Nulls, SmallLayer};
-pub use neuron::{Neuron, NeuronStatistics};
-pub use parts::Part;
+pub use groups::Scope;
+pub use hops::{HopEstimators, Hops, HopsError, HopsPlan, HopsSnapshot};
+pub use measurement::Measurement;
+pub use neuron::Neuron;
 pub use plan::Plan;
-pub use scaling::{MeanScaling, NeuronBoxes};
 pub use significance::Excess;
 pub use snapshot::Snapshot;
 pub use status::Status;
 pub use structure::Structure;
-pub use trust::Trust;
-pub use verdict::{
-    LEVEL, Look, Measured, ONSET_LEVEL, ONSET_ROWS, Onset, Outcome, Verdict, p_text,
-};
-pub use warning::{Concern, Warning, WarningKind};
+pub use verdict::{Look, Measured, ONSET_LEVEL, ONSET_ROWS, Onset, Verdict, p_text};
+pub use warning::{Concern, WarningKind};
+
+pub(crate) use distribution::Distribution;
+pub(crate) use emergence::{HopEmergence, SpectrumPoint};
+pub(crate) use groups::Group;
+pub(crate) use hops::MOST_HOPS;
+pub(crate) use parts::Part;
+pub(crate) use scaling::NeuronBoxes;
+pub(crate) use verdict::Outcome;

@@ -42,7 +42,7 @@ pub enum Concern {
 /// Declares the kinds of warnings: name, code, what it concerns, when it is raised, what it means.
 macro_rules! kinds {
     ($($name:ident, $code:literal, $concern:ident, $when:expr, $meaning:literal;)*) => {
-        /// The kinds of [`Warning`].
+        /// The kinds of warnings.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum WarningKind {

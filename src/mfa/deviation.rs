@@ -14,7 +14,7 @@ const PART: usize = 1 << 16;
 
 impl Values<'_> {
     /// The population standard deviation; none of no values, or when one is not finite.
-    pub fn standard_deviation(self) -> Option<f64> {
+    pub(crate) fn standard_deviation(self) -> Option<f64> {
         match self {
             Self::F32(v) => deviation(v, sums_of_singles),
             Self::F64(v) => deviation(v, sums_of_doubles),

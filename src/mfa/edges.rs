@@ -19,7 +19,7 @@ pub enum Values<'a> {
 
 impl Values<'_> {
     /// The values from the `start`-th on; none of them when there are fewer.
-    pub fn from(self, start: usize) -> Self {
+    pub(crate) fn from(self, start: usize) -> Self {
         match self {
             Self::F32(v) => Self::F32(v.get(start..).unwrap_or_default()),
             Self::F64(v) => Self::F64(v.get(start..).unwrap_or_default()),
@@ -39,7 +39,7 @@ impl Values<'_> {
     }
 
     /// How many values are infinite or NaN. Runs in the caller's rayon pool.
-    pub fn not_finite(self) -> u64 {
+    pub(crate) fn not_finite(self) -> u64 {
         fn count<W: Copy + Sync + Into<f64>>(values: &[W]) -> u64 {
             let of_run =
                 |run: &[W]| run.iter().filter(|&&w| !Into::<f64>::into(w).is_finite()).count();

@@ -12,6 +12,7 @@ use super::packed::{Large, PackedHistogram, PackedPart};
 use super::radius::RadiusTable;
 
 /// Where the edges of a neuron layer are counted; what was there is replaced.
+#[derive(Debug)]
 pub struct LayerRows<'a> {
     /// The neurons' counters.
     pub counts: &'a mut PackedHistogram,
@@ -24,6 +25,7 @@ pub struct LayerRows<'a> {
 }
 
 /// The edges of a neuron layer with rescaled weights.
+#[derive(Debug)]
 pub struct Rescaled<'a> {
     /// A rescaled table for each matrix.
     pub tables: &'a [RadiusTable],
@@ -32,6 +34,7 @@ pub struct Rescaled<'a> {
 }
 
 /// The edges between drawn neurons of a layer and drawn target rows.
+#[derive(Debug)]
 pub struct Drawn<'a> {
     /// The neurons, ascending, each once.
     pub sources: &'a [usize],

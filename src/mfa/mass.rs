@@ -61,6 +61,7 @@ impl<'a> BoxMasses<'a> {
     ///
     /// # Errors
     /// [`Degenerate::NoNeurons`] when none has.
+    #[doc(hidden)]
     pub fn of_rows(method: &'a Method, rows: &'a [u32]) -> Result<Self, Degenerate> {
         let slots = method.slots();
         let min_edges = method.parameters().min_edges;
@@ -94,7 +95,7 @@ impl<'a> BoxMasses<'a> {
     }
 
     /// The method that these masses follow.
-    pub fn method(&self) -> &'a Method {
+    pub(crate) fn method(&self) -> &'a Method {
         self.method
     }
 

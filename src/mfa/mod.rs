@@ -11,8 +11,8 @@
 //!    [`Stable`] on a fixed radius grid with analytic derivatives;
 //! 5. [`degree_of_emergence`] compares two of them.
 //!
-//! Distances over two and more layers are min-plus products of [`Distances`] ([`shorten`],
-//! [`min_plus()`]) in place of step 2; [`PathEstimator`] is their sampled estimate.
+//! Distances over two and more layers are min-plus products in place of step 2; the
+//! paper's algorithm 4 estimates them.
 //!
 //! Nothing here knows a file, a clock or libtorch. Parallel loops run in the rayon pool of the
 //! caller; results are the same bits on any number of threads.
@@ -42,25 +42,34 @@ mod tile;
 mod transfer;
 mod weight;
 
-pub use count::count_edges;
-pub use distances::{Column, Distances};
-pub use edges::{EdgeLayout, EdgeMatrix, Values};
+pub use edges::Values;
 pub use emergence::{Fractal, NoEmergence, degree_of_emergence};
-pub use histogram::{Histogram, count_distances};
-#[doc(hidden)]
-pub use kernel::Instructions;
-pub use layer::{Counted, Drawn, LayerRows, Rescaled, count_layer};
+pub use histogram::Histogram;
 pub use mass::{BoxMasses, Degenerate};
-pub use min_plus::{Scratch, min_plus, shorten};
-pub use neuron::{Dimensions, Statistics, box_counts};
-pub use packed::PackedHistogram;
 pub use parameters::{Method, ParameterError, Parameters};
-pub use partition::PowerSums;
-pub use path_estimate::{Between, PathEstimator, Trials};
-pub use radius::RadiusTable;
 pub use regression::Line;
-pub use sampled::count_sampled_edges;
-pub use shuffle::{Dealer, Urn};
-pub use spectrum::{Published, SCALING_Q, Scaling, Spectrum};
+pub use spectrum::{Published, Spectrum};
 pub use stable::{Stable, StableSpectrum};
 pub use transfer::Transfer;
+
+pub(crate) use exports::*;
+pub(crate) use histogram::count_distances;
+pub(crate) use min_plus::{Scratch, shorten};
+pub(crate) use neuron::{Dimensions, Statistics, box_counts};
+pub(crate) use shuffle::{Dealer, Urn};
+pub(crate) use spectrum::SCALING_Q;
+
+/// What tests and benches use besides.
+pub(crate) mod exports {
+    pub use super::count::count_edges;
+    pub use super::distances::{Column, Distances};
+    pub use super::edges::{EdgeLayout, EdgeMatrix};
+    pub use super::kernel::Instructions;
+    pub use super::layer::{Counted, Drawn, LayerRows, Rescaled, count_layer};
+    pub use super::min_plus::min_plus;
+    pub use super::packed::PackedHistogram;
+    pub use super::partition::PowerSums;
+    pub use super::path_estimate::{Between, PathEstimator, Trials};
+    pub use super::radius::RadiusTable;
+    pub use super::sampled::count_sampled_edges;
+}

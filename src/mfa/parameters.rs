@@ -60,6 +60,7 @@ impl Default for Parameters {
 /// A parameter outside its range.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{name} = {value} is out of range: {range}")]
+#[non_exhaustive]
 pub struct ParameterError {
     /// The parameter's name.
     pub name: &'static str,

@@ -4,6 +4,7 @@ use multiversion::multiversion;
 
 /// A least-squares line y = intercept + slope · x.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Line {
     /// Slope.
     pub slope: f64,

@@ -41,6 +41,7 @@ pub struct Scaling {
 
 /// A multifractal spectrum over the method's q grid.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Spectrum {
     /// alpha0 and width.
     pub fractal: Fractal,
@@ -59,12 +60,13 @@ pub struct Spectrum {
     /// The smallest of them.
     pub smallest_radius: f64,
     /// ln Z_q against r, for a few q; empty once it is forgotten.
+    #[doc(hidden)]
     pub scaling: Scaling,
 }
 
 impl Spectrum {
     /// Forgets what the slopes were fitted to: most of a spectrum's memory.
-    pub fn forget_scaling(&mut self) {
+    pub(crate) fn forget_scaling(&mut self) {
         self.scaling = Scaling::default();
     }
 
@@ -74,12 +76,12 @@ impl Spectrum {
     }
 
     /// The smallest R² over q; q = 0, where ln Z is constant, has none.
-    pub fn smallest_r2(&self) -> Option<f64> {
+    pub(crate) fn smallest_r2(&self) -> Option<f64> {
         self.tau.iter().filter_map(|line| line.r2).reduce(f64::min)
     }
 
     /// Whether f(alpha) is concave, as a spectrum is: alpha never rises with q by more than rounding.
-    pub fn is_concave(&self) -> bool {
+    pub(crate) fn is_concave(&self) -> bool {
         self.alpha.windows(2).all(|pair| pair[1] <= pair[0] + ALPHA_TOLERANCE)
     }
 
@@ -125,7 +127,7 @@ impl Published {
     ///
     /// # Panics
     /// When a mass is above what [`Self::reach`] prepared.
-    pub fn sums(&self, masses: &BoxMasses<'_>) -> PowerSums {
+    pub(crate) fn sums(&self, masses: &BoxMasses<'_>) -> PowerSums {
         power_sums(masses, &self.table)
     }
 
@@ -137,6 +139,7 @@ impl Published {
     ///
     /// # Errors
     /// As [`Self::estimate`].
+    #[doc(hidden)]
     pub fn spectrum(&self, sums: &PowerSums) -> Result<Spectrum, Degenerate> {
         let occupied = sums.occupied();
         let radii: Vec<f64> = occupied.iter().map(|&j| self.method.radius(j + 1)).collect();

@@ -20,6 +20,7 @@ use super::spectrum::Published;
 
 /// alpha(q) of the stable estimator over the method's q grid.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct StableSpectrum {
     /// alpha0 = alpha(0) and width = alpha(q_min) - alpha(q_max).
     pub fractal: Fractal,
@@ -84,7 +85,7 @@ impl Stable {
     ///
     /// # Panics
     /// When a mass is above what [`Self::reach`] prepared.
-    pub fn sums(&self, masses: &BoxMasses<'_>) -> PowerSums {
+    pub(crate) fn sums(&self, masses: &BoxMasses<'_>) -> PowerSums {
         power_sums(masses, &self.table)
     }
 
@@ -92,6 +93,7 @@ impl Stable {
     ///
     /// # Panics
     /// When a mass is above what both were prepared for.
+    #[doc(hidden)]
     pub fn sums_beside(
         &self,
         published: &Published,
@@ -104,6 +106,7 @@ impl Stable {
     ///
     /// # Errors
     /// As [`Self::estimate`].
+    #[doc(hidden)]
     pub fn spectrum(&self, sums: &PowerSums) -> Result<StableSpectrum, Degenerate> {
         let radius = self.first_radius;
         let predictor = self.predictor.as_ref().ok_or(Degenerate::OneRadius { radius })?;

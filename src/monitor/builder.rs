@@ -1,5 +1,6 @@
 //! The one place where a monitor is configured.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use super::policy::{BackPressure, OnFailure};
@@ -16,12 +17,13 @@ use crate::stop::StopRule;
 /// | [`budget`](Self::budget) | none: each due step is analysed |
 /// | [`work`](Self::work) | count in the hook, the rest on a side thread |
 /// | [`sampled`](Self::sampled), [`whole`](Self::whole), [`nodes`](Self::nodes) | 10 samples of 64 neurons, seed 0 |
-/// | [`stable`](Self::stable) | on, over the whole network |
+/// | [`without_stable`](Self::without_stable), [`controls`](Self::controls) | the stable estimator over the whole network, with its controls |
+/// | [`without_layers`](Self::without_layers), [`with_neurons`](Self::with_neurons) | each layer, not each neuron |
 /// | [`hops`](Self::hops), [`hops_estimated`](Self::hops_estimated) | one hop |
 /// | [`parameters`](Self::parameters) | the published ones |
 /// | [`architecture`](Self::architecture), [`network`](Self::network), [`include`](Self::include), [`exclude`](Self::exclude) | read off names and shapes |
 /// | [`per_head`](Self::per_head) | fused rows of GPT-NeoX as published |
-/// | [`tensorboard`](Self::tensorboard) | on: event files in `tb/` |
+/// | [`without_tensorboard`](Self::without_tensorboard) | event files in `tb/` |
 /// | [`baseline`](Self::baseline) | the weights at `attach`, as step 0 |
 /// | [`stop_when`](Self::stop_when) | never |
 /// | [`resume`](Self::resume), [`resume_at`](Self::resume_at), [`overwrite`](Self::overwrite) | the folder must hold no run |
@@ -37,6 +39,21 @@ pub struct MonitorBuilder {
     pub(super) back_pressure: BackPressure,
     pub(super) on_failure: OnFailure,
     pub(super) listeners: Vec<Listener>,
+}
+
+impl fmt::Debug for MonitorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { settings, schedule, budget, work, back_pressure, on_failure, listeners: _ } =
+            self;
+        f.debug_struct("MonitorBuilder")
+            .field("settings", settings)
+            .field("schedule", schedule)
+            .field("budget", budget)
+            .field("work", work)
+            .field("back_pressure", back_pressure)
+            .field("on_failure", on_failure)
+            .finish_non_exhaustive()
+    }
 }
 
 impl MonitorBuilder {

@@ -1,5 +1,6 @@
 //! The hook itself: all that training waits for.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use rayon::ThreadPool;
 
 use super::budget::Budget;
 use super::builder::MonitorBuilder;
-use super::message::{Due, Ending, Message};
+use super::message::{Due, Ending, Failure, Message, failure};
 use super::policy::{BackPressure, OnFailure};
 use super::schedule::Schedule;
 use super::side::Side;
@@ -20,6 +21,7 @@ use crate::error::Error;
 use crate::pipeline::{Follow, Opened, Step, open};
 use crate::record::{RecordError, StopRecord, Summary, check_name};
 use crate::source::Source;
+use crate::stop::Stop;
 
 /// A monitor that is attached to a model.
 ///
@@ -39,7 +41,7 @@ pub struct Monitor {
     next_step: u64,
     last_step: Option<u64>,
     stop: Option<StopRecord>,
-    failed: Option<String>,
+    failed: Option<Failure>,
     pub(super) snapshots: usize,             // that exist
     pub(super) spare: Option<Box<Snapshot>>, // of a step that could not be counted
     pub(super) started: Instant,
@@ -61,9 +63,25 @@ impl Verdict {
         self.stop.is_some()
     }
 
-    /// Why, the step measured, and the step of the call that told so first.
-    pub fn stop(&self) -> Option<&StopRecord> {
-        self.stop.as_ref()
+    /// Why, and the step measured.
+    pub fn stop(&self) -> Option<&Stop> {
+        self.stop.as_ref().map(|stop| &stop.stop)
+    }
+
+    /// The step of the call that first said to stop.
+    pub fn stopped_step(&self) -> Option<u64> {
+        self.stop.as_ref()?.stopped_step
+    }
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor")
+            .field("schedule", &self.schedule)
+            .field("next_step", &self.next_step)
+            .field("stop", &self.stop)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,7 +119,7 @@ impl Monitor {
         drop(opening);
         let pool = Arc::new(settings.pool()?);
         let Opened { pipeline, resumed_at, last_step, stopped_step, analysis_seconds } = opened;
-        let stop = pipeline.stop().map(|stop| StopRecord::new(stop, stopped_step));
+        let stop = pipeline.stop().map(|stop| StopRecord { stop: stop.clone(), stopped_step });
         let plan = Arc::clone(pipeline.plan());
         let worker = Worker::spawn(pipeline, work, &pool, start_side)?;
         Ok(Self {
@@ -194,11 +212,11 @@ impl Monitor {
     }
 
     /// Takes note of what the monitor's threads have to say; their failure, if they failed.
-    pub(super) fn hear(&mut self, step: u64) -> Option<String> {
+    pub(super) fn hear(&mut self, step: u64) -> Option<Failure> {
         let told = self.worker.as_ref().and_then(|worker| worker.verdicts.told())?;
         let known = self.stop.as_ref().is_some_and(|stop| stop.stopped_step.is_some());
         if let (Some(stop), false) = (told.stop, known) {
-            self.stop = Some(StopRecord::new(&stop, Some(step)));
+            self.stop = Some(StopRecord { stop, stopped_step: Some(step) });
         }
         told.failure
     }
@@ -207,7 +225,7 @@ impl Monitor {
         let sent = self.worker.as_ref().is_some_and(|w| w.outbox.send(Message::Step(at, due)));
         match sent {
             true => Ok(()),
-            false => self.failure("the recording thread has ended".to_owned()).map(|_| ()),
+            false => self.failure(failure("the recording thread has ended")).map(|_| ()),
         }
     }
 
@@ -242,13 +260,13 @@ impl Monitor {
     }
 
     /// Keeps the first failure, and does with it what the caller asked for.
-    pub(super) fn failure(&mut self, why: String) -> Result<Verdict, Error> {
+    pub(super) fn failure(&mut self, why: Failure) -> Result<Verdict, Error> {
         if self.failed.is_none() {
             tracing::error!("monitoring has stopped, training goes on: {why}");
-            self.failed = Some(why.clone());
+            self.failed = Some(Arc::clone(&why));
         }
         match self.on_failure {
-            OnFailure::Report => Err(Error::Failed { why }),
+            OnFailure::Report => Err(Error::Failed { source: why }),
             OnFailure::KeepTraining => Ok(self.verdict()),
         }
     }
@@ -269,12 +287,12 @@ impl Monitor {
     pub(super) fn ask<T>(
         &self,
         message: Message,
-        answer: impl FnOnce() -> Option<Result<T, String>>,
-    ) -> Result<T, String> {
+        answer: impl FnOnce() -> Option<Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         let outbox = self.worker.as_ref().map(|worker| &worker.outbox);
         let sent = outbox.filter(|outbox| outbox.send(message));
         sent.and_then(|outbox| outbox.wait(answer))
-            .unwrap_or_else(|| Err("the recording thread has ended".to_owned()))
+            .unwrap_or_else(|| Err(failure("the recording thread has ended")))
     }
 
     /// Ends monitoring: waits until all is recorded, writes summary.json, and reports.
@@ -305,7 +323,7 @@ impl Monitor {
         if let Some(worker) = self.worker.take() {
             worker.join();
         }
-        result.map_err(|why| Error::Failed { why })
+        result.map_err(|source| Error::Failed { source })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What passes between the hook and the monitor's threads.
 
+use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,14 +15,22 @@ use crate::stop::Stop;
 /// Steps that may wait to be recorded before the hook waits.
 const QUEUE: usize = 4096;
 
+/// Why monitoring has failed. Every later call returns it, so it is shared.
+pub(super) type Failure = Arc<dyn Error + Send + Sync>;
+
+/// A failure that is only words.
+pub(super) fn failure(why: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
+    Arc::from(why.into())
+}
+
 /// What the hook hands over.
 pub(super) enum Message {
     /// A step of the loop.
     Step(Step, Due),
     /// Asks for everything so far to be on the disk.
-    Flush(Sender<Result<(), String>>),
+    Flush(Sender<Result<(), Failure>>),
     /// The end.
-    Finish(Ending, Sender<Result<Summary, String>>),
+    Finish(Ending, Sender<Result<Summary, Failure>>),
     /// Asks for word that all before this has been done.
     Reached(Sender<()>),
 }
@@ -105,7 +114,7 @@ pub(super) struct Verdicts {
 #[derive(Clone, Default)]
 pub(super) struct Told {
     pub(super) stop: Option<Stop>,
-    pub(super) failure: Option<String>,
+    pub(super) failure: Option<Failure>,
 }
 
 impl Verdicts {
@@ -136,7 +145,7 @@ impl Verdicts {
     }
 
     /// Why monitoring has failed, if it has.
-    pub(super) fn failure(&self) -> Option<String> {
+    pub(super) fn failure(&self) -> Option<Failure> {
         self.lock().failure.clone()
     }
 

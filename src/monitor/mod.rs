@@ -30,5 +30,5 @@ mod worker;
 pub use builder::MonitorBuilder;
 pub use hook::{Monitor, Verdict};
 pub use policy::{BackPressure, OnFailure};
-pub use schedule::{Schedule, ScheduleError};
+pub use schedule::Schedule;
 pub use work::Work;

@@ -14,7 +14,7 @@ use crossbeam::channel::{Receiver, Sender, bounded, select};
 use rayon::ThreadPool;
 
 use super::clock::{Machine, thread_time};
-use super::message::{Due, Ending, Inbox, Message, Verdicts};
+use super::message::{Due, Ending, Failure, Inbox, Message, Verdicts, failure};
 use super::side::{Done, Task, analyse_alone, panicked};
 use crate::analysis::Snapshot;
 use crate::error::Error;
@@ -80,7 +80,7 @@ impl Recording {
     fn guarded<T>(
         &mut self,
         task: impl FnOnce(&mut Pipeline) -> Result<T, Error>,
-    ) -> Result<T, String> {
+    ) -> Result<T, Failure> {
         if let Some(why) = self.verdicts.failure() {
             return Err(why);
         }
@@ -88,14 +88,14 @@ impl Recording {
         // The pipeline is not used again after a panic.
         let result = catch_unwind(AssertUnwindSafe(|| task(pipeline)));
         self.told(match result {
-            Ok(result) => result.map_err(|error| error.to_string()),
-            Err(panic) => Err(panicked(panic.as_ref())),
+            Ok(result) => result.map_err(failure),
+            Err(panic) => Err(failure(panicked(panic.as_ref()))),
         })
     }
 
     /// Tells the hook of a failure.
-    fn told<T>(&self, result: Result<T, String>) -> Result<T, String> {
-        result.inspect_err(|why| self.verdicts.tell(|told| told.failure = Some(why.clone())))
+    fn told<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
+        result.inspect_err(|why| self.verdicts.tell(|told| told.failure = Some(Arc::clone(why))))
     }
 
     fn step(&mut self, step: Step, due: Due) {
@@ -144,7 +144,7 @@ impl Recording {
     }
 
     /// Has a snapshot analysed; a failure is told to the hook.
-    fn analyse(&mut self, task: &Arc<Task>, done: &Receiver<Done>) -> Result<Analysed, String> {
+    fn analyse(&mut self, task: &Arc<Task>, done: &Receiver<Done>) -> Result<Analysed, Failure> {
         let analyst = self.pipeline.analyst();
         let done = match &self.analysis {
             Analysis::Inline(pool) => pool.install(|| task.analyse(analyst)),
@@ -159,7 +159,7 @@ impl Recording {
             }
         };
         self.usual = done.took;
-        self.told(done.result)
+        self.told(done.result.map_err(failure))
     }
 
     /// The side thread's answer; none where this thread has to analyse itself: training waits and the
@@ -195,7 +195,7 @@ impl Recording {
         }
     }
 
-    fn finish(&mut self, ending: Ending) -> Result<Summary, String> {
+    fn finish(&mut self, ending: Ending) -> Result<Summary, Failure> {
         let cost = Cost {
             live: true,
             run_seconds: ending.run.as_secs_f64(),

@@ -62,7 +62,7 @@ impl Side {
             .name("neuromfa-side".to_owned())
             .spawn(move || self.run())
             .map(drop)
-            .map_err(|e| Error::Threads(e.to_string()))
+            .map_err(|e| Error::Threads(e.into()))
     }
 
     fn run(self) {
@@ -84,7 +84,7 @@ impl Side {
 pub(super) fn analyse_alone(verdicts: &Verdicts) {
     let own = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
     if let Err(e) = own {
-        verdicts.tell(|told| told.failure = Some(e.to_string()));
+        verdicts.tell(|told| told.failure = Some(Arc::new(e)));
     }
 }
 

@@ -65,7 +65,7 @@ impl Worker {
         let recording = std::thread::Builder::new()
             .name("neuromfa-record".to_owned())
             .spawn(move || recording.run())
-            .map_err(|e| Error::Threads(e.to_string()))?;
+            .map_err(|e| Error::Threads(e.into()))?;
         Ok(Self { outbox, free, verdicts, recording })
     }
 

@@ -39,7 +39,7 @@ impl Network {
     /// (`q_proj`, `wq`, `query`, ..). Keys and values narrower than the queries reach a layer of
     /// their own: they lead to the attention layer that the queries of the same source reach.
     #[must_use]
-    pub fn attention(&self, connection: &Connection) -> Option<(usize, Projection)> {
+    pub(crate) fn attention(&self, connection: &Connection) -> Option<(usize, Projection)> {
         let is_attention = |layer: usize| self.layers()[layer].role == Role::AttentionOut;
         let target = connection.target;
         if is_attention(target) && connection.copies == 3 {

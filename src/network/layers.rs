@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A layer of neurons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NeuronLayer {
     /// Unique in its network.
     pub name: String,
@@ -71,6 +72,7 @@ impl fmt::Display for Role {
 /// With g > 1 groups (a grouped convolution, `[outputs, inputs/g, taps..]`) inputs and outputs fall
 /// into g equal runs, and an input has edges to the outputs of its own run only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Connection {
     /// The tensor's name, unique among the connections.
     pub parameter: String,

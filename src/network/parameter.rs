@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A named weight tensor: its name and shape, without the weights.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Parameter {
     /// The full name, segments joined by `.`.
     pub name: String,
@@ -20,6 +21,7 @@ impl Parameter {
 
 /// A parameter that is no part of the network, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LeftOut {
     /// The parameter's full name.
     pub name: String,

@@ -13,4 +13,5 @@ mod watched;
 pub(crate) use analyst::{Analysed, Analyst};
 pub(crate) use open::{Follow, Opened, open};
 pub(crate) use run::{Listener, Pipeline, Step, observe};
+pub use settings::Samples;
 pub(crate) use settings::{Nodes, Settings, Start, run_settings};

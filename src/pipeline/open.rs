@@ -21,7 +21,7 @@ use crate::record::{
     BASELINE, NODES, RUN, RecordError, Recorded, RecordedRow, Recorder, RunConfig, START,
     computed_quantities, holds_run, resume,
 };
-use crate::source::{CheckpointFile, Source, SourceError, save};
+use crate::source::{CheckpointFile, Source, save};
 use crate::stop::RuleState;
 
 /// Which steps the run analyses.
@@ -158,10 +158,7 @@ fn keep_start(settings: &Settings, plan: &Plan, source: &dyn Source) -> Result<(
         Some(path) => {
             let of_run = [path.join(START), path.with_file_name(START)];
             let found = of_run.iter().find(|p| p.is_file()).unwrap_or(path);
-            let fail = |why: SourceError| Error::Baseline {
-                path: path.clone(),
-                why: format!("the rescaled start needs the weights of step 0: {why}"),
-            };
+            let fail = |source| Error::NoStart { path: path.clone(), source };
             save(&kept, &CheckpointFile::open(found).map_err(fail)?, &names).map_err(fail)?;
         }
     }
@@ -268,7 +265,7 @@ fn baseline_from(
     pool: &ThreadPool,
     snapshot: &mut Snapshot,
 ) -> Result<Baseline, Error> {
-    let fail = |why: String| Error::Baseline { path: path.to_owned(), why };
+    let fail = |source| Error::Baseline { path: path.to_owned(), source };
     let folder = match path.file_name() {
         Some(name) if name == BASELINE => path.parent().unwrap_or(Path::new("")),
         _ => path,
@@ -281,17 +278,19 @@ fn baseline_from(
             && recorded.network.connections() == config.network.connections();
         if !same || draw != *plan.draw() {
             let what = if same { "other neurons" } else { "another network or method" };
-            return Err(fail(format!(
+            let why = format!(
                 "that run analysed {what}: give it the same model, parameters and nodes \
                  (its {NODES}), or give a checkpoint as the baseline"
-            )));
+            );
+            return Err(fail(why.into()));
         }
-        return with_values(read(&folder.join(BASELINE)).map_err(&fail)?, plan).map_err(fail);
+        let baseline = read(&folder.join(BASELINE)).map_err(&fail)?;
+        return with_values(baseline, plan).map_err(|why| fail(why.into()));
     }
-    let source = CheckpointFile::open(path).map_err(|e| fail(e.to_string()))?;
-    plan.snapshot(&source, pool, snapshot).map_err(|e| fail(e.to_string()))?;
+    let source = CheckpointFile::open(path).map_err(|e| fail(e.into()))?;
+    plan.snapshot(&source, pool, snapshot).map_err(|e| fail(e.into()))?;
     let measurement = pool.install(|| estimators.measure(plan, snapshot, 0));
-    with_values(Baseline::new(0, plan, &measurement), plan).map_err(fail)
+    with_values(Baseline::new(0, plan, &measurement), plan).map_err(|why| fail(why.into()))
 }
 
 /// Refuses a baseline against which E would never have a value.
@@ -307,7 +306,8 @@ fn with_values(baseline: Baseline, plan: &Plan) -> Result<Baseline, String> {
     Err(format!("it has no values {lacking}, so E would have none either"))
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
-    let text = std::fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-    serde_json::from_slice(&text).map_err(|e| format!("cannot read {}: {e}", path.display()))
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
+    let unreadable = |source| RecordError::Read { path: path.to_owned(), source };
+    let text = std::fs::read(path).map_err(|e| unreadable(e.into()))?;
+    Ok(serde_json::from_slice(&text).map_err(|e| unreadable(e.into()))?)
 }

@@ -10,7 +10,7 @@ use super::watched::Watched;
 use crate::analysis::{Concern, Emergence, Plan, Snapshot, Status, WarningKind};
 use crate::error::Error;
 use crate::record::{BudgetRecord, Cost, Recorder, Row, StopRecord, Summary, computed_quantities};
-use crate::stop::{Observation, RuleState, Stop, StopRule, Value};
+use crate::stop::{RuleState, Stop, StopRule, Value};
 
 /// Called with each analysed row.
 pub(crate) type Listener = Box<dyn FnMut(&Row) + Send>;
@@ -194,7 +194,7 @@ impl Pipeline {
         cost: Cost,
         budget: Option<BudgetRecord>,
     ) -> Result<Summary, Error> {
-        let stop = self.stop().map(|stop| StopRecord::new(stop, stopped_step));
+        let stop = self.stop().map(|stop| StopRecord { stop: stop.clone(), stopped_step });
         let mut summary = self.tally.summary(self.recorder.folder(), last_step, stop, cost);
         summary.budget = budget;
         self.recorder.write_summary(&summary)?;
@@ -221,5 +221,5 @@ pub(crate) fn observe(
         None if status == Status::NonFinite && computed.contains(&name) => Value::NotFinite,
         None => Value::Absent,
     };
-    state.observe(rule, &Observation { step, value: &value });
+    state.observe(rule, step, &value);
 }

@@ -12,10 +12,34 @@ use crate::record::{Need, RecordError, Sampling, column, columns};
 use crate::source::Source;
 use crate::stop::StopRule;
 
+/// The sampled networks of the published estimator.
+///
+/// ```
+/// use neuromfa::Samples;
+///
+/// let larger = Samples { neurons: 128, ..Samples::default() };
+/// assert_eq!((larger.samples, larger.seed), (10, 0));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Samples {
+    /// Neurons that are drawn from each layer (default: 64).
+    pub neurons: usize,
+    /// Networks that are drawn (default: 10).
+    pub samples: usize,
+    /// Seed of the draw (default: 0).
+    pub seed: u64,
+}
+
+impl Default for Samples {
+    fn default() -> Self {
+        Self { neurons: 64, samples: 10, seed: 0 }
+    }
+}
+
 /// Which neurons the published estimator takes.
 #[derive(Clone, Debug)]
 pub(crate) enum Nodes {
-    Drawn { neurons: usize, samples: usize, seed: u64 },
+    Drawn(Samples),
     Whole,
     File(PathBuf),
 }
@@ -59,7 +83,7 @@ impl Settings {
             parameters: Parameters::default(),
             selection: Selection::default(),
             network: None,
-            nodes: Nodes::Drawn { neurons: 64, samples: 10, seed: 0 },
+            nodes: Nodes::Drawn(Samples::default()),
             stable: true,
             controls: Controls::default(),
             layers: true,
@@ -81,7 +105,7 @@ impl Settings {
             .num_threads(self.threads.unwrap_or(cores).max(1))
             .thread_name(|k| format!("neuromfa-{k}"))
             .build()
-            .map_err(|e| Error::Threads(e.to_string()))
+            .map_err(|e| Error::Threads(e.into()))
     }
 
     /// Refuses what would be without effect.
@@ -137,7 +161,7 @@ impl Settings {
             return Err(HopsError::NothingToEstimate);
         }
         let seed = match self.nodes {
-            Nodes::Drawn { seed, .. } => seed,
+            Nodes::Drawn(Samples { seed, .. }) => seed,
             Nodes::Whole | Nodes::File(_) => 0,
         };
         Ok((most > 1).then_some(Hops { most, budget, seed }))
@@ -154,23 +178,25 @@ impl Settings {
 
     pub(super) fn sampling(&self) -> Sampling {
         match self.nodes {
-            Nodes::Drawn { neurons, samples, seed } => Sampling::Drawn { neurons, samples, seed },
+            Nodes::Drawn(Samples { neurons, samples, seed }) => {
+                Sampling::Drawn { neurons, samples, seed }
+            }
             Nodes::Whole => Sampling::Whole,
             Nodes::File(_) => Sampling::Given,
         }
     }
 
     pub(super) fn draw(&self, network: &Network) -> Result<Draw, Error> {
-        let place = |source| Error::Draw { place: self.place_of_nodes(), source };
+        let place = Error::draw(self);
         let draw = match &self.nodes {
-            Nodes::Drawn { neurons, samples, seed } => {
-                Draw::random(network, *neurons, *samples, *seed).map_err(place)?
+            Nodes::Drawn(Samples { neurons, samples, seed }) => {
+                Draw::random(network, *neurons, *samples, *seed).map_err(&place)?
             }
             Nodes::Whole => Draw::whole(),
             Nodes::File(path) => {
-                let read = |why: String| RecordError::Read { path: path.clone(), why };
-                let text = std::fs::read(path).map_err(|e| read(e.to_string()))?;
-                serde_json::from_slice(&text).map_err(|e| read(e.to_string()))?
+                let read = |source| RecordError::Read { path: path.clone(), source };
+                let text = std::fs::read(path).map_err(|e| read(e.into()))?;
+                serde_json::from_slice(&text).map_err(|e| read(e.into()))?
             }
         };
         draw.resolve(network).map_err(place)?;
@@ -188,7 +214,7 @@ impl Settings {
 impl Error {
     pub(super) fn draw(settings: &Settings) -> impl Fn(DrawError) -> Self {
         let place = settings.place_of_nodes();
-        move |source| Self::Draw { place: place.clone(), source }
+        move |source| Self::Draw { place: place.clone(), source: source.into() }
     }
 }
 
@@ -196,10 +222,9 @@ impl Error {
 /// `settings: Settings` and `listeners: Vec<Listener>`.
 macro_rules! run_settings {
     () => {
-        /// Takes the published estimator over `samples` networks of `neurons` neurons a layer, drawn
-        /// once with this seed.
-        pub fn sampled(mut self, neurons: usize, samples: usize, seed: u64) -> Self {
-            self.settings.nodes = $crate::pipeline::Nodes::Drawn { neurons, samples, seed };
+        /// Takes the published estimator over sampled networks, drawn once.
+        pub fn sampled(mut self, samples: $crate::pipeline::Samples) -> Self {
+            self.settings.nodes = $crate::pipeline::Nodes::Drawn(samples);
             self
         }
 
@@ -216,9 +241,10 @@ macro_rules! run_settings {
             self
         }
 
-        /// Whether the stable estimator runs, over the whole network.
-        pub fn stable(mut self, on: bool) -> Self {
-            self.settings.stable = on;
+        /// Leaves out the stable estimator, which reads the whole network, and with it the null
+        /// controls.
+        pub fn without_stable(mut self) -> Self {
+            self.settings.stable = false;
             self
         }
 
@@ -229,17 +255,16 @@ macro_rules! run_settings {
             self
         }
 
-        /// Whether each layer, block and role is measured on its own, with the dimensions and
-        /// degrees of its neurons (default: yes).
-        pub fn layers(mut self, on: bool) -> Self {
-            self.settings.layers = on;
+        /// Leaves out the measures of each layer, block and role, and the dimensions and degrees of
+        /// their neurons: layers.csv, distributions.csv and boxes.csv.
+        pub fn without_layers(mut self) -> Self {
+            self.settings.layers = false;
             self
         }
 
-        /// Whether every neuron's dimension and degree is written, to a file for each analysed step
-        /// (default: no).
-        pub fn neurons(mut self, on: bool) -> Self {
-            self.settings.neurons = on;
+        /// Writes every neuron's dimension and degree, to a file for each analysed step.
+        pub fn with_neurons(mut self) -> Self {
+            self.settings.neurons = true;
             self
         }
 
@@ -257,10 +282,9 @@ macro_rules! run_settings {
             self
         }
 
-        /// Whether TensorBoard's event files are written, to the folder `tb/` of the run (default:
-        /// yes).
-        pub fn tensorboard(mut self, on: bool) -> Self {
-            self.settings.tensorboard = on;
+        /// Leaves out TensorBoard's event files, the folder `tb/` of the run.
+        pub fn without_tensorboard(mut self) -> Self {
+            self.settings.tensorboard = false;
             self
         }
 

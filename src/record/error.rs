@@ -15,12 +15,21 @@ pub enum RecordError {
         source: std::io::Error,
     },
     /// A file that cannot be read.
-    #[error("cannot read {}: {why}", path.display())]
+    #[error("cannot read {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// The reason.
-        why: String,
+        /// The reason: an [`std::io::Error`] where the system refuses, else what is wrong in the
+        /// file.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A folder without a readable run.json.
+    #[error("cannot read {}: {source} (is it a run's folder?)", path.display())]
+    NotARun {
+        /// The file.
+        path: PathBuf,
+        /// The reason, as above.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The folder holds a run already.
     #[error(
@@ -55,14 +64,14 @@ pub enum RecordError {
     },
     /// A file without which a run cannot go on.
     #[error(
-        "the run cannot continue without {}: {why}. Restore it from a copy, or begin a new run \
+        "the run cannot continue without {}: {source}. Restore it from a copy, or begin a new run \
          (in another folder, or overwrite)", path.display()
     )]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// The reason.
-        why: String,
+        /// The reason, as of [`Read`](Self::Read).
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Another process writes to the folder.
     #[error(

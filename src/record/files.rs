@@ -88,8 +88,8 @@ pub(super) fn write_error(path: &Path) -> impl Fn(std::io::Error) -> RecordError
     |source| RecordError::Write { path: path.to_owned(), source }
 }
 
-pub(super) fn read_error(path: &Path, why: impl ToString) -> RecordError {
-    RecordError::Read { path: path.to_owned(), why: why.to_string() }
+pub(super) fn read_error(path: &Path, error: std::io::Error) -> RecordError {
+    RecordError::Read { path: path.to_owned(), source: error.into() }
 }
 
 /// Replaces a file whole: a reader, a crash or a power loss meets the old one or the new one.
@@ -209,7 +209,8 @@ fn json(path: &Path, value: &impl Serialize) -> Result<Vec<u8>, RecordError> {
     Ok(text)
 }
 
-pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
-    let text = std::fs::read(path).map_err(|e| e.to_string())?;
-    serde_json::from_slice(&text).map_err(|e| e.to_string())
+pub(super) fn read_json<T: DeserializeOwned>(
+    path: &Path,
+) -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(serde_json::from_slice(&std::fs::read(path)?)?)
 }

@@ -60,22 +60,28 @@ mod summary;
 mod table;
 mod tensorboard;
 
-pub use column::{Column, Format, Kind, Need, View};
-pub use columns::{check_name, column, columns, computed_quantities, shown_in};
-pub use conclusion::{Conclusion, Ending, Repeat};
+pub(crate) use column::Need;
+pub use column::{Column, Format, Kind, View};
+pub use columns::{column, columns, computed_quantities, shown_in};
+pub use conclusion::Conclusion;
 pub use config::{RunConfig, Sampling};
 pub use error::RecordError;
 pub use files::{
-    BASELINE, BOXES, DISTRIBUTIONS, EMERGENCE, HASHES, HOPS, LAYERS, METRICS, NEURONS, NODES, RUN,
-    SCALING, SPECTRA, START, STATE, SUMMARY, TENSORBOARD, holds_run, neurons_file,
+    BOXES, DISTRIBUTIONS, EMERGENCE, HASHES, LAYERS, METRICS, NEURONS, RUN, SCALING, SPECTRA,
+    START, STATE, SUMMARY, TENSORBOARD,
 };
 pub use hops::hop_columns;
 pub use layers::layer_columns;
 pub use number::number;
 pub use read::{RecordedRun, read_rows};
-pub use recorded::RecordedRow;
-pub use recorder::Recorder;
-pub use resume::{Recorded, resume};
+pub use resume::resume;
 pub use row::Row;
-pub use summary::{Best, BudgetRecord, Cost, Spacing, StopRecord, Summary};
+pub use summary::Summary;
 pub use table::{Cells, csv_text, read_table};
+
+pub(crate) use columns::check_name;
+pub(crate) use files::{BASELINE, HOPS, NODES, holds_run};
+pub(crate) use recorded::RecordedRow;
+pub(crate) use recorder::Recorder;
+pub(crate) use resume::Recorded;
+pub(crate) use summary::{Best, BudgetRecord, Cost, Spacing, StopRecord};

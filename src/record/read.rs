@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::files::{EMERGENCE, METRICS, RUN, read_error, read_json};
+use super::files::{EMERGENCE, METRICS, RUN, read_json};
 use super::recorded::RecordedRow;
 use super::resume::recorded_rows;
 use super::table::Contents;
@@ -37,11 +37,11 @@ impl RecordedRun {
     /// Reads the run in a folder.
     ///
     /// # Errors
-    /// [`RecordError::Read`] when the folder holds no run or a file of it cannot be read.
+    /// [`RecordError`] when the folder holds no run or a file of it cannot be read.
     pub fn read(folder: &Path) -> Result<Self, RecordError> {
         let run = folder.join(RUN);
-        let config = read_json(&run)
-            .map_err(|why| read_error(&run, format!("{why} (is it a run's folder?)")))?;
+        let config =
+            read_json(&run).map_err(|source| RecordError::NotARun { path: run, source })?;
         let table = |name| match folder.join(name) {
             path if path.exists() => Contents::read(&path),
             _ => Ok(Contents::none()),

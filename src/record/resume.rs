@@ -77,8 +77,8 @@ pub fn resume(
             return Err(nothing(step));
         }
         if let Some(path) = lost.filter(|_| next_step >= complete) {
-            let why = "its rows from the first step on are not there".to_owned();
-            return Err(RecordError::Damaged { path: folder.join(path), why });
+            let source = "its rows from the first step on are not there".into();
+            return Err(RecordError::Damaged { path: folder.join(path), source });
         }
         // It was killed while its first step was written.
         remove_run(folder)?;
@@ -130,7 +130,7 @@ fn read_same_run(
 
 fn needed<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T, RecordError> {
     let path = folder.join(name);
-    read_json(&path).map_err(|why| RecordError::Damaged { path, why })
+    read_json(&path).map_err(|source| RecordError::Damaged { path, source })
 }
 
 /// What the tables hold.

@@ -1,34 +1,33 @@
 //! One analysed step.
 
 use super::number::{number, optional};
-use crate::analysis::{Emergence, SpectrumPoint};
+use crate::analysis::{Emergence, SpectrumPoint, Status};
 
 pub(super) const SPECTRUM_COLUMNS: [&str; 11] =
     ["step", "q", "tau", "r2", "alpha", "f", "tau_std", "r2_std", "alpha_std", "f_std", "D_q"];
 
 /// One analysed step, as it stands in emergence.csv and the other tables.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub struct Row {
     /// The step.
-    pub step: u64,
+    pub(crate) step: u64,
     /// Seconds since 1970 when the row was taken.
-    pub wall_time: f64,
+    pub(crate) wall_time: f64,
     /// What the loop logged at that step, in its order.
-    pub scalars: Vec<(String, f64)>,
+    pub(crate) scalars: Vec<(String, f64)>,
     /// What was computed.
-    pub emergence: Emergence,
+    pub(crate) emergence: Emergence,
     /// Milliseconds that training waited for the snapshot; none for a dropped step.
-    pub snapshot_ms: Option<f64>,
+    pub(crate) snapshot_ms: Option<f64>,
     /// Milliseconds that the analysis took, most often on the side thread; none for a dropped step.
-    pub analysis_ms: Option<f64>,
+    pub(crate) analysis_ms: Option<f64>,
     /// Whether it is the first of the run.
-    pub first: bool,
+    pub(crate) first: bool,
 }
 
 impl Row {
     /// A row of this step; its wall time is in seconds since 1970.
-    pub fn new(
+    pub(crate) fn new(
         step: u64,
         wall_time: f64,
         scalars: Vec<(String, f64)>,
@@ -43,6 +42,16 @@ impl Row {
             analysis_ms: None,
             first: false,
         }
+    }
+
+    /// The step.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Whether its values are there.
+    pub fn status(&self) -> Status {
+        self.emergence.status
     }
 
     /// Its rows in hashes.csv.

@@ -1,7 +1,7 @@
 //! summary.json: what a run came to.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,12 @@ pub struct Cost {
     pub side_thread_seconds: f64,
     /// Steps analysed in this process.
     pub analysed: u64,
+}
+
+impl Best {
+    fn pair(self) -> (u64, f64) {
+        (self.step, self.value)
+    }
 }
 
 impl Cost {
@@ -66,62 +72,114 @@ pub struct BudgetRecord {
 /// Why and when a stop rule ended the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StopRecord {
-    /// In words, with the numbers.
-    pub reason: String,
-    /// The analysed step on which the verdict rests.
-    pub measured_step: u64,
+    /// The verdict.
+    #[serde(flatten)]
+    pub stop: Stop,
     /// The step at which training was told; none when the run ended before.
     pub stopped_step: Option<u64>,
 }
 
-impl StopRecord {
-    /// A verdict, and the step at which training was told.
-    pub(crate) fn new(stop: &Stop, stopped_step: Option<u64>) -> Self {
-        let Stop { reason, measured_step, .. } = stop.clone();
-        Self { reason, measured_step, stopped_step }
-    }
-}
-
 /// The end of a run. `Display` gives the closing lines.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct Summary {
     /// The run's folder.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// The last step that the loop reported.
-    pub last_step: Option<u64>,
+    pub(crate) last_step: Option<u64>,
     /// Rows in emergence.csv.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Rows of steps that were due and not analysed.
-    pub dropped: u64,
+    pub(crate) dropped: u64,
     /// Rows whose status is neither ok nor dropped.
-    pub without_value: u64,
+    pub(crate) without_value: u64,
     /// What the run comes to.
     #[serde(default)]
-    pub conclusion: Conclusion,
+    pub(crate) conclusion: Conclusion,
     /// Highest E, published estimator.
-    pub best_e: Option<Best>,
+    pub(crate) best_e: Option<Best>,
     /// Last E, published estimator.
-    pub last_e: Option<Best>,
+    pub(crate) last_e: Option<Best>,
     /// Highest E, stable estimator.
-    pub best_e_stable: Option<Best>,
+    pub(crate) best_e_stable: Option<Best>,
     /// Last E, stable estimator.
-    pub last_e_stable: Option<Best>,
+    pub(crate) last_e_stable: Option<Best>,
     /// Last E_excess: E_stable less that of shuffled weights.
     #[serde(default)]
-    pub last_e_excess: Option<Best>,
+    pub(crate) last_e_excess: Option<Best>,
     /// Its p.
     #[serde(default)]
-    pub last_e_excess_p: Option<f64>,
+    pub(crate) last_e_excess_p: Option<f64>,
     /// Why the run was stopped; none when no rule stopped it.
-    pub stop: Option<StopRecord>,
+    pub(crate) stop: Option<StopRecord>,
     /// What monitoring cost.
-    pub cost: Cost,
+    pub(crate) cost: Cost,
     /// `cost.hook_seconds / cost.run_seconds`.
-    pub hook_share: Option<f64>,
+    pub(crate) hook_share: Option<f64>,
     /// What the budget for monitoring came to; none without one.
     #[serde(default)]
-    pub budget: Option<BudgetRecord>,
+    pub(crate) budget: Option<BudgetRecord>,
+}
+
+impl Summary {
+    /// The run's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The last step that the loop reported.
+    pub fn last_step(&self) -> Option<u64> {
+        self.last_step
+    }
+
+    /// Rows in emergence.csv.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Rows of steps that were due and not analysed.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Rows whose status is neither ok nor dropped.
+    pub fn without_value(&self) -> u64 {
+        self.without_value
+    }
+
+    /// The step and value of the last E, published estimator.
+    pub fn last_e(&self) -> Option<(u64, f64)> {
+        self.last_e.map(Best::pair)
+    }
+
+    /// The step and value of the highest E, published estimator.
+    pub fn best_e(&self) -> Option<(u64, f64)> {
+        self.best_e.map(Best::pair)
+    }
+
+    /// The step and value of the last E, stable estimator.
+    pub fn last_e_stable(&self) -> Option<(u64, f64)> {
+        self.last_e_stable.map(Best::pair)
+    }
+
+    /// The step and value of the highest E, stable estimator.
+    pub fn best_e_stable(&self) -> Option<(u64, f64)> {
+        self.best_e_stable.map(Best::pair)
+    }
+
+    /// Why the run was stopped; none when no rule stopped it.
+    pub fn stop(&self) -> Option<&Stop> {
+        self.stop.as_ref().map(|stop| &stop.stop)
+    }
+
+    /// The step at which the loop was told to stop; none when the run ended before.
+    pub fn stopped_step(&self) -> Option<u64> {
+        self.stop.as_ref()?.stopped_step
+    }
+
+    /// The share of the run that training waited for the monitor, 0 to 1; none for a replay.
+    pub fn hook_share(&self) -> Option<f64> {
+        self.hook_share
+    }
 }
 
 impl fmt::Display for Summary {
@@ -155,7 +213,7 @@ impl fmt::Display for Summary {
             writeln!(
                 f,
                 "stopped  {seen}: {} (measured at step {})",
-                stop.reason, stop.measured_step
+                stop.stop.reason, stop.stop.measured_step
             )?;
         }
         if self.dropped + self.without_value > 0 {

@@ -95,7 +95,10 @@ impl CheckpointFile {
             if !shards.contains_key(shard.as_str()) {
                 shards.insert(shard.as_str(), self.shards.len());
                 let added = self.add_shard(&folder.join(shard));
-                pickled &= added.map_err(|e| in_index(e, index))?;
+                pickled &= added.map_err(|error| SourceError::Shard {
+                    index: index.to_owned(),
+                    source: Box::new(error),
+                })?;
             }
         }
         for (name, shard) in &weight_map {
@@ -228,14 +231,4 @@ fn read_index(index: &Path) -> Result<BTreeMap<String, String>, SourceError> {
         }
     }
     Ok(weight_map)
-}
-
-/// Says of a shard's error which index named the shard.
-fn in_index(error: SourceError, index: &Path) -> SourceError {
-    match error {
-        SourceError::File { path, why } => {
-            SourceError::File { path, why: format!("{why} (a shard of {})", index.display()) }
-        }
-        other => other,
-    }
 }

@@ -10,6 +10,7 @@ use super::trainer_log::logged_at;
 
 /// A checkpoint and the step that its name says.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Checkpoint {
     /// The step.
     pub step: u64,
@@ -34,6 +35,11 @@ const STATE_OF_TRAINING: [&str; 8] = [
 ];
 
 impl Checkpoint {
+    /// The checkpoint of a step, whatever its name.
+    pub fn new(step: u64, path: impl Into<PathBuf>) -> Self {
+        Self { step, path: path.into() }
+    }
+
     /// The checkpoints among files and folders, ordered by step.
     ///
     /// A file is a checkpoint, whatever its name; so is a folder that holds a model under one of the
@@ -94,8 +100,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`SourceError`] when the folder cannot be listed.
-    #[doc(hidden)]
-    pub fn within(folder: &Path, warn: bool) -> Result<Vec<Self>, SourceError> {
+    pub(super) fn within(folder: &Path, warn: bool) -> Result<Vec<Self>, SourceError> {
         let unreadable = |e: std::io::Error| SourceError::file(folder, e);
         let mut found = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(unreadable)? {

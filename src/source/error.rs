@@ -1,6 +1,6 @@
 //! The error of this module.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A tensor or a file that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -39,34 +39,46 @@ pub enum SourceError {
         dtype: String,
     },
     /// A file that cannot be read.
-    #[error("cannot read {path}: {why}")]
+    #[error("cannot read {}: {source}", path.display())]
     File {
         /// The file.
-        path: String,
-        /// The reason.
-        why: String,
+        path: PathBuf,
+        /// The reason: an [`std::io::Error`] where the system refuses, else what is wrong in the
+        /// file.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A shard of a checkpoint that cannot be read.
+    #[error("{source} (a shard of {})", index.display())]
+    Shard {
+        /// The index that names the shard.
+        index: PathBuf,
+        /// The shard and the reason.
+        source: Box<SourceError>,
     },
     /// A file that cannot be written.
-    #[error("cannot write {path}: {why}")]
+    #[error("cannot write {}: {source}", path.display())]
     Unwritable {
         /// The file.
-        path: String,
-        /// The reason.
-        why: String,
+        path: PathBuf,
+        /// The reason: an [`std::io::Error`] where the system refuses.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An error of the framework that holds the weights.
-    #[error("cannot read tensor {name:?}: {why}")]
+    #[error("cannot read tensor {name:?}: {source}")]
     Framework {
         /// The tensor.
         name: String,
-        /// The reason.
-        why: String,
+        /// The framework's own error.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
 impl SourceError {
     /// The file that cannot be read, and why.
-    pub(super) fn file(path: &Path, why: impl ToString) -> Self {
-        Self::File { path: path.display().to_string(), why: why.to_string() }
+    pub(super) fn file(
+        path: &Path,
+        why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::File { path: path.to_owned(), source: why.into() }
     }
 }

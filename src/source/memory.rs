@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{OwnedValues, Source, SourceError, Tensor};
+use super::{Source, SourceError, Tensor};
 use crate::network::Parameter;
 
 /// Named weights in memory. Clones share the weights: keep one, give the other to the monitor.
@@ -22,7 +22,7 @@ pub struct Memory {
 }
 
 /// Shape and values by name.
-type Tensors = BTreeMap<String, (Vec<usize>, OwnedValues)>;
+type Tensors = BTreeMap<String, (Vec<usize>, Tensor<'static>)>;
 
 impl Memory {
     /// No weights yet.
@@ -38,7 +38,7 @@ impl Memory {
         &self,
         name: &str,
         shape: &[usize],
-        values: impl Into<OwnedValues>,
+        values: impl Into<Tensor<'static>>,
     ) -> Result<(), SourceError> {
         let values = values.into();
         if values.values().len() != shape.iter().product::<usize>() {
@@ -67,7 +67,7 @@ impl Source for Memory {
 
     fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {
         let found = self.tensors().get(name).map(|(_, values)| values.clone());
-        found.map(Tensor::Owned).ok_or_else(|| SourceError::Missing {
+        found.ok_or_else(|| SourceError::Missing {
             name: name.to_owned(),
             place: "memory".to_owned(),
         })

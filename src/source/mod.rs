@@ -31,5 +31,20 @@ pub use memory::Memory;
 pub use save::save;
 #[cfg(feature = "tch")]
 pub(crate) use tch_varstore::VarStoreWeights;
-pub use tensor::{OwnedValues, Tensor};
+pub use tensor::Tensor;
 pub use weights::{Block, Source};
+
+/// What the command uses besides.
+pub(crate) mod exports {
+    use std::path::Path;
+
+    use super::{Checkpoint, SourceError};
+
+    /// The checkpoints in a folder whose names say a step, without warnings.
+    ///
+    /// # Errors
+    /// [`SourceError`] when the folder cannot be listed.
+    pub fn checkpoints_within(folder: &Path) -> Result<Vec<Checkpoint>, SourceError> {
+        Checkpoint::within(folder, false)
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 
 use super::{Source, SourceError, Tensor};
 use crate::mfa::Values;
@@ -12,8 +12,13 @@ use crate::mfa::Values;
 /// # Errors
 /// [`SourceError`] when there is no such tensor, or the file cannot be written.
 pub fn save(path: &Path, source: &dyn Source, names: &[&str]) -> Result<(), SourceError> {
-    let unwritable =
-        |why: String| SourceError::Unwritable { path: path.display().to_string(), why };
+    let unwritable = |error| {
+        let source = match error {
+            SafeTensorError::IoError(refused) => refused.into(),
+            other => other.into(),
+        };
+        SourceError::Unwritable { path: path.to_owned(), source }
+    };
     let parameters = source.parameters();
     let mut held: Vec<(&str, Vec<usize>, Tensor<'_>)> = Vec::with_capacity(names.len());
     for &name in names {
@@ -25,9 +30,9 @@ pub fn save(path: &Path, source: &dyn Source, names: &[&str]) -> Result<(), Sour
     for (name, shape, tensor) in &held {
         let (dtype, bytes) = bytes_of(tensor);
         let view = TensorView::new(dtype, shape.clone(), bytes);
-        views.push((*name, view.map_err(|e| unwritable(e.to_string()))?));
+        views.push((*name, view.map_err(unwritable)?));
     }
-    safetensors::serialize_to_file(views, None, path).map_err(|e| unwritable(e.to_string()))
+    safetensors::serialize_to_file(views, None, path).map_err(unwritable)
 }
 
 fn bytes_of<'a>(tensor: &'a Tensor<'_>) -> (Dtype, &'a [u8]) {

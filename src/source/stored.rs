@@ -7,7 +7,7 @@ use std::ops::Range;
 use bytemuck::{AnyBitPattern, NoUninit};
 use half::{bf16, f16};
 
-use super::{OwnedValues, Tensor};
+use super::Tensor;
 use crate::mfa::Values;
 
 #[cfg(target_endian = "big")]
@@ -53,10 +53,10 @@ impl Stored {
     pub(super) fn values<'a>(&self, file: &'a [u8]) -> Option<Tensor<'a>> {
         let bytes = file.get(self.bytes.clone())?;
         match self.elements {
-            Elements::F32 => self.cast::<f32>(bytes, Values::F32, Into::into),
-            Elements::F64 => self.cast::<f64>(bytes, Values::F64, Into::into),
-            Elements::F16 => self.cast::<f16>(bytes, Values::F16, Into::into),
-            Elements::Bf16 => self.cast::<bf16>(bytes, Values::Bf16, Into::into),
+            Elements::F32 => self.cast::<f32>(bytes, Values::F32),
+            Elements::F64 => self.cast::<f64>(bytes, Values::F64),
+            Elements::F16 => self.cast::<f16>(bytes, Values::F16),
+            Elements::Bf16 => self.cast::<bf16>(bytes, Values::Bf16),
             Elements::Other(_) => None,
         }
     }
@@ -67,13 +67,15 @@ impl Stored {
         &self,
         bytes: &'a [u8],
         lend: fn(&'a [T]) -> Values<'a>,
-        own: fn(Vec<T>) -> OwnedValues,
-    ) -> Option<Tensor<'a>> {
+    ) -> Option<Tensor<'a>>
+    where
+        Tensor<'a>: From<Vec<T>>,
+    {
         match &self.strides {
-            Some(strides) => in_order(bytes, &self.shape, strides).map(|v| Tensor::Owned(own(v))),
+            Some(strides) => in_order(bytes, &self.shape, strides).map(Tensor::from),
             None => Some(match bytemuck::try_cast_slice(bytes) {
-                Ok(values) => Tensor::Lent(lend(values)),
-                Err(_) => Tensor::Owned(own(bytemuck::allocation::pod_collect_to_vec(bytes))),
+                Ok(values) => <Tensor<'a> as From<Values<'a>>>::from(lend(values)),
+                Err(_) => Tensor::from(bytemuck::allocation::pod_collect_to_vec::<u8, T>(bytes)),
             }),
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use half::{bf16, f16};
 use tch::{Device, Kind, Tensor as Torch, nn::VarStore};
 
-use super::{Block, OwnedValues, Source, SourceError, Tensor};
+use super::{Block, Source, SourceError, Tensor};
 use crate::mfa::Values;
 use crate::network::Parameter;
 
@@ -54,7 +54,7 @@ impl Source for VarStoreWeights {
     fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {
         let variable = self.variable(name)?;
         if variable.device() == Device::Cpu && variable.is_contiguous() {
-            return view(variable, name).map(Tensor::Lent);
+            return view(variable, name).map(Tensor::from);
         }
         let host = || variable.detach().f_to_device(Device::Cpu)?.f_contiguous();
         own(&host().map_err(|e| framework(name, e))?, name)
@@ -77,7 +77,7 @@ impl Source for VarStoreWeights {
 }
 
 fn framework(name: &str, error: tch::TchError) -> SourceError {
-    SourceError::Framework { name: name.to_owned(), why: error.to_string() }
+    SourceError::Framework { name: name.to_owned(), source: error.into() }
 }
 
 /// The blocks, flattened and joined on the tensor's own device, in the computer's memory.
@@ -130,12 +130,12 @@ fn view<'a>(tensor: &'a Torch, name: &str) -> Result<Values<'a>, SourceError> {
 
 /// A copy of a tensor's values that outlives it.
 fn own(tensor: &Torch, name: &str) -> Result<Tensor<'static>, SourceError> {
-    Ok(Tensor::Owned(match view(tensor, name)? {
-        Values::F32(v) => OwnedValues::from(v.to_vec()),
-        Values::F64(v) => OwnedValues::from(v.to_vec()),
-        Values::F16(v) => OwnedValues::from(v.to_vec()),
-        Values::Bf16(v) => OwnedValues::from(v.to_vec()),
-    }))
+    Ok(match view(tensor, name)? {
+        Values::F32(v) => Tensor::from(v.to_vec()),
+        Values::F64(v) => Tensor::from(v.to_vec()),
+        Values::F16(v) => Tensor::from(v.to_vec()),
+        Values::Bf16(v) => Tensor::from(v.to_vec()),
+    })
 }
 
 #[cfg(test)]

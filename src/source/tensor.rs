@@ -6,67 +6,71 @@ use half::{bf16, f16};
 
 use crate::mfa::Values;
 
-/// The values of one tensor, row-major, lent by the source or owned.
+/// The values of one tensor, row-major: lent by the source ([`Values`]), or owned (a `Vec`, or a
+/// shared one).
+///
+/// ```
+/// use neuromfa::mfa::Values;
+/// use neuromfa::source::Tensor;
+///
+/// let weights = [0.5f32, -0.25];
+/// let lent = Tensor::from(Values::F32(&weights));
+/// let owned = Tensor::from(weights.to_vec());
+/// assert_eq!(lent.values().len(), owned.values().len());
+/// ```
 #[derive(Clone, Debug)]
-pub enum Tensor<'a> {
-    /// Values that lie in the source's own memory.
+pub struct Tensor<'a>(Held<'a>);
+
+#[derive(Clone, Debug)]
+enum Held<'a> {
     Lent(Values<'a>),
-    /// Values copied out of a device, or shared.
-    Owned(OwnedValues),
+    F32(Arc<Vec<f32>>),
+    F64(Arc<Vec<f64>>),
+    F16(Arc<Vec<f16>>),
+    Bf16(Arc<Vec<bf16>>),
 }
 
 impl Tensor<'_> {
     /// The values.
     pub fn values(&self) -> Values<'_> {
-        match self {
-            Self::Lent(values) => *values,
-            Self::Owned(values) => values.values(),
+        match &self.0 {
+            Held::Lent(values) => *values,
+            Held::F32(v) => Values::F32(v),
+            Held::F64(v) => Values::F64(v),
+            Held::F16(v) => Values::F16(v),
+            Held::Bf16(v) => Values::Bf16(v),
         }
     }
 
     /// Bytes held in memory of its own.
-    pub fn owned_bytes(&self) -> usize {
-        match self {
-            Self::Lent(_) => 0,
-            Self::Owned(OwnedValues::F32(v)) => size_of_val(v.as_slice()),
-            Self::Owned(OwnedValues::F64(v)) => size_of_val(v.as_slice()),
-            Self::Owned(OwnedValues::F16(v)) => size_of_val(v.as_slice()),
-            Self::Owned(OwnedValues::Bf16(v)) => size_of_val(v.as_slice()),
+    pub(crate) fn owned_bytes(&self) -> usize {
+        match &self.0 {
+            Held::Lent(_) => 0,
+            Held::F32(v) => size_of_val(v.as_slice()),
+            Held::F64(v) => size_of_val(v.as_slice()),
+            Held::F16(v) => size_of_val(v.as_slice()),
+            Held::Bf16(v) => size_of_val(v.as_slice()),
         }
     }
 }
 
-/// Values of one type behind a shared pointer. `Vec`s of each type convert into it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum OwnedValues {
-    /// 32-bit floats.
-    F32(Arc<Vec<f32>>),
-    /// 64-bit floats.
-    F64(Arc<Vec<f64>>),
-    /// IEEE half precision.
-    F16(Arc<Vec<f16>>),
-    /// bfloat16.
-    Bf16(Arc<Vec<bf16>>),
-}
-
-impl OwnedValues {
-    /// The values.
-    pub fn values(&self) -> Values<'_> {
-        match self {
-            Self::F32(v) => Values::F32(v),
-            Self::F64(v) => Values::F64(v),
-            Self::F16(v) => Values::F16(v),
-            Self::Bf16(v) => Values::Bf16(v),
-        }
+impl<'a> From<Values<'a>> for Tensor<'a> {
+    fn from(values: Values<'a>) -> Self {
+        Self(Held::Lent(values))
     }
 }
 
 macro_rules! from_vec {
     ($($kind:ident: $type:ty),*) => {$(
-        impl From<Vec<$type>> for OwnedValues {
+        impl From<Vec<$type>> for Tensor<'_> {
             fn from(values: Vec<$type>) -> Self {
-                Self::$kind(Arc::new(values))
+                Arc::new(values).into()
+            }
+        }
+
+        impl From<Arc<Vec<$type>>> for Tensor<'_> {
+            fn from(values: Arc<Vec<$type>>) -> Self {
+                Self(Held::$kind(values))
             }
         }
     )*};

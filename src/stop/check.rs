@@ -85,7 +85,7 @@ pub enum StopRuleError {
 impl StopRule {
     /// Refuses parameters out of range. `computed` are the names that every analysed row has;
     /// any other name may be one that the loop logs (see [`quantities`](Self::quantities)).
-    pub fn check(&self, computed: &[&str]) -> Result<(), StopRuleError> {
+    pub(crate) fn check(&self, computed: &[&str]) -> Result<(), StopRuleError> {
         self.leaves().into_iter().try_for_each(|rule| rule.check(computed))
     }
 }

@@ -4,7 +4,7 @@
 //! `EarlyStopping`. At an analysed step with value x, where b is the best value so far (+∞ in
 //! mode min, −∞ in mode max, before the first) and ≻ is "better than", strictly, in the mode:
 //!
-//! 1. `check_finite` and x is not finite: stop;
+//! 1. x is not finite, without `ignore_not_finite`: stop;
 //! 2. x ≻ `stopping_threshold`: stop, the aim is reached;
 //! 3. `divergence_threshold` ≻ x: stop, the run is lost;
 //! 4. x − `min_delta` ≻ b in mode max, x + `min_delta` ≻ b in mode min: b becomes x, the count of
@@ -12,12 +12,12 @@
 //! 5. otherwise one more step was waited: stop if there are now `patience` or more.
 //!
 //! The first case that holds decides; cases 1 to 3 leave b and the count alone. With
-//! `check_finite(false)` a NaN is better than nothing, so it falls through to case 5.
+//! `ignore_not_finite` a NaN is better than nothing, so it falls through to case 5.
 //!
 //! **Rows that are not judged.** Steps before `start_from_step` do not exist for the rule. Where
 //! the quantity is absent (a metric that is logged now and then, a dropped row) the step is not
 //! counted and the last verdict stands. A quantity that has no value *because* weights or inputs
-//! were not finite counts as not finite under `check_finite`, as absent without it.
+//! were not finite counts as not finite, as absent with `ignore_not_finite`.
 //!
 //! **Combinations.** Every quantity of a rule is judged anew at each row, so that a patience rule
 //! whose quantity improves again takes its verdict back, and so does a threshold that is left
@@ -35,4 +35,4 @@ mod tests;
 
 pub use check::StopRuleError;
 pub use rule::{Mode, QuantityRule, StopRule};
-pub use state::{Best, Observation, QuantityState, RuleState, Stop, Value};
+pub use state::{RuleState, Stop, Value};

@@ -74,7 +74,7 @@ pub enum StopRule {
 /// | `min`, `max`           | `min`   | which direction is better                      |              |
 /// | `patience`             | 3       | analysed steps without improvement before stop | ≥ 1          |
 /// | `min_delta`            | 0       | an improvement must exceed this                | ≥ 0, finite  |
-/// | `check_finite`         | true    | stop where the quantity is NaN or infinite     |              |
+/// | `ignore_not_finite`    | off     | go on where the quantity is NaN or infinite    |              |
 /// | `stopping_threshold`   | none    | stop once better than this                     | finite       |
 /// | `divergence_threshold` | none    | stop once worse than this                      | finite, worse than `stopping_threshold` |
 /// | `start_from_step`      | 0       | first training step that the rule looks at     |              |
@@ -116,7 +116,7 @@ impl StopRule {
     }
 
     /// The names of the quantities, each once, in the order in which the rule names them.
-    pub fn quantities(&self) -> Vec<&str> {
+    pub(crate) fn quantities(&self) -> Vec<&str> {
         let mut names = Vec::new();
         for rule in self.leaves() {
             if !names.contains(&rule.monitor.as_str()) {
@@ -127,7 +127,7 @@ impl StopRule {
     }
 
     /// The names of the quantities that are best when highest, each once.
-    pub fn quantities_to_rise(&self) -> Vec<&str> {
+    pub(crate) fn quantities_to_rise(&self) -> Vec<&str> {
         let to_rise = |rule: &&QuantityRule| rule.mode == Mode::Max;
         let mut names: Vec<&str> = Vec::new();
         for rule in self.leaves().into_iter().filter(to_rise) {
@@ -176,9 +176,9 @@ impl QuantityRule {
         self
     }
 
-    /// Whether to stop where the quantity is NaN or infinite.
-    pub fn check_finite(mut self, check: bool) -> Self {
-        self.check_finite = check;
+    /// Do not stop where the quantity is NaN or infinite: such a value counts as no improvement.
+    pub fn ignore_not_finite(mut self) -> Self {
+        self.check_finite = false;
         self
     }
 

@@ -8,15 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::number;
 use super::rule::{QuantityRule, StopRule};
 
-/// One analysed step, as a stop rule sees it.
-#[derive(Clone, Copy)]
-pub struct Observation<'a> {
-    /// The training step at which the quantities were measured.
-    pub step: u64,
-    /// The quantity of that name.
-    pub value: &'a dyn Fn(&str) -> Value,
-}
-
 /// A quantity at an analysed step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value {
@@ -41,13 +32,13 @@ pub struct Stop {
 /// The state of a [`StopRule`] over a run.
 ///
 /// ```
-/// use neuromfa::{Observation, RuleState, StopRule, Value};
+/// use neuromfa::{RuleState, StopRule, Value};
 ///
 /// let rule = StopRule::on("E").max().patience(2).into();
 /// let mut state = RuleState::new(&rule);
 /// let mut stop = None;
 /// for (step, e) in [(0, 0.1), (100, 0.4), (200, 0.3), (300, 0.2)] {
-///     stop = state.observe(&rule, &Observation { step, value: &|_| Value::Is(e) });
+///     stop = state.observe(&rule, step, &|_| Value::Is(e));
 /// }
 /// let stop = stop.unwrap();
 /// assert_eq!(stop.measured_step, 300);
@@ -81,7 +72,7 @@ pub struct QuantityState {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Best {
-    /// Never NaN; infinite only without `check_finite`, and then "inf" or "-inf" in JSON.
+    /// Never NaN; infinite only with `ignore_not_finite`, and then "inf" or "-inf" in JSON.
     #[serde(with = "number")]
     pub value: f64,
     /// The step at which it was measured.
@@ -97,15 +88,21 @@ impl RuleState {
 
     /// Judges one analysed step and returns the verdict, which is final once there is one.
     ///
-    /// `rule` is the rule that the state was made for; steps come in order.
-    pub fn observe(&mut self, rule: &StopRule, seen: &Observation<'_>) -> Option<Stop> {
+    /// `rule` is the rule that the state was made for; steps come in order. `value` gives the
+    /// quantity of a name at this step.
+    pub fn observe(
+        &mut self,
+        rule: &StopRule,
+        step: u64,
+        value: &dyn Fn(&str) -> Value,
+    ) -> Option<Stop> {
         if self.stop.is_none() {
             for (state, rule) in self.quantities.iter_mut().zip(rule.leaves()) {
-                state.observe(rule, seen);
+                state.observe(rule, step, value);
             }
             let mut standing = self.quantities.iter();
-            self.stop = verdict(rule, &mut standing, seen.step)
-                .map(|reason| Stop { reason, measured_step: seen.step });
+            self.stop = verdict(rule, &mut standing, step)
+                .map(|reason| Stop { reason, measured_step: step });
         }
         self.stop.clone()
     }
@@ -116,6 +113,7 @@ impl RuleState {
     }
 
     /// The states of the rules on single quantities, in the order in which the rule names them.
+    #[doc(hidden)]
     pub fn quantities(&self) -> &[QuantityState] {
         &self.quantities
     }
@@ -146,16 +144,16 @@ impl QuantityState {
         Self { monitor: rule.monitor.clone(), best: None, wait: 0, verdict: None }
     }
 
-    fn observe(&mut self, rule: &QuantityRule, seen: &Observation<'_>) {
-        if seen.step < rule.start_from_step {
+    fn observe(&mut self, rule: &QuantityRule, step: u64, value: &dyn Fn(&str) -> Value) {
+        if step < rule.start_from_step {
             return;
         }
-        let reason = match (seen.value)(&rule.monitor) {
-            Value::Is(x) => self.judge(rule, x, seen.step),
+        let reason = match value(&rule.monitor) {
+            Value::Is(x) => self.judge(rule, x, step),
             Value::NotFinite if rule.check_finite => Some(rule.not_finite(None, self.best)),
             Value::NotFinite | Value::Absent => return,
         };
-        self.verdict = reason.map(|reason| Stop { reason, measured_step: seen.step });
+        self.verdict = reason.map(|reason| Stop { reason, measured_step: step });
     }
 
     /// The five cases of the module's documentation.

@@ -15,7 +15,7 @@ fn run(rule: &StopRule, rows: &[&[(&str, Value)]]) -> RuleState {
             let column = row.iter().find(|(column, _)| *column == name);
             column.map_or(Value::Absent, |(_, value)| *value)
         };
-        let verdict = state.observe(rule, &Observation { step, value: &value });
+        let verdict = state.observe(rule, step, &value);
         assert_eq!(verdict.as_ref(), state.stop());
     }
     state
@@ -61,10 +61,10 @@ fn stop_rows_worked_out_by_hand() {
         ("NaN stops", e(), &[5., NAN, 4.], Some(1)),
         ("+inf stops, even as the best", e().max(), &[5., INF], Some(1)),
         ("-inf stops, even as the best", e(), &[-INF], Some(0)),
-        ("unchecked NaN is no improvement", e().patience(2).check_finite(false), &[5., NAN, 4., NAN, NAN], Some(4)),
-        ("unchecked NaN first, then a value", e().patience(2).check_finite(false), &[NAN, 5., NAN, NAN], Some(3)),
-        ("unchecked infinity is the best for good", e().max().patience(2).check_finite(false), &[INF, 1., INF], Some(2)),
-        ("unchecked worst infinity never counts", e().max().patience(2).check_finite(false), &[-INF, -INF], Some(1)),
+        ("unchecked NaN is no improvement", e().patience(2).ignore_not_finite(), &[5., NAN, 4., NAN, NAN], Some(4)),
+        ("unchecked NaN first, then a value", e().patience(2).ignore_not_finite(), &[NAN, 5., NAN, NAN], Some(3)),
+        ("unchecked infinity is the best for good", e().max().patience(2).ignore_not_finite(), &[INF, 1., INF], Some(2)),
+        ("unchecked worst infinity never counts", e().max().patience(2).ignore_not_finite(), &[-INF, -INF], Some(1)),
 
         ("min: below the stopping threshold", e().stopping_threshold(2.), &[3., 2., 1.75], Some(2)),
         ("max: above the stopping threshold", e().max().stopping_threshold(2.), &[1., 2., 2.25], Some(2)),
@@ -72,8 +72,8 @@ fn stop_rows_worked_out_by_hand() {
         ("min: above the divergence threshold", e().patience(9).divergence_threshold(2.), &[1., 2., 2.25], Some(2)),
         ("max: below the divergence threshold", e().max().patience(9).divergence_threshold(-0.5), &[0., -0.5, -0.75], Some(2)),
         ("divergence at the first row", e().divergence_threshold(2.), &[3.], Some(0)),
-        ("unchecked NaN passes no threshold", e().check_finite(false).stopping_threshold(2.).divergence_threshold(9.), &[5., NAN, NAN], None),
-        ("unchecked infinity diverges", e().check_finite(false).divergence_threshold(9.), &[5., INF], Some(1)),
+        ("unchecked NaN passes no threshold", e().ignore_not_finite().stopping_threshold(2.).divergence_threshold(9.), &[5., NAN, NAN], None),
+        ("unchecked infinity diverges", e().ignore_not_finite().divergence_threshold(9.), &[5., INF], Some(1)),
 
         ("earlier rows are not counted", e().patience(2).start_from_step(20), &[5., 6., 7., 8., 9.], Some(4)),
         ("earlier rows are not the best", e().patience(2).start_from_step(20), &[1., 1., 7., 6., 5.], None),
@@ -108,7 +108,7 @@ fn rows_without_the_quantity() {
     assert_eq!(stop(patient.clone(), &gaps), Some(5));
     let broken = [Is(5.), Is(6.), NotFinite, Is(7.)];
     assert_eq!(stop(patient.clone(), &broken), Some(2));
-    assert_eq!(stop(patient.check_finite(false), &broken), Some(3));
+    assert_eq!(stop(patient.ignore_not_finite(), &broken), Some(3));
 }
 
 /// E and loss, one pair a row; NaN stands for a row that lacks the quantity.
@@ -181,7 +181,7 @@ fn reasons_say_the_numbers() {
          (last 0.1529)"
     );
     assert_eq!(
-        reason(e().check_finite(false).patience(1), &[NAN]),
+        reason(e().ignore_not_finite().patience(1), &[NAN]),
         "E never improved in 1 analysed step (last NaN)"
     );
     assert_eq!(reason(e(), &[1e-9, NAN]), "E is NaN, not finite; its best was 1e-9 (step 0)");
@@ -208,7 +208,7 @@ fn a_rule_reads_as_one_line() {
         .max()
         .patience(5)
         .min_delta(1e-3)
-        .check_finite(false)
+        .ignore_not_finite()
         .stopping_threshold(0.2)
         .divergence_threshold(-0.1)
         .start_from_step(1000);
@@ -241,7 +241,7 @@ fn a_rule_survives_json_under_lightnings_names() {
 
 #[test]
 fn a_state_shows_what_a_person_wants_to_see() {
-    let state = run_e(e().max().check_finite(false), &[0.5, 0.25]);
+    let state = run_e(e().max().ignore_not_finite(), &[0.5, 0.25]);
     let mut expected = serde_json::json!({
         "stop": null,
         "quantities": [
@@ -249,7 +249,7 @@ fn a_state_shows_what_a_person_wants_to_see() {
         ]
     });
     assert_eq!(serde_json::to_value(&state).unwrap(), expected);
-    let infinite = run_e(e().max().check_finite(false), &[INF, 0.25]);
+    let infinite = run_e(e().max().ignore_not_finite(), &[INF, 0.25]);
     expected["quantities"][0]["best"]["value"] = "inf".into();
     assert_eq!(serde_json::to_value(&infinite).unwrap(), expected);
 }

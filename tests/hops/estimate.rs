@@ -1,8 +1,9 @@
 //! The sampled estimate against a plain bisection of each pair, and its convergence.
 
-use neuromfa::analysis::{Hops, HopsPlan};
-use neuromfa::mfa::{Between, Distances, Histogram, Method, PathEstimator, Trials};
-use neuromfa::network::Draw;
+use neuromfa::internals::analysis::{Hops, HopsPlan};
+use neuromfa::internals::mfa::{Between, Distances, PathEstimator, Trials};
+use neuromfa::internals::network::Draw;
+use neuromfa::mfa::{Histogram, Method};
 use proptest::prelude::*;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};

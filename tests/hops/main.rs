@@ -8,12 +8,15 @@ mod min_plus;
 
 use golden::{Expected, assert_close, path, read, value};
 use graph::{cases, plain, weights};
-use neuromfa::analysis::{Estimators, Hops, HopsError, HopsPlan, HopsSnapshot, Plan, Snapshot};
-use neuromfa::mfa::{
-    Column, Distances, EdgeLayout, EdgeMatrix, Histogram, Method, PathEstimator, RadiusTable,
-    Transfer, count_edges, min_plus,
+use neuromfa::internals::analysis::{
+    Estimators, Hops, HopsError, HopsPlan, HopsSnapshot, Plan, Snapshot,
 };
-use neuromfa::network::{Draw, Network, Parameter, Role, Selection};
+use neuromfa::internals::mfa::{
+    Column, Distances, EdgeLayout, EdgeMatrix, PathEstimator, RadiusTable, count_edges, min_plus,
+};
+use neuromfa::internals::network::Draw;
+use neuromfa::mfa::{Histogram, Method, Transfer};
+use neuromfa::network::{Network, Parameter, Role, Selection};
 use neuromfa::source::{CheckpointFile, Memory, Source};
 
 const INF: f64 = f64::INFINITY;
@@ -224,7 +227,7 @@ fn what_cannot_be_computed_is_refused() {
     let network = Network::infer(&parameters, &Selection::default()).unwrap();
     let refused = |network: &Network, most, budget| {
         let hops = Hops { most, budget, seed: 0 };
-        HopsPlan::new(&Method::default(), network, &Draw::whole(), hops).err().unwrap()
+        HopsPlan::new(&Method::default(), network, &Draw::whole(), hops).unwrap_err()
     };
     assert!(matches!(refused(&network, 4, None), HopsError::Range { hops: 4 }));
     assert!(matches!(refused(&network, 2, Some(0)), HopsError::Budget));

@@ -1,7 +1,8 @@
 //! The product of two matrices of distances against three loops, and its identities.
 
-use neuromfa::mfa::{Column, Distances, EdgeLayout, EdgeMatrix, Transfer, min_plus};
-use neuromfa::source::{Memory, OwnedValues};
+use neuromfa::internals::mfa::{Column, Distances, EdgeLayout, EdgeMatrix, min_plus};
+use neuromfa::mfa::Transfer;
+use neuromfa::source::{Memory, Tensor};
 use proptest::prelude::*;
 
 use super::{INF, distances};
@@ -69,7 +70,7 @@ proptest! {
 /// Half precision and f64 weights give the distances of their values.
 #[test]
 fn every_type_of_weights() {
-    struct Typed(OwnedValues);
+    struct Typed(Tensor<'static>);
     let layout = EdgeLayout::out_in(2, 1, 1);
     let weights = [0.25f32, -0.0625];
     let types = [

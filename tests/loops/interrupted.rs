@@ -5,7 +5,7 @@ use std::path::Path;
 
 use neuromfa::mfa::Parameters;
 use neuromfa::source::Memory;
-use neuromfa::{Monitor, MonitorBuilder, StopRule, Summary};
+use neuromfa::{Monitor, MonitorBuilder, Samples, StopRule, Summary};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -36,10 +36,10 @@ pub fn scalars(step: u64) -> Vec<(String, f64)> {
 
 /// The monitor of the loop; its stop rule has a state, and does not stop the loop.
 pub fn builder(run: &Path) -> MonitorBuilder {
-    let loss = StopRule::on("grad_norm").patience(10_000).check_finite(false);
+    let loss = StopRule::on("grad_norm").patience(10_000).ignore_not_finite();
     Monitor::builder(run)
         .every(EVERY)
-        .sampled(16, 4, 7)
+        .sampled(Samples { neurons: 16, samples: 4, seed: 7 })
         .hops(2)
         .hops_estimated(8)
         .parameters(Parameters { q_step: 0.5, ..Parameters::default() })

@@ -6,7 +6,7 @@ pub mod warnings;
 
 use std::path::Path;
 
-use neuromfa::record::read_table;
+use neuromfa::internals::record::read_table;
 use neuromfa::source::Memory;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

@@ -51,7 +51,7 @@ impl Analyze {
         }
         let progress: ProgressBar = bar.clone();
         replay = replay.on_row(move |row| {
-            progress.set_message(format!("(step {})", row.step));
+            progress.set_message(format!("(step {})", row.step()));
             progress.inc(1);
         });
         bar.tick();

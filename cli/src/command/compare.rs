@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use neuromfa::record::RecordedRun;
+use neuromfa::internals::record::RecordedRun;
 use serde_json::{Value, json};
 
 use crate::compare;

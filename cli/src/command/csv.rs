@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use neuromfa::record::{Cells, csv_text};
+use neuromfa::internals::record::{Cells, csv_text};
 use serde_json::Value;
 
 /// Writes a column for each key of the first row; null is an empty field.

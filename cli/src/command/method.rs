@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use neuromfa::Replay;
-use neuromfa::analysis::Controls;
 use neuromfa::source::Checkpoint;
+use neuromfa::{Controls, Replay, Samples};
 
 use super::choice::Choice;
 
@@ -59,13 +58,19 @@ impl Method {
         replay = match (self.whole, self.nodes) {
             (true, _) => replay.whole(),
             (_, Some(file)) => replay.nodes(file),
-            _ => replay.sampled(self.neurons, self.samples, self.seed),
+            _ => replay.sampled(Samples {
+                neurons: self.neurons,
+                samples: self.samples,
+                seed: self.seed,
+            }),
         };
         let controls = if self.no_controls { Controls::none() } else { Controls::default() };
         replay = replay
             .controls(Controls { rescaled_start: self.rescaled_start, ..controls })
-            .neurons(self.every_neuron)
             .hops(self.hops);
+        if self.every_neuron {
+            replay = replay.with_neurons();
+        }
         if let Some(budget) = self.hops_estimate {
             replay = replay.hops_estimated(budget);
         }

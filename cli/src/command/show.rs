@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use neuromfa::record::{EMERGENCE, read_table};
+use neuromfa::internals::record::{EMERGENCE, read_table};
 use serde_json::{Map, Value};
 
 use crate::output::{Outcome, Output};

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::Args;
 use neuromfa::Row;
-use neuromfa::analysis::p_text;
-use neuromfa::record::{Column, Kind, View, shown_in};
+use neuromfa::internals::analysis::p_text;
+use neuromfa::internals::record::{Column, Kind, View, shown_in};
 use neuromfa::source::Checkpoint;
 
 use super::method::Method;
@@ -124,8 +124,8 @@ fn line(row: &Row) -> String {
         _ => of(column.name),
     };
     let numbers = shown_in(View::Headline).into_iter().map(number).collect::<Vec<_>>().join("  ");
-    let status = row.emergence.status;
-    let same = row.emergence.same_as.map(|step| format!(", the weights of step {step}"));
+    let status = row.status();
+    let same = row.value("same_as").map(|step| format!(", the weights of step {step}"));
     let same = same.unwrap_or_default();
-    format!("step {}  {numbers}  {status}{same}\n", row.step)
+    format!("step {}  {numbers}  {status}{same}\n", row.step())
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use neuromfa::analysis::p_text;
+use neuromfa::internals::analysis::p_text;
 
 /// A number with this many digits behind the point; small ones keep as many significant digits.
 pub(super) fn rounded(cell: &str, digits: usize) -> String {

@@ -1,9 +1,9 @@
 //! A backtest as a table for a terminal, and as CSV.
 
 use super::align::{align, rounded};
+use neuromfa::Mode;
 use neuromfa::backtest::{Outcome, Trial};
-use neuromfa::record::{csv_text, number};
-use neuromfa::stop::Mode;
+use neuromfa::internals::record::{csv_text, number};
 
 /// One line for each rule, best first. Of one run it says where the rule stops, of several how many
 /// it stops; shares are means over the runs.

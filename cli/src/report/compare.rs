@@ -2,7 +2,7 @@
 
 use super::align::{align, p_cell, rounded};
 use crate::compare::{At, Compared, Layer};
-use neuromfa::record::number;
+use neuromfa::internals::record::number;
 
 /// Layers that the table shows.
 const SHOWN: usize = 10;

@@ -1,7 +1,7 @@
 //! What should be known of a run's numbers: warnings by kind, and caveats.
 
-use neuromfa::analysis::{Concern, WarningKind};
-use neuromfa::record::{Cells, Conclusion};
+use neuromfa::internals::analysis::{Concern, WarningKind};
+use neuromfa::internals::record::{Cells, Conclusion};
 
 /// Notes of one kind, with what they are.
 #[derive(Debug, PartialEq, Eq)]

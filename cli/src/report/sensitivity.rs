@@ -2,7 +2,7 @@
 
 use super::align::{align, rounded};
 use crate::sensitivity::{Case, Point};
-use neuromfa::record::number;
+use neuromfa::internals::record::number;
 
 /// One line for each case and each checkpoint; with several checkpoints the baseline, whose E is 0,
 /// is left out.

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::align::{align, p_cell, rounded};
 use super::notes::notes;
-use neuromfa::record::{
-    Conclusion, EMERGENCE, Format, Kind, RUN, RecordError, RunConfig, Sampling, column,
-    columns as known, read_rows, read_table,
+use neuromfa::RecordError;
+use neuromfa::internals::record::{
+    Conclusion, EMERGENCE, Format, Kind, RUN, RunConfig, Sampling, column, columns as known,
+    read_rows, read_table,
 };
 
 /// The run in a folder as text: a line on what it is, a row for each analysed step with all that
@@ -18,9 +19,11 @@ use neuromfa::record::{
 /// [`RecordError::Read`] when the folder holds no run or a file of it cannot be read.
 pub fn table(folder: &Path) -> Result<String, RecordError> {
     let path = folder.join(RUN);
-    let read = |why: String| RecordError::Read { path: path.clone(), why };
-    let text = std::fs::read(&path).map_err(|e| read(format!("{e} (is it a run's folder?)")))?;
-    let config: RunConfig = serde_json::from_slice(&text).map_err(|e| read(e.to_string()))?;
+    let not_a_run =
+        |e: std::io::Error| RecordError::NotARun { path: path.clone(), source: e.into() };
+    let text = std::fs::read(&path).map_err(not_a_run)?;
+    let config: RunConfig = serde_json::from_slice(&text)
+        .map_err(|e| RecordError::Read { path: path.clone(), source: e.into() })?;
     let (columns, rows) = read_table(&folder.join(EMERGENCE))?;
     let mut text = heading(&config);
     text.push('\n');

@@ -32,7 +32,7 @@ mod snapshot;
 mod walk;
 
 pub use baseline::HopBaseline;
-pub use error::EstimateError;
+pub(super) use error::EstimateError;
 pub use measure::{HopEstimators, HopMeasurement};
 pub use plan::HopsPlan;
 pub use settings::{Hops, HopsError, MOST_HOPS};

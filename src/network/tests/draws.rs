@@ -27,7 +27,7 @@ fn golden_nodes() {
 
     let ours = Draw::random(&network, 32, 10, 1).unwrap();
     for (ours, theirs) in ours.samples().iter().zip(draw.samples()) {
-        let shape = |sample: &crate::network::Sample| -> Vec<(String, usize)> {
+        let shape = |sample: &crate::network::draw::Sample| -> Vec<(String, usize)> {
             let layers = sample.layers().iter();
             layers.map(|(name, drawn)| (name.clone(), drawn.len())).collect()
         };

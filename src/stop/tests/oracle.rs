@@ -87,11 +87,11 @@ fn quantity_rule() -> impl Strategy<Value = QuantityRule> {
                 QuantityRule {
                     stopping_threshold: stopping,
                     divergence_threshold: divergence,
+                    check_finite: check,
                     ..StopRule::on(monitor)
                         .mode(mode)
                         .patience(patience)
                         .min_delta(min_delta)
-                        .check_finite(check)
                         .start_from_step(start)
                 }
             },
@@ -123,8 +123,7 @@ fn pick(row: &[Value; 3], name: &str) -> Value {
 fn feed(state: &mut RuleState, rule: &StopRule, first: u64, rows: &[[Value; 3]]) {
     for (step, row) in (first..).zip(rows) {
         let value = |name: &str| pick(row, name);
-        let seen = Observation { step, value: &value };
-        state.observe(rule, &seen);
+        state.observe(rule, step, &value);
     }
 }
 

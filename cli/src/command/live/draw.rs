@@ -1,7 +1,7 @@
 //! The view as a function of the state.
 
-use neuromfa::analysis::{Concern, WarningKind};
-use neuromfa::record::{Kind, View, columns, shown_in};
+use neuromfa::internals::analysis::{Concern, WarningKind};
+use neuromfa::internals::record::{Kind, View, columns, shown_in};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Stylize};
@@ -150,7 +150,7 @@ fn numbers(state: &State) -> Vec<Line<'static>> {
 }
 
 fn cost(state: &State) -> String {
-    let share = state.summary.as_ref().and_then(|summary| summary.hook_share);
+    let share = state.summary.as_ref().and_then(|summary| summary.hook_share());
     match (share, state.cost()) {
         (Some(share), _) => format!("   training waited {:.2} % of the run", 100.0 * share),
         (None, Some((snapshot, analysis))) => {
@@ -212,7 +212,7 @@ fn stopping(state: &State, room: usize) -> Vec<Line<'static>> {
 mod tests {
     use std::path::Path;
 
-    use neuromfa::record::Conclusion;
+    use neuromfa::internals::record::Conclusion;
     use neuromfa::source::Memory;
     use neuromfa::{Monitor, StopRule};
     use ratatui::Terminal;
@@ -322,7 +322,7 @@ mod tests {
         run(&folder, 60, true);
         let mut state = State::new(folder.clone());
         state.refresh();
-        let rows = neuromfa::record::read_rows(&folder).unwrap();
+        let rows = neuromfa::internals::record::read_rows(&folder).unwrap();
         let conclusion = Conclusion::of(&rows);
         let text = screen(&state, 140, 40);
         let second = text.lines().nth(1).unwrap();

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use neuromfa::record::{
-    Cells, Conclusion, EMERGENCE, METRICS, RUN, RunConfig, SPECTRA, STATE, SUMMARY, Summary,
-    column, read_rows, read_table,
+use neuromfa::internals::record::{
+    Cells, Conclusion, EMERGENCE, METRICS, RUN, RunConfig, SPECTRA, STATE, SUMMARY, column,
+    read_rows, read_table,
 };
-use neuromfa::{RuleState, StopRule};
+use neuromfa::{RuleState, StopRule, Summary};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 

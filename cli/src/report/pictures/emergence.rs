@@ -4,7 +4,7 @@ use super::figure::Figure;
 use super::panel::{Line, Values};
 use super::recorded::Recorded;
 use super::stack::{Level, Marks, stack};
-use neuromfa::analysis::{ONSET_LEVEL, ONSET_ROWS};
+use neuromfa::internals::analysis::{ONSET_LEVEL, ONSET_ROWS};
 
 /// A column of emergence.csv over its steps, with the column of its deviation.
 pub(super) fn column(

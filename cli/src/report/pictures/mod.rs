@@ -31,7 +31,7 @@ pub use backtest::backtest_picture;
 pub use figure::SvgFile;
 
 use figure::Figure;
-use neuromfa::record::RecordError;
+use neuromfa::RecordError;
 use page::Chapter;
 use recorded::Recorded;
 

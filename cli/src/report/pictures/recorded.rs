@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use neuromfa::record::{
-    BOXES, Cells, Conclusion, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, RUN, RecordError,
-    RunConfig, SCALING, SPECTRA, SUMMARY, Summary, column, read_rows, read_table,
+use neuromfa::internals::record::{
+    BOXES, Cells, Conclusion, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, RUN, RunConfig, SCALING,
+    SPECTRA, SUMMARY, column, read_rows, read_table,
 };
+use neuromfa::{RecordError, Summary};
 
 use super::panel::Values;
 
@@ -128,8 +129,9 @@ impl Recorded {
 
     /// The step at which a rule ended the run.
     pub(super) fn stopped(&self) -> Option<f64> {
-        let stop = self.summary.as_ref()?.stop.as_ref()?;
-        Some(stop.stopped_step.unwrap_or(stop.measured_step) as f64)
+        let summary = self.summary.as_ref()?;
+        let stop = summary.stop()?;
+        Some(summary.stopped_step().unwrap_or(stop.measured_step) as f64)
     }
 
     /// The step at which structure was first seen; none where nothing is claimed.

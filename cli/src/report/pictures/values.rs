@@ -6,8 +6,8 @@ use super::drawing::escape;
 use super::figure::{error, said};
 use super::recorded::Recorded;
 use crate::report::notes::notes;
-use neuromfa::analysis::{Concern, p_text};
-use neuromfa::record::{View, column, shown_in};
+use neuromfa::internals::analysis::{Concern, p_text};
+use neuromfa::internals::record::{View, column, shown_in};
 
 /// As HTML.
 pub(super) fn table(run: &Recorded) -> String {
@@ -45,8 +45,8 @@ fn extent(run: &Recorded) -> String {
     }
     match &run.summary {
         Some(summary) => {
-            if let Some(stop) = &summary.stop {
-                let at = stop.stopped_step.unwrap_or(stop.measured_step);
+            if let Some(stop) = summary.stop() {
+                let at = summary.stopped_step().unwrap_or(stop.measured_step);
                 let _ = write!(text, " Stopped at step {at}: {}.", stop.reason);
             }
         }
