@@ -125,7 +125,7 @@ pub use analysis::{Controls, Status};
 pub use error::Error;
 pub use monitor::{BackPressure, Monitor, MonitorBuilder, OnFailure, Schedule, Verdict, Work};
 pub use network::Architecture;
-pub use pipeline::Samples;
+pub use pipeline::{RunBuilder, Samples};
 pub use record::{RecordError, Row, Summary};
 pub use replay::{Added, Feed, Replay};
 pub use stop::{Mode, QuantityRule, RuleState, Stop, StopRule, StopRuleError, Value};

@@ -12,7 +12,7 @@ use rayon::ThreadPool;
 use crate::analysis::Snapshot;
 use crate::error::Error;
 use crate::pipeline::{
-    Follow, Listener, Opened, Pipeline, Settings, Start, Step, open, run_settings,
+    Follow, Listener, Opened, Pipeline, RunBuilder, Settings, Start, Step, open,
 };
 use crate::record::{Cost, RecordError, Summary, check_name};
 use crate::source::{Checkpoint, CheckpointFile};
@@ -27,26 +27,18 @@ use crate::source::{Checkpoint, CheckpointFile};
 /// println!("{summary}");
 /// # Ok::<(), neuromfa::Error>(())
 /// ```
-#[must_use = "a replay does nothing until it is run"]
-pub struct Replay {
-    settings: Settings,
-    listeners: Vec<Listener>,
-}
+pub type Replay = RunBuilder<Files>;
 
-impl fmt::Debug for Replay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Replay").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
+/// The options of a replay alone: none yet.
+#[derive(Debug)]
+pub struct Files;
 
-impl Replay {
+impl RunBuilder<Files> {
     /// A replay into a folder, with the monitor's defaults: 10 samples of 64 neurons, seed 0, and
     /// the stable estimator over the whole network.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { settings: Settings::new(folder.into()), listeners: Vec::new() }
+        RunBuilder::in_folder(folder.into(), Files)
     }
-
-    run_settings!();
 
     /// Goes on with a replay of the same checkpoints that was interrupted.
     pub fn resume(mut self) -> Self {
@@ -86,7 +78,7 @@ impl Replay {
     /// # Errors
     /// [`Error::Threads`] when its threads cannot be started.
     pub fn feed(self) -> Result<Feed, Error> {
-        let Self { settings, listeners } = self;
+        let Self { settings, listeners, origin: Files } = self;
         let (pool, started) = (settings.pool()?, Instant::now());
         Ok(Feed { settings, listeners, pool, started, work: None })
     }

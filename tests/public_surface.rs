@@ -54,13 +54,18 @@ fn text_of(module: &str) -> String {
     text
 }
 
-/// The public methods and fields of a type of a module; `setters` are those that several share.
-fn members(text: &str, of: &str, setters: &[String]) -> Vec<String> {
+/// The public methods and fields of a type of a module. Those of an alias are what the module adds
+/// to the type that it stands for.
+fn members(text: &str, of: &str) -> Vec<String> {
+    let alias = text.split(&format!("\npub type {of} = ")).nth(1).map(name);
+    let of = alias.as_deref().unwrap_or(of);
     let mut members = Vec::new();
     let mut inside = "";
     let mut hidden = false;
     for line in text.lines() {
-        let head = line.trim_start_matches("impl").trim_start_matches("<'a> ").trim_start();
+        let head = line.strip_prefix("impl").unwrap_or(line);
+        let generic = |head: &str| head.starts_with('<').then(|| head.find("> ")).flatten();
+        let head = generic(head).map_or(head, |end| &head[end + 1..]).trim_start();
         let head = ITEMS[..3].iter().find_map(|item| line.strip_prefix(item)).unwrap_or(head);
         match line {
             "}" => inside = "",
@@ -75,9 +80,6 @@ fn members(text: &str, of: &str, setters: &[String]) -> Vec<String> {
             let member = name(member.trim_start_matches("const ").trim_start_matches("fn "));
             members.push(format!("{inside}{member}"));
         }
-        if inside == "::" && line.trim() == "run_settings!();" {
-            members.extend(setters.iter().map(|name| format!("::{name}")));
-        }
         hidden = line.trim() == "#[doc(hidden)]";
     }
     members
@@ -87,9 +89,6 @@ fn members(text: &str, of: &str, setters: &[String]) -> Vec<String> {
 fn the_public_surface_is_the_listed_one() {
     let lib = read(&root("src/lib.rs"));
     let lib = lib.split("#[doc(hidden)]").next().unwrap();
-    let settings = read(&root("src/pipeline/settings.rs"));
-    let shared = |line: &str| line.strip_prefix("        pub fn ").map(name);
-    let setters: Vec<String> = settings.lines().filter_map(shared).collect();
     let modules = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
     let mut items: Vec<(String, String, String)> = Vec::new(); // path, module, name
     items.extend(names(lib).into_iter().map(|(module, name)| (String::new(), module, name)));
@@ -102,7 +101,7 @@ fn the_public_surface_is_the_listed_one() {
     }
     let mut surface = BTreeSet::new();
     for (path, module, name) in items {
-        let members = members(&text_of(&module), &name, &setters);
+        let members = members(&text_of(&module), &name);
         surface.extend(members.into_iter().map(|member| format!("{path}{name}{member}")));
         surface.insert(format!("{path}{name}"));
     }

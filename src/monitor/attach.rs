@@ -1,11 +1,12 @@
 //! From a builder and a model to a monitor.
 
-use super::builder::MonitorBuilder;
+use super::builder::Live;
 use super::hook::Monitor;
 use crate::error::Error;
+use crate::pipeline::RunBuilder;
 use crate::source::Source;
 
-impl MonitorBuilder {
+impl RunBuilder<Live> {
     /// Attaches to a live model: reads its network, measures the weights as step 0, starts the
     /// monitor's threads.
     ///

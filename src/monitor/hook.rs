@@ -9,7 +9,7 @@ use crossbeam::channel::bounded;
 use rayon::ThreadPool;
 
 use super::budget::Budget;
-use super::builder::MonitorBuilder;
+use super::builder::{Live, MonitorBuilder};
 use super::message::{Due, Ending, Failure, Message, failure};
 use super::policy::{BackPressure, OnFailure};
 use super::schedule::Schedule;
@@ -88,7 +88,7 @@ impl fmt::Debug for Monitor {
 impl Monitor {
     /// Configures a monitor that writes to a folder.
     pub fn builder(folder: impl Into<PathBuf>) -> MonitorBuilder {
-        MonitorBuilder::new(folder.into())
+        MonitorBuilder::in_folder(folder.into(), Live::default())
     }
 
     pub(super) fn start(builder: MonitorBuilder, source: Box<dyn Source>) -> Result<Self, Error> {
@@ -101,9 +101,8 @@ impl Monitor {
         source: Box<dyn Source>,
         start_side: impl FnOnce(Side) -> Result<(), Error>,
     ) -> Result<Self, Error> {
-        let MonitorBuilder { settings, schedule, budget, work, back_pressure, on_failure, .. } =
-            builder;
-        let mut listeners = builder.listeners;
+        let MonitorBuilder { settings, mut listeners, origin } = builder;
+        let Live { schedule, budget, work, back_pressure, on_failure } = origin;
         schedule.check()?;
         if let Some(share) = budget.filter(|share| !(*share > 0.0 && *share <= 1.0)) {
             return Err(Error::Budget { share });

@@ -4,6 +4,7 @@
 //! come out.
 
 mod analyst;
+mod builder;
 mod open;
 mod run;
 mod settings;
@@ -11,7 +12,8 @@ mod tally;
 mod watched;
 
 pub(crate) use analyst::{Analysed, Analyst};
+pub use builder::RunBuilder;
 pub(crate) use open::{Follow, Opened, open};
 pub(crate) use run::{Listener, Pipeline, Step, observe};
 pub use settings::Samples;
-pub(crate) use settings::{Nodes, Settings, Start, run_settings};
+pub(crate) use settings::{Settings, Start};

@@ -1,0 +1,174 @@
+//! What a monitor and a replay can be told alike.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::run::Listener;
+use super::settings::{Nodes, Samples, Settings, Start};
+use crate::analysis::Controls;
+use crate::mfa::Parameters;
+use crate::network::{Architecture, Network, Selection};
+use crate::record::Row;
+
+/// Configures a run: the options that a monitor and a replay share. `Origin` says where the weights
+/// come from, and holds the options of that kind alone:
+/// [`MonitorBuilder`](crate::MonitorBuilder) is one for a live model, [`Replay`](crate::Replay) one
+/// for checkpoints.
+#[must_use = "a run does nothing until it is attached, or run"]
+pub struct RunBuilder<Origin> {
+    pub(crate) settings: Settings,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) origin: Origin,
+}
+
+impl<Origin: fmt::Debug> fmt::Debug for RunBuilder<Origin> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { settings, listeners: _, origin } = self;
+        f.debug_struct("RunBuilder")
+            .field("settings", settings)
+            .field("origin", origin)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<Origin> RunBuilder<Origin> {
+    pub(crate) fn in_folder(folder: PathBuf, origin: Origin) -> Self {
+        Self { settings: Settings::new(folder), listeners: Vec::new(), origin }
+    }
+
+    /// Takes the published estimator over sampled networks, drawn once.
+    pub fn sampled(mut self, samples: Samples) -> Self {
+        self.settings.nodes = Nodes::Drawn(samples);
+        self
+    }
+
+    /// Takes the published estimator over the whole network. alpha0 depends on the number of
+    /// neurons: it does not compare with that of samples.
+    pub fn whole(mut self) -> Self {
+        self.settings.nodes = Nodes::Whole;
+        self
+    }
+
+    /// Takes the published estimator over the neurons that a nodes.json names.
+    pub fn nodes(mut self, file: impl Into<PathBuf>) -> Self {
+        self.settings.nodes = Nodes::File(file.into());
+        self
+    }
+
+    /// Leaves out the stable estimator, which reads the whole network, and with it the null
+    /// controls.
+    pub fn without_stable(mut self) -> Self {
+        self.settings.stable = false;
+        self
+    }
+
+    /// Which null controls are computed (default: all but the rescaled start). None are without
+    /// the stable estimator.
+    pub fn controls(mut self, controls: Controls) -> Self {
+        self.settings.controls = controls;
+        self
+    }
+
+    /// Leaves out the measures of each layer, block and role, and the dimensions and degrees of
+    /// their neurons: layers.csv, distributions.csv and boxes.csv.
+    pub fn without_layers(mut self) -> Self {
+        self.settings.layers = false;
+        self
+    }
+
+    /// Writes every neuron's dimension and degree, to a file for each analysed step.
+    pub fn with_neurons(mut self) -> Self {
+        self.settings.neurons = true;
+        self
+    }
+
+    /// Computes the distances over 2 to `hops` layers too, from and to the drawn neurons,
+    /// through all neurons between: hops.csv. 1, the default, leaves them out; the most is 3.
+    pub fn hops(mut self, hops: usize) -> Self {
+        self.settings.hops = hops;
+        self
+    }
+
+    /// Also estimates those distances by sampling (the paper's algorithm 4): every trial draws
+    /// `budget` neurons of a layer between. Reports the error against the exact distances.
+    pub fn hops_estimated(mut self, budget: usize) -> Self {
+        self.settings.hops_estimated = Some(budget);
+        self
+    }
+
+    /// Leaves out TensorBoard's event files, the folder `tb/` of the run.
+    pub fn without_tensorboard(mut self) -> Self {
+        self.settings.tensorboard = false;
+        self
+    }
+
+    /// The parameters of the method.
+    pub fn parameters(mut self, parameters: Parameters) -> Self {
+        self.settings.parameters = parameters;
+        self
+    }
+
+    /// Which parameters to analyse, and as what, in place of all that was said of it before.
+    pub fn selection(mut self, selection: Selection) -> Self {
+        self.settings.selection = selection;
+        self
+    }
+
+    /// Reads the parameters as this architecture, or fails.
+    pub fn architecture(mut self, architecture: Architecture) -> Self {
+        self.settings.selection.architecture = Some(architecture);
+        self
+    }
+
+    /// Reads GPT-NeoX's fused query-key-value rows as the model does, interleaved by so many heads
+    /// ([`Selection::per_head`]), not as published.
+    pub fn per_head(mut self, heads: usize) -> Self {
+        self.settings.selection.per_head = Some(heads);
+        self
+    }
+
+    /// Puts in matrices that are left out by default (embeddings, the output head): a name, with
+    /// `*` for any characters.
+    pub fn include(mut self, pattern: impl Into<String>) -> Self {
+        self.settings.selection.include.push(pattern.into());
+        self
+    }
+
+    /// Leaves out matrices: a name, with `*` for any characters.
+    pub fn exclude(mut self, pattern: impl Into<String>) -> Self {
+        self.settings.selection.exclude.push(pattern.into());
+        self
+    }
+
+    /// Takes a network that was put together by hand ([`Network::builder`]).
+    pub fn network(mut self, network: Network) -> Self {
+        self.settings.network = Some(network);
+        self
+    }
+
+    /// Compares against a file in place of the run's first weights (for fine-tuning): a safetensors
+    /// checkpoint, or the folder of another run with the same model, parameters and neurons.
+    pub fn baseline(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.baseline = Some(path.into());
+        self
+    }
+
+    /// Replaces a run that the folder holds. Other files in it stay.
+    pub fn overwrite(mut self) -> Self {
+        self.settings.start = Start::Overwrite;
+        self
+    }
+
+    /// Calls `listener` with each row, once it is written: a monitor on its recording thread, at
+    /// the priority of training, but for step 0 within `attach`.
+    pub fn on_row(mut self, listener: impl FnMut(&Row) + Send + 'static) -> Self {
+        self.listeners.push(Box::new(listener));
+        self
+    }
+
+    /// Threads that count weights, in a monitor within the hook; 0 counts as 1.
+    pub fn threads(mut self, n: usize) -> Self {
+        self.settings.threads = Some(n);
+        self
+    }
+}
