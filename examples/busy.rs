@@ -42,14 +42,14 @@ struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Where {
-    Beside,
+    Background,
     Inline,
 }
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let work = match args.work {
-        Where::Beside => Work::Beside,
+        Where::Background => Work::Background,
         Where::Inline => Work::Inline,
     };
     let mut rng = ChaCha8Rng::seed_from_u64(0);

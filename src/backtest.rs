@@ -32,6 +32,7 @@ pub struct History {
 
 /// The rules that are tried: every patience with every minimum change.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Grid {
     /// The quantity.
     pub monitor: String,
@@ -150,6 +151,12 @@ impl History {
 }
 
 impl Grid {
+    /// The default rule on a quantity, as of [`StopRule::on`], in one direction.
+    pub fn on(monitor: impl Into<String>, mode: Mode) -> Self {
+        let (patience, min_delta) = (vec![3], vec![0.0]);
+        Self { monitor: monitor.into(), mode, patience, min_delta, start_from_step: 0 }
+    }
+
     /// Tries every rule of the grid on every run, and the same grid on the runs' loss (lower is
     /// better), ranked: first the rules that give up no more than `tolerance` of the run's lowest
     /// loss (in the mean over the runs), by the share of steps that they save; then the others, by

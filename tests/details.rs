@@ -207,7 +207,7 @@ fn neurons_are_written_on_request_and_cut_back_by_a_resume() {
 #[test]
 fn the_rescaled_start_is_growth_alone_also_after_a_resume() {
     let dir = tempfile::tempdir().unwrap();
-    let controls = Controls { rescaled_start: true, ..Controls::default() };
+    let controls = Controls::default().with_rescaled_start();
     let builder = || Monitor::builder(dir.path()).controls(controls);
     run(builder());
     assert!(dir.path().join(START).is_file());

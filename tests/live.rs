@@ -197,7 +197,7 @@ fn both_ways_to_work_give_the_rows_of_the_weights_at_the_call() {
         assert_eq!(table.column("status"), ["ok"; 21]);
         ["alpha0", "E", "E_stable", "E_excess"].map(|name| table.column(name))
     };
-    assert_eq!(run(Work::Beside), run(Work::Inline));
+    assert_eq!(run(Work::Background), run(Work::Inline));
 }
 
 #[test]

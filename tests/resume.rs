@@ -252,7 +252,7 @@ fn what_does_not_match_is_named_with_both_values() {
         assert_same(&files(&run), &before, difference);
     };
     let again = || builder(&run);
-    let parameters = Parameters { q_step: 0.1, ..Parameters::default() };
+    let parameters = Parameters::default().q_step(0.1);
     let cases = [
         (again().every(5), "schedule.every is 3, that of this program is 5"),
         (again().parameters(parameters), "method.q_step is 0.5, that of this program is 0.1"),

@@ -12,7 +12,7 @@ use neuromfa::network::Parameter;
 use neuromfa::source::{Memory, Source, SourceError, Tensor};
 use neuromfa::{Error, Monitor, OnFailure, StopRule, Work};
 
-const BOTH: [Work; 2] = [Work::Beside, Work::Inline];
+const BOTH: [Work; 2] = [Work::Background, Work::Inline];
 
 /// emergence.csv without times.
 fn rows(folder: &Path) -> Vec<(String, Vec<String>)> {

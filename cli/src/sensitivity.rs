@@ -177,7 +177,7 @@ fn choices(network: &Network) -> Vec<Choice> {
     };
     let mut choices = vec![case("defaults", "64 neurons, inverse, 1 to 150", base())];
     for max_distance in [100.0, 200.0] {
-        let parameters = Parameters { max_distance, ..base() };
+        let parameters = base().max_distance(max_distance);
         choices.push(case("max_distance", &max_distance.to_string(), parameters));
     }
     let widest = network.layers().iter().map(|layer| layer.width.div_ceil(layer.draw)).max();
@@ -187,17 +187,11 @@ fn choices(network: &Network) -> Vec<Choice> {
     }
     choices.push(Choice { neurons: None, ..case("neurons", "whole", base()) });
     for radius_step in [0.5, 0.1] {
-        let parameters = Parameters { radius_step, ..base() };
+        let parameters = base().radius_step(radius_step);
         choices.push(case("radius_step", &radius_step.to_string(), parameters));
     }
-    choices.push(case("transfer", "coth", Parameters { transfer: Transfer::Coth, ..base() }));
-    let log = Parameters {
-        transfer: Transfer::Log,
-        min_distance: 0.5,
-        max_distance: 10.0,
-        radius_step: 0.05,
-        ..base()
-    };
+    choices.push(case("transfer", "coth", base().transfer(Transfer::Coth)));
+    let log = base().transfer(Transfer::Log).min_distance(0.5).max_distance(10.0).radius_step(0.05);
     choices.push(case("transfer", "log", log));
     choices
 }

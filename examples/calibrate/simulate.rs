@@ -29,7 +29,7 @@ fn rows(
     let mut run = Run::new(shape, kind, looks, seed)?;
     let network = Network::infer(&run.weights.parameters(), &Selection::default())?;
     let draw = Draw::random(&network, 64, samples, seed)?;
-    let controls = Controls { seed, ..Controls::default() };
+    let controls = Controls::default().seed(seed);
     let mut plan = Plan::new(&Method::default(), &network, &draw, true)?.with_controls(controls);
     let estimators = Estimators::new(&plan);
     let mut snapshot = Snapshot::new(&plan);

@@ -82,7 +82,7 @@ pub enum Switch {
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub enum Sharing {
     /// Count in the hook, the rest on a side thread
-    Beside,
+    Background,
     /// Everything in the hook
     Inline,
 }
@@ -90,7 +90,7 @@ pub enum Sharing {
 impl From<Sharing> for Work {
     fn from(sharing: Sharing) -> Self {
         match sharing {
-            Sharing::Beside => Self::Beside,
+            Sharing::Background => Self::Background,
             Sharing::Inline => Self::Inline,
         }
     }

@@ -26,13 +26,13 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct Controls {
     /// Draws of the shuffled control.
-    pub shuffled: usize,
+    pub(crate) shuffled: usize,
     /// Whether weights are matched to their spread at step 0.
-    pub norm_matched: bool,
+    pub(crate) norm_matched: bool,
     /// Whether the weights of step 0 are rescaled to the spread of each step.
-    pub rescaled_start: bool,
+    pub(crate) rescaled_start: bool,
     /// Seed of the draws.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 impl Default for Controls {
@@ -45,6 +45,34 @@ impl Controls {
     /// No control at all.
     pub fn none() -> Self {
         Self { shuffled: 0, norm_matched: false, ..Self::default() }
+    }
+
+    /// Draws of the shuffled control.
+    #[must_use]
+    pub fn shuffled(mut self, draws: usize) -> Self {
+        self.shuffled = draws;
+        self
+    }
+
+    /// Leaves out the norm-matched control.
+    #[must_use]
+    pub fn without_norm_matched(mut self) -> Self {
+        self.norm_matched = false;
+        self
+    }
+
+    /// Also computes the rescaled start.
+    #[must_use]
+    pub fn with_rescaled_start(mut self) -> Self {
+        self.rescaled_start = true;
+        self
+    }
+
+    /// Seed of the draws.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
     }
 
     /// Whether the controls ask for the spread of each matrix.

@@ -25,21 +25,21 @@ const MAX_Q: f64 = 20.0;
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// The function that turns a weight into a distance.
-    pub transfer: Transfer,
+    pub(crate) transfer: Transfer,
     /// Distances at or below this are left out.
-    pub min_distance: f64,
+    pub(crate) min_distance: f64,
     /// Distances above this are left out.
-    pub max_distance: f64,
+    pub(crate) max_distance: f64,
     /// Step to which a distance is rounded (half to even) to give its radius.
-    pub radius_step: f64,
+    pub(crate) radius_step: f64,
     /// A neuron is kept when it has more kept edges than this.
-    pub min_edges: u32,
+    pub(crate) min_edges: u32,
     /// Lower end of the q grid.
-    pub q_min: f64,
+    pub(crate) q_min: f64,
     /// Upper end of the q grid.
-    pub q_max: f64,
+    pub(crate) q_max: f64,
     /// Step of the q grid.
-    pub q_step: f64,
+    pub(crate) q_step: f64,
 }
 
 impl Default for Parameters {
@@ -54,6 +54,64 @@ impl Default for Parameters {
             q_max: 3.0,
             q_step: 0.1,
         }
+    }
+}
+
+impl Parameters {
+    /// The function that turns a weight into a distance.
+    #[must_use]
+    pub fn transfer(mut self, transfer: Transfer) -> Self {
+        self.transfer = transfer;
+        self
+    }
+
+    /// Distances at or below this are left out.
+    #[must_use]
+    pub fn min_distance(mut self, min_distance: f64) -> Self {
+        self.min_distance = min_distance;
+        self
+    }
+
+    /// Distances above this are left out.
+    #[must_use]
+    pub fn max_distance(mut self, max_distance: f64) -> Self {
+        self.max_distance = max_distance;
+        self
+    }
+
+    /// Step to which a distance is rounded (half to even) to give its radius.
+    #[must_use]
+    pub fn radius_step(mut self, radius_step: f64) -> Self {
+        self.radius_step = radius_step;
+        self
+    }
+
+    /// A neuron is kept when it has more kept edges than this.
+    #[must_use]
+    pub fn min_edges(mut self, min_edges: u32) -> Self {
+        self.min_edges = min_edges;
+        self
+    }
+
+    /// Lower end of the q grid.
+    #[must_use]
+    pub fn q_min(mut self, q_min: f64) -> Self {
+        self.q_min = q_min;
+        self
+    }
+
+    /// Upper end of the q grid.
+    #[must_use]
+    pub fn q_max(mut self, q_max: f64) -> Self {
+        self.q_max = q_max;
+        self
+    }
+
+    /// Step of the q grid.
+    #[must_use]
+    pub fn q_step(mut self, q_step: f64) -> Self {
+        self.q_step = q_step;
+        self
     }
 }
 

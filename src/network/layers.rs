@@ -25,6 +25,7 @@ pub struct NeuronLayer {
 /// What the edges that leave a neuron layer do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Role {
     /// Residual stream to queries, keys and values.
     Qkv,
@@ -132,8 +133,7 @@ impl Connection {
     ///
     /// # Panics
     /// When the target layer is narrower than the heads.
-    #[must_use]
-    pub const fn output(&self, copy: usize, neuron: usize) -> usize {
+    pub(crate) const fn output(&self, copy: usize, neuron: usize) -> usize {
         let size = self.outputs / self.copies / self.heads;
         (neuron / size * self.copies + copy) * size + neuron % size
     }

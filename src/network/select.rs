@@ -26,6 +26,7 @@ use super::{Architecture, LeftOut, NetworkError, Orientation, Parameter, natural
 /// long as another matrix joins them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Selection {
     /// Patterns of matrices to put in.
     pub include: Vec<String>,

@@ -60,7 +60,8 @@ fn golden_spectra_of_a_chain() {
     for (name, hops, exclude) in
         [("two_hop", 2, vec!["layers.2.*".to_owned()]), ("three_hop", 3, vec![])]
     {
-        let selection = Selection { exclude, ..Selection::default() };
+        let mut selection = Selection::default();
+        selection.exclude = exclude;
         let network = Network::infer(&source.parameters(), &selection).unwrap();
         let hops = Hops { most: hops, budget: None, seed: 0 };
         let plan = Plan::new(&Method::default(), &network, &Draw::whole(), true).unwrap();

@@ -42,7 +42,7 @@ pub fn builder(run: &Path) -> MonitorBuilder {
         .sampled(Samples { neurons: 16, samples: 4, seed: 7 })
         .hops(2)
         .hops_estimated(8)
-        .parameters(Parameters { q_step: 0.5, ..Parameters::default() })
+        .parameters(Parameters::default().q_step(0.5))
         .stop_when(StopRule::on("E").max().patience(10_000).or(loss))
         .threads(1)
 }
