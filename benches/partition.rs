@@ -47,16 +47,13 @@ fn histogram(method: &Method, source: &Weights, drawn: Option<&[Vec<usize>]>) ->
     histogram
 }
 
-/// Of the published parameters.
-const MIN_EDGES: u32 = 10;
-
 /// Σ_i p_i(r)^q for each radius and q, as it is written.
 fn powers(method: &Method, histogram: &Histogram) -> Vec<f64> {
     let mut sums = vec![0.0; method.radii() * method.q().len()];
     for neuron in 0..histogram.neurons() {
         let row = &histogram.row(neuron)[1..];
         let edges: u32 = row.iter().sum();
-        if edges <= MIN_EDGES {
+        if edges <= method.parameters().min_edges {
             continue;
         }
         let mut mass = 1;

@@ -137,9 +137,9 @@ proptest! {
         let method = |k: i32| {
             let base = Parameters::default();
             let s = 2f64.powi(k);
-            base.min_distance(base.min_distance / s).max_distance(base.max_distance / s).radius_step(1.0 / (f64::from(m) * s))
-            .check()
-            .unwrap()
+            let (least, most) = (base.min_distance / s, base.max_distance / s);
+            let scaled = base.min_distance(least).max_distance(most);
+            scaled.radius_step(1.0 / (f64::from(m) * s)).check().unwrap()
         };
         let times = |w: &f32| w * 2f32.powi(k);
         let scaled: Vec<Vec<f32>> =

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 /// | `seed` | 0 | of the draws |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Controls {
     /// Draws of the shuffled control.
     pub(crate) shuffled: usize,

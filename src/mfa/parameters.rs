@@ -23,23 +23,24 @@ const MAX_Q: f64 = 20.0;
 /// The defaults are those behind the published numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Parameters {
     /// The function that turns a weight into a distance.
-    pub(crate) transfer: Transfer,
+    pub transfer: Transfer,
     /// Distances at or below this are left out.
-    pub(crate) min_distance: f64,
+    pub min_distance: f64,
     /// Distances above this are left out.
-    pub(crate) max_distance: f64,
+    pub max_distance: f64,
     /// Step to which a distance is rounded (half to even) to give its radius.
-    pub(crate) radius_step: f64,
+    pub radius_step: f64,
     /// A neuron is kept when it has more kept edges than this.
-    pub(crate) min_edges: u32,
+    pub min_edges: u32,
     /// Lower end of the q grid.
-    pub(crate) q_min: f64,
+    pub q_min: f64,
     /// Upper end of the q grid.
-    pub(crate) q_max: f64,
+    pub q_max: f64,
     /// Step of the q grid.
-    pub(crate) q_step: f64,
+    pub q_step: f64,
 }
 
 impl Default for Parameters {
