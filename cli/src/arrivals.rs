@@ -48,7 +48,7 @@ enum State {
     Changing,
     /// Not written to, and did not open at this many checks.
     Unopened(u32),
-    Told,
+    Reported,
 }
 
 /// Names, sizes and times of a checkpoint's files.
@@ -107,7 +107,7 @@ impl Arrivals {
             }
             let Some(seen) = self.seen.get_mut(&(step, path.clone())) else { continue };
             let tries = match seen.state {
-                State::Told => continue,
+                State::Reported => continue,
                 // Those before it are still being written.
                 _ if arrived.pending > 0 => {
                     arrived.pending += 1;
@@ -118,11 +118,11 @@ impl Arrivals {
             };
             match CheckpointFile::open(&path) {
                 Ok(_) => {
-                    seen.state = State::Told;
+                    seen.state = State::Reported;
                     arrived.whole.push(Checkpoint::new(step, path));
                 }
                 Err(error) if tries >= self.tries => {
-                    seen.state = State::Told;
+                    seen.state = State::Reported;
                     arrived.unreadable.push((path, error.to_string()));
                 }
                 Err(_) => {

@@ -17,8 +17,8 @@ pub struct Baseline {
     /// Published estimator, one for each sample; empty when it had no value.
     pub samples: Vec<Fractal>,
     /// Where each sample's spectrum lay.
-    #[serde(default)]
-    pub places: Vec<Place>,
+    #[serde(default, rename = "places")]
+    pub positions: Vec<SpectrumPosition>,
     /// Stable estimator on the whole network; none when it had no value.
     pub stable: Option<Fractal>,
     /// Layers, blocks and roles; empty when they are not measured on their own.
@@ -37,14 +37,14 @@ pub struct Baseline {
 
 /// Where a sample's published spectrum was taken: should it move, E moves with it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Place {
+pub struct SpectrumPosition {
     /// The smallest occupied radius.
     pub smallest_radius: f64,
     /// Index on the q grid of the maximum of f.
     pub top: usize,
 }
 
-impl Place {
+impl SpectrumPosition {
     pub(super) fn of(spectrum: &Spectrum) -> Self {
         Self { smallest_radius: spectrum.smallest_radius, top: spectrum.top }
     }

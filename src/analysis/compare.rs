@@ -1,6 +1,6 @@
 //! A measurement as the baseline, and against it.
 
-use super::baseline::{Baseline, GroupBaseline, Place};
+use super::baseline::{Baseline, GroupBaseline, SpectrumPosition};
 use super::distribution::Distribution;
 use super::emergence::{Emergence, HopEmergence};
 use super::hops::HopBaseline;
@@ -30,7 +30,7 @@ impl Baseline {
         Self {
             step,
             samples: fractals(samples),
-            places: samples.iter().map(Place::of).collect(),
+            positions: samples.iter().map(SpectrumPosition::of).collect(),
             stable: measurement.stable.clone().and_then(Result::ok),
             groups: groups
                 .map(|(group, measured)| GroupBaseline {
@@ -42,8 +42,8 @@ impl Baseline {
                 .collect(),
             deviations: measurement.deviations.clone(),
             warnings: {
-                let standing = Trust::standing(plan, measurement);
-                standing.warnings.iter().map(|warning| warning.kind).collect()
+                let trust = Trust::without_baseline(plan, measurement);
+                trust.warnings.iter().map(|warning| warning.kind).collect()
             },
             hops: measurement.hops.iter().map(HopBaseline::new).collect(),
         }

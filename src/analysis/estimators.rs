@@ -58,7 +58,7 @@ impl Estimators {
     pub(super) fn layer(&self, plan: &Plan, masses: &BoxMasses<'_>) -> LayerSums {
         match (plan.published_on_whole(), plan.stable()) {
             (true, true) => {
-                let (published, stable) = self.stable.sums_beside(&self.published, masses);
+                let (published, stable) = self.stable.sums_of_both(&self.published, masses);
                 LayerSums { published: Some(published), stable: Some(stable) }
             }
             (published, stable) => LayerSums {

@@ -46,11 +46,11 @@ fn snapshot(memory: &Memory, network: &Network, draw: &Draw) -> Snapshot {
 }
 
 /// Where a tensor's weights between a source and a target neuron stand: element numbers.
-type Places<'a> = &'a dyn Fn(&str, usize, usize) -> Vec<usize>;
+type Elements<'a> = &'a dyn Fn(&str, usize, usize) -> Vec<usize>;
 
 /// Compares the snapshot with what reading single weights gives, for the whole network and for
 /// samples.
-fn assert_counts(memory: &Memory, network: &Network, places: Places<'_>) {
+fn assert_counts(memory: &Memory, network: &Network, elements: Elements<'_>) {
     for draw in [Draw::whole(), Draw::random(network, 7, 3, 5).unwrap()] {
         let counted = snapshot(memory, network, &draw);
         for (sample, layers) in draw.resolve(network).unwrap().iter().enumerate() {
@@ -63,7 +63,7 @@ fn assert_counts(memory: &Memory, network: &Network, places: Places<'_>) {
                 for &source in sources.iter().filter(|_| !leaving.is_empty()) {
                     let mut edges = Vec::new();
                     for (name, targets, weights) in &leaving {
-                        let at = targets.iter().flat_map(|&t| places(name, source, t));
+                        let at = targets.iter().flat_map(|&t| elements(name, source, t));
                         edges.extend(at.map(|k| 1.0 / f64::from(weights[k]).abs()));
                     }
                     distances.push(edges);

@@ -19,10 +19,10 @@ use super::measurement::{Draws, SmallLayer};
 use super::plan::{DrawnRun, Plan, SourceLayer};
 use super::significance::LEAST_SHARE;
 use super::snapshot::Snapshot;
-use crate::mfa::{BoxMasses, Dealer, Degenerate, Fractal, PowerSums, Spectrum, Urn};
+use crate::mfa::{BoxMasses, Dealer, Degenerate, Fractal, PoolSampler, PowerSums, Spectrum};
 
 /// A network of up to so many sources is dealt whole.
-const WHOLE: usize = 2048;
+const ALL_DEALT_LIMIT: usize = 2048;
 
 /// How many sources of a larger network a draw of the stable control deals. A deal costs time: these
 /// keep all controls within the time of the measurement itself.
@@ -60,7 +60,7 @@ impl Budget {
     /// layers.
     fn dealt(&self, widths: &[usize]) -> Vec<usize> {
         let all: usize = widths.iter().sum();
-        if all <= WHOLE {
+        if all <= ALL_DEALT_LIMIT {
             return widths.to_vec();
         }
         let wanted = self.in_all.max(self.per_layer * widths.len());
@@ -239,7 +239,7 @@ impl Draw<'_> {
         let (estimators, plan) = (self.estimators, self.plan);
         if plan.published_on_whole() {
             let parts: Vec<_> =
-                jobs.par_iter().map(|&(layer, first)| self.whole(layer, first)).collect();
+                jobs.par_iter().map(|&(layer, first)| self.all_sources(layer, first)).collect();
             return Ok(vec![estimators.published_of(plan, parts.into_iter())?]);
         }
         let sample = |sample| {
@@ -252,7 +252,7 @@ impl Draw<'_> {
 
     /// One deal of a layer, for the published estimator: what it fits depends on the rarest radii,
     /// so it takes every source.
-    fn whole(&self, layer: &SourceLayer, first: usize) -> Option<PowerSums> {
+    fn all_sources(&self, layer: &SourceLayer, first: usize) -> Option<PowerSums> {
         let method = self.plan.method();
         let pools = layer.tensors.iter().zip(&self.snapshot.pools[first..]);
         let dealers: Vec<Dealer> = pools
@@ -286,11 +286,11 @@ impl Draw<'_> {
         let slots = self.plan.method().slots();
         for (k, tensor) in layer.tensors.iter().enumerate() {
             let rng = &mut self.generator(first + k, self.plan.controls.shuffled + sample);
-            let mut urn = Urn::new(&self.snapshot.pools[first + k]);
+            let mut sampler = PoolSampler::new(&self.snapshot.pools[first + k]);
             for DrawnRun { rows: of_run, edges } in tensor.drawn_runs(&layer.drawn[sample], sample)
             {
                 for row in of_run {
-                    urn.draw(edges as u64, &mut rows[row * slots..(row + 1) * slots], rng);
+                    sampler.draw(edges as u64, &mut rows[row * slots..(row + 1) * slots], rng);
                 }
             }
         }

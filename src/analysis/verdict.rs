@@ -30,7 +30,8 @@ pub enum Outcome {
     /// Neurons differ more than those of shuffled weights.
     AboveChance,
     /// The network cannot be told apart from its shuffles.
-    NotToldApart,
+    #[serde(rename = "not_told_apart")]
+    Indistinguishable,
     /// Neurons differ less than those of shuffled weights.
     BelowChance,
 }
@@ -90,7 +91,7 @@ impl Verdict {
         let first = all.clone().min_by(|a, b| a.p.total_cmp(&b.p))?;
         let p = (all.count() as f64 * first.p).min(1.0);
         let outcome = match p < LEVEL {
-            false => Outcome::NotToldApart,
+            false => Outcome::Indistinguishable,
             true if first.value > 0.0 => Outcome::AboveChance,
             true => Outcome::BelowChance,
         };
@@ -102,7 +103,7 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { outcome, p, width, alpha0 } = *self;
-        if outcome == Outcome::NotToldApart {
+        if outcome == Outcome::Indistinguishable {
             return write!(f, "none found ({})", p_text(p));
         }
         let measures = [width, alpha0].iter().flatten().count() as f64;
@@ -182,7 +183,7 @@ impl Onset {
         match outcome {
             Outcome::AboveChance => self.above,
             Outcome::BelowChance => self.below,
-            Outcome::NotToldApart => self.found(),
+            Outcome::Indistinguishable => self.found(),
         }
     }
 }
@@ -204,7 +205,7 @@ mod tests {
         let found = verdict(measured(0.1, 0.0249), measured(0.0, 0.9));
         assert_eq!((found.outcome, found.p), (Outcome::AboveChance, 0.0498));
         let found = verdict(measured(0.1, 0.0251), measured(0.2, 0.03));
-        assert_eq!((found.outcome, found.p), (Outcome::NotToldApart, 0.0502));
+        assert_eq!((found.outcome, found.p), (Outcome::Indistinguishable, 0.0502));
         let found = verdict(measured(0.1, 0.02), measured(-0.2, 0.001));
         assert_eq!((found.outcome, found.p), (Outcome::BelowChance, 0.002));
         let found = verdict(measured(0.1, 0.7), measured(0.2, 0.6));
@@ -254,7 +255,7 @@ mod tests {
         let on = |outcome| both.found_on(outcome);
         assert_eq!(on(Outcome::AboveChance), Some(3), "on the side of the verdict");
         assert_eq!(on(Outcome::BelowChance), Some(0));
-        assert_eq!(on(Outcome::NotToldApart), Some(0));
+        assert_eq!(on(Outcome::Indistinguishable), Some(0));
         assert_eq!(onset(&[yes, yes]), None);
         assert_eq!(onset(&[]), None);
     }

@@ -56,7 +56,7 @@ pub(crate) use exports::*;
 pub(crate) use histogram::count_distances;
 pub(crate) use min_plus::{Scratch, shorten};
 pub(crate) use neuron::{Dimensions, Statistics, box_counts};
-pub(crate) use shuffle::{Dealer, Urn};
+pub(crate) use shuffle::{Dealer, PoolSampler};
 pub(crate) use spectrum::SCALING_Q;
 
 /// What tests and benches use besides.

@@ -13,7 +13,7 @@
 use std::sync::OnceLock;
 
 use super::edges::EdgeLayout;
-use super::kernel::{Instructions, Kernel, Stairs, Stored};
+use super::kernel::{Instructions, Kernel, PairTable, Stored};
 use super::parameters::Method;
 
 /// Bits of +∞; at and above it lie the infinities and NaN (sign cleared).
@@ -35,7 +35,7 @@ pub struct RadiusTable {
     factor: Option<f32>, // finite, > 0
     kernel: Option<Kernel>,
     steps: OnceLock<Steps>, // made when a weight is first looked up: kernels need none
-    stairs: [OnceLock<Option<Stairs>>; 2], // of f32 and narrower weights, of f64; made when asked for
+    pair_table: [OnceLock<Option<PairTable>>; 2], // of f32 and narrower weights, of f64; made when asked for
 }
 
 /// Where the slots change.
@@ -66,8 +66,8 @@ impl RadiusTable {
 
     fn of(method: &Method, factor: Option<f32>) -> Self {
         let kernel = Kernel::best(method);
-        let (steps, stairs) = Default::default();
-        Self { method: method.clone(), factor, kernel, steps, stairs }
+        let (steps, pair_table) = Default::default();
+        Self { method: method.clone(), factor, kernel, steps, pair_table }
     }
 
     fn steps(&self) -> &Steps {
@@ -94,9 +94,11 @@ impl RadiusTable {
 
     /// What a kernel takes to count weights of this type rescaled as this table does, beside the weights
     /// themselves, where it can.
-    pub(super) fn stairs<W: Stored>(&self) -> Option<&Stairs> {
+    pub(super) fn pair_table<W: Stored>(&self) -> Option<&PairTable> {
         let (kernel, factor) = self.kernel.zip(self.factor)?;
-        self.stairs[usize::from(W::WIDE)].get_or_init(|| kernel.stairs::<W>(factor)).as_ref()
+        self.pair_table[usize::from(W::WIDE)]
+            .get_or_init(|| kernel.pair_table::<W>(factor))
+            .as_ref()
     }
 
     /// The method whose radii these are.

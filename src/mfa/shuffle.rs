@@ -277,7 +277,7 @@ fn slot_of(counts: impl Iterator<Item = u64>, mut edge: u64) -> usize {
 /// A slot is proposed with the probability that it had at first, and accepted with the share of its
 /// weights that are left; when half of all are gone, the probabilities are made anew.
 #[derive(Clone, Debug)]
-pub struct Urn {
+pub struct PoolSampler {
     at_first: Vec<u64>,
     left: Vec<u64>, // ≤ at_first
     total: u64,     // of left
@@ -285,7 +285,7 @@ pub struct Urn {
     slots: Alias,
 }
 
-impl Urn {
+impl PoolSampler {
     /// For weights that fall into the slots as `pool` says.
     pub fn new(pool: &[u64]) -> Self {
         let total: u64 = pool.iter().sum();

@@ -94,7 +94,7 @@ impl Stable {
     /// # Panics
     /// When a mass is above what both were prepared for.
     #[doc(hidden)]
-    pub fn sums_beside(
+    pub fn sums_of_both(
         &self,
         published: &Published,
         masses: &BoxMasses<'_>,

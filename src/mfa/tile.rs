@@ -30,13 +30,14 @@ impl Tile<'_> {
     ) -> u64 {
         let Self { table, first, last, layout, .. } = *self;
         let served = matched.as_ref().is_none_or(|(other, _)| {
-            other.method() == table.method() && other.stairs::<W>().is_some()
+            other.method() == table.method() && other.pair_table::<W>().is_some()
         });
         if let Some(kernel) = table.kernel_for(&layout, last - first).filter(|_| served) {
             let share = Share { weights, layout, first, last };
             let distances = (!distances.is_empty()).then_some(distances);
-            let rescaled =
-                matched.and_then(|(table, rows)| table.stairs::<W>().map(|stairs| (stairs, rows)));
+            let rescaled = matched.and_then(|(table, rows)| {
+                table.pair_table::<W>().map(|pair_table| (pair_table, rows))
+            });
             if !kernel.counts_drawn(&layout) {
                 add_drawn(table, weights, layout, std::mem::take(&mut drawn));
             }
@@ -104,25 +105,27 @@ impl Tile<'_> {
         if target_stride == taps {
             for (k, sum) in sums[..sources].iter_mut().enumerate() {
                 let edges = &weights[(self.first + k) * source_stride..][..targets * taps];
-                let mut places = [0.0; CHUNK];
+                let mut partial_sums = [0.0; CHUNK];
                 for (k, weight) in edges.iter().enumerate() {
-                    places[k % CHUNK] += kept(*weight);
+                    partial_sums[k % CHUNK] += kept(*weight);
                 }
-                *sum += places.iter().sum::<f64>();
+                *sum += partial_sums.iter().sum::<f64>();
             }
             return;
         }
-        let mut places = vec![0.0; sources * taps];
+        let mut partial_sums = vec![0.0; sources * taps];
         for target in 0..targets {
-            for (k, places) in places.chunks_exact_mut(taps).enumerate() {
+            for (k, partial_sums) in partial_sums.chunks_exact_mut(taps).enumerate() {
                 let start = target * target_stride + (self.first + k) * source_stride;
-                for (place, weight) in places.iter_mut().zip(&weights[start..start + taps]) {
-                    *place += kept(*weight);
+                for (partial_sum, weight) in
+                    partial_sums.iter_mut().zip(&weights[start..start + taps])
+                {
+                    *partial_sum += kept(*weight);
                 }
             }
         }
-        for (sum, places) in sums.iter_mut().zip(places.chunks_exact(taps)) {
-            *sum += places.iter().sum::<f64>();
+        for (sum, partial_sums) in sums.iter_mut().zip(partial_sums.chunks_exact(taps)) {
+            *sum += partial_sums.iter().sum::<f64>();
         }
     }
 

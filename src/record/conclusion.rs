@@ -172,7 +172,9 @@ impl fmt::Display for Conclusion {
         };
         write!(f, "{verdict}")?;
         match (self.onset, verdict.outcome) {
-            (Some(step), Outcome::NotToldApart) => write!(f, " at the end; seen from step {step}"),
+            (Some(step), Outcome::Indistinguishable) => {
+                write!(f, " at the end; seen from step {step}")
+            }
             (Some(step), _) => write!(f, ", first seen at step {step}"),
             (None, _) => Ok(()),
         }
@@ -269,11 +271,11 @@ mod tests {
     fn warnings_are_counted_by_kind() {
         let mut counted = conclusion(&[(Status::Ok, ABOVE), (Status::Ok, ABOVE)]);
         counted.add(20, Status::Ok, &|_| None, "radii_moved");
-        let found = [(WarningKind::RadiiMoved, 3), (WarningKind::ENotToldApart, 2)];
+        let found = [(WarningKind::RadiiMoved, 3), (WarningKind::EIndistinguishable, 2)];
         assert_eq!(counted.warnings(), found);
         counted.add(30, Status::Ok, &|_| None, "poor_fit radii_moved unknown");
         assert_eq!(counted.warnings_on(Concern::Conclusion), [(WarningKind::PoorFit, 1)]);
-        let published = [(WarningKind::RadiiMoved, 4), (WarningKind::ENotToldApart, 2)];
+        let published = [(WarningKind::RadiiMoved, 4), (WarningKind::EIndistinguishable, 2)];
         assert_eq!(counted.warnings_on(Concern::Published), published);
     }
 }

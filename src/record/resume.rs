@@ -92,7 +92,8 @@ pub fn resume(
         );
     }
     let summary = folder.join(SUMMARY);
-    let told = read_json::<Summary>(&summary).ok().and_then(|summary| summary.stop?.stopped_step);
+    let recorded_stop =
+        read_json::<Summary>(&summary).ok().and_then(|summary| summary.stop?.stopped_step);
     // The run is not at its end any more.
     remove(&summary)?;
     remove_unfinished(folder)?;
@@ -105,7 +106,7 @@ pub fn resume(
         baseline,
         next_step,
         last_step: gap_from.map_or(tables.metrics.last_step(), |_| Some(next_step - 1)),
-        stopped_step: told.filter(|&step| step < next_step),
+        stopped_step: recorded_stop.filter(|&step| step < next_step),
         rows: recorded_rows(&tables.emergence),
         hashes: tables.hashes(),
         gap_from,

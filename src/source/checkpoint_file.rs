@@ -153,7 +153,7 @@ impl CheckpointFile {
         }
     }
 
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         self.path.display().to_string()
     }
 }
@@ -165,12 +165,12 @@ impl Source for CheckpointFile {
     }
 
     fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {
-        let missing = || SourceError::Missing { name: name.to_owned(), place: self.place() };
+        let missing = || SourceError::Missing { name: name.to_owned(), place: self.location() };
         let (shard, stored) = self.tensors.get(name).ok_or_else(missing)?;
         if let Elements::Other(dtype) = &stored.elements {
             return Err(SourceError::Type {
                 name: name.to_owned(),
-                place: self.place(),
+                place: self.location(),
                 dtype: dtype.clone(),
             });
         }
@@ -212,7 +212,7 @@ impl Format {
     }
 }
 
-/// The shard of each tensor. Shards lie beside the index.
+/// The shard of each tensor. Shards lie next to the index.
 fn read_index(index: &Path) -> Result<BTreeMap<String, String>, SourceError> {
     #[derive(serde::Deserialize)]
     struct Index {
@@ -224,9 +224,9 @@ fn read_index(index: &Path) -> Result<BTreeMap<String, String>, SourceError> {
         .map_err(|e| refuse(format!("not an index of a checkpoint's shards: {e}")))?;
     for name in weight_map.values() {
         let mut parts = Path::new(name).components();
-        let beside = matches!(parts.next(), Some(std::path::Component::Normal(_)));
-        if !beside || parts.next().is_some() {
-            let why = format!("it names the shard {name:?}, which is not a file beside it");
+        let is_file_name = matches!(parts.next(), Some(std::path::Component::Normal(_)));
+        if !is_file_name || parts.next().is_some() {
+            let why = format!("it names the shard {name:?}, which is not a file next to it");
             return Err(refuse(why));
         }
     }

@@ -43,8 +43,8 @@ impl HopsPlan {
             pool.install(|| count_paths(Walk::new(self, paths, &distances), snapshot));
             for (layer, distances) in distances.iter_mut().enumerate() {
                 let over = distances.take_if(|_| self.last_use[layer] <= k);
-                if let Some(LayerDistances { places, ends }) = over {
-                    self.give_back(places.into_iter().chain(ends.into_iter().flatten()));
+                if let Some(LayerDistances { waypoints, ends }) = over {
+                    self.give_back(waypoints.into_iter().chain(ends.into_iter().flatten()));
                 }
             }
         }
@@ -70,7 +70,7 @@ fn count_paths(walk: Walk<'_>, snapshot: &mut HopsSnapshot) {
         }
     }
     if let Some(estimate) = estimate {
-        walk.plan.give_back(estimate.into_places());
+        walk.plan.give_back(estimate.into_matrices());
     }
     walk.plan.give_back(walk.so_far.into_iter().flatten());
 }

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::distances::LayerDistances;
 use super::error::ErrorTally;
-use super::paths::{Arrival, Place, Via};
+use super::paths::{Arrival, Via, Waypoint};
 use super::walk::{Walk, pass};
 use crate::mfa::{Between, Distances, Histogram, PathEstimator, Scratch, Trials, count_distances};
 
@@ -22,7 +22,7 @@ use crate::mfa::{Between, Distances, Histogram, PathEstimator, Scratch, Trials, 
 pub(super) struct Estimate<'a> {
     walk: &'a Walk<'a>,
     estimator: PathEstimator,
-    so_far: Vec<Vec<Distances>>, // by hops - 2 and place: from the source neurons to all of the place
+    so_far: Vec<Vec<Distances>>, // by hops - 2 and waypoint: from the source neurons to all of the waypoint
 }
 
 /// The pairs of one source neuron with the neurons of a place or the targets of an end.
@@ -30,8 +30,8 @@ pub(super) struct Estimate<'a> {
 struct Pairs {
     source: usize, // among the layer's source neurons
     hop: usize,
-    index: usize,          // among the places or the ends at this hop
-    sample: Option<usize>, // none for a place
+    index: usize,          // among the waypoints or the ends at this hop
+    sample: Option<usize>, // none for a waypoint
 }
 
 impl<'a> Estimate<'a> {
@@ -40,28 +40,34 @@ impl<'a> Estimate<'a> {
         let estimator = PathEstimator::new(&walk.plan.method, budget);
         let mut estimate = Self { walk, estimator, so_far: Vec::new() };
         for hop in 2..walk.paths.reached.len() {
-            let places = walk.paths.reached[hop - 1].places.iter().enumerate();
-            let step = |(index, (place, arrivals)): (_, &(Place, Vec<Arrival>))| {
-                estimate.step(hop, index, *place, arrivals)
+            let waypoints = walk.paths.reached[hop - 1].waypoints.iter().enumerate();
+            let step = |(index, (waypoint, arrivals)): (_, &(Waypoint, Vec<Arrival>))| {
+                estimate.step(hop, index, *waypoint, arrivals)
             };
-            let places = places.map(step).collect();
-            estimate.so_far.push(places);
+            let waypoints = waypoints.map(step).collect();
+            estimate.so_far.push(waypoints);
         }
         estimate
     }
 
     /// The matrices of the places between, whose memory can be used again.
-    pub(super) fn into_places(self) -> impl Iterator<Item = Distances> {
+    pub(super) fn into_matrices(self) -> impl Iterator<Item = Distances> {
         self.so_far.into_iter().flatten()
     }
 
-    fn step(&self, hop: usize, index: usize, place: Place, arrivals: &[Arrival]) -> Distances {
+    fn step(
+        &self,
+        hop: usize,
+        index: usize,
+        waypoint: Waypoint,
+        arrivals: &[Arrival],
+    ) -> Distances {
         let Walk { plan, paths, .. } = self.walk;
-        let (neurons, width) = (paths.neurons.len(), plan.width(place));
+        let (neurons, width) = (paths.neurons.len(), plan.width(waypoint));
         let mut all = Distances::none(neurons, width, plan.memory(neurons * width));
         all.fill_rows(Trials::default, |trials, source, row| {
             let pairs = Pairs { source, hop, index, sample: None };
-            let edges = |layer: &'a LayerDistances, index: usize| &layer.places[index];
+            let edges = |layer: &'a LayerDistances, index: usize| &layer.waypoints[index];
             self.arrive(pairs, arrivals, edges, 0..width, trials, row);
         });
         all

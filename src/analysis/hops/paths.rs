@@ -4,14 +4,14 @@ use crate::network::{Connection, Network, Projection};
 
 /// Where a path stands between two hops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum Waypoint {
     /// A neuron of a layer.
     Layer(usize),
     /// A query, key or value feature of an attention layer.
     Projections(usize),
 }
 
-impl Place {
+impl Waypoint {
     /// Where a connection leads.
     pub(super) fn reached_by(network: &Network, connection: &Connection) -> Self {
         match network.attention(connection) {
@@ -31,7 +31,7 @@ impl Place {
     }
 
     /// Whether a path can go on from here.
-    pub(super) fn goes_on(self, network: &Network) -> bool {
+    pub(super) fn has_next(self, network: &Network) -> bool {
         match self {
             Self::Layer(layer) => network.leaving(layer).next().is_some(),
             Self::Projections(_) => true,
@@ -101,17 +101,17 @@ pub(super) enum Via {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reached {
     /// Places from which they go on.
-    pub(super) places: Vec<(Place, Vec<Arrival>)>,
+    pub(super) waypoints: Vec<(Waypoint, Vec<Arrival>)>,
     /// Their targets, if they end here.
     pub(super) ends: Vec<(End, Vec<Arrival>)>,
 }
 
 impl Reached {
-    pub(super) fn place(&mut self, place: Place, arrival: Arrival) {
-        insert(&mut self.places, place, arrival);
+    pub(super) fn add_waypoint(&mut self, waypoint: Waypoint, arrival: Arrival) {
+        insert(&mut self.waypoints, waypoint, arrival);
     }
 
-    pub(super) fn end(&mut self, end: End, arrival: Arrival) {
+    pub(super) fn add_end(&mut self, end: End, arrival: Arrival) {
         insert(&mut self.ends, end, arrival);
     }
 }
@@ -125,12 +125,12 @@ fn insert<K: PartialEq>(entries: &mut Vec<(K, Vec<Arrival>)>, key: K, arrival: A
 
 /// The number of hops of the longest path, at most `most`.
 pub(super) fn longest(network: &Network, most: usize) -> usize {
-    let mut places: Vec<Place> = (0..network.layers().len()).map(Place::Layer).collect();
+    let mut waypoints: Vec<Waypoint> = (0..network.layers().len()).map(Waypoint::Layer).collect();
     for hops in 0..most {
-        places = places.iter().flat_map(|place| place.next(network)).collect();
-        places.sort_unstable();
-        places.dedup();
-        if places.is_empty() {
+        waypoints = waypoints.iter().flat_map(|waypoint| waypoint.next(network)).collect();
+        waypoints.sort_unstable();
+        waypoints.dedup();
+        if waypoints.is_empty() {
             return hops;
         }
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::edges::LayerEdges;
-use super::paths::{Arrival, End, Place, Reached, Via, longest};
+use super::paths::{Arrival, End, Reached, Via, Waypoint, longest};
 use super::settings::{Hops, HopsError, MOST_HOPS};
 use crate::mfa::Method;
 use crate::network::{Draw, Network};
@@ -110,11 +110,11 @@ impl HopsPlan {
         2..=self.hops.most
     }
 
-    /// The width of a place ([`Place::width`]).
-    pub(super) fn width(&self, place: Place) -> usize {
-        match place {
-            Place::Layer(layer) => self.widths[layer],
-            Place::Projections(layer) => self.widths[layer] + 1,
+    /// The width of a place ([`Waypoint::width`]).
+    pub(super) fn width(&self, waypoint: Waypoint) -> usize {
+        match waypoint {
+            Waypoint::Layer(layer) => self.widths[layer],
+            Waypoint::Projections(layer) => self.widths[layer] + 1,
         }
     }
 
@@ -134,8 +134,9 @@ impl HopsPlan {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = |m: &&Vec<f64>| (distances..=2 * distances).contains(&m.capacity());
         let best = memory.iter().filter(fits).map(Vec::capacity).min();
-        let place = memory.iter().position(|m| Some(m.capacity()) == best);
-        place.map_or_else(|| Vec::with_capacity(distances), |place| memory.swap_remove(place))
+        let waypoint = memory.iter().position(|m| Some(m.capacity()) == best);
+        waypoint
+            .map_or_else(|| Vec::with_capacity(distances), |waypoint| memory.swap_remove(waypoint))
     }
 
     /// Takes the memory of matrices that are not needed any more.
@@ -150,11 +151,11 @@ impl HopsPlan {
         for source in &self.sources {
             for pair in source.reached.windows(2) {
                 let rows = |arrival: &Arrival| {
-                    pair[0].places[arrival.from].0.width(network) as f64
+                    pair[0].waypoints[arrival.from].0.width(network) as f64
                         * source.neurons.len() as f64
                 };
-                for (place, arrivals) in &pair[1].places {
-                    let width = place.width(network) as f64;
+                for (waypoint, arrivals) in &pair[1].waypoints {
+                    let width = waypoint.width(network) as f64;
                     sums += arrivals.iter().map(rows).sum::<f64>() * width;
                 }
                 for (end, arrivals) in &pair[1].ends {
@@ -185,8 +186,8 @@ impl SourcePaths {
         });
         let rows = rows.collect();
         let arrivals = reached.iter().flat_map(|r| {
-            let places = r.places.iter().flat_map(|(_, arrivals)| arrivals);
-            places.chain(r.ends.iter().flat_map(|(_, arrivals)| arrivals))
+            let waypoints = r.waypoints.iter().flat_map(|(_, arrivals)| arrivals);
+            waypoints.chain(r.ends.iter().flat_map(|(_, arrivals)| arrivals))
         });
         let layer_of = |arrival: &Arrival| match arrival.via {
             Via::Edges { layer, .. } => Some(layer),
@@ -207,26 +208,26 @@ fn reached_from(
     most: usize,
 ) -> Vec<Reached> {
     let mut all: Vec<Reached> = Vec::with_capacity(most);
-    let mut before = vec![Place::Layer(source)];
+    let mut before = vec![Waypoint::Layer(source)];
     for hops in 1..=most {
         let mut reached = Reached::default();
-        for (from, &place) in before.iter().enumerate() {
-            match place {
-                Place::Layer(layer) => {
+        for (from, &waypoint) in before.iter().enumerate() {
+            match waypoint {
+                Waypoint::Layer(layer) => {
                     let via = |index| Arrival { from, via: Via::Edges { layer, index } };
-                    let LayerEdges { places, ends, .. } = &layers[layer];
-                    for (index, &(place, _)) in places.iter().enumerate() {
-                        reached.place(place, via(index));
+                    let LayerEdges { waypoints, ends, .. } = &layers[layer];
+                    for (index, &(waypoint, _)) in waypoints.iter().enumerate() {
+                        reached.add_waypoint(waypoint, via(index));
                     }
                     for (index, &end) in ends.iter().enumerate() {
-                        reached.end(end, via(index));
+                        reached.add_end(end, via(index));
                     }
                 }
-                Place::Projections(layer) => {
+                Waypoint::Projections(layer) => {
                     let arrival = Arrival { from, via: Via::Passage };
-                    reached.end(End::of_passage(layer), arrival);
-                    if Place::Layer(layer).goes_on(network) {
-                        reached.place(Place::Layer(layer), arrival);
+                    reached.add_end(End::of_passage(layer), arrival);
+                    if Waypoint::Layer(layer).has_next(network) {
+                        reached.add_waypoint(Waypoint::Layer(layer), arrival);
                     }
                 }
             }
@@ -235,9 +236,9 @@ fn reached_from(
             reached.ends.clear();
         }
         if hops == most {
-            reached.places.clear();
+            reached.waypoints.clear();
         }
-        before = reached.places.iter().map(|(place, _)| *place).collect();
+        before = reached.waypoints.iter().map(|(waypoint, _)| *waypoint).collect();
         all.push(reached);
     }
     all

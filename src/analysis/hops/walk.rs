@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::distances::LayerDistances;
-use super::paths::{Arrival, Place, Via};
+use super::paths::{Arrival, Via, Waypoint};
 use super::plan::{HopsPlan, SourcePaths};
 use crate::mfa::{Distances, Histogram, Scratch, count_distances, shorten};
 
@@ -29,10 +29,11 @@ impl<'a> Walk<'a> {
         let (limit, passage) = (parameters.max_distance, parameters.transfer.distance(1.0));
         let mut walk = Self { plan, paths, distances, so_far: Vec::new(), passage, limit };
         for hop in 1..paths.reached.len() {
-            let places = &paths.reached[hop - 1].places;
-            let places = places.iter().map(|(place, arrivals)| walk.step(hop, *place, arrivals));
-            let places = places.collect();
-            walk.so_far.push(places);
+            let waypoints = &paths.reached[hop - 1].waypoints;
+            let waypoints =
+                waypoints.iter().map(|(waypoint, arrivals)| walk.step(hop, *waypoint, arrivals));
+            let waypoints = waypoints.collect();
+            walk.so_far.push(waypoints);
         }
         walk
     }
@@ -43,19 +44,19 @@ impl<'a> Walk<'a> {
     }
 
     /// The distances to a place, all neurons between taking part.
-    fn step(&self, hop: usize, place: Place, arrivals: &[Arrival]) -> Distances {
-        let width = self.plan.width(place);
+    fn step(&self, hop: usize, waypoint: Waypoint, arrivals: &[Arrival]) -> Distances {
+        let width = self.plan.width(waypoint);
         let neurons = self.paths.neurons.len();
         let mut all = Distances::none(neurons, width, self.plan.memory(neurons * width));
         all.fill_rows(Scratch::default, |scratch, k, row| {
             for &Arrival { from, via } in arrivals {
                 match via {
                     Via::Edges { layer, index } if hop == 1 => {
-                        let first = &self.layer(layer).places[index];
+                        let first = &self.layer(layer).waypoints[index];
                         row.copy_from_slice(first.row(self.paths.neurons[k]));
                     }
                     Via::Edges { layer, index } => {
-                        let edges = &self.layer(layer).places[index];
+                        let edges = &self.layer(layer).waypoints[index];
                         let first = self.so_far[hop - 2][from].row(k);
                         shorten(first, edges, self.limit, row, scratch);
                     }

@@ -120,7 +120,7 @@ const ONE: u32 = 0x3f80_0000;
 const INFINITE: u32 = 0x7f80_0000;
 
 /// A number so large that adding it rounds to whole numbers, which are the low bits of the sum.
-const WHOLE: f32 = 8_388_608.0;
+const ROUND_TO_INTEGER: f32 = 8_388_608.0;
 
 /// Takes the estimate of 1/|w|, which is less than 2⁻¹⁴ of it off, below it.
 const BELOW: f32 = 1.0 - 1.0 / 8192.0;
@@ -248,8 +248,8 @@ struct Radii {
 #[inline]
 fn radii<const PAIR: bool>(ask: &Ask, size: __m512i, estimate: __m512, below: f32) -> Radii {
     let w = _mm512_castsi512_ps(size);
-    let q = _mm512_fmadd_ps(estimate, _mm512_set1_ps(below), _mm512_set1_ps(WHOLE));
-    let q_and_half = _mm512_sub_ps(q, _mm512_set1_ps(WHOLE - 0.5));
+    let q = _mm512_fmadd_ps(estimate, _mm512_set1_ps(below), _mm512_set1_ps(ROUND_TO_INTEGER));
+    let q_and_half = _mm512_sub_ps(q, _mm512_set1_ps(ROUND_TO_INTEGER - 0.5));
     let error = _mm512_fmsub_ps(w, q_and_half, _mm512_set1_ps(1.0));
     let one_more = _mm512_srli_epi32::<31>(_mm512_castps_si512(error));
     let radii = |kept| _mm512_maskz_add_epi32(kept, _mm512_castps_si512(q), one_more);

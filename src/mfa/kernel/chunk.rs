@@ -13,7 +13,7 @@ pub const QUARTER: usize = CHUNK / 4;
 pub const SLOTS: usize = 160;
 
 /// Counters among which a bin is looked up: a power of two, so that none lies beyond.
-pub const PLACES: usize = 512;
+pub const INDEX_RANGE: usize = 512;
 
 /// The distances that are kept.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -51,10 +51,10 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
 {
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) -> u64 {
-        let Pass { ask, share, counts, rescaled, distances, stairs } = self.pass;
+        let Pass { ask, share, counts, rescaled, distances, pair_table } = self.pass;
         let slots = ask.kept.slots;
         let Memory { counters, samples, blocks } = self.memory;
-        let Counters { tile, tall, places } = counters;
+        let Counters { tile, tall, offsets } = counters;
         let [next, before] = blocks;
         let (mut next, mut before) = (next, before);
         let taps = if TAPPED { share.layout.taps } else { 1 };
@@ -83,12 +83,12 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
                 counts: &mut counts[rows.clone()],
                 rescaled: rescaled.get_mut(rows).unwrap_or_default(),
                 slots,
-                stairs,
+                pair_table,
             };
             let (groups, lanes) = if TAPPED { (1, chunks) } else { (chunks, 1) };
             let mut counting = Counting::<B, TAPPED> {
                 tile: &mut *tile,
-                places: &places[..if TAPPED { width } else { 0 }],
+                offsets: &offsets[..if TAPPED { width } else { 0 }],
                 tall: match targets > height {
                     true => Some(tall.fit(groups * CHUNK * B::COUNTERS)),
                     false => None,
@@ -133,9 +133,9 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
                             step.quarter::<SUMS, 3>(waiting),
                         ];
                         any = bins.iter().fold(any, |any, bins| any | bins.infinite);
-                        let place = counting.place(c, target);
+                        let index = counting.chunk_index(c, target);
                         let bins = B::join(vectors, bins.map(|bins| bins.bins));
-                        B::store(vectors, bins, &mut next[place].0);
+                        B::store(vectors, bins, &mut next[index].0);
                         if waiting.is_some() {
                             counting.advance();
                         }
@@ -154,9 +154,9 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
                     targets: top..top + height,
                     taps,
                     lanes,
-                    spread: counting.place(1, 0),
+                    spread: counting.chunk_index(1, 0),
                 };
-                samples.count(stairs, next, &strip);
+                samples.count(pair_table, next, &strip);
                 std::mem::swap(&mut next, &mut before);
                 counting.begin(height);
                 blocks += 1;

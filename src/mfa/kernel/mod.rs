@@ -4,7 +4,7 @@
 //! distance below 160, radii 1, 2, 3, … The slot is then the radius itself and fits a byte. The
 //! vector unit turns 64 weights into 64 bytes ([`Vectors`]), plain code counts the bytes ([`rows`],
 //! [`columns`]): one increment in memory for each, of which a core does one a cycle. A weight that is
-//! counted rescaled too still takes one, of the pair of its slots ([`stairs`]). The bytes of
+//! counted rescaled too still takes one, of the pair of its slots ([`pair_table`]). The bytes of
 //! weights that are left out are taken out of a row before, where there are enough of them to pay for
 //! it; slot 0 of a row gets what is missing to the number of edges. And increments stand beside the
 //! vector code of weights that are counted later: some hundred stores later, since a core reads what
@@ -24,9 +24,9 @@ mod avx512;
 mod bins;
 mod chunk;
 mod columns;
+mod pair_table;
 mod rows;
 mod share;
-mod stairs;
 mod tally;
 mod vectors;
 
@@ -39,9 +39,9 @@ use super::parameters::Method;
 pub(super) use chunk::CHUNK;
 use chunk::{Ask, Kept};
 use columns::{Blocks, Memory, Samples};
+pub(super) use pair_table::PairTable;
 use share::Pass;
 pub(super) use share::{Counters, DrawnShare, Share};
-pub(super) use stairs::Stairs;
 pub(super) use vectors::Stored;
 use vectors::{Task, Vectors};
 
@@ -148,9 +148,9 @@ impl Kernel {
 
     /// What it takes to count weights of this type times a factor rounded to f32 as well. None for
     /// factors so far from 1 that 1/|w| times their inverse might be no normal number.
-    pub fn stairs<W: Stored>(&self, factor: f32) -> Option<Stairs> {
+    pub fn pair_table<W: Stored>(&self, factor: f32) -> Option<PairTable> {
         let served = (1.0 / FURTHEST..=FURTHEST).contains(&factor);
-        served.then(|| Stairs::new::<W>(&self.kept, factor))
+        served.then(|| PairTable::new::<W>(&self.kept, factor))
     }
 
     /// Whether it counts edges between drawn neurons of a layout that is served, beside all others: where
@@ -176,15 +176,15 @@ impl Kernel {
         into: Counters<'_>,
     ) -> u64 {
         let kept = self.kept;
-        let none = Stairs::default();
-        let (stairs, rescaled) = into.rescaled.unwrap_or((&none, &mut []));
+        let none = PairTable::default();
+        let (pair_table, rescaled) = into.rescaled.unwrap_or((&none, &mut []));
         let pass = Pass {
-            ask: Ask::new(kept, stairs.factor),
+            ask: Ask::new(kept, pair_table.factor),
             share,
             counts: into.counts,
             rescaled,
             distances: into.distances.unwrap_or_default(),
-            stairs,
+            pair_table,
         };
         let machine = if W::WIDE { self.doubles } else { self.machine };
         if !self.counts_drawn(&share.layout) {

@@ -1,8 +1,8 @@
 //! Counting the bins of one source.
 
 use super::bins::Bin;
-use super::chunk::{CHUNK, PLACES, SLOTS};
-use super::stairs::Stairs;
+use super::chunk::{CHUNK, INDEX_RANGE, SLOTS};
+use super::pair_table::PairTable;
 use super::vectors::Vectors;
 
 /// Sets of counters that take the bins in turn, so that equal radii need not wait for each other.
@@ -26,7 +26,7 @@ const WAITING: usize = STRETCH + BEHIND + CHUNK;
 /// of 0 gets what is missing to the number of edges.
 #[repr(align(64))]
 pub(super) struct Tally<B> {
-    counters: [[u16; PLACES]; TURNS],
+    counters: [[u16; INDEX_RANGE]; TURNS],
     waiting: [B; WAITING], // from `counted` on; zeros from `filled` on to the end of the last chunk
     counted: usize,        // at least a chunk less than `filled`
     filled: usize,
@@ -35,7 +35,7 @@ pub(super) struct Tally<B> {
 
 impl<B: Bin> Tally<B> {
     pub fn new() -> Self {
-        let counters = [[0; PLACES]; TURNS];
+        let counters = [[0; INDEX_RANGE]; TURNS];
         Self { counters, waiting: [B::default(); WAITING], counted: 0, filled: BEHIND, eights: 8 }
     }
 
@@ -76,7 +76,7 @@ impl<B: Bin> Tally<B> {
     #[inline(always)]
     pub fn drain<V: Vectors>(
         &mut self,
-        stairs: &Stairs,
+        pair_table: &PairTable,
         row: &mut [u32],
         rescaled: &mut [u32],
         edges: usize,
@@ -91,7 +91,7 @@ impl<B: Bin> Tally<B> {
         [a, b, c, d].into_iter().for_each(|set| set[..B::COUNTERS].fill(0));
         kept -= all[0];
         all[0] = edges as u32 - kept;
-        B::add(stairs, all, row, rescaled);
+        B::add(pair_table, all, row, rescaled);
         // The next source is likely to keep as many.
         let eighths = 8 * kept as usize / edges.max(1);
         self.eights = if eighths < B::compressed::<V>() { eighths.max(1) } else { 8 };
@@ -99,10 +99,10 @@ impl<B: Bin> Tally<B> {
 }
 
 #[inline(always)]
-fn count_eight<B: Bin>(counters: &mut [[u16; PLACES]; TURNS], bins: &[B; 8]) {
+fn count_eight<B: Bin>(counters: &mut [[u16; INDEX_RANGE]; TURNS], bins: &[B; 8]) {
     let bins = B::eight(bins);
     for k in 0..8 {
-        let counter = &mut counters[k % TURNS][B::place(bins, k)];
+        let counter = &mut counters[k % TURNS][B::counter_index(bins, k)];
         *counter = counter.wrapping_add(1);
     }
 }

@@ -112,7 +112,7 @@ pub(in super::super) trait Stored: Copy + Default {
 
     /// The number of this type nearest to one that is not negative (`by` = 0), or the next smaller
     /// (-1) or larger one (1). Of types that f32 holds, that of f32.
-    fn beside(number: f64, by: i8) -> f64;
+    fn neighbour(number: f64, by: i8) -> f64;
 }
 
 macro_rules! stored {
@@ -135,7 +135,7 @@ macro_rules! stored {
                 self.is_finite()
             }
 
-            fn beside(number: f64, by: i8) -> f64 {
+            fn neighbour(number: f64, by: i8) -> f64 {
                 let number = number as $float;
                 f64::from(match by {
                     0 => number,

@@ -19,11 +19,11 @@ const TASK: usize = 32;
 /// of it lies within 1.
 const WIDEST: f64 = 1.85;
 
-/// Steps between the centres of blocks whose width is from [`NARROW`] to [`ROOMY`]. They all take
+/// Steps between the centres of blocks whose width is from [`COARSE_MIN`] to [`COARSE_MAX`]. They all take
 /// [`TERMS`] powers and still lie within 1 of a rough centre, and neighbouring radii share it.
 const COARSE: i32 = 4;
-const NARROW: f64 = 0.5;
-const ROOMY: f64 = 1.45;
+const COARSE_MIN: f64 = 0.5;
+const COARSE_MAX: f64 = 1.45;
 
 /// The distance from a centre within which 14 powers are enough, or 18: (3y)^k / k! is below 2·10⁻¹⁶
 /// at the first that is left out.
@@ -162,7 +162,7 @@ fn add_block(logs: &[[f64; LANES]], centres: &[[f64; LANES]], cells: &mut [Vec<C
         let widest = (0..LANES).fold(0.0, |widest: f64, l| widest.max(most[l] - least[l]));
         let parts = (widest / WIDEST).ceil().max(1.0);
         // Few centres, where the neurons leave room.
-        let grid = if (NARROW..=ROOMY).contains(&widest) { COARSE } else { 1 };
+        let grid = if (COARSE_MIN..=COARSE_MAX).contains(&widest) { COARSE } else { 1 };
         for part in (0..parts as u32).map(f64::from) {
             let (mut range, mut shifts) = (Range::ALL, [0; LANES]);
             let mut reach: f64 = 0.0;

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::super::bins::{Bin, add};
 use super::super::chunk::{CHUNK, SLOTS};
+use super::super::pair_table::PairTable;
 use super::super::share::DrawnShare;
-use super::super::stairs::Stairs;
 use super::memory::{Bins, grow};
 
 /// The drawn sources of a share, in each sample. Their edges are counted in bytes until these are
@@ -41,7 +41,7 @@ impl<'a> Samples<'a> {
 
     /// Counts the drawn edges of a block of bins.
     #[inline(never)]
-    pub fn count<B: Bin>(&mut self, stairs: &Stairs, block: &[Bins<B>], strip: &Strip) {
+    pub fn count<B: Bin>(&mut self, pair_table: &PairTable, block: &[Bins<B>], strip: &Strip) {
         let mut rest = &mut *self.bytes;
         for sample in &mut self.samples {
             let DrawnShare { sources, targets, .. } = sample.share;
@@ -57,11 +57,11 @@ impl<'a> Samples<'a> {
             let rows = bytes[drawn.start * SLOTS..].as_chunks_mut::<SLOTS>().0;
             for (row, source) in rows.iter_mut().zip(&sources[drawn]) {
                 let first = (source - strip.sources.start) * strip.taps;
-                for place in first..first + strip.taps {
-                    let column = &block[place / CHUNK * strip.spread..];
+                for position in first..first + strip.taps {
+                    let column = &block[position / CHUNK * strip.spread..];
                     for target in targets {
                         let chunk = &column[(target - strip.targets.start) * strip.lanes];
-                        let counter = &mut row[B::slot(stairs, chunk.0[place % CHUNK])];
+                        let counter = &mut row[B::slot(pair_table, chunk.0[position % CHUNK])];
                         *counter = counter.wrapping_add(1);
                     }
                 }

@@ -9,12 +9,12 @@
 //! A weight then takes one increment, not two. At the end the running sum of the counters at the
 //! pair before each step is the number of weights up to there: N(r) of the slot that ends.
 
-use super::chunk::{Kept, PLACES, SLOTS};
+use super::chunk::{INDEX_RANGE, Kept, SLOTS};
 use super::vectors::Stored;
 
 /// The order in which the two slots of a weight climb.
 #[derive(Clone, Debug, Default)]
-pub(in super::super) struct Stairs {
+pub(in super::super) struct PairTable {
     pub(super) factor: f32,
     slots: usize,
     /// For each pair from 0 on, the slot that ends with it; `slots` more where it is a rescaled one.
@@ -22,7 +22,7 @@ pub(in super::super) struct Stairs {
     plain: Vec<u8>, // the slot of the weight itself in each pair, 0 where it is beyond the largest
 }
 
-impl Stairs {
+impl PairTable {
     /// Those of weights of a type and a factor that is finite and above 0.
     pub fn new<W: Stored>(kept: &Kept, factor: f32) -> Self {
         let slots = kept.slots;
@@ -48,11 +48,11 @@ impl Stairs {
     /// Adds the counters of one source, one for each pair, to its two rows.
     #[inline(always)]
     pub fn add<C: Copy + Into<u32>>(&self, counters: &[C], row: &mut [u32], rescaled: &mut [u32]) {
-        const { assert!(2 * SLOTS <= PLACES, "every end is a place") };
-        let (mut up_to, mut sum) = ([0; PLACES], 0);
+        const { assert!(2 * SLOTS <= INDEX_RANGE, "every end is a place") };
+        let (mut up_to, mut sum) = ([0; INDEX_RANGE], 0);
         for (counter, end) in counters.iter().zip(&self.ends) {
             sum += (*counter).into();
-            up_to[usize::from(*end) % PLACES] = sum;
+            up_to[usize::from(*end) % INDEX_RANGE] = sum;
         }
         let (plain, others) = up_to.split_at(self.slots);
         for (row, up_to) in [(row, plain), (rescaled, &others[..self.slots])] {
@@ -115,12 +115,12 @@ impl Kept {
 /// The least number of a type from which on something holds, found from about where it lies; ∞ when it
 /// holds for no finite one.
 fn least<W: Stored>(about: f64, holds: impl Fn(f64) -> bool) -> f64 {
-    let mut least = W::beside(about, 0);
+    let mut least = W::neighbour(about, 0);
     while !holds(least) && least.is_finite() {
-        least = W::beside(least, 1);
+        least = W::neighbour(least, 1);
     }
-    while least > 0.0 && holds(W::beside(least, -1)) {
-        least = W::beside(least, -1);
+    while least > 0.0 && holds(W::neighbour(least, -1)) {
+        least = W::neighbour(least, -1);
     }
     least
 }
