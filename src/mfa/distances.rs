@@ -1,12 +1,12 @@
-//! Distance matrices, read off weights.
+//! Distance matrices, computed from weights.
 //!
 //! ```text
 //! d(i, j) = min over the edges e from i to j of f(w_e)
 //! ```
 //!
 //! f is the [`Transfer`] function, in f64 from the stored weight. Without an edge (a weight of
-//! exactly zero is none) the distance is infinite. Every distance is ≥ 0. A weight that is NaN is
-//! no edge here; [`Values::not_finite`] tells how many there are.
+//! exactly zero is none) the distance is infinite. Every distance is ≥ 0. A NaN weight is not an
+//! edge here; [`Values::not_finite`] counts NaN and infinite weights.
 
 use std::ops::Range;
 
@@ -39,7 +39,7 @@ pub struct Column {
 }
 
 impl Distances {
-    /// A matrix without edges. `memory` is taken for it.
+    /// A matrix without edges, whose values reuse `memory`.
     pub fn none(rows: usize, columns: usize, mut memory: Vec<f64>) -> Self {
         memory.clear();
         memory.resize(rows * columns, f64::INFINITY);
@@ -191,7 +191,7 @@ struct TileEdges<'a, W> {
 }
 
 impl<W: Copy + Into<f64>> TileEdges<'_, W> {
-    /// Those of the next `sources` sources that have edges to a target: its group's.
+    /// Those of the next `sources` sources that have edges to `target`: the sources of its group.
     #[inline(always)]
     fn sources(&self, target: usize, sources: usize) -> Range<usize> {
         let group = target / (self.layout.targets / self.layout.groups);
@@ -204,7 +204,7 @@ impl<W: Copy + Into<f64>> TileEdges<'_, W> {
     #[inline(always)]
     fn taps(&self, target: usize, k: usize) -> impl Iterator<Item = f64> {
         let EdgeLayout { sources, groups, taps, source_stride, target_stride, .. } = self.layout;
-        // A source's place within its group.
+        // The index of the source within its group.
         let source = match groups {
             1 => self.first + k,
             _ => (self.first + k) % (sources / groups),

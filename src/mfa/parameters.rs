@@ -180,7 +180,7 @@ impl Method {
         self.radii() + 1
     }
 
-    /// The radius that a slot ≥ 1 stands for.
+    /// The radius of a slot ≥ 1.
     pub fn radius(&self, slot: usize) -> f64 {
         f64::from(self.first_radius + slot as u32 - 1) / f64::from(self.per_unit)
     }

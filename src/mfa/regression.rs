@@ -14,11 +14,11 @@ pub struct Line {
     pub r2: Option<f64>,
 }
 
-/// Points that are summed side by side.
+/// Points that are summed in parallel lanes.
 const LANES: usize = 8;
 
 impl Line {
-    /// The line through points, whose x and y stand in step; none when fewer than two x differ.
+    /// The line through the points (x[k], y[k]); none when fewer than two x differ.
     ///
     /// # Panics
     /// When there are not as many x as y.

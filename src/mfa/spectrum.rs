@@ -6,10 +6,10 @@
 //! - alpha_k = (tau_{k+1} - tau_k) / (q_{k+1} - q_k), f_k = q_k alpha_k - tau_k;
 //! - alpha0 = alpha at the first maximum of f, width = max alpha - min alpha.
 //!
-//! The maximum is always shared: the differences on both sides of q = 0 start or end in
-//! tau(0) = 0, so both have f = 0 exactly, and rounding errors of 10⁻¹⁷ would choose between
-//! two alphas that differ by about one percent. Values of f within 10⁻¹² of the maximum therefore
-//! count as equal, and the first of them is taken: alpha0 = -tau(-0.1) / 0.1 for a concave tau.
+//! There are always two maxima: the differences on both sides of q = 0 start or end in tau(0) = 0,
+//! so both have f = 0 exactly, and rounding errors of 10⁻¹⁷ would choose between two alphas that
+//! differ by about one percent. Values of f within 10⁻¹² of the maximum therefore count as equal,
+//! and the first of them is taken: alpha0 = -tau(-0.1) / 0.1 for a concave tau.
 //!
 //! Source: Xiao et al., arXiv 2402.09099, with the conventions of its published program. R may
 //! change from step to step, since one new outlier weight adds a radius: [`super::Stable`] has a
@@ -106,8 +106,8 @@ impl Published {
         Self { method: method.clone(), table: PowerTable::new(method.q(), false) }
     }
 
-    /// Makes ready for masses up to `largest_mass` (largest number of edges of a neuron, plus 1),
-    /// which [`Self::estimate`] asks for.
+    /// Prepares for masses up to `largest_mass` (the largest number of edges of a neuron, plus 1);
+    /// [`Self::estimate`] needs this.
     pub fn reach(&mut self, largest_mass: u32) {
         self.table.reach(largest_mass);
     }

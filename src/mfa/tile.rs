@@ -1,5 +1,5 @@
-//! Counting a task's share of a matrix: by a kernel where one serves it, else weight by weight by
-//! the table of radii.
+//! Counts a task's share of a matrix: with a kernel if one serves it, otherwise weight by weight
+//! with the table of radii.
 
 use super::edges::EdgeLayout;
 use super::kernel::{CHUNK, Counters, DrawnShare, Share};
@@ -18,8 +18,8 @@ pub(super) struct Tile<'a> {
 }
 
 impl Tile<'_> {
-    /// Counts all that is wanted of a matrix without groups, or of one group; no distances where there
-    /// is no room for them.
+    /// Counts everything asked for of a matrix without groups, or of one group. Distances are not
+    /// summed if their slice is empty.
     pub fn count_all<W: Weight>(
         &self,
         weights: &[W],
@@ -91,8 +91,8 @@ impl Tile<'_> {
     }
 
     /// Adds the kept distances of each source, in the order of the kernels, so that every machine
-    /// gets the same bits: where a source's edges lie side by side by their place in chunks of 64,
-    /// else by tap.
+    /// gets the same bits: by position in chunks of 64 if the edges of a source lie side by side,
+    /// otherwise by tap.
     fn add_distances<W: Weight>(&self, weights: &[W], sums: &mut [f64]) {
         let EdgeLayout { targets, taps, source_stride, target_stride, .. } = self.layout;
         let method = self.table.method();

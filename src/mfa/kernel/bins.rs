@@ -1,10 +1,10 @@
-//! What weights are counted as: slots, or pairs of slots ([`super::pair_table`]).
+//! The bins in which weights are counted: slots, or pairs of slots ([`super::pair_table`]).
 
 use super::chunk::{Ask, CHUNK, INDEX_RANGE, QUARTER, SLOTS};
 use super::pair_table::PairTable;
 use super::vectors::{Binned, Stored, Vectors};
 
-/// What a weight is counted as, below [`Self::COUNTERS`].
+/// The bin of a weight; its number is below [`Self::COUNTERS`].
 pub(super) trait Bin: Copy + Default {
     /// Counters of one source.
     const COUNTERS: usize;
@@ -26,10 +26,10 @@ pub(super) trait Bin: Copy + Default {
     /// Writes a chunk.
     fn store<V: Vectors>(vectors: V, chunk: Self::Chunk<V>, to: &mut [Self; CHUNK]);
 
-    /// Writes a chunk without its zeros; gives how many bins that are.
+    /// Writes a chunk without its zeros; returns the number of bins written.
     fn compress<V: Vectors>(vectors: V, chunk: Self::Chunk<V>, to: &mut [Self; CHUNK]) -> usize;
 
-    /// Eighths of its edges: a row that keeps fewer is compressed.
+    /// A row that keeps fewer than this many eighths of its edges is compressed.
     fn compressed<V: Vectors>() -> usize;
 
     /// 8 bins, read in as few words as they fill.
@@ -38,7 +38,7 @@ pub(super) trait Bin: Copy + Default {
     /// Reads 8 bins.
     fn eight(bins: &[Self; 8]) -> Self::Eight;
 
-    /// Where among [`INDEX_RANGE`] the k-th of them is counted.
+    /// The index of the counter of the k-th bin, below [`INDEX_RANGE`].
     fn counter_index(eight: Self::Eight, k: usize) -> usize;
 
     /// Adds counters of one source to its row, and to that of its rescaled weights.

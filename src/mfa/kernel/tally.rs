@@ -14,12 +14,12 @@ pub(super) const STRETCH: usize = 4096;
 /// Most bins that are put between two calls of [`Tally::drain`], so that no counter is full.
 pub(super) const RUN: usize = 32 * STRETCH;
 
-/// Bins by which counting is behind, the chunk that is put next left aside. What was written so
-/// recently would have to be read from the queue of the core's stores, in which the increments
-/// stand too.
+/// How many bins counting lags behind, without the chunk that is put next. Bins written more
+/// recently would have to be read from the core's store queue, which also holds the increments.
 const BEHIND: usize = 2 * CHUNK;
 
-/// Room for all that a stretch puts, for as many as counting is behind, and for a last chunk.
+/// Capacity for the bins of a stretch, for those by which counting lags behind, and for a last
+/// chunk.
 const WAITING: usize = STRETCH + BEHIND + CHUNK;
 
 /// Counters of one source, and bins that wait for them. How many are 0 does not matter: the counter
@@ -39,7 +39,7 @@ impl<B: Bin> Tally<B> {
         Self { counters, waiting: [B::default(); WAITING], counted: 0, filled: BEHIND, eights: 8 }
     }
 
-    /// Counts about as many bins as a chunk holds, and puts a chunk behind those that wait.
+    /// Counts about as many bins as a chunk holds, and appends a chunk to those that wait.
     #[inline(always)]
     pub fn count_and_put<V: Vectors>(&mut self, vectors: V, parts: [V::Part; 4]) {
         let chunk = B::join(vectors, parts);
@@ -47,7 +47,7 @@ impl<B: Bin> Tally<B> {
             count_eight(&mut self.counters, eight);
         }
         self.counted += 8 * self.eights;
-        // Where fewer were put than counted there are zeros, which stand behind every chunk.
+        // If fewer bins were put than counted, the rest are zeros: zeros follow every chunk.
         self.filled = self.filled.max(self.counted + BEHIND - CHUNK);
         let to = &mut self.waiting[self.filled..].as_chunks_mut::<CHUNK>().0[0];
         self.filled += match self.eights {
@@ -71,8 +71,8 @@ impl<B: Bin> Tally<B> {
         (self.counted, self.filled) = (0, BEHIND);
     }
 
-    /// Adds the counts, of `edges` in all, to the row of the source and to that of its rescaled weights, and
-    /// starts anew.
+    /// Adds the counts, of `edges` edges, to the row of the source and to that of its rescaled
+    /// weights, and resets them.
     #[inline(always)]
     pub fn drain<V: Vectors>(
         &mut self,

@@ -15,8 +15,8 @@ const BLOCK: usize = 96;
 /// Blocks that make one task.
 const TASK: usize = 32;
 
-/// The largest width of a part of a block's neurons: from a centre in its midst, rounded to a step, all
-/// of it lies within 1.
+/// The largest width of a part of a block's neurons: around a centre in its middle, rounded to a
+/// step, all of it lies within 1.
 const WIDEST: f64 = 1.85;
 
 /// Steps between the centres of blocks whose width is from [`COARSE_MIN`] to [`COARSE_MAX`]. They all take
@@ -145,8 +145,8 @@ fn cell(cells: &mut Vec<Cell>, shift: i32) -> &mut Cell {
     &mut cells[found]
 }
 
-/// Adds a block of neurons, one run of logarithms for each. Where they lie far apart they are parted in
-/// equal widths; the centre of a part is in the midst of it.
+/// Adds a block of neurons, one run of logarithms for each. Neurons that lie far apart are divided
+/// into parts of equal width, each with a centre in its middle.
 #[multiversion(targets = "simd")]
 fn add_block(logs: &[[f64; LANES]], centres: &[[f64; LANES]], cells: &mut [Vec<Cell>]) {
     let width = centres.len();
@@ -161,7 +161,7 @@ fn add_block(logs: &[[f64; LANES]], centres: &[[f64; LANES]], cells: &mut [Vec<C
         }
         let widest = (0..LANES).fold(0.0, |widest: f64, l| widest.max(most[l] - least[l]));
         let parts = (widest / WIDEST).ceil().max(1.0);
-        // Few centres, where the neurons leave room.
+        // Fewer centres, where the width of the block allows it.
         let grid = if (COARSE_MIN..=COARSE_MAX).contains(&widest) { COARSE } else { 1 };
         for part in (0..parts as u32).map(f64::from) {
             let (mut range, mut shifts) = (Range::ALL, [0; LANES]);

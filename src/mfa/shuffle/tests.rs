@@ -1,4 +1,4 @@
-//! Deals and urns against the laws of permutations.
+//! Deals and samplers against the laws of permutations.
 
 use super::*;
 use rand::SeedableRng;
@@ -132,7 +132,7 @@ fn many_weights_are_drawn_at_once_as_one_by_one() {
         runs.iter().for_each(|&edges| sampler.draw(edges, &mut row, &mut rng));
         (row, rng)
     };
-    // 1004 in all: the probabilities are made anew with 502 left, 251 left, …
+    // 1004 in all: the probabilities are computed again with 502 left, 251 left, …
     for edges in [400, 502, 503, 760, 1004] {
         let once = all(&[edges]);
         assert_eq!(all(&vec![1; edges as usize]), once, "{edges}");

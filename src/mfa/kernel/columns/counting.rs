@@ -7,7 +7,7 @@ use super::super::chunk::{CHUNK, QUARTER};
 use super::super::pair_table::PairTable;
 use super::memory::{Bins, Tile};
 
-/// The counting of a block, which stands in a buffer group of sources after group.
+/// The counting of a block, whose groups of sources follow each other in the buffer.
 pub struct Counting<'a, B, const TAPPED: bool> {
     pub tile: &'a mut Tile,
     pub offsets: &'a [u16],
@@ -45,14 +45,14 @@ impl Rows<'_> {
 }
 
 impl<B: Bin, const TAPPED: bool> Counting<'_, B, TAPPED> {
-    /// Where in the buffer a chunk of a target belongs.
+    /// The index in the buffer of a chunk of a target.
     #[inline(always)]
     pub fn chunk_index(&self, chunk: usize, target: usize) -> usize {
         let (group, lane) = if TAPPED { (0, chunk) } else { (chunk, 0) };
         group * self.spread + target * self.lanes + lane
     }
 
-    /// Begins with another block, of so many targets.
+    /// Starts to count another block, of `height` targets.
     #[inline(always)]
     pub fn begin(&mut self, height: usize) {
         self.height = height;
@@ -75,7 +75,7 @@ impl<B: Bin, const TAPPED: bool> Counting<'_, B, TAPPED> {
         self.tile.count::<B, TAPPED, K>(offsets, waiting);
     }
 
-    /// Goes on to the next chunk.
+    /// Advances to the next chunk.
     #[inline(always)]
     pub fn advance(&mut self) {
         self.at += 1;

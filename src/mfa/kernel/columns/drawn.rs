@@ -21,7 +21,7 @@ struct Sample<'a> {
     counted: usize, // the most edges of a source that the bytes hold
 }
 
-/// Where in a block the weights of a strip of sources stand.
+/// The position in a block of the weights of a strip of sources.
 pub struct Strip {
     pub sources: Range<usize>,
     pub targets: Range<usize>,
@@ -89,7 +89,7 @@ impl Sample<'_> {
     }
 }
 
-/// Where ascending numbers lie in a range.
+/// The indices of those of the ascending `numbers` that lie in `range`.
 fn within(numbers: &[usize], range: &Range<usize>) -> Range<usize> {
     let below = |end: usize| numbers.partition_point(|number| *number < end);
     below(range.start)..below(range.end)

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use super::super::bins::Bin;
 use super::super::chunk::{CHUNK, INDEX_RANGE, QUARTER, SLOTS};
 
-/// Counters of 64 sources, with room behind so that any place is one in the last one's.
+/// Counters of 64 sources, padded so that any counter index is in bounds for the last source too.
 const COUNTERS: usize = CHUNK * 2 * SLOTS + INDEX_RANGE;
 
 /// Bytes of a cache line.
@@ -55,7 +55,7 @@ impl Tile {
 pub struct Tall(Vec<u16>);
 
 impl Tall {
-    /// So many counts, from a cache line on.
+    /// This many counts, aligned to a cache line.
     pub fn fit(&mut self, counts: usize) -> &mut [u16] {
         let padding = LINE / size_of::<u16>();
         grow(&mut self.0, counts + padding, 0);
@@ -112,7 +112,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Makes ready for bins of so many taps.
+    /// Prepares for bins of `taps` taps.
     pub fn fit<B: Bin>(&mut self, taps: usize) {
         let source = |k| std::iter::repeat_n((k * B::COUNTERS) as u16, taps);
         self.offsets.clear();
@@ -148,7 +148,7 @@ impl Scratch {
     }
 }
 
-/// Makes sure that there are so many.
+/// Grows a vector to `length` elements, if it has fewer.
 pub fn grow<T: Clone>(all: &mut Vec<T>, length: usize, one: T) {
     if all.len() < length {
         all.reserve_exact(length - all.len());
