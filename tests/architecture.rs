@@ -93,7 +93,7 @@ fn check_imports(src: &str, rule: &[(&str, &[&str])]) {
 }
 
 #[test]
-fn every_room_has_its_rule() {
+fn every_module_has_its_rule() {
     for (src, rule) in [("src", &RULE[..]), ("cli/src", &COMMAND[..])] {
         for entry in std::fs::read_dir(folder(src)).unwrap() {
             let path = entry.unwrap().path();

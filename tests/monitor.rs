@@ -18,7 +18,7 @@ fn run(monitor: &mut Monitor, weights: &Memory, last: u64) {
 }
 
 #[test]
-fn writes_a_row_for_each_analysed_step_beside_the_loss() {
+fn writes_a_row_for_each_analysed_step_with_the_loss() {
     let dir = tempfile::tempdir().unwrap();
     let weights = weights_at(0);
     let builder = Monitor::builder(dir.path()).every(10);

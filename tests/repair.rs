@@ -236,8 +236,8 @@ fn what_is_lost_by_more_than_a_crash_is_warned_of() {
     assert_eq!(warnings("metrics.csv", 1), (LAST, vec![]), "a step that was being written");
     let (next_step, warned) = warnings("emergence.csv", 1000);
     let expected = format!(
-        "the files of the run in {} are whole only before step {next_step}: what they hold from \
-         that step on is cut off",
+        "the files of the run in {} are complete only before step {next_step}: the rows from that \
+         step on are removed",
         run.copy.display()
     );
     assert_eq!(warned, [expected]);

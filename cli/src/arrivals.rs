@@ -27,7 +27,7 @@ pub struct Arrivals {
 pub struct Arrived {
     /// Complete checkpoints that were not reported before, ordered by step. A checkpoint that is still
     /// being written holds back those of later steps, so that they come in order.
-    pub whole: Vec<Checkpoint>,
+    pub complete: Vec<Checkpoint>,
     /// Checkpoints that cannot be read, with the reason; each once, unless it is written again.
     pub unreadable: Vec<(PathBuf, String)>,
     /// How many may still become complete.
@@ -119,7 +119,7 @@ impl Arrivals {
             match CheckpointFile::open(&path) {
                 Ok(_) => {
                     seen.state = State::Reported;
-                    arrived.whole.push(Checkpoint::new(step, path));
+                    arrived.complete.push(Checkpoint::new(step, path));
                 }
                 Err(error) if tries >= self.tries => {
                     seen.state = State::Reported;
@@ -166,7 +166,7 @@ mod tests {
     }
 
     fn steps(arrived: &Arrived) -> Vec<u64> {
-        arrived.whole.iter().map(|checkpoint| checkpoint.step).collect()
+        arrived.complete.iter().map(|checkpoint| checkpoint.step).collect()
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
             }
         }
         std::fs::write(&path, &bytes).unwrap();
-        assert!(arrivals.look().whole.is_empty());
+        assert!(arrivals.look().complete.is_empty());
         assert_eq!(steps(&arrivals.look()), [5]);
         assert_eq!(arrivals.look(), Arrived::default());
     }

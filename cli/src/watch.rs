@@ -98,7 +98,7 @@ impl Watch {
             for (path, why) in &arrived.unreadable {
                 tracing::warn!("{} is left out: {why}", path.display());
             }
-            for checkpoint in &arrived.whole {
+            for checkpoint in &arrived.complete {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
@@ -109,7 +109,7 @@ impl Watch {
                     add(feed, checkpoint)?;
                 }
             }
-            if arrived.changed || !arrived.whole.is_empty() {
+            if arrived.changed || !arrived.complete.is_empty() {
                 active = Instant::now();
             }
             let last = feed.as_ref().and_then(Feed::last_step);

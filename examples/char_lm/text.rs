@@ -72,8 +72,8 @@ impl Text {
     pub fn batch(&self, options: &Options, step: u64) -> (Tensor, Tensor) {
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
         rng.set_stream(step);
-        let room = self.training.len() - options.context as usize;
-        let starts = (0..options.batch).map(|_| rng.random_range(0..room));
+        let end = self.training.len() - options.context as usize;
+        let starts = (0..options.batch).map(|_| rng.random_range(0..end));
         windows(&self.training, starts, options)
     }
 
@@ -83,8 +83,8 @@ impl Text {
         options: &Options,
         batches: i64,
     ) -> impl Iterator<Item = (Tensor, Tensor)> {
-        let room = self.held_out.len() - options.context as usize;
-        let start = move |window| (window as usize * room) / (batches * options.batch) as usize;
+        let end = self.held_out.len() - options.context as usize;
+        let start = move |window| (window as usize * end) / (batches * options.batch) as usize;
         let batch = move |i| (i * options.batch..(i + 1) * options.batch).map(start);
         (0..batches).map(move |i| windows(&self.held_out, batch(i), options))
     }

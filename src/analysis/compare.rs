@@ -1,4 +1,4 @@
-//! A measurement as the baseline, and against it.
+//! Makes a baseline from a measurement, and compares a measurement with a baseline.
 
 use super::baseline::{Baseline, GroupBaseline, SpectrumPosition};
 use super::distribution::Distribution;
@@ -84,7 +84,7 @@ impl Emergence {
         row
     }
 
-    /// Samples of the same neurons differ by rounding alone: that is no error.
+    /// Samples of the same neurons differ only by rounding, which is not an error of E.
     fn forget_sample_errors(&mut self) {
         (self.e_se, self.alpha0_std, self.width_std) = (None, None, None);
         for p in &mut self.spectrum {
@@ -124,7 +124,8 @@ impl Emergence {
     }
 
     /// E of the shuffled samples, and whether E differs from it. Each has the error of a mean over
-    /// samples; those of E are samples of one network, and as alike as their edges are the same.
+    /// samples. The samples of E are samples of one network, and are as correlated as the share of
+    /// their edges that coincide.
     fn add_shuffled(&mut self, plan: &Plan, shuffled: PublishedNumbers, samples: usize) {
         self.e_shuffled = Some(shuffled.e);
         self.e_shuffled_se = shuffled.e_se;

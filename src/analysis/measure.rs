@@ -110,8 +110,8 @@ impl Estimators {
         measurement
     }
 
-    /// The groups of the whole network: by the published estimator, where it takes the whole, and
-    /// by the stable one, where the plan has it.
+    /// The groups of the complete network: by the published estimator if it uses all neurons, and
+    /// by the stable one if the plan has it.
     #[allow(clippy::type_complexity)]
     fn whole(
         &self,
@@ -146,7 +146,8 @@ impl Estimators {
         sample: usize,
     ) -> Vec<Result<Spectrum, Degenerate>> {
         if !plan.details() {
-            // Layers are not wanted on their own: as one network they take one turn into powers.
+            // Layers are not measured separately: their moments are summed as one network and
+            // converted to powers once.
             let all = snapshot.layers.iter().map(|layer| &layer.samples[sample]);
             let spectrum = PackedHistogram::lend(all, |rows| {
                 let masses = BoxMasses::of_rows(plan.method(), rows);
@@ -165,7 +166,7 @@ impl Estimators {
     }
 }
 
-/// Groups with the network last, of which alone it is kept what was fitted.
+/// Groups, the network last. Only the network keeps the data of its fits.
 fn only_network_scales(
     mut groups: Vec<Result<Spectrum, Degenerate>>,
 ) -> Vec<Result<Spectrum, Degenerate>> {

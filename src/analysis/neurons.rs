@@ -12,7 +12,7 @@ use crate::mfa::{Dimensions, Statistics};
 /// All neurons of the whole network, layer by layer.
 pub(super) fn neurons(snapshot: &Snapshot, dimensions: &Dimensions) -> Vec<Neuron> {
     let count = snapshot.layers.iter().map(|layer| layer.whole.neurons()).sum();
-    // In place: gathered layer by layer they would stand in memory twice.
+    // Written in place: collecting them layer by layer would take twice the memory.
     let mut all = vec![Neuron { edges: 0, dimension: None, degree: None }; count];
     let mut rest = all.as_mut_slice();
     let part =

@@ -16,7 +16,7 @@ pub(super) fn mean_fractal(samples: &[Fractal]) -> Option<Fractal> {
     })
 }
 
-/// E of the published estimator, and how sure it is.
+/// E of the published estimator, and its error.
 pub(super) struct PublishedNumbers {
     /// From the means over samples.
     pub(super) e: f64,

@@ -1,4 +1,4 @@
-//! What the fits go through: ln Z_q(r) of the network, and N(r) of a few of its neurons.
+//! The data of the fits: ln Z_q(r) of the network, and N(r) of a few of its neurons.
 //!
 //! Both at no more than [`RADII`] radii, evenly in ln r as far as radii are occupied; the smallest
 //! and the largest are always there.
@@ -106,7 +106,7 @@ pub(super) fn thinned<T>(items: &[T], radius: impl Fn(&T) -> f64) -> Vec<&T> {
         if distance(before) < distance(after) { before } else { after }
     };
     let mut chosen: Vec<usize> = (0..RADII).map(nearest).collect();
-    // Rounding must not cost an end.
+    // Rounding must not drop an end.
     (chosen[0], chosen[RADII - 1]) = (0, items.len() - 1);
     chosen.dedup();
     chosen.into_iter().map(|k| &items[k]).collect()

@@ -1,13 +1,13 @@
-//! When the numbers of a step should not be believed, and why, in words.
+//! When not to believe the numbers of a step, and why, in words.
 //!
 //! The marks are the fields of [`Trust`]; [`WarningKind`] lists the warnings and when they are raised.
 //!
 //! Below an R² of 0.7, nearly a third of what ln Z does is not the line. With less than half of the
 //! neurons, the spectrum is that of the strongly connected ones alone.
 //!
-//! Some warnings concern the conclusion at a step; others only the published
-//! estimator, whose numbers are kept to compare with the literature. A condition that holds from step
-//! 0 on belongs to the run: its code is in every row, its words in the first one.
+//! Some warnings concern the conclusion at a step; others only the published estimator, whose
+//! numbers are kept to compare with the literature. A condition that holds from step 0 on concerns
+//! the run: its code is in every row, its text only in the first one.
 
 use super::baseline::{Baseline, SpectrumPosition};
 use super::measurement::Measurement;
@@ -49,7 +49,7 @@ impl Trust {
         trust
     }
 
-    /// What holds of a measurement on its own.
+    /// The marks and warnings that need no baseline.
     pub(super) fn without_baseline(plan: &Plan, measurement: &Measurement) -> Self {
         let mut trust = Self { in_range: measurement.in_range, ..Self::default() };
         let Ok(samples) = &measurement.published else { return trust };
@@ -93,7 +93,7 @@ impl Trust {
         trust
     }
 
-    /// Warns where E, with this p, cannot be shown from that of shuffled weights.
+    /// Warns if E, with this p, is indistinguishable from E of shuffled weights.
     pub(super) fn check_chance(&mut self, e: f64, shuffled: f64, p: f64) {
         if e > 0.0 && p >= LEVEL {
             let p = p_text(p);
@@ -163,8 +163,8 @@ impl Trust {
         self.warnings.iter().map(|warning| warning.kind.code()).collect()
     }
 
-    /// What concerns one thing, as one text; none without any. What held at step 0 is left out,
-    /// save for the `first` row of a run.
+    /// The texts of the warnings about `concern`, as one text; none without any. Warnings that held
+    /// at step 0 are only in the `first` row of a run.
     pub fn text(&self, concern: Concern, first: bool) -> Option<String> {
         let shown = |w: &&Warning| w.kind.concern() == concern && (first || !w.from_start);
         let texts = self.warnings.iter().filter(shown).map(|warning| warning.text.as_str());

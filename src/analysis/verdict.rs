@@ -1,14 +1,14 @@
-//! What is claimed of a row and of a run, and how often such a claim is wrong.
+//! Claims about a row and about a run, and how often they are wrong.
 //!
-//! **A row** has structure where one of width_excess and alpha0_excess has p < 0.025, so that p of
-//! both together, twice the smaller one, is below 0.05: of rows without structure at most 5 % are
+//! **A row** has structure if width_excess or alpha0_excess has p < 0.025, so that p of both
+//! together, twice the smaller one, is below 0.05: at most 5 % of rows without structure are
 //! claimed to have it.
 //!
-//! **A run** is looked at many times, and all its rows share the luck of one network. So its
-//! *onset* is the first of three rows in a row in which the same measure has p < 0.001 on the same
-//! side. Of simulated runs without structure at most 5 % have an onset, in 10 to 300 looks
-//! (`examples/calibrate`). Rows whose weights are those of an earlier row, and rows without a value,
-//! are passed over.
+//! **A run** is tested many times, and all its rows depend on one random network. So its *onset* is
+//! the first of three consecutive rows in which the same measure has p < 0.001 on the same side. At
+//! most 5 % of simulated runs without structure have an onset, with 10 to 300 rows
+//! (`examples/calibrate`). Rows whose weights are those of an earlier row, and rows without a
+//! value, are skipped.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub const LEVEL: f64 = 0.05;
 /// The p below which a row counts for the onset.
 pub const ONSET_LEVEL: f64 = 0.001;
 
-/// How many rows in a row make an onset.
+/// How many consecutive rows make an onset.
 pub const ONSET_ROWS: usize = 3;
 
 /// On which side of chance a row lies.
@@ -29,7 +29,7 @@ pub const ONSET_ROWS: usize = 3;
 pub enum Outcome {
     /// Neurons differ more than those of shuffled weights.
     AboveChance,
-    /// The network cannot be told apart from its shuffles.
+    /// The network is indistinguishable from its shuffles.
     #[serde(rename = "not_told_apart")]
     Indistinguishable,
     /// Neurons differ less than those of shuffled weights.
@@ -69,7 +69,7 @@ impl Look {
     }
 }
 
-/// What is claimed of a row. `Display` gives the words.
+/// The claim about a row. `Display` gives the words.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// On which side of chance; that of the measure with the smaller p.
@@ -125,7 +125,7 @@ pub fn p_text(p: f64) -> String {
     if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {}", significant(p, 2)) }
 }
 
-/// A number above 0 with so many significant digits, as a plain decimal.
+/// A number above 0 with `digits` significant digits, as a plain decimal.
 fn significant(value: f64, digits: i32) -> String {
     let magnitude = if value > 0.0 { value.log10().floor() as i32 } else { 0 };
     let decimals = (digits - 1 - magnitude).max(0) as usize;
@@ -140,7 +140,7 @@ pub struct Onset {
     below: Option<u64>,
 }
 
-/// Rows in a row that lie on one side of chance by one measure.
+/// Consecutive rows that lie on one side of chance by one measure.
 #[derive(Clone, Copy, Debug, Default)]
 struct Streak {
     side: i8, // 0 where there is none
@@ -177,8 +177,8 @@ impl Onset {
         self.above.into_iter().chain(self.below).min()
     }
 
-    /// The step at which structure is first seen on the side of an outcome; on either side for a
-    /// network that is not told apart.
+    /// The step at which structure is first seen on the side of an outcome; on either side for
+    /// [`Outcome::Indistinguishable`].
     pub fn found_on(&self, outcome: Outcome) -> Option<u64> {
         match outcome {
             Outcome::AboveChance => self.above,

@@ -109,7 +109,7 @@ kinds! {
         "The smallest radius differs from step 0: published E moves with it, E_stable does not.";
     EIndistinguishable, "e_chance", Published,
         format!("`E` > 0 and `E_p` ≥ {LEVEL}"),
-        "Published E cannot be told apart from that of shuffled weights.";
+        "Published E is indistinguishable from E of shuffled weights.";
 }
 
 impl WarningKind {

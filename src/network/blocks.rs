@@ -9,7 +9,7 @@ use super::select::Matrix;
 pub(super) struct Blocks<'a, const P: usize> {
     /// In order, numbered without a gap.
     pub blocks: Vec<Block<'a, P>>,
-    /// The matrices that belong to no block.
+    /// Matrices outside all blocks.
     pub unplaced: Vec<Matrix<'a>>,
 }
 
@@ -24,9 +24,9 @@ pub(super) struct Block<'a, const P: usize> {
 /// A stem without its last number.
 type Family<'a> = (&'a str, &'a str);
 
-/// Gathers blocks; none if no stem has the matrices that mark one.
+/// Groups matrices into blocks; none if no stem has the matrices that mark one.
 ///
-/// `place` divides a name into its stem and the kind of matrix; `marks` says from the kinds
+/// `split_name` divides a name into its stem and the kind of matrix; `marks` says from the kinds
 /// present whether a stem is a block. Stems that differ in their last number only are one stack.
 ///
 /// # Errors
@@ -34,12 +34,12 @@ type Family<'a> = (&'a str, &'a str);
 /// Two stacks; a number missing from the stack; two matrices of a kind in one block.
 pub(super) fn gather<'a, const P: usize>(
     matrices: &[Matrix<'a>],
-    place: impl Fn(&'a str) -> Option<(&'a str, usize)>,
+    split_name: impl Fn(&'a str) -> Option<(&'a str, usize)>,
     marks: impl Fn([bool; P]) -> bool,
 ) -> Fit<Option<Blocks<'a, P>>> {
     let mut stacks: BTreeMap<Family, BTreeMap<usize, Block<P>>> = BTreeMap::new();
     for matrix in matrices {
-        let Some((stem, kind)) = place(matrix.name()) else {
+        let Some((stem, kind)) = split_name(matrix.name()) else {
             continue;
         };
         let Some((family, number)) = divide(stem) else {
@@ -109,7 +109,7 @@ impl<'a, const P: usize> Blocks<'a, P> {
                     matrix.shape(),
                 ),
                 None => format!(
-                    "no matrix beside `{}` {:?} is named as its block's {label}",
+                    "no matrix next to `{}` {:?} is named as its block's {label}",
                     block.first().name(),
                     block.first().shape(),
                 ),

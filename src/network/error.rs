@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::architecture::{Architecture, listed};
 
-/// Why a network could not be read off its parameters or put together.
+/// Why a network could not be inferred from its parameters, or built.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NetworkError {
@@ -102,7 +102,7 @@ pub enum NetworkError {
     PerHead {
         /// The number of heads given.
         heads: usize,
-        /// What stands against it.
+        /// Why it does not apply.
         why: String,
     },
 

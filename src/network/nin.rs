@@ -47,7 +47,7 @@ impl Network {
         &self.left_out
     }
 
-    /// What a user should know about how the parameters were read, each a sentence or more.
+    /// Warnings about how the parameters were read, each a sentence or more.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings

@@ -1,4 +1,4 @@
-//! Which parameters take part: what is left out by default, and the user's patterns.
+//! Which parameters take part: the defaults, and the user's patterns.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,16 +13,16 @@ use super::{Architecture, LeftOut, NetworkError, Orientation, Parameter, natural
 /// | `architecture` | inferred | how to read the names |
 /// | `per_head` | none | the number of attention heads by which GPT-NeoX interleaves its fused query-key-value rows as [heads, 3, head size]; none reads them as [Q; K; V] blocks, as published |
 ///
-/// A **pattern** must match a whole name; `*` stands for any run of characters, dots and the empty
-/// run included, and every other character for itself: `*.mlp.*`, `model.layers.0.*`. A pattern
+/// A **pattern** must match a complete name. `*` matches any run of characters, dots and the empty
+/// run included; every other character matches itself: `*.mlp.*`, `model.layers.0.*`. A pattern
 /// that matches no parameter is an error.
 ///
 /// Left out by default are tensors of fewer than two dimensions (biases, normalisation), learned
 /// tokens `[1, 1, n]`, embeddings and the output head of a language model, and in a transformer
-/// every tensor that is not one of the block's weight matrices. An included tensor stands in its
-/// architecture's place if there is one, and else is a bipartite network of its own,
+/// every tensor that is not one of the block's weight matrices. An included tensor takes its
+/// position in the architecture if there is one. Otherwise it is a separate bipartite network,
 /// `{parameter}.in` to `{parameter}.out`, read as `[out, in, taps..]` like every other (so the rows
-/// of an embedding table are targets). Excluding a matrix leaves the layers it joined in place as
+/// of an embedding table are targets). If a matrix is excluded, the layers that it joins stay as
 /// long as another matrix joins them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -42,11 +42,12 @@ pub struct Selection {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Matrix<'a> {
     pub parameter: &'a Parameter,
-    /// Left out by default, in because of an include pattern.
+    /// Left out by default, added by an include pattern.
     pub put_back: bool,
     /// An include pattern matches.
     pub included: bool,
-    /// The exclude pattern that matches: the matrix marks its place, then goes.
+    /// The exclude pattern that matches: the matrix is used to read the architecture and then
+    /// removed.
     pub excluded: Option<&'a str>,
     /// How it lies in memory; architectures that know better say so.
     pub orientation: Orientation,
@@ -182,7 +183,7 @@ fn first_match<'a>(patterns: &'a [String], name: &str) -> Option<&'a str> {
     hit.map(String::as_str)
 }
 
-/// Whether a pattern matches a whole name, `*` standing for any run of characters.
+/// Whether a pattern matches a complete name; `*` matches any run of characters.
 fn matches(pattern: &str, name: &str) -> bool {
     let Some((head, tail)) = pattern.split_once('*') else {
         return pattern == name;
@@ -192,7 +193,7 @@ fn matches(pattern: &str, name: &str) -> bool {
     };
     let mut pieces: Vec<&str> = tail.split('*').collect();
     let last = pieces.pop().unwrap_or_default();
-    // Leftmost places leave the most for the pieces that follow.
+    // The leftmost match leaves the most text for the next pieces.
     for piece in pieces {
         match rest.split_once(piece) {
             Some((_, after)) => rest = after,
@@ -255,11 +256,11 @@ fn is_norm(name: &str) -> bool {
     })
 }
 
-/// Looks at the module and the one around it (`embeddings.word_embeddings`, `patch_embed.proj`),
-/// no further: a whole model may stand under a name such as `embedder`.
+/// Checks only the module and the one around it (`embeddings.word_embeddings`, `patch_embed.proj`):
+/// a complete model may have a name such as `embedder`.
 fn is_embedding(name: &str) -> bool {
     let path = name.strip_suffix(".weight").unwrap_or(name);
-    // T5 and BART call so the table that encoder and decoder share.
+    // The table that encoder and decoder share in T5 and BART.
     if matches!(path, "shared" | "model.shared" | "transformer.shared") {
         return true;
     }

@@ -1,4 +1,5 @@
-//! What a run comes to, in one line: the verdict on its last row, and when structure was first seen.
+//! The result of a run, in one line: the verdict on its last row, and when structure was first
+//! seen.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,7 +30,7 @@ pub struct Repeat {
     pub same_as: u64,
 }
 
-/// What a run comes to. `Display` gives the line.
+/// The result of a run. `Display` gives the line.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Conclusion {
@@ -57,7 +58,7 @@ pub struct Conclusion {
     looks: Looks,
 }
 
-/// The state of the onset; of two conclusions it does not matter.
+/// The state of the onset, which does not count when two conclusions are compared.
 #[derive(Clone, Debug, Default)]
 struct Looks(Onset);
 

@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_trainer_saves_beside_the_weights_is_passed_over() {
+    fn other_files_of_a_trainer_are_skipped() {
         let dir = tempfile::tempdir().unwrap();
         let hugging_face = [
             "pytorch_model.bin",

@@ -127,7 +127,7 @@ fn verdict(
     step: u64,
 ) -> Option<String> {
     match rule {
-        StopRule::On(_) => Some(standing.next()?.verdict.as_ref()?.told_at(step)),
+        StopRule::On(_) => Some(standing.next()?.verdict.as_ref()?.reported_at(step)),
         StopRule::And(a, b) => {
             let (a, b) = (verdict(a, standing, step), verdict(b, standing, step));
             Some(format!("{}; and {}", a?, b?))

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_fold_and_what_stands_beside_them_does_not() {
+    fn blocks_fold_and_other_rows_do_not() {
         let names = ["in", "b.0.x", "b.0.y", "b.1.x", "b.1.y", "b.2.x", "b.2.y", "b.3.x", "out"];
         let lines: Vec<Vec<&str>> = names.iter().map(|&n| vec![n]).collect();
         let same = [""; 9];

@@ -12,12 +12,12 @@ use super::walk::Walk;
 use crate::source::{Source, SourceError, Tensor};
 
 impl HopsPlan {
-    /// Counts the distances as the weights are now. The source is called on this thread, the
+    /// Counts the distances with the current weights. The source is called on this thread, the
     /// counting runs in the pool.
     ///
     /// # Errors
-    /// [`SourceError`] when a tensor cannot be read or has changed its shape; `snapshot` is then
-    /// of no use.
+    /// [`SourceError`] when a tensor cannot be read or has changed its shape; the contents of
+    /// `snapshot` are then invalid.
     pub fn count(
         &self,
         source: &dyn Source,

@@ -1,4 +1,4 @@
-//! The distances of the edges that leave one layer, as the weights are now.
+//! The distances of the edges that leave one layer, with the current weights.
 
 use super::edges::{LayerEdges, TensorEdges};
 use super::paths::End;
@@ -9,14 +9,14 @@ use crate::source::{SourceError, Tensor};
 
 /// The distances of a layer's edges.
 pub(super) struct LayerDistances {
-    /// By place: from all neurons to all.
+    /// By waypoint: from all neurons of the layer to all neurons of the waypoint.
     pub(super) waypoints: Vec<Distances>,
-    /// By end and sample: from all neurons to the drawn targets.
+    /// By end and sample: from all neurons of the layer to the drawn targets.
     pub(super) ends: Vec<Vec<Distances>>,
 }
 
 impl LayerDistances {
-    /// The distances as the weights are now. Runs in the caller's rayon pool.
+    /// The distances with the current weights. Runs in the caller's rayon pool.
     pub(super) fn new(
         edges: &LayerEdges,
         plan: &HopsPlan,

@@ -1,16 +1,16 @@
-//! The edges that leave one layer, and where they lead.
+//! The edges that leave one layer, and what they reach.
 
 use super::paths::{End, Waypoint};
 use crate::mfa::{Column, EdgeLayout};
 use crate::network::{Connection, Network, Orientation, Projection};
 
-/// The tensors that leave a layer, and what they lead to.
+/// The tensors that leave a layer, and the waypoints and ends that they reach.
 #[derive(Clone, Debug)]
 pub(super) struct LayerEdges {
     pub(super) tensors: Vec<TensorEdges>,
-    /// Places from which paths go on, with the width of each.
+    /// Waypoints from which paths continue, each with its width.
     pub(super) waypoints: Vec<(Waypoint, usize)>,
-    /// Ends; none where no path of two hops ends over this layer.
+    /// Ends; none if no path of two hops ends with an edge of this layer.
     pub(super) ends: Vec<End>,
     pub(super) width: usize,
 }
@@ -20,12 +20,12 @@ pub(super) struct LayerEdges {
 pub(super) struct TensorEdges {
     pub(super) connection: Connection,
     pub(super) layout: EdgeLayout,
-    pub(super) waypoint: Option<(usize, Vec<Column>)>, // index into waypoints
-    pub(super) end: Option<usize>,                     // index into ends
+    pub(super) waypoint: Option<(usize, Vec<Column>)>, // index into `waypoints`
+    pub(super) end: Option<usize>,                     // index into `ends`
 }
 
 impl LayerEdges {
-    /// The edges of a layer. `follows`: whether some edge leads to the layer.
+    /// The edges of a layer. `follows`: whether an edge leads to the layer.
     pub(super) fn new(network: &Network, layer: usize, follows: bool) -> Self {
         let (mut waypoints, mut ends) = (Vec::new(), Vec::new());
         let mut tensors = Vec::new();
@@ -47,7 +47,7 @@ impl LayerEdges {
     }
 }
 
-/// Which number of the place each output of a tensor shortens.
+/// The column of the waypoint that each output of a tensor shortens.
 fn columns_to(waypoint: Waypoint, network: &Network, connection: &Connection) -> Vec<Column> {
     let width = connection.outputs / connection.copies;
     let projection = network.attention(connection).map(|(_, projection)| projection);
@@ -66,7 +66,7 @@ fn columns_to(waypoint: Waypoint, network: &Network, connection: &Connection) ->
         .collect()
 }
 
-/// The index of an entry, which is added where it is not there.
+/// The index of an entry; the entry is added if it is missing.
 fn index_of<T: PartialEq>(entries: &mut Vec<T>, entry: T) -> usize {
     entries.iter().position(|e| *e == entry).unwrap_or_else(|| {
         entries.push(entry);

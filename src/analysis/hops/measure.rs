@@ -23,7 +23,7 @@ pub struct HopMeasurement {
     pub error: EstimateError,
 }
 
-/// Both estimators, with what they need made once, for the snapshots of one plan.
+/// Both estimators with their tables, for all snapshots of one plan.
 #[derive(Clone, Debug)]
 pub struct HopEstimators {
     published: Published,

@@ -1,8 +1,8 @@
-//! Which paths there are: places, and the ways from one to the next.
+//! The paths through a network: waypoints, and the hops between them.
 
 use crate::network::{Connection, Network, Projection};
 
-/// Where a path stands between two hops.
+/// What a path passes between two hops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Waypoint {
     /// A neuron of a layer.
@@ -12,7 +12,7 @@ pub(super) enum Waypoint {
 }
 
 impl Waypoint {
-    /// Where a connection leads.
+    /// The waypoint that a connection reaches.
     pub(super) fn reached_by(network: &Network, connection: &Connection) -> Self {
         match network.attention(connection) {
             Some((attention, _)) => Self::Projections(attention),
@@ -20,9 +20,9 @@ impl Waypoint {
         }
     }
 
-    /// Numbers that say how far a path is that stands here: one for each neuron. At the
-    /// projections one for each query, then the least over all keys and values, which lead to all
-    /// features alike.
+    /// How many distances describe the paths to this waypoint: one for each neuron of a layer. At
+    /// the projections, one for each query, then the smallest over all keys and values, which lead
+    /// to all features alike.
     pub(super) fn width(self, network: &Network) -> usize {
         match self {
             Self::Layer(layer) => network.layers()[layer].width,
@@ -30,7 +30,7 @@ impl Waypoint {
         }
     }
 
-    /// Whether a path can go on from here.
+    /// Whether a path can continue from here.
     pub(super) fn has_next(self, network: &Network) -> bool {
         match self {
             Self::Layer(layer) => network.leaving(layer).next().is_some(),
@@ -38,7 +38,7 @@ impl Waypoint {
         }
     }
 
-    /// The places one hop on.
+    /// The waypoints after one more hop.
     pub(super) fn next(self, network: &Network) -> Vec<Self> {
         let mut next = match self {
             Self::Layer(layer) => {
@@ -52,8 +52,7 @@ impl Waypoint {
     }
 }
 
-/// Targets at the end of paths: paths to equal ends reach the same neurons, and the shortest
-/// counts.
+/// Targets at the end of paths. Paths with equal ends reach the same neurons; the shortest counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct End {
     pub(super) layer: usize,
@@ -74,7 +73,7 @@ impl End {
         Self { layer, projection: None, copies: 1, taps: 1 }
     }
 
-    /// Targets when so many neurons of the layer are drawn.
+    /// The number of targets when `drawn` neurons of the layer are drawn.
     pub(super) fn targets(self, drawn: usize) -> usize {
         self.copies * drawn * self.taps
     }
@@ -83,7 +82,7 @@ impl End {
 /// The last hop of a path so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {
-    /// Index of the place before, among those at the hop before.
+    /// Index of the previous waypoint, among those of the previous hop.
     pub(super) from: usize,
     pub(super) via: Via,
 }
@@ -91,16 +90,16 @@ pub(super) struct Arrival {
 /// How a hop is made.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Via {
-    /// Over the edges of a layer: the `index`-th of its ways (to a place or to an end).
+    /// Over edges of a layer, to the `index`-th of its waypoints or ends.
     Edges { layer: usize, index: usize },
     /// From queries, keys and values to their attention layer.
     Passage,
 }
 
-/// Where the paths of so many hops from one layer stand.
+/// What the paths from one layer reach after a number of hops.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reached {
-    /// Places from which they go on.
+    /// Waypoints from which they continue.
     pub(super) waypoints: Vec<(Waypoint, Vec<Arrival>)>,
     /// Their targets, if they end here.
     pub(super) ends: Vec<(End, Vec<Arrival>)>,

@@ -1,4 +1,4 @@
-//! What is computed over several hops: made once, from the network and the draw.
+//! What is computed over several hops; made once, from the network and the draw.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,11 +32,11 @@ pub(super) struct SourcePaths {
     pub(super) layer: usize,
     /// Neurons drawn in any sample, ascending.
     pub(super) neurons: Vec<usize>,
-    /// By sample: the place of each drawn neuron in `neurons`.
+    /// By sample: the index of each drawn neuron in `neurons`.
     pub(super) members: Vec<Vec<usize>>,
     /// By sample: rows in the histograms.
     pub(super) rows: Vec<Range<usize>>,
-    /// Where paths of 1, 2, .. hops stand.
+    /// What paths of 1, 2, .. hops reach.
     pub(super) reached: Vec<Reached>,
     /// Layers whose edges the paths take.
     pub(super) uses: Vec<usize>,
@@ -46,8 +46,8 @@ impl HopsPlan {
     /// A plan for the drawn samples, or for the whole network as one sample.
     ///
     /// # Errors
-    /// [`HopsError`] when the hops are out of range, the network has no path of so many hops, or
-    /// the whole network would take too long, or the draw does not fit.
+    /// [`HopsError`] when the hops are out of range, the network has no path of that many hops, the
+    /// complete network would take too long, or the draw does not fit.
     pub fn new(
         method: &Method,
         network: &Network,
@@ -110,7 +110,7 @@ impl HopsPlan {
         2..=self.hops.most
     }
 
-    /// The width of a place ([`Waypoint::width`]).
+    /// The width of a waypoint ([`Waypoint::width`]).
     pub(super) fn width(&self, waypoint: Waypoint) -> usize {
         match waypoint {
             Waypoint::Layer(layer) => self.widths[layer],
@@ -128,8 +128,8 @@ impl HopsPlan {
         all.max().unwrap_or(0) as u32 + 1
     }
 
-    /// Memory for so many distances. What is much too large stays for the matrix that it was
-    /// made for: else, in time, all of it would be as large as the largest.
+    /// Memory for this many distances. A buffer that is much too large is kept for the matrix that
+    /// it was made for; otherwise all buffers would in time grow as large as the largest.
     pub(super) fn memory(&self, distances: usize) -> Vec<f64> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = |m: &&Vec<f64>| (distances..=2 * distances).contains(&m.capacity());
@@ -145,7 +145,7 @@ impl HopsPlan {
         memory.extend(matrices.into_iter().map(crate::mfa::Distances::into_memory));
     }
 
-    /// Sums of two distances at each step, if no neuron between were told off.
+    /// Sums of two distances at each step, without pruning.
     fn sums(&self, network: &Network) -> f64 {
         let mut sums = 0.0;
         for source in &self.sources {
@@ -200,7 +200,7 @@ impl SourcePaths {
     }
 }
 
-/// Where the paths from a layer stand after 1, 2, .. hops. Ends count from two hops on.
+/// What the paths from a layer reach after 1, 2, .. hops. Ends count from two hops on.
 fn reached_from(
     network: &Network,
     layers: &[LayerEdges],

@@ -12,7 +12,7 @@ pub(super) struct Walk<'a> {
     pub(super) plan: &'a HopsPlan,
     pub(super) paths: &'a SourcePaths,
     pub(super) distances: &'a [Option<LayerDistances>],
-    /// By hops - 1 and place: from the source neurons to all of the place.
+    /// By hops - 1 and waypoint: from the source neurons to all neurons of the waypoint.
     pub(super) so_far: Vec<Vec<Distances>>,
     /// Distance of an edge of weight 1.
     pub(super) passage: f64,
@@ -39,11 +39,11 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn layer(&self, layer: usize) -> &'a LayerDistances {
-        // A layer that the paths use is read before they are walked.
+        // Every layer that the paths use is read before the walk.
         self.distances[layer].as_ref().expect("the layer was read")
     }
 
-    /// The distances to a place, all neurons between taking part.
+    /// The distances to a waypoint, with all neurons between taking part.
     fn step(&self, hop: usize, waypoint: Waypoint, arrivals: &[Arrival]) -> Distances {
         let width = self.plan.width(waypoint);
         let neurons = self.paths.neurons.len();
@@ -112,8 +112,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The hop from queries (one number each), keys and values (the last number, their least) to
-/// neurons of the attention layer.
+/// The hop from queries (one distance each) and from keys and values (the last distance, the
+/// smallest of all) to neurons of the attention layer.
 pub(super) fn pass(
     passage: f64,
     projections: &[f64],

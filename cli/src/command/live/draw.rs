@@ -48,8 +48,8 @@ pub fn draw(frame: &mut Frame, state: &State) {
     let curves = 1 + head.len();
     upper(frame, rows[curves], state);
     lower(frame, rows[curves + 1], state);
-    let places = rows[1..curves].iter().chain(&rows[curves + 2..]);
-    for (line, row) in head.into_iter().chain(foot).zip(places) {
+    let areas = rows[1..curves].iter().chain(&rows[curves + 2..]);
+    for (line, row) in head.into_iter().chain(foot).zip(areas) {
         frame.render_widget(Paragraph::new(line).wrap(Wrap { trim: true }), *row);
     }
 }
@@ -190,7 +190,7 @@ fn warnings(state: &State) -> Vec<Line<'static>> {
 }
 
 /// Where the stop rule stands, and what it says if both take no more than `room` columns.
-fn stopping(state: &State, room: usize) -> Vec<Line<'static>> {
+fn stopping(state: &State, columns: usize) -> Vec<Line<'static>> {
     let Some(rule) = &state.rule else { return Vec::new() };
     if let Some(stop) = rule.stop() {
         let text = format!("stop: {} (step {})", stop.reason, stop.measured_step);
@@ -205,7 +205,7 @@ fn stopping(state: &State, room: usize) -> Vec<Line<'static>> {
     let standing = standing.collect::<Vec<_>>().join("; ");
     let says = state.stop_rule().map_or(String::new(), |rule| format!(" · stops when {rule}"));
     let both = Line::from(format!("stop rule: {standing}{says}"));
-    vec![if both.width() > room { Line::from(format!("stop rule: {standing}")) } else { both }]
+    vec![if both.width() > columns { Line::from(format!("stop rule: {standing}")) } else { both }]
 }
 
 #[cfg(test)]

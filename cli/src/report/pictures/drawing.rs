@@ -218,12 +218,12 @@ pub(super) fn width(text: &str) -> f64 {
 }
 
 /// Words cut so that they fit, with an ellipsis.
-pub(super) fn cut(text: &str, room: f64) -> String {
-    if width(text) <= room {
+pub(super) fn cut(text: &str, available: f64) -> String {
+    if width(text) <= available {
         return text.to_owned();
     }
     let mut kept: String = text.to_owned();
-    while !kept.is_empty() && width(&kept) + width("…") > room {
+    while !kept.is_empty() && width(&kept) + width("…") > available {
         kept.pop();
     }
     kept + "…"

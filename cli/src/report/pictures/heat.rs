@@ -97,11 +97,12 @@ fn draw(run: &Recorded, column: &str, title: &str) -> Option<Drawing> {
 }
 
 fn columns(drawing: &mut Drawing, steps: &[String], (left, bottom): (f64, f64), cell: f64) {
-    let place = |(k, step): (usize, &String)| (left + cell * (k as f64 + 0.5), width(step) / 2.0);
-    let last = steps.iter().enumerate().next_back().map(place);
+    let position =
+        |(k, step): (usize, &String)| (left + cell * (k as f64 + 0.5), width(step) / 2.0);
+    let last = steps.iter().enumerate().next_back().map(position);
     let (mut free, end) = (f64::NEG_INFINITY, last.map_or(0.0, |(x, half)| x - half - 14.0));
     for (k, step) in steps.iter().enumerate() {
-        let (x, half) = place((k, step));
+        let (x, half) = position((k, step));
         // The last one has its place.
         if x - half >= free && (x + half <= end || k + 1 == steps.len()) {
             drawing.words("faint", Anchor::Middle, (x, bottom + 11.0), step);

@@ -23,8 +23,8 @@ impl Scale {
     pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let range = range(values)?;
         let (low, high) = (*range.start(), *range.end());
-        let room = if high > low { 0.04 * (high - low) } else { 0.1 * low.abs().max(1e-6) };
-        Some(Self { low: low - room, high: high + room, kind: Kind::Linear })
+        let margin = if high > low { 0.04 * (high - low) } else { 0.1 * low.abs().max(1e-6) };
+        Some(Self { low: low - margin, high: high + margin, kind: Kind::Linear })
     }
 
     /// Evenly spread from exactly one number to another.
@@ -38,8 +38,8 @@ impl Scale {
         if low <= 0.0 || high < 30.0 * low {
             return Self::of(values);
         }
-        let room = (high / low).powf(0.04);
-        Some(Self { low: low / room, high: high * room, kind: Kind::Log })
+        let margin = (high / low).powf(0.04);
+        Some(Self { low: low / margin, high: high * margin, kind: Kind::Log })
     }
 
     /// From 0 up, with some room at both ends; by ln(1 + x) when the values reach above `even`.
@@ -64,12 +64,12 @@ impl Scale {
 
     /// Where a number lies: 0 at the low end, 1 at the high end.
     pub(super) fn at(&self, value: f64) -> f64 {
-        let place = |x: f64| match self.kind {
+        let position = |x: f64| match self.kind {
             Kind::Linear => x,
             Kind::Log => x.ln(),
             Kind::LogSteps => x.ln_1p(),
         };
-        (place(value) - place(self.low)) / (place(self.high) - place(self.low))
+        (position(value) - position(self.low)) / (position(self.high) - position(self.low))
     }
 
     /// About this many round numbers with their labels, ascending.

@@ -91,7 +91,7 @@ fn draw(run: &Recorded) -> Option<Drawing> {
     let y = Scale::of(points().map(|p| p.1))?;
     let low = points().map(|p| p.0).fold(f64::INFINITY, f64::min);
     let height = 210.0;
-    let left = Panel::room_for_ticks(&y, height);
+    let left = Panel::margin_for_ticks(&y, height);
     let wide = (WIDE - left - 8.0 - GAP * (steps.len() - 1) as f64) / steps.len() as f64;
     // The names of the lines stand within the panel, before their left ends.
     let names = width("*q* = −3") + 8.0;
@@ -116,8 +116,8 @@ fn labels(drawing: &mut Drawing, panel: &Panel, fits: &[Fit]) {
         fits.iter().map(|fit| (fit, panel.at(fit.points[0].0, fit.points[0].1))).collect();
     ends.sort_by(|a, b| a.1.1.total_cmp(&b.1.1));
     let wanted: Vec<f64> = ends.iter().map(|(_, (_, y))| *y).collect();
-    let places = apart(&wanted, FONT + 1.0, panel.top, panel.bottom());
-    for ((fit, (x, _)), y) in ends.iter().zip(places) {
+    let positions = apart(&wanted, FONT + 1.0, panel.top, panel.bottom());
+    for ((fit, (x, _)), y) in ends.iter().zip(positions) {
         let text = format!("*q* = {}", fit.q.replace('-', "−"));
         drawing.words(&format!("t-{}", fit.colour()), Anchor::End, (x - 5.0, y + 3.0), &text);
     }

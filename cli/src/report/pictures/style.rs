@@ -85,11 +85,11 @@ impl Theme {
 
 /// The colour at this place of a list of colours, 0 to 1.
 fn mixed(colours: &[[u8; 3]], at: f64) -> String {
-    let place = at.clamp(0.0, 1.0) * (colours.len() - 1) as f64;
-    let k = (place as usize).min(colours.len() - 2);
+    let position = at.clamp(0.0, 1.0) * (colours.len() - 1) as f64;
+    let k = (position as usize).min(colours.len() - 2);
     let mut text = "#".to_owned();
     for (a, b) in colours[k].iter().zip(colours[k + 1]) {
-        let value = f64::from(*a) + (place - k as f64) * (f64::from(b) - f64::from(*a));
+        let value = f64::from(*a) + (position - k as f64) * (f64::from(b) - f64::from(*a));
         let _ = write!(text, "{:02x}", value.round() as u8);
     }
     text
