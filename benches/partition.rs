@@ -1,4 +1,4 @@
-//! Both estimators, from histograms to spectra, beside one power per neuron, radius and q.
+//! Both estimators, from histograms to spectra, compared with one power per neuron, radius and q.
 //!
 //! One element is one neuron. Before the other figures, how many times faster both estimators together
 //! are than the powers of one.

@@ -1,6 +1,6 @@
 //! Degenerate input has a named outcome: never a panic, and no 0 or NaN where there is no value.
 //!
-//! The text of `why` is held word for word: it is what a person reads beside an empty field.
+//! The text of `why` is compared word for word: it is shown next to an empty field.
 
 use neuromfa::Status;
 use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Measurement, Plan, Snapshot};

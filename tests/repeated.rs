@@ -6,7 +6,7 @@ use neuromfa::internals::record::{EMERGENCE, HASHES, read_table};
 use neuromfa::source::Memory;
 use neuromfa::{Monitor, StopRule};
 
-/// Weights of a chain, times a factor; `kind` tells one set from another.
+/// Weights of a chain, times a factor; `kind` selects one of several sets.
 fn set(memory: &Memory, kind: usize, factor: f32) {
     for (k, [out, from]) in [[30, 24], [20, 30]].into_iter().enumerate() {
         let weight = |at: usize| factor / (2.0 + ((at * (kind + 3)) % 83) as f32);

@@ -1,4 +1,4 @@
-//! The ways to share the work: the same rows, and what only one of them promises.
+//! The ways to share the work give the same rows; and what only one of them guarantees.
 
 mod loops;
 

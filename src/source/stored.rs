@@ -36,7 +36,7 @@ impl Elements {
     }
 }
 
-/// Where a tensor lies in its file.
+/// The position and layout of a tensor in its file.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
     pub(super) elements: Elements,
@@ -61,8 +61,8 @@ impl Stored {
         }
     }
 
-    /// Lends the bytes as values where they lie row-major and aligned; copies them where they do
-    /// not (the header of a safetensors file may have any length).
+    /// Borrows the bytes as values if they are row-major and aligned; otherwise copies them (the
+    /// header of a safetensors file may have any length).
     fn cast<'a, T: AnyBitPattern + NoUninit>(
         &self,
         bytes: &'a [u8],

@@ -1,4 +1,4 @@
-//! What is said by `tracing` at level warn.
+//! Captures `tracing` messages of level warn.
 
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! What should be known of a run's numbers: warnings by kind, and caveats.
+//! Notes on a run's numbers: warnings by kind, and caveats.
 
 use neuromfa::internals::analysis::{Concern, WarningKind};
 use neuromfa::internals::record::{Cells, Conclusion};

@@ -14,7 +14,7 @@ const DENSITY: f32 = 300.0;
 /// An inch in SVG's pixels.
 const INCH: f32 = 96.0;
 
-/// What stands in for Helvetica, the likest first; another font where none of them is there.
+/// Fonts that replace Helvetica, most similar first; another font if none of them is installed.
 const FAMILIES: [&str; 7] = [
     "Helvetica",
     "Arial",

@@ -11,9 +11,9 @@ use neuromfa::internals::record::{
     read_rows, read_table,
 };
 
-/// The run in a folder as text: a line on what it is, a row for each analysed step with all that
-/// the loop logged, then the verdict and the warnings by kind. Also of a run in progress. A p
-/// stands after its measure.
+/// The run in a folder as text: a line that describes it, a row for each analysed step with
+/// everything that the loop logged, then the verdict and the warnings by kind. Also for a run in
+/// progress. A p follows its measure.
 ///
 /// # Errors
 /// [`RecordError::Read`] when the folder holds no run or a file of it cannot be read.

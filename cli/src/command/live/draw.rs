@@ -11,11 +11,11 @@ use ratatui::widgets::{Block, Paragraph, Wrap};
 use super::curve::{Curve, chart, short};
 use super::state::State;
 
-/// The least size that has room for curves.
+/// The smallest terminal in which curves are drawn.
 const CURVES: (u16, u16) = (56, 16);
 
-/// Draws the state. A terminal that is too small for curves has the verdict and the numbers alone,
-/// those that matter most first.
+/// Draws the state. A terminal that is too small for curves shows only the verdict and the numbers,
+/// most important first.
 pub fn draw(frame: &mut Frame, state: &State) {
     let area = frame.area();
     if area.width < CURVES.0 || area.height < CURVES.1 {
@@ -54,7 +54,7 @@ pub fn draw(frame: &mut Frame, state: &State) {
     }
 }
 
-/// What the run comes to so far, once a step is analysed.
+/// The verdict on the run so far, once a step is analysed.
 fn verdict(state: &State) -> Vec<Line<'static>> {
     let conclusion = &state.conclusion;
     let line = Line::from(format!("structure: {conclusion}").bold());
@@ -113,7 +113,7 @@ fn heading(state: &State) -> Line<'static> {
     line
 }
 
-/// The newest row, the most telling numbers first.
+/// The newest row, most important numbers first.
 fn numbers(state: &State) -> Vec<Line<'static>> {
     let row = &state.emergence;
     let mut lines = Vec::new();
@@ -189,7 +189,7 @@ fn warnings(state: &State) -> Vec<Line<'static>> {
     lines
 }
 
-/// Where the stop rule stands, and what it says if both take no more than `room` columns.
+/// The stop-rule state, and the rule itself if both fit in `columns` columns.
 fn stopping(state: &State, columns: usize) -> Vec<Line<'static>> {
     let Some(rule) = &state.rule else { return Vec::new() };
     if let Some(stop) = rule.stop() {

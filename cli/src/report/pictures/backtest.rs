@@ -8,7 +8,7 @@ use super::panel::Panel;
 use super::scale::Scale;
 use super::stack::WIDE;
 
-/// Rules of each kind that are named.
+/// How many rules of each kind are named.
 const NAMED: usize = 4;
 
 /// Height of the plane.
@@ -148,7 +148,7 @@ fn heading(drawing: &mut Drawing, marks: &[Mark<'_>]) {
     }
 }
 
-/// The ranks at their marks; marks that lie together share a place.
+/// The ranks at their marks; marks that are close together share a label.
 fn ranks(drawing: &mut Drawing, panel: &Panel, named: &[&Mark<'_>]) {
     let mut positions: Vec<((f64, f64), Vec<String>)> = Vec::new();
     for mark in named {

@@ -103,7 +103,7 @@ fn columns(drawing: &mut Drawing, steps: &[String], (left, bottom): (f64, f64), 
     let (mut free, end) = (f64::NEG_INFINITY, last.map_or(0.0, |(x, half)| x - half - 14.0));
     for (k, step) in steps.iter().enumerate() {
         let (x, half) = position((k, step));
-        // The last one has its place.
+        // The last label always has its space.
         if x - half >= free && (x + half <= end || k + 1 == steps.len()) {
             drawing.words("faint", Anchor::Middle, (x, bottom + 11.0), step);
             free = x + half + 14.0;

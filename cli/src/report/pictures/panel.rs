@@ -14,7 +14,7 @@ pub(super) struct Panel {
     pub(super) y: Scale,
 }
 
-/// Values over steps: one place for each, absent where there is none.
+/// Values over steps: one entry for each step, `None` if the value is absent.
 pub(super) type Values = Vec<Option<f64>>;
 
 /// A line over steps, with how it looks and what it is called.
@@ -24,7 +24,7 @@ pub(super) struct Line {
     pub(super) colour: String,
     /// `dash`, `dots` or nothing.
     pub(super) pattern: &'static str,
-    /// What stands at its end.
+    /// The label at its end.
     pub(super) label: String,
     pub(super) x: Vec<f64>,
     pub(super) y: Values,
@@ -54,7 +54,7 @@ impl Line {
 }
 
 impl Panel {
-    /// The place of a point.
+    /// The position of a point in the drawing.
     pub(super) fn at(&self, x: f64, y: f64) -> (f64, f64) {
         (self.left + self.width * self.x.at(x), self.top + self.height * (1.0 - self.y.at(y)))
     }
@@ -67,12 +67,12 @@ impl Panel {
         self.top + self.height
     }
 
-    /// Room that the labels of a vertical axis need on its left.
+    /// Width of the labels of a vertical axis, on its left.
     pub(super) fn margin_for_ticks(y: &Scale, height: f64) -> f64 {
         y.ticks(height / 22.0).iter().map(|(_, label)| width(label)).fold(0.0, f64::max) + 5.0
     }
 
-    /// The vertical axis: a thin line across at each tick; what it is stands above the panel.
+    /// The vertical axis: a thin line across at each tick; the title is above the panel.
     pub(super) fn vertical(&self, drawing: &mut Drawing, title: &str) {
         self.grid(drawing, true);
         drawing.words("", Anchor::Start, (self.left, self.top - 6.0), title);
@@ -155,15 +155,15 @@ impl Panel {
         }
     }
 
-    /// Room that the names need on the right.
+    /// Width of the names on the right.
     pub(super) fn margin_for_labels(lines: &[Line]) -> f64 {
         let shown = lines.iter().filter(|line| line.is_there());
         shown.map(|line| width(&line.label)).fold(0.0, f64::max) + 8.0
     }
 }
 
-/// Places at least `gap` apart, as near as may be to the wanted ones (ascending), within the limits
-/// while they have the room.
+/// Positions at least `gap` apart, as near as possible to the wanted ones (ascending), and within
+/// the limits if there is enough space.
 pub(super) fn apart(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
     let mut positions: Vec<f64> = wanted.to_vec();
     // Groups that meet share their mean, spread evenly around it.

@@ -7,7 +7,7 @@ use super::recorded::{Recorded, Sheet};
 use super::scale::Scale;
 use super::stack::WIDE;
 
-/// The q's as they stand in the names of the columns, the highest line first.
+/// The values of q as in the names of the columns, the highest line first.
 const Q: [&str; 6] = ["-3", "-2", "-1", "1", "2", "3"];
 
 pub(super) fn figure(run: &Recorded) -> Figure {
@@ -93,7 +93,7 @@ fn draw(run: &Recorded) -> Option<Drawing> {
     let height = 210.0;
     let left = Panel::margin_for_ticks(&y, height);
     let wide = (WIDE - left - 8.0 - GAP * (steps.len() - 1) as f64) / steps.len() as f64;
-    // The names of the lines stand within the panel, before their left ends.
+    // The names of the lines are inside the panel, before their left ends.
     let names = width("*q* = −3") + 8.0;
     let x = Scale::between(low * wide / (wide - names), 0.02 * -low);
     let mut drawing = Drawing::new(WIDE, height + 62.0, "ln Z_q against ln(r/d) with fits");

@@ -1,9 +1,9 @@
 //! Colours and the style sheet of the pictures.
 //!
-//! The lines have the colours of Okabe and Ito (Color Universal Design, 2008), told apart with every
-//! kind of colour vision; orange, sky blue and purple are darker on paper, so that a label in them
-//! can be read. Quantities have the viridis map, whose lightness rises evenly, without its end that
-//! would be lost on the background.
+//! The lines have the colours of Okabe and Ito (Color Universal Design, 2008), which can be
+//! distinguished with any kind of colour vision. Orange, sky blue and purple are darker on paper,
+//! so that labels in these colours are legible. Quantities use the viridis map, whose lightness
+//! rises evenly, without the end that would be invisible on the background.
 
 use std::fmt::Write;
 
@@ -83,7 +83,7 @@ impl Theme {
     }
 }
 
-/// The colour at this place of a list of colours, 0 to 1.
+/// The colour at this position of a list of colours, 0 to 1.
 fn mixed(colours: &[[u8; 3]], at: f64) -> String {
     let position = at.clamp(0.0, 1.0) * (colours.len() - 1) as f64;
     let k = (position as usize).min(colours.len() - 2);
