@@ -41,7 +41,7 @@ pub struct Grid {
     pub patience: Vec<u64>,
     /// The least change that is an improvement.
     pub min_delta: Vec<f64>,
-    /// Steps before this one are not looked at.
+    /// Steps before this one are ignored.
     pub start_from_step: u64,
 }
 

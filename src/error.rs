@@ -37,7 +37,7 @@ pub enum Error {
          (1 analyses every training step, 1000 every thousandth)"
     )]
     EveryZero,
-    /// The stop rule cannot mean what it says.
+    /// The stop rule is invalid.
     #[error(transparent)]
     StopRule(#[from] StopRuleError),
     /// The stop rule watches a quantity that the run does not compute.

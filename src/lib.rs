@@ -82,7 +82,7 @@
 //! - At one hop the analysis sees how neurons differ in their weights, not which neurons they
 //!   prefer; that enters with `hops(2)` and `hops(3)`.
 //! - Attention itself has no weights; biases, norms, embeddings and the output head are left out
-//!   unless they are put in.
+//!   unless they are included explicitly.
 //!
 //! # Symbols
 //!

@@ -21,7 +21,7 @@ pub struct Measurement {
     pub controls: Nulls,
     /// The neurons of the whole network, layer by layer; empty without details.
     pub neurons: Vec<Neuron>,
-    /// A neuron of some layers, with what its dimension is fitted to; empty without details.
+    /// One neuron of some layers, with the data of the fit of its dimension; empty without details.
     pub boxes: Vec<NeuronBoxes>,
     /// Source neurons of the published estimator's networks, kept or not, mean over samples.
     pub source_neurons: f64,

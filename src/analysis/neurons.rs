@@ -49,7 +49,7 @@ fn measure(layer: &LayerSnapshot, dimensions: &Dimensions, neurons: &mut [Neuron
     });
 }
 
-/// Of the neurons of a group, out of those of the network.
+/// The statistics of a group, computed from the neurons of the network.
 pub(super) fn statistics(plan: &Plan, group: &Group, neurons: &[Neuron]) -> NeuronStatistics {
     let ranges = group.members.iter().map(|&k| plan.sources[k].whole.clone());
     let members = ranges.flat_map(|range| &neurons[range]);

@@ -29,7 +29,7 @@ pub struct MeanScaling {
 }
 
 impl MeanScaling {
-    /// Of the samples' spectra on this q grid; none without samples.
+    /// The means over the samples' spectra on this q grid; none without samples.
     pub(super) fn of(q: &[f64], samples: &[Spectrum]) -> Option<Self> {
         let (first, others) = samples.split_first()?;
         let everywhere = |r: &&f64| {
@@ -63,7 +63,7 @@ impl MeanScaling {
     }
 }
 
-/// A neuron, and how the mass of its box grows.
+/// A neuron, and the mass of its box at each radius.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NeuronBoxes {
     /// Its layer.
@@ -85,7 +85,7 @@ impl NeuronBoxes {
     }
 }
 
-/// At most `most` of the numbers below n, evenly, both ends among them.
+/// At most `most` of the numbers below n, evenly spaced, both ends included.
 pub(super) fn even(n: usize, most: usize) -> impl Iterator<Item = usize> {
     let last = n.min(most).saturating_sub(1);
     (0..n.min(most)).map(move |k| (k * n.saturating_sub(1) + last / 2) / last.max(1))

@@ -32,10 +32,10 @@ struct Budget {
     least: usize,     // of a layer, where there are as many; even
 }
 
-/// Of the weights as they are.
+/// For the unchanged weights.
 const PLAIN: Budget = Budget { in_all: 1024, per_layer: 8, least: 16 };
 
-/// Of the matched weights, on which the claims are based.
+/// For the matched weights, on which the claims are based.
 const MATCHED: Budget = Budget { in_all: 1024, per_layer: 24, least: 24 };
 
 /// Layers of a sample whose rows are in memory together and are converted to powers once.

@@ -33,11 +33,11 @@ pub struct Structure {
     pub e_norm_matched: Option<f64>,
 }
 
-/// What has no value, and why.
+/// The name of a value that is missing, and why.
 pub(super) type Missing = (&'static str, String);
 
 impl Structure {
-    /// Of a part whose step 0 and whose weights now have these spectra.
+    /// The measures of a part with these spectra at step 0 and now.
     pub(super) fn of(
         start: Option<Fractal>,
         stable: Option<Fractal>,

@@ -23,7 +23,7 @@ pub const ONSET_LEVEL: f64 = 0.001;
 /// How many consecutive rows make an onset.
 pub const ONSET_ROWS: usize = 3;
 
-/// On which side of chance a row lies.
+/// The side of chance on which a row lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -72,7 +72,7 @@ impl Look {
 /// The claim about a row. `Display` gives the words.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// On which side of chance; that of the measure with the smaller p.
+    /// The side of chance, from the measure with the smaller p.
     pub outcome: Outcome,
     /// p of both measures together: twice the smaller one, 1 at most.
     pub p: f64,
@@ -83,7 +83,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Of a row; none without a p.
+    /// The verdict on a row; none without a p.
     pub fn of(look: Look) -> Option<Self> {
         let Look { width, alpha0 } = look;
         let measures = [width, alpha0];

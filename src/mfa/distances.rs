@@ -83,14 +83,14 @@ impl Distances {
         &self.least
     }
 
-    /// Its memory, for another matrix.
+    /// The memory of its values, for another matrix.
     pub fn into_memory(self) -> Vec<f64> {
         self.values
     }
 
     /// Shortens distances by the edges to the given targets, which share their source neurons
-    /// (rows) with this matrix. With `taps_apart` each tap of a target has a column of its own,
-    /// else the nearest tap counts. Runs in the caller's rayon pool.
+    /// (rows) with this matrix. With `taps_apart` each tap of a target has a separate column,
+    /// otherwise the nearest tap counts. Runs in the caller's rayon pool.
     ///
     /// # Panics
     /// When a target, a column or a source lies outside its matrix.
@@ -155,7 +155,7 @@ impl Distances {
         });
     }
 
-    /// Changes the matrix row by row: `fill` gets the row's number and the row, in which it leaves
+    /// Changes the matrix row by row: `fill` gets the row's number, the row, in which it leaves
     /// distances (≥ 0, not NaN), and memory of its thread. Runs in the caller's rayon pool.
     pub fn fill_rows<S: Send>(
         &mut self,

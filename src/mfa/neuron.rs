@@ -22,7 +22,7 @@ pub struct Dimensions {
 }
 
 impl Dimensions {
-    /// For neurons of at most `largest_mass` - 1 edges.
+    /// The tables for neurons of at most `largest_mass` - 1 edges.
     pub fn new(method: &Method, largest_mass: u32) -> Self {
         let radii = 1..method.slots();
         Self {
@@ -88,7 +88,8 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Of finite values; none of no values. Sums run over the values as they come.
+    /// Computes the statistics of finite values; none for no values. Sums run in the order of the
+    /// values.
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         let n = values.len();
         let first = *values.first()?;

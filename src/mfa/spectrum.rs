@@ -30,7 +30,7 @@ const ALPHA_TOLERANCE: f64 = 1e-9;
 /// The q for which [`Scaling`] keeps what was fitted, where they are on the method's grid.
 pub const SCALING_Q: [f64; 6] = [-3.0, -2.0, -1.0, 1.0, 2.0, 3.0];
 
-/// What the slopes tau(q) were fitted to, for a few q.
+/// The data to which the slopes tau(q) were fitted, for a few q.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scaling {
     /// The occupied radii, ascending; the last one is d.
@@ -59,13 +59,13 @@ pub struct Spectrum {
     pub radii: usize,
     /// The smallest of them.
     pub smallest_radius: f64,
-    /// ln Z_q against r, for a few q; empty once it is forgotten.
+    /// ln Z_q against r, for a few q; empty once it was dropped to save memory.
     #[doc(hidden)]
     pub scaling: Scaling,
 }
 
 impl Spectrum {
-    /// Forgets what the slopes were fitted to: most of a spectrum's memory.
+    /// Drops the data of the fits, which takes most of a spectrum's memory.
     pub(crate) fn forget_scaling(&mut self) {
         self.scaling = Scaling::default();
     }
@@ -138,7 +138,7 @@ impl Published {
     /// The spectrum of sums that [`Self::sums`] made, or of several, added.
     ///
     /// # Errors
-    /// As [`Self::estimate`].
+    /// See [`Self::estimate`].
     #[doc(hidden)]
     pub fn spectrum(&self, sums: &PowerSums) -> Result<Spectrum, Degenerate> {
         let occupied = sums.occupied();

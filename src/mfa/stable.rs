@@ -105,7 +105,7 @@ impl Stable {
     /// alpha(q) of sums that [`Self::sums`] made, or of several, added.
     ///
     /// # Errors
-    /// As [`Self::estimate`].
+    /// See [`Self::estimate`].
     #[doc(hidden)]
     pub fn spectrum(&self, sums: &PowerSums) -> Result<StableSpectrum, Degenerate> {
         let radius = self.first_radius;

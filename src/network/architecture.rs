@@ -35,7 +35,7 @@ pub enum Architecture {
     /// `transformer`: blocks with separate query, key and value matrices (Llama names), or fused
     /// ones (Phi-3).
     Transformer,
-    /// `generic`: every tensor of two or more dimensions is a bipartite network of its own.
+    /// `generic`: every tensor of two or more dimensions is a separate bipartite network.
     Generic,
     /// `custom`: built with [`Network::builder`](super::Network::builder).
     Custom,

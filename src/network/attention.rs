@@ -95,7 +95,7 @@ mod tests {
             ("layers.0.mlp.dense_4h_to_h.weight", [8, 32]),
         ];
         assert_eq!(passages(&neox, &[]), [attention(Projection::Fused), None, None, None]);
-        // Without what leaves it, the layer is an end, and nothing passes through it.
+        // Without outgoing edges the layer is an end, and no path passes through it.
         assert_eq!(passages(&neox, &["*.dense.weight"]), [None, None, None]);
         let grouped = [
             ("layers.0.self_attn.q_proj.weight", [8, 8]),

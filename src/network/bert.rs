@@ -25,7 +25,7 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
 /// Why a matrix outside the blocks is left out, if that is expected.
 pub(super) fn left_out_reason(path: &str) -> Option<&'static str> {
     if path.split('.').any(|segment| segment.starts_with("pooler") || segment == "pre_classifier") {
-        return Some("pooler: it stands outside the blocks");
+        return Some("pooler: it is outside the blocks");
     }
     let head = path.starts_with("cls.")
         || path.starts_with("vocab_")

@@ -7,7 +7,7 @@ use super::select::Matrix;
 
 /// The blocks of one stack, P kinds of matrices each.
 pub(super) struct Blocks<'a, const P: usize> {
-    /// In order, numbered without a gap.
+    /// The blocks in order, numbered without a gap.
     pub blocks: Vec<Block<'a, P>>,
     /// Matrices outside all blocks.
     pub unplaced: Vec<Matrix<'a>>,
@@ -26,8 +26,8 @@ type Family<'a> = (&'a str, &'a str);
 
 /// Groups matrices into blocks; none if no stem has the matrices that mark one.
 ///
-/// `split_name` divides a name into its stem and the kind of matrix; `marks` says from the kinds
-/// present whether a stem is a block. Stems that differ in their last number only are one stack.
+/// `split_name` splits a name into its stem and the kind of matrix; `marks` decides from the kinds
+/// present whether a stem is a block. Stems that differ only in their last number are one stack.
 ///
 /// # Errors
 ///
@@ -71,7 +71,7 @@ pub(super) fn gather<'a, const P: usize>(
         ));
     }
     if let Some(pair) = blocks.windows(2).find(|b| b[1].number - b[0].number > 1) {
-        return Err(format!("no block stands between `{}` and `{}`", pair[0].stem, pair[1].stem));
+        return Err(format!("there is no block between `{}` and `{}`", pair[0].stem, pair[1].stem));
     }
     if let Some([a, b, ..]) = blocks
         .iter()
@@ -96,7 +96,7 @@ pub(super) fn gather<'a, const P: usize>(
 }
 
 impl<'a, const P: usize> Blocks<'a, P> {
-    /// The block's matrix of a kind, which it must have; `label` says what it is.
+    /// The block's matrix of a kind, which it must have; `label` names the kind in the error.
     pub fn require(&self, block: &Block<'a, P>, kind: usize, label: &str) -> Fit<Matrix<'a>> {
         block.get(kind).ok_or_else(|| {
             let model = self.blocks.iter().find_map(|b| Some((b, b.get(kind)?)));
@@ -135,7 +135,7 @@ impl<'a, const P: usize> Block<'a, P> {
     }
 }
 
-/// Divides a stem at its last number; a stem without one is block 0 of a stack of its own.
+/// Splits a stem at its last number; a stem without one is block 0 of a separate stack.
 fn divide(stem: &str) -> Option<(Family<'_>, usize)> {
     let is_digit = |c: char| c.is_ascii_digit();
     let Some(end) = stem.rfind(is_digit).map(|last| last + 1) else {

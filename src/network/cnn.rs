@@ -93,7 +93,7 @@ fn units<'a>(kernels: &[Matrix<'a>]) -> Vec<Unit<'a>> {
     units
 }
 
-/// Divides a path into a residual block's stem and whether it is the shortcut.
+/// Splits a path into a residual block's stem and whether it is the shortcut.
 fn split_name(path: &str) -> Option<(&str, bool)> {
     let numbered = |stem: &&str| stem.rsplit('.').next().is_some_and(|s| s.parse::<u32>().is_ok());
     for shortcut in [".downsample.0", ".shortcut.0", ".downsample.conv", ".shortcut.convolution"] {

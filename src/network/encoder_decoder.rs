@@ -122,8 +122,8 @@ fn lay_out<'a>(
     Ok(stack.finish())
 }
 
-/// Divides a name into the block's stem and the kind of matrix. T5 numbers the sublayers of a
-/// block: `encoder.block.0.layer.1.DenseReluDense.wi`.
+/// Splits a name into the block's stem and the kind of matrix. T5 numbers the sublayers of a block:
+/// `encoder.block.0.layer.1.DenseReluDense.wi`.
 fn split_name(name: &str) -> Option<(&str, usize)> {
     let path = name.strip_suffix(".weight")?;
     NAMES.iter().enumerate().find_map(|(kind, ends)| {

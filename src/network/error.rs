@@ -45,7 +45,7 @@ pub enum NetworkError {
     /// A pattern that matches no parameter.
     #[error(
         "the {list} pattern `{pattern}` matches none of the {count} parameters: it must match a \
-         whole name, and `*` stands for any run of characters"
+         whole name, and `*` matches any run of characters"
     )]
     PatternMatchesNothing {
         /// `include` or `exclude`.

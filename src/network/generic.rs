@@ -1,4 +1,4 @@
-//! The fallback: every tensor of two or more dimensions is a bipartite network of its own.
+//! The fallback: every tensor of two or more dimensions is a separate bipartite network.
 
 use super::plan::Plan;
 use super::select::Matrix;

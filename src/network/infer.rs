@@ -114,7 +114,8 @@ struct Reader {
     sign: &'static str,
 }
 
-/// In the order in which they are tried: those with names of their own come first.
+/// The architectures that are known by their names, in the order in which they are tried: those
+/// with distinctive names come first.
 const NAMED: [Reader; 9] = [
     Reader { architecture: Architecture::Lora, plan: lora::plan, sign: "{module}.lora_A.weight" },
     Reader {

@@ -40,7 +40,7 @@ const WORDS: [&str; KINDS] = [
 /// How an architecture names its kinds: the last segments of a name, without `.weight`.
 pub(super) type Names = [&'static [&'static str]; KINDS];
 
-/// Divides a path, a name without `.weight`, into the block's stem and the kind of matrix by its
+/// Splits a path, a name without `.weight`, into the block's stem and the kind of matrix by its
 /// last segments.
 pub(super) fn split_by<'n>(names: &Names, path: &'n str) -> Option<(&'n str, usize)> {
     names.iter().enumerate().find_map(|(kind, ends)| {

@@ -64,7 +64,7 @@ impl Network {
         self.connections.iter().filter(move |c| c.source == layer)
     }
 
-    /// Says what contradicts the invariants of the types.
+    /// What contradicts the invariants of the types, in words.
     pub(super) fn contradiction(&self) -> Option<String> {
         let mut names = HashSet::new();
         for layer in &self.layers {

@@ -72,7 +72,7 @@ fn lay_out<'a>(plan: &mut Plan<'a>, cells: &[Cell<'a>]) -> Fit<Vec<usize>> {
             if cell.layer != number {
                 let name = input.name();
                 return Err(format!(
-                    "no layer {number} stands before `{name}` {:?}",
+                    "there is no layer {number} before `{name}` {:?}",
                     input.shape()
                 ));
             }
@@ -156,7 +156,7 @@ fn prefix(stem: &str) -> String {
     if stem.is_empty() { String::new() } else { format!("{stem}.") }
 }
 
-/// Divides a name into the module's stem, whether it is weight_hh, the layer and the direction.
+/// Splits a name into the module's stem, whether it is weight_hh, the layer and the direction.
 fn split_name(name: &str) -> Option<(&str, bool, usize, &str)> {
     let (stem, last) = name.rsplit_once('.').unwrap_or(("", name));
     let (is_hidden, rest) = match last.strip_prefix("weight_ih") {

@@ -8,8 +8,8 @@ use super::{Architecture, LeftOut, NetworkError, Orientation, Parameter, natural
 ///
 /// | field | default | meaning |
 /// |---|---|---|
-/// | `include` | none | patterns of matrices to put in although they are left out by default |
-/// | `exclude` | none | patterns of parameters to take out; wins over `include` |
+/// | `include` | none | patterns of matrices to include that are left out by default |
+/// | `exclude` | none | patterns of parameters to leave out; has priority over `include` |
 /// | `architecture` | inferred | how to read the names |
 /// | `per_head` | none | the number of attention heads by which GPT-NeoX interleaves its fused query-key-value rows as [heads, 3, head size]; none reads them as [Q; K; V] blocks, as published |
 ///
@@ -27,9 +27,9 @@ use super::{Architecture, LeftOut, NetworkError, Orientation, Parameter, natural
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Selection {
-    /// Patterns of matrices to put in.
+    /// Patterns of matrices to include.
     pub include: Vec<String>,
-    /// Patterns of parameters to take out.
+    /// Patterns of parameters to leave out.
     pub exclude: Vec<String>,
     /// The architecture, if not to be inferred.
     pub architecture: Option<Architecture>,
@@ -49,7 +49,7 @@ pub(super) struct Matrix<'a> {
     /// The exclude pattern that matches: the matrix is used to read the architecture and then
     /// removed.
     pub excluded: Option<&'a str>,
-    /// How it lies in memory; architectures that know better say so.
+    /// Its layout; an architecture may replace it.
     pub orientation: Orientation,
 }
 
@@ -116,7 +116,7 @@ pub(super) fn in_natural_order(parameters: &[Parameter]) -> Result<Vec<&Paramete
     }
 }
 
-/// Divides parameters in natural order.
+/// Splits parameters, given in natural order, into those that take part and those left out.
 pub(super) fn select<'a>(
     sorted: &[&'a Parameter],
     selection: &'a Selection,

@@ -27,7 +27,7 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
     lay_out(matrices, &NAMES, split_name)
 }
 
-/// Divides a name into the block's stem and the kind of matrix.
+/// Splits a name into the block's stem and the kind of matrix.
 fn split_name(name: &str) -> Option<(&str, usize)> {
     let path = name.strip_suffix(".weight").unwrap_or(name);
     let (around, last) = path.rsplit_once('.').unwrap_or(("", path));

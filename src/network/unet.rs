@@ -62,7 +62,7 @@ const RESNET: &usize = &0;
 const ATTENTION: &usize = &1;
 const CONVOLUTION: usize = 2;
 
-/// Divides a path into the unit's order, its stem and the part.
+/// Splits a path into the unit's order, its stem and the part.
 fn split_name(path: &str) -> Option<(Order<'_>, &str, &str)> {
     for (end, stage) in [("conv_in", 0), ("conv_out", 4)] {
         if let Some(prefix) = path.strip_suffix(end).filter(|p| p.is_empty() || p.ends_with('.')) {

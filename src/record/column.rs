@@ -66,7 +66,7 @@ pub enum Need {
 }
 
 impl Need {
-    /// In words.
+    /// The name in words.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Samples => "two samples",
@@ -156,7 +156,7 @@ impl<R> Column<R> {
         })
     }
 
-    /// Its number in a row; none where it is absent, and of a text.
+    /// Its number in a row; none if it is absent or a text.
     pub fn value(&self, row: &R) -> Option<f64> {
         match self.value {
             Value::Number(value) => value(row),

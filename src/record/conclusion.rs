@@ -69,7 +69,7 @@ impl PartialEq for Looks {
 }
 
 impl Conclusion {
-    /// Of all rows of a run.
+    /// The conclusion of all rows of a run.
     pub fn of(rows: &[RecordedRow]) -> Self {
         let mut conclusion = Self::default();
         for row in rows {
@@ -119,7 +119,7 @@ impl Conclusion {
         self.verdict.filter(|_| self.ending.is_none() && self.judged > 1)
     }
 
-    /// How many rows have which warning, the most frequent first, with its meaning.
+    /// The number of rows with each warning, the most frequent first.
     pub fn warnings(&self) -> Vec<(WarningKind, u64)> {
         let kind = |(code, rows): (&String, &u64)| Some((WarningKind::of_code(code)?, *rows));
         let mut all: Vec<_> = self.warnings.iter().filter_map(kind).collect();

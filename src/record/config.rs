@@ -76,7 +76,7 @@ fn one_hop() -> usize {
 }
 
 impl RunConfig {
-    /// Whether each analysis reads all weights of the network, and not the drawn ones alone.
+    /// Whether each analysis reads all weights of the network, not only the drawn ones.
     pub(super) fn reads_all(&self) -> bool {
         self.stable || self.sampling == Sampling::Whole
     }
@@ -169,7 +169,7 @@ fn words(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(values) => format!("({})", list(values.iter().map(words).collect())),
         Value::Object(fields) => match fields.iter().next() {
-            // How serde writes one of several variants.
+            // The form in which serde writes an enum variant.
             Some((variant, Value::Object(inner))) if fields.len() == 1 => {
                 let fields = inner.iter().map(|(name, value)| format!("{name} {}", words(value)));
                 format!("{variant} ({})", list(fields.collect()))

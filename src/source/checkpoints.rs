@@ -65,7 +65,7 @@ impl Checkpoint {
                 _ if !within.is_empty() => {
                     if model {
                         let path = path.display();
-                        tracing::warn!("the model in {path} itself has no step: passed over");
+                        tracing::warn!("the model in {path} itself has no step: skipped");
                     }
                     found.append(&mut within);
                 }
@@ -107,12 +107,12 @@ impl Checkpoint {
             let path = entry.map_err(unreadable)?.path();
             let Some(step) = step_of(&path) else { continue };
             if is_state_of_training(&path) {
-                tracing::debug!("{} holds no weights: passed over", path.display());
+                tracing::debug!("{} holds no weights: skipped", path.display());
             } else if has_end_of_weights(&path) && path.is_file() || holds_model(&path) {
                 found.push(Self { step, path });
             } else if warn && path.is_dir() {
                 tracing::warn!(
-                    "{} holds no model.safetensors, pytorch_model.bin or the like: passed over",
+                    "{} holds no model.safetensors, pytorch_model.bin or the like: skipped",
                     path.display()
                 );
             }

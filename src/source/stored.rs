@@ -41,9 +41,10 @@ impl Elements {
 pub(super) struct Stored {
     pub(super) elements: Elements,
     pub(super) shape: Vec<usize>, // its product does not overflow
-    /// In elements, one for each dimension; `None` for row-major.
+    /// The stride of each dimension, in elements; `None` for row-major.
     pub(super) strides: Option<Vec<usize>>,
-    /// In the file, from the tensor's first element on; those of a row-major tensor end with it.
+    /// The byte range in the file, from the tensor's first element on; for a row-major tensor it
+    /// ends with the last element.
     pub(super) bytes: Range<usize>,
 }
 

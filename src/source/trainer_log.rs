@@ -16,7 +16,7 @@ pub(super) fn logged_at(step: u64, path: &Path) -> Vec<(String, f64)> {
     {
         Ok(state) => state,
         Err(why) => {
-            tracing::warn!("{}: {why}: passed over", path.display());
+            tracing::warn!("{}: {why}: skipped", path.display());
             return Vec::new();
         }
     };

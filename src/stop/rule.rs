@@ -1,4 +1,4 @@
-//! Stop rules: what they watch and when they say stop.
+//! Stop rules: what they watch and when they stop training.
 
 use std::fmt;
 
@@ -194,7 +194,7 @@ impl QuantityRule {
         self
     }
 
-    /// Look at no training step before this one.
+    /// Ignore training steps before this one.
     pub fn start_from_step(mut self, step: u64) -> Self {
         self.start_from_step = step;
         self

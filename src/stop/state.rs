@@ -100,9 +100,9 @@ impl RuleState {
             for (state, rule) in self.quantities.iter_mut().zip(rule.leaves()) {
                 state.observe(rule, step, value);
             }
-            let mut standing = self.quantities.iter();
-            self.stop = verdict(rule, &mut standing, step)
-                .map(|reason| Stop { reason, measured_step: step });
+            let mut states = self.quantities.iter();
+            self.stop =
+                verdict(rule, &mut states, step).map(|reason| Stop { reason, measured_step: step });
         }
         self.stop.clone()
     }
@@ -123,17 +123,17 @@ impl RuleState {
 /// `rule`; for an `or` whose sides agree, the reason is that of the left one.
 fn verdict(
     rule: &StopRule,
-    standing: &mut std::slice::Iter<'_, QuantityState>,
+    states: &mut std::slice::Iter<'_, QuantityState>,
     step: u64,
 ) -> Option<String> {
     match rule {
-        StopRule::On(_) => Some(standing.next()?.verdict.as_ref()?.reported_at(step)),
+        StopRule::On(_) => Some(states.next()?.verdict.as_ref()?.reported_at(step)),
         StopRule::And(a, b) => {
-            let (a, b) = (verdict(a, standing, step), verdict(b, standing, step));
+            let (a, b) = (verdict(a, states, step), verdict(b, states, step));
             Some(format!("{}; and {}", a?, b?))
         }
         StopRule::Or(a, b) => {
-            let (a, b) = (verdict(a, standing, step), verdict(b, standing, step));
+            let (a, b) = (verdict(a, states, step), verdict(b, states, step));
             a.or(b)
         }
     }

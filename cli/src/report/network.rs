@@ -119,7 +119,7 @@ fn left_out(text: &mut String, left_out: &[LeftOut], all: bool) {
 struct Row {
     name: String,
     cells: Vec<String>,
-    /// From where to where, on a line of its own.
+    /// Source and target, on a separate line.
     below: Option<(String, String)>,
     /// What similar rows have in common, other than their names.
     alike: String,

@@ -35,7 +35,7 @@ pub enum PngError {
          fonts-liberation or fonts-dejavu-core), or take SVG files"
     )]
     NoFont,
-    /// What resvg says.
+    /// The error of resvg.
     #[error("the picture {name} cannot be drawn: {why}")]
     Drawing {
         /// The picture's name.

@@ -137,7 +137,7 @@ fn dimensions<'a>(heap: &Heap<'a>, value: Value<'a>) -> Result<Vec<usize>, Strin
     items.iter().map(dimension).collect()
 }
 
-/// By the name of torch's dtype, or of its storage class.
+/// The element type with this name of a torch dtype or storage class.
 fn elements(name: &str) -> Option<Elements> {
     Some(match name {
         "FloatStorage" | "float32" => Elements::F32,

@@ -80,7 +80,7 @@ pub(super) struct Heap<'a> {
 }
 
 impl<'a> Heap<'a> {
-    /// For the pickle of a file of this length.
+    /// An empty heap for the pickle of a file of this length.
     pub(super) fn new(file_length: usize) -> Self {
         Self { nodes: Vec::new(), left: file_length.saturating_add(ALLOWANCE) }
     }

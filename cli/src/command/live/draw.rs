@@ -196,16 +196,16 @@ fn stopping(state: &State, columns: usize) -> Vec<Line<'static>> {
         let text = format!("stop: {} (step {})", stop.reason, stop.measured_step);
         return vec![Line::from(text.red())];
     }
-    let standing = rule.quantities().iter().map(|q| {
+    let state_text = rule.quantities().iter().map(|q| {
         let best = q.best.map_or("no value".to_owned(), |best| {
             format!("best {} (step {})", short(best.value), best.step)
         });
         format!("{} {best}, waited {}", q.monitor, q.wait)
     });
-    let standing = standing.collect::<Vec<_>>().join("; ");
-    let says = state.stop_rule().map_or(String::new(), |rule| format!(" · stops when {rule}"));
-    let both = Line::from(format!("stop rule: {standing}{says}"));
-    vec![if both.width() > columns { Line::from(format!("stop rule: {standing}")) } else { both }]
+    let state_text = state_text.collect::<Vec<_>>().join("; ");
+    let rule_text = state.stop_rule().map_or(String::new(), |rule| format!(" · stops when {rule}"));
+    let both = Line::from(format!("stop rule: {state_text}{rule_text}"));
+    vec![if both.width() > columns { Line::from(format!("stop rule: {state_text}")) } else { both }]
 }
 
 #[cfg(test)]

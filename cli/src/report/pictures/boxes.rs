@@ -46,7 +46,7 @@ struct Fit {
 }
 
 impl Neuron {
-    /// Of its rows at a step, the fit last.
+    /// Reads a neuron from its rows at a step, the fit last.
     fn of(table: &Sheet, rows: &[&Vec<String>]) -> Option<Self> {
         let point = |row: &&Vec<String>| {
             Some((table.number(row, "r")?.ln(), table.number(row, "mass")?.ln()))

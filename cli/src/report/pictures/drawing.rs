@@ -90,12 +90,12 @@ impl Drawing {
         );
     }
 
-    /// For a page that has the rules of [`style::page_rules`].
+    /// The SVG element for a page that has the rules of [`style::page_rules`].
     pub(super) fn inline(&self) -> String {
         self.document("", "")
     }
 
-    /// A file of its own, as large as it should be in print.
+    /// A separate SVG file, in the size for print.
     pub(super) fn file(&self) -> String {
         let millimetres = |points: f64| short(points * 25.4 / 72.0);
         let (width, height) = (millimetres(self.width), millimetres(self.height));

@@ -1,7 +1,7 @@
 //! The measures of each layer at each step, as colours.
 
 use super::drawing::{Anchor, Drawing, cut, name, width};
-use super::figure::{Figure, said};
+use super::figure::{Figure, number_text};
 use super::recorded::Recorded;
 use super::stack::WIDE;
 use super::style::{diverging, sequential};
@@ -129,7 +129,7 @@ fn bar(
         drawing.cell(&colour(value), at, (7.0, part + 0.15));
     }
     let two = |value: f64| {
-        let text = said(value);
+        let text = number_text(value);
         if text.len() > 5 && !text.contains('e') { text.chars().take(5).collect() } else { text }
     };
     drawing.words("faint", Anchor::Start, (x + 9.0, top + 7.0), &two(high));

@@ -39,7 +39,7 @@ use recorded::Recorded;
 #[derive(Debug)]
 pub struct Pictures {
     title: String,
-    /// Of several runs: all of them over one another.
+    /// For several runs: all of them in one figure.
     overlay: Option<Figure>,
     chapters: Vec<Chapter>,
 }

@@ -32,7 +32,8 @@ impl Scale {
         Self { low, high, kind: Kind::Linear }
     }
 
-    /// By powers of ten when all values are positive and reach over a factor of 30, else evenly.
+    /// Logarithmic when all values are positive and span more than a factor of 30, otherwise
+    /// linear.
     pub(super) fn wide(values: impl IntoIterator<Item = f64> + Clone) -> Option<Self> {
         let (low, high) = range(values.clone())?.into_inner();
         if low <= 0.0 || high < 30.0 * low {
@@ -52,7 +53,7 @@ impl Scale {
         Self { low: -0.03 * high, high: 1.06 * high, kind: Kind::Linear }
     }
 
-    /// For steps: even, or by powers of ten when most of them lie at the very beginning.
+    /// For steps: linear, or logarithmic when most of them lie at the very beginning.
     pub(super) fn steps(steps: impl IntoIterator<Item = f64> + Clone) -> Option<Self> {
         let (low, high) = range(steps.clone())?.into_inner();
         let all: Vec<f64> = steps.into_iter().collect();

@@ -32,7 +32,7 @@ struct Fit {
 }
 
 impl Fit {
-    /// Of the rows of a step.
+    /// Reads the fit of one q from the rows of a step.
     fn of(table: &Sheet, rows: &[&Vec<String>], q: &'static str) -> Option<Self> {
         let column = format!("ln_z_{q}");
         let fit = |what: &str| {

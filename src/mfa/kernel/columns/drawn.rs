@@ -31,7 +31,7 @@ pub struct Strip {
 }
 
 impl<'a> Samples<'a> {
-    /// With memory that holds zeros, as it does after [`Self::finish`].
+    /// `memory` must hold zeros, as it does after [`Self::finish`].
     pub fn new(drawn: Vec<DrawnShare<'a>>, slots: usize, memory: &'a mut Vec<u8>) -> Self {
         let rows: usize = drawn.iter().map(|share| share.sources.len()).sum();
         grow(memory, rows * SLOTS, 0);

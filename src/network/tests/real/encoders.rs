@@ -60,7 +60,7 @@ fn bert_base() {
     );
     let left_out = left_out(&network);
     for expected in [
-        ("bert.pooler.dense.weight", "pooler: it stands outside the blocks"),
+        ("bert.pooler.dense.weight", "pooler: it is outside the blocks"),
         ("cls.predictions.transform.dense.weight", "output head"),
         ("cls.predictions.decoder.weight", "output head, of the shape of the embedding"),
         ("cls.seq_relationship.weight", "output head"),
