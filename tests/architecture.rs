@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use imports::{Modules, cycles};
 
-/// Each room with the rooms that it may use.
+/// Each module with the modules that it may use.
 const RULE: [(&str, &[&str]); 10] = [
     ("mfa", &[]),
     ("network", &["mfa"]),
@@ -22,7 +22,7 @@ const RULE: [(&str, &[&str]); 10] = [
     ("backtest", &["pipeline", "record", "stop", "analysis", "network", "mfa"]),
 ];
 
-/// The same of the command.
+/// The same for the command.
 const COMMAND: [(&str, &[&str]); 10] = [
     ("arrivals", &[]),
     ("compare", &[]),
@@ -81,11 +81,11 @@ fn imports_point_one_way() {
 fn check_imports(src: &str, rule: &[(&str, &[&str])]) {
     let mut checked = 0;
     for (file, line) in code(src) {
-        let room = file.split(['/', '.']).next().unwrap();
-        let Some((_, allowed)) = rule.iter().find(|(name, _)| *name == room) else { continue };
+        let module = file.split(['/', '.']).next().unwrap();
+        let Some((_, allowed)) = rule.iter().find(|(name, _)| *name == module) else { continue };
         for (_, used) in line.match_indices("crate::").map(|(at, _)| line.split_at(at + 7)) {
             let used = used.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
-            assert!(used == room || allowed.contains(&used), "{src}/{file} uses {used}: {line}");
+            assert!(used == module || allowed.contains(&used), "{src}/{file} uses {used}: {line}");
             checked += 1;
         }
     }
@@ -93,12 +93,12 @@ fn check_imports(src: &str, rule: &[(&str, &[&str])]) {
 }
 
 #[test]
-fn every_room_has_its_rule() {
+fn every_module_has_its_rule() {
     for (src, rule) in [("src", &RULE[..]), ("cli/src", &COMMAND[..])] {
         for entry in std::fs::read_dir(folder(src)).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_stem().unwrap().to_str().unwrap();
-            let known = rule.iter().any(|(room, _)| *room == name);
+            let known = rule.iter().any(|(module, _)| *module == name);
             assert!(known || ["lib", "error", "main"].contains(&name), "{name} has no rule");
         }
     }

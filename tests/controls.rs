@@ -1,4 +1,4 @@
-//! The null controls against what they stand for: weights that are really shuffled or rescaled.
+//! The null controls against weights that are really shuffled or rescaled.
 
 use std::ops::Range;
 

@@ -1,6 +1,6 @@
 //! Degenerate input has a named outcome: never a panic, and no 0 or NaN where there is no value.
 //!
-//! The text of `why` is held word for word: it is what a person reads beside an empty field.
+//! The text of `why` is compared word for word: it is shown next to an empty field.
 
 use neuromfa::Status;
 use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Measurement, Plan, Snapshot};
@@ -185,8 +185,8 @@ fn weights_that_are_not_finite() {
     for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let row = row(&source(|k| if k % 600 == 7 { odd } else { healthy(k) }));
         let why = [
-            "published estimator: weights that are not finite: 2",
-            "stable estimator: weights that are not finite: 2",
+            "published estimator: weights that are not finite (NaN or infinite): 2, in 0.weight",
+            "stable estimator: weights that are not finite (NaN or infinite): 2, in 0.weight",
         ];
         assert_outcome(&row, Status::NonFinite, &why, &[]);
     }

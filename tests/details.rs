@@ -1,5 +1,5 @@
-//! What a run leaves besides its rows: parts, distributions, neurons, the rescaled start, and a
-//! stop rule on the excess.
+//! The other files of a run: parts, distributions, neurons, the rescaled start, and a stop rule on
+//! the excess.
 
 mod loops;
 

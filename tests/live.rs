@@ -133,7 +133,7 @@ fn a_snapshot_never_mixes_two_steps() {
     let dir = tempfile::tempdir().unwrap();
     let store = VarStore::new(Device::Cpu);
     let mut weights = store.root().sub("0").var("weight", &[512, 512], nn::Init::Const(0.5));
-    // All weights equal: one radius, 2, so no spectrum; the rows say so and the run goes on.
+    // All weights equal: one radius, 2, so no spectrum. The rows show this and the run continues.
     let mut monitor = Monitor::builder(dir.path())
         .every(1)
         .sampled(Samples { neurons: 32, samples: 1, seed: 0 })

@@ -1,4 +1,4 @@
-//! Which of the monitor's threads run at which priority.
+//! The priorities of the monitor's threads.
 #![cfg(target_os = "linux")]
 
 mod loops;

@@ -1,4 +1,4 @@
-//! The measures of structure against what they stand for.
+//! The measures of structure against literal shuffles.
 
 use neuromfa::Controls;
 use neuromfa::internals::analysis::{
@@ -112,9 +112,9 @@ fn literal(weights: &Weights, shuffles: u64) -> [(f64, f64); 3] {
     })
 }
 
-/// Layers of 24 and of some thousand neurons with unlike spectra: a draw deals all of the first and
-/// a third or a ninth of the second, which has to stand for the whole. Of a ninth, the errors of E
-/// and the width are those of the jackknife.
+/// Layers of 24 and of some thousand neurons with unlike spectra. A draw deals all of the first,
+/// and a third or a ninth of the second to represent all of it. For a ninth, the errors of E and
+/// the width are those of the jackknife.
 #[test]
 fn a_share_of_the_sources_has_the_law_of_all_of_them() {
     for (wide, share) in [(3000, 1.0 / 3.0), (9000, 1.0 / 9.0)] {

@@ -1,4 +1,5 @@
-//! What a conclusion rests on: the same checkpoints, analysed with other parameters.
+//! How sensitive results are to the parameters: the same checkpoints, analysed with other
+//! parameters.
 
 use std::path::Path;
 
@@ -23,7 +24,7 @@ use crate::threads::pool;
 /// | `radius_step` | 1, 0.5, 0.1 | 1 |
 /// | `transfer` | inverse; coth; log with distances from 0.5 to 10 in steps of 0.05 | inverse |
 ///
-/// A value of `neurons` that takes every layer whole is left out: it is that of the whole network.
+/// A value of `neurons` that covers every layer completely is left out: it equals `whole`.
 #[derive(Clone, Debug)]
 #[must_use = "a sensitivity analysis does nothing until it is run"]
 pub struct Sensitivity {
@@ -33,7 +34,7 @@ pub struct Sensitivity {
     threads: Option<usize>,
 }
 
-/// One value of one parameter, with what each checkpoint gives under it.
+/// One value of one parameter, with the result of each checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Case {
     /// The parameter that differs from the defaults; `defaults` for the first case.
@@ -44,7 +45,7 @@ pub struct Case {
     pub points: Vec<Point>,
 }
 
-/// What one checkpoint gives in one case. An absent number is null.
+/// The result of one checkpoint in one case. An absent number is null.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Point {
     /// The step.

@@ -1,6 +1,6 @@
-//! A measurement as the baseline, and against it.
+//! Makes a baseline from a measurement, and compares a measurement with a baseline.
 
-use super::baseline::{Baseline, GroupBaseline, Place};
+use super::baseline::{Baseline, GroupBaseline, SpectrumPosition};
 use super::distribution::Distribution;
 use super::emergence::{Emergence, HopEmergence};
 use super::hops::HopBaseline;
@@ -30,7 +30,7 @@ impl Baseline {
         Self {
             step,
             samples: fractals(samples),
-            places: samples.iter().map(Place::of).collect(),
+            positions: samples.iter().map(SpectrumPosition::of).collect(),
             stable: measurement.stable.clone().and_then(Result::ok),
             groups: groups
                 .map(|(group, measured)| GroupBaseline {
@@ -42,8 +42,8 @@ impl Baseline {
                 .collect(),
             deviations: measurement.deviations.clone(),
             warnings: {
-                let standing = Trust::standing(plan, measurement);
-                standing.warnings.iter().map(|warning| warning.kind).collect()
+                let trust = Trust::without_baseline(plan, measurement);
+                trust.warnings.iter().map(|warning| warning.kind).collect()
             },
             hops: measurement.hops.iter().map(HopBaseline::new).collect(),
         }
@@ -84,7 +84,7 @@ impl Emergence {
         row
     }
 
-    /// Samples of the same neurons differ by rounding alone: that is no error.
+    /// Samples of the same neurons differ only by rounding, which is not an error of E.
     fn forget_sample_errors(&mut self) {
         (self.e_se, self.alpha0_std, self.width_std) = (None, None, None);
         for p in &mut self.spectrum {
@@ -124,7 +124,8 @@ impl Emergence {
     }
 
     /// E of the shuffled samples, and whether E differs from it. Each has the error of a mean over
-    /// samples; those of E are samples of one network, and as alike as their edges are the same.
+    /// samples. The samples of E are samples of one network, and are as correlated as the share of
+    /// their edges that coincide.
     fn add_shuffled(&mut self, plan: &Plan, shuffled: PublishedNumbers, samples: usize) {
         self.e_shuffled = Some(shuffled.e);
         self.e_shuffled_se = shuffled.e_se;

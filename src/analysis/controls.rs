@@ -1,4 +1,4 @@
-//! Null controls: is it structure, or only scale?
+//! Null controls: do the numbers show structure, or only the scale of the weights?
 //!
 //! | control | at step t | what it leaves | what it takes away |
 //! |---|---|---|---|
@@ -6,8 +6,8 @@
 //! | norm-matched | each matrix rescaled to its standard deviation at step 0 | the shape | growth |
 //! | rescaled start | the weights of step 0, each matrix rescaled to its standard deviation at t | growth | all else |
 //!
-//! E of each is against the same step 0 as E of the run. E_excess = E_stable - E_stable_shuffled still
-//! depends on scale; what does not is the norm-matched network against its own shuffles:
+//! E of each control uses the same step 0 as E of the run. E_excess = E_stable - E_stable_shuffled
+//! still depends on scale. The norm-matched network against its own shuffles does not:
 //! [`super::Structure`] has the equations.
 
 use rand::{Rng, SeedableRng};
@@ -81,7 +81,7 @@ impl Controls {
         self.norm_matched || self.rescaled_start
     }
 
-    /// The seed of a step's deals, to which the number of a deal is added.
+    /// The seed of a step's deals; the number of the deal is added to it.
     pub(super) fn seed_of(&self, step: u64) -> u64 {
         let mut seeds = ChaCha8Rng::seed_from_u64(self.seed);
         seeds.set_stream(step);

@@ -87,9 +87,9 @@ pub struct Emergence {
     pub why: Option<String>,
     /// The published spectrum, one point for each q; empty when there is none.
     pub spectrum: Vec<SpectrumPoint>,
-    /// What the published spectrum is fitted to; none where there is no spectrum.
+    /// The data of the fits of the published spectrum; none without a spectrum.
     pub scaling: Option<MeanScaling>,
-    /// A neuron of some layers, with what its dimension is fitted to; empty without details.
+    /// One neuron of some layers, with the data of the fit of its dimension; empty without details.
     pub boxes: Vec<NeuronBoxes>,
     /// Layers, blocks, roles, and the network last; empty without details.
     pub parts: Vec<Part>,
@@ -221,7 +221,7 @@ impl Emergence {
         self.miss(Status::Degenerate, what, &why);
     }
 
-    /// Notes that something has no value. The first reason gives the status.
+    /// Records that a value is missing. The first reason gives the status.
     pub(super) fn miss(&mut self, status: Status, what: &str, why: &dyn std::fmt::Display) {
         match &mut self.why {
             None => {

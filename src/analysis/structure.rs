@@ -1,7 +1,8 @@
-//! Is it structure? A part of the network against its shuffles.
+//! Measures of structure: a part of the network against its shuffles.
 //!
 //! With every matrix rescaled to its standard deviation at step 0, the stable estimator gives a
-//! width and an alpha0, and the same of K shuffles:
+//! width and an alpha0. It gives a width_k and an alpha0_k for each of K shuffles of these
+//! matrices:
 //!
 //! ```text
 //! width_excess  = ln width  - mean_k ln width_k
@@ -32,11 +33,11 @@ pub struct Structure {
     pub e_norm_matched: Option<f64>,
 }
 
-/// What has no value, and why.
+/// The name of a value that is missing, and why.
 pub(super) type Missing = (&'static str, String);
 
 impl Structure {
-    /// Of a part whose step 0 and whose weights now have these spectra.
+    /// The measures of a part with these spectra at step 0 and now.
     pub(super) fn of(
         start: Option<Fractal>,
         stable: Option<Fractal>,

@@ -107,9 +107,9 @@ kinds! {
     RadiiMoved, "radii_moved", Published,
         "the smallest occupied radius is not that of step 0 in half of the samples or more",
         "The smallest radius differs from step 0: published E moves with it, E_stable does not.";
-    ENotToldApart, "e_chance", Published,
+    EIndistinguishable, "e_chance", Published,
         format!("`E` > 0 and `E_p` ≥ {LEVEL}"),
-        "Published E cannot be told apart from that of shuffled weights.";
+        "Published E is indistinguishable from E of shuffled weights.";
 }
 
 impl WarningKind {

@@ -1,4 +1,4 @@
-//! The parameters of the method, and their one check.
+//! The parameters of the method, and the function that checks them.
 //!
 //! | name | default | purpose | range |
 //! |---|---|---|---|
@@ -18,7 +18,7 @@ const MAX_RADII: u32 = 20_000;
 const MAX_STEPS: f64 = (1u32 << 31) as f64;
 const MAX_Q: f64 = 20.0;
 
-/// Parameters as a person gives them; see the module's table for defaults and ranges.
+/// Parameters before they are checked; see the module's table for defaults and ranges.
 ///
 /// The defaults are those behind the published numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -201,7 +201,7 @@ impl Parameters {
     }
 }
 
-/// Checked parameters: what the algorithms take.
+/// Checked parameters, which the algorithms use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Method {
     parameters: Parameters,
@@ -239,7 +239,7 @@ impl Method {
         self.radii() + 1
     }
 
-    /// The radius that a slot ≥ 1 stands for.
+    /// The radius of a slot ≥ 1.
     pub fn radius(&self, slot: usize) -> f64 {
         f64::from(self.first_radius + slot as u32 - 1) / f64::from(self.per_unit)
     }

@@ -257,6 +257,6 @@ fn weights_that_are_not_finite_leave_no_values() {
     plan.snapshot(&case.source, &pool(1), &mut snapshot).unwrap();
     let measured = Estimators::new(&plan).measure(&plan, &snapshot, 0);
     let why = measured.hops[0].published.as_ref().unwrap_err().to_string();
-    assert_eq!(why, "weights that are not finite: 1");
+    assert_eq!(why, "weights that are not finite (NaN or infinite): 1");
     assert!(measured.hops[0].estimated.as_ref().unwrap().is_err());
 }
