@@ -12,8 +12,9 @@ use super::samples::{PublishedNumbers, fractals};
 use super::scaling::MeanScaling;
 use super::significance::p_value;
 use super::status::Status;
-use super::structure::Structure;
+use super::structure::{E_STABLE_SHUFFLED, Structure};
 use super::trust::Trust;
+use super::warning::WarningKind;
 use crate::mfa::degree_of_emergence;
 
 /// Bins of a degree's distribution, on the range of distances.
@@ -56,9 +57,10 @@ impl Emergence {
         let q = plan.method().q();
         let Measurement { published, stable, .. } = measurement;
         let mut row = Self::of_estimators(q, baseline, published, stable.as_ref());
-        if measurement.stable.as_ref().is_none_or(Result::is_ok) {
-            row.add_nulls(plan, baseline, measurement);
-        }
+        let unmatched = match measurement.stable {
+            Some(Err(_)) => Vec::new(),
+            _ => row.add_nulls(plan, baseline, measurement),
+        };
         let nulls = &measurement.controls.groups;
         let groups = plan.groups().iter().zip(&measurement.groups).enumerate();
         let part = |(k, (group, now))| {
@@ -78,6 +80,9 @@ impl Emergence {
             row.hops.iter_mut().for_each(|hop| hop.exact.forget_sample_errors());
         }
         row.trust = Trust::of(plan, baseline, measurement);
+        if !unmatched.is_empty() {
+            row.trust.warn(WarningKind::NotMatched, unmatched.join("; "));
+        }
         if let (Some(e), Some(shuffled), Some(p)) = (row.e, row.e_shuffled, row.e_p) {
             row.trust.check_chance(e, shuffled, p);
         }
@@ -92,8 +97,15 @@ impl Emergence {
         }
     }
 
-    fn add_nulls(&mut self, plan: &Plan, baseline: &Baseline, measurement: &Measurement) {
+    /// Returns which values at matched norm are absent, and why.
+    fn add_nulls(
+        &mut self,
+        plan: &Plan,
+        baseline: &Baseline,
+        measurement: &Measurement,
+    ) -> Vec<String> {
         let nulls = &measurement.controls;
+        let mut unmatched = Vec::new();
         match &nulls.shuffled {
             Some(Ok(samples)) if !baseline.samples.is_empty() => {
                 match PublishedNumbers::of(&baseline.samples, &fractals(samples)) {
@@ -109,10 +121,13 @@ impl Emergence {
             let (structure, missing) = Structure::of(baseline.stable, stable, network);
             self.structure = structure;
             for (what, why) in missing {
-                self.miss(Status::Degenerate, what, &why);
+                match what {
+                    E_STABLE_SHUFFLED => self.miss(Status::Degenerate, what, &why),
+                    _ => unmatched.push(format!("{what}: {why}")),
+                }
             }
         }
-        let Some(start) = baseline.stable else { return };
+        let Some(start) = baseline.stable else { return unmatched };
         match &nulls.rescaled_start {
             Some(Ok(rescaled)) => match degree_of_emergence(start, *rescaled) {
                 Ok(e) => self.e_rescaled_start = Some(e),
@@ -121,6 +136,7 @@ impl Emergence {
             Some(Err(why)) => self.miss(Status::Degenerate, "E_rescaled_start", why),
             None => {}
         }
+        unmatched
     }
 
     /// E of the shuffled samples, and whether E differs from it. Each has the error of a mean over

@@ -33,6 +33,9 @@ pub struct Structure {
     pub e_norm_matched: Option<f64>,
 }
 
+/// The column of the shuffled control, which needs no matched norm as the others here do.
+pub(super) const E_STABLE_SHUFFLED: &str = "E_stable_shuffled";
+
 /// The name of a value that is missing, and why.
 pub(super) type Missing = (&'static str, String);
 
@@ -71,9 +74,9 @@ impl Structure {
                     let e = stable.and_then(|now| degree_of_emergence(start, now).ok());
                     structure.e_excess = e.and_then(|e| Excess::of(e, &control));
                 }
-                Err(why) => note("E_stable_shuffled", &why),
+                Err(why) => note(E_STABLE_SHUFFLED, &why),
             },
-            Some(Err(why)) => note("E_stable_shuffled", why),
+            Some(Err(why)) => note(E_STABLE_SHUFFLED, why),
             None => {}
         }
         match &nulls.matched {

@@ -92,6 +92,9 @@ kinds! {
     Overlap, "overlap", Conclusion,
         format!("two samples share more than {OVERLAP} of their edges"),
         "Samples share most of their edges: E_se says little about the network.";
+    NotMatched, "not_matched", Conclusion,
+        "a matrix has no spread at step 0 or now, or the rescaled network has no spectrum",
+        "The weights cannot be rescaled to their spread at step 0: there is no measure of structure.";
     Repeated, "repeated", Conclusion,
         "`same_as` has a value",
         "The weights are those of an earlier step, bit for bit: the row says nothing new.";
