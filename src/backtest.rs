@@ -1,6 +1,6 @@
 //! Tries stop rules on recorded runs: would stopping have been right?
 //!
-//! A rule sees the rows of a run's emergence.csv one after the other, exactly as a live rule did,
+//! A rule sees the rows of a run's emergence.csv in order, and what was logged between them, as a live rule did,
 //! and stops where it would have stopped. Compared with the complete run, this
 //!
 //! - saves the steps after the row that led to the verdict, and
@@ -9,13 +9,14 @@
 //! A rule that never stops saves nothing and gives up nothing. Losses are those of metrics.csv, all
 //! steps.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::pipeline::observe;
+use crate::pipeline::{Judge, Logged};
 use crate::record::{METRICS, RecordError, RecordedRow, RecordedRun};
-use crate::stop::{Mode, RuleState, StopRule};
+use crate::stop::{Mode, StopRule};
 
 /// Names of a loss, in search order; losses on held-out data first.
 const LOSSES: [&str; 4] = ["eval_loss", "val_loss", "validation_loss", "loss"];
@@ -25,6 +26,7 @@ const LOSSES: [&str; 4] = ["eval_loss", "val_loss", "validation_loss", "loss"];
 pub struct History {
     folder: PathBuf,
     rows: Vec<RecordedRow>,
+    metrics: BTreeMap<String, Vec<(u64, f64)>>, // each with its steps, ascending
     loss: String,
     losses: Vec<(u64, f64)>, // finite; ascending steps
     last_step: u64,
@@ -92,12 +94,13 @@ impl History {
     /// [`RecordError::Read`] when a file cannot be read, or no such loss was logged; it names those
     /// that were.
     pub fn read(folder: &Path, loss: Option<&str>) -> Result<Self, RecordError> {
-        let RecordedRun { folder, rows, mut metrics, last_step, .. } = RecordedRun::read(folder)?;
+        let RecordedRun { folder, rows, metrics, last_step, .. } = RecordedRun::read(folder)?;
         let name = match loss {
             Some(name) => Some(name).filter(|&name| metrics.contains_key(name)),
             None => LOSSES.into_iter().find(|&name| metrics.contains_key(name)),
         };
-        let Some((name, mut losses)) = name.and_then(|name| Some((name, metrics.remove(name)?)))
+        let Some((name, mut losses)) =
+            name.and_then(|name| Some((name, metrics.get(name)?.clone())))
         else {
             let wanted = loss.map_or(LOSSES.join(", "), str::to_owned);
             let logged = metrics.into_keys().collect::<Vec<_>>().join(", ");
@@ -107,7 +110,7 @@ impl History {
         };
         losses.retain(|(_, loss)| loss.is_finite());
         let (loss, last_step) = (name.to_owned(), last_step.unwrap_or(0));
-        Ok(Self { folder, rows, loss, losses, last_step })
+        Ok(Self { folder, rows, metrics, loss, losses, last_step })
     }
 
     /// The name of the loss.
@@ -115,18 +118,21 @@ impl History {
         &self.loss
     }
 
-    /// Whether an analysed step has a value of this quantity.
+    /// Whether this quantity was computed or logged.
     pub fn has(&self, quantity: &str) -> bool {
         self.rows.iter().any(|row| row.value(quantity).is_some())
+            || self.metrics.contains_key(quantity)
     }
 
     /// The outcome of a rule on this run. The rule sees what a live one saw.
     pub fn try_rule(&self, rule: &StopRule) -> Outcome {
-        let mut state = RuleState::new(rule);
+        let mut judge = Judge::new(rule.clone());
+        let mut logged = Logged::of(Some(&judge), &self.metrics);
         for row in &self.rows {
-            observe(rule, &mut state, row.step, row.status, &|name| row.value(name));
+            logged.up_to(row.step, &mut judge);
+            judge.judge(row.step, row.status, &|name| row.value(name));
         }
-        let stop = state.stop();
+        let stop = judge.stop();
         let end = stop.map_or(self.last_step, |stop| stop.measured_step);
         let lowest = |last: u64| {
             let until = self.losses.iter().take_while(|(step, _)| *step <= last);

@@ -269,9 +269,12 @@ fn a_sample_of_no_neurons_is_named() {
 fn nothing_to_analyse_is_an_error_before_the_run() {
     let infer =
         |source: &Memory| Network::infer(&source.parameters(), &Selection::default()).unwrap_err();
-    assert_eq!(infer(&Memory::new()), NetworkError::NoMatrices { count: 0 });
+    assert_eq!(infer(&Memory::new()), NetworkError::NoMatrices { count: 0, untrained: 0 });
     for shape in [[0, IN], [OUT, 0], [0, 0]] {
-        assert_eq!(infer(&of_shape(shape, |_| 1.0)), NetworkError::NoMatrices { count: 1 });
+        assert_eq!(
+            infer(&of_shape(shape, |_| 1.0)),
+            NetworkError::NoMatrices { count: 1, untrained: 0 }
+        );
     }
     let message = infer(&Memory::new()).to_string();
     assert!(message.starts_with("none of the 0 parameters is left to analyse"), "{message}");

@@ -26,6 +26,7 @@ use crate::stop::StopRule;
 /// | [`resume`](MonitorBuilder::resume), [`resume_at`](MonitorBuilder::resume_at), [`overwrite`](MonitorBuilder::overwrite) | the folder must hold no run |
 /// | [`back_pressure`](MonitorBuilder::back_pressure) | wait |
 /// | [`on_failure`](MonitorBuilder::on_failure) | report |
+/// | [`quiet`](MonitorBuilder::quiet) | a few lines on standard error |
 /// | [`threads`](MonitorBuilder::threads) | as many as there are cores |
 pub type MonitorBuilder = RunBuilder<Live>;
 
@@ -37,6 +38,7 @@ pub struct Live {
     pub(super) work: Work,
     pub(super) back_pressure: BackPressure,
     pub(super) on_failure: OnFailure,
+    pub(super) quiet: bool,
 }
 
 impl Default for Live {
@@ -47,6 +49,7 @@ impl Default for Live {
             work: Work::default(),
             back_pressure: BackPressure::default(),
             on_failure: OnFailure::default(),
+            quiet: false,
         }
     }
 }
@@ -103,6 +106,14 @@ impl RunBuilder<Live> {
     /// again; recorded rows from it on are dropped.
     pub fn resume_at(mut self, step: u64) -> Self {
         self.settings.start = Start::Resume(Some(step));
+        self
+    }
+
+    /// Writes nothing to standard error. Otherwise, in a program without a `tracing` subscriber, the
+    /// monitor says at `attach` what it watches and what is wrong with it, and at the end what it
+    /// found; a subscriber gets events instead.
+    pub fn quiet(mut self) -> Self {
+        self.origin.quiet = true;
         self
     }
 

@@ -14,12 +14,14 @@ use super::message::{Due, Ending, Failure, Message, failure};
 use super::policy::{BackPressure, OnFailure};
 use super::schedule::Schedule;
 use super::side::Side;
+use super::terminal::{LastRow, Terminal, watched};
 use super::work::Work;
 use super::worker::Worker;
 use crate::analysis::{Plan, Snapshot};
 use crate::error::Error;
+use crate::network::Network;
 use crate::pipeline::{Follow, Opened, Step, open};
-use crate::record::{RecordError, StopRecord, Summary, check_name};
+use crate::record::{RecordError, Row, StopRecord, Summary, check_name};
 use crate::source::Source;
 use crate::stop::Stop;
 
@@ -54,6 +56,9 @@ pub struct Monitor {
     pub(super) in_hook: Duration,
     pub(super) analysing: Duration, // of the time in the hook
     pub(super) due_here: u64,       // due steps reported in this process, where there is a budget
+    terminal: Terminal,
+    warnings: Vec<String>, // at attach
+    last_row: LastRow,
 }
 
 /// What a step call says to the loop.
@@ -108,7 +113,9 @@ impl Monitor {
         start_side: impl FnOnce(Side) -> Result<(), Error>,
     ) -> Result<Self, Error> {
         let MonitorBuilder { settings, mut listeners, origin } = builder;
-        let Live { schedule, budget, work, back_pressure, on_failure } = origin;
+        let Live { schedule, budget, work, back_pressure, on_failure, quiet } = origin;
+        let last_row = LastRow::default();
+        listeners.insert(0, last_row.listener());
         schedule.check()?;
         if let Some(share) = budget.filter(|share| !(*share > 0.0 && *share <= 1.0)) {
             return Err(Error::Budget { share });
@@ -123,10 +130,15 @@ impl Monitor {
         let opened = open(&settings, follow, source.as_ref(), &opening, first, &mut listeners)?;
         drop(opening);
         let pool = Arc::new(settings.pool()?);
-        let Opened { pipeline, resumed_at, last_step, stopped_step, analysis_seconds } = opened;
+        let Opened { pipeline, resumed_at, last_step, stopped_step, analysis_seconds, .. } = opened;
+        let Opened { config, mut warnings, .. } = opened;
+        warnings.extend(last_row.warnings());
+        let folder = settings.folder.display().to_string();
         let stop = pipeline.stop().map(|stop| StopRecord { stop: stop.clone(), stopped_step });
         let plan = Arc::clone(pipeline.plan());
         let worker = Worker::spawn(pipeline, work, &pool, start_side)?;
+        let terminal = Terminal::new(quiet);
+        terminal.attached(&watched(plan.network(), &config, &folder, warnings.len()), &warnings);
         Ok(Self {
             source,
             plan,
@@ -148,7 +160,27 @@ impl Monitor {
             in_hook: Duration::ZERO,
             analysing: Duration::ZERO,
             due_here: 0,
+            terminal,
+            warnings,
+            last_row,
         })
+    }
+
+    /// The network that is analysed.
+    pub fn network(&self) -> &Network {
+        self.plan.network()
+    }
+
+    /// What was wrong at `attach`, each a sentence or more: how the network was read, layers that
+    /// can never count, and the warnings about step 0.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The last row that is recorded; none after a resume, until the next. In the background mode
+    /// it may be of an earlier step than the last one reported ([`flush`](Self::flush) waits).
+    pub fn last_row(&self) -> Option<Row> {
+        self.last_row.get()
     }
 
     /// Whether the schedule analyses this step. A budget may pass it over.
@@ -328,7 +360,9 @@ impl Monitor {
         if let Some(worker) = self.worker.take() {
             worker.join();
         }
-        result.map_err(|source| Error::Failed { source })
+        let summary = result.map_err(|source| Error::Failed { source })?;
+        self.terminal.finished(&summary);
+        Ok(summary)
     }
 }
 

@@ -41,6 +41,9 @@ impl Parameter {
     }
 }
 
+/// Why a parameter that is not trainable is left out.
+pub(super) const UNTRAINED: &str = "not trainable, so a buffer and no weight";
+
 /// A parameter that is no part of the network, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -54,6 +57,11 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
+    /// Whether it is left out because training does not change it.
+    pub(crate) fn is_buffer(&self) -> bool {
+        self.why == UNTRAINED
+    }
+
     pub(super) fn new(parameter: &Parameter, why: impl Into<String>) -> Self {
         Self { name: parameter.name.clone(), shape: parameter.shape.clone(), why: why.into() }
     }

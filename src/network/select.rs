@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::parameter::UNTRAINED;
 use super::{Architecture, LeftOut, NetworkError, Orientation, Parameter, natural};
 
 /// Which parameters to analyse, and as what.
@@ -203,9 +204,6 @@ fn check_patterns(sorted: &[&Parameter], selection: &Selection) -> Result<(), Ne
     }
     Ok(())
 }
-
-/// Why what is not trainable is left out.
-const UNTRAINED: &str = "not trainable, so a buffer and no weight";
 
 fn first_match<'a>(patterns: &'a [String], name: &str) -> Option<&'a str> {
     let hit = patterns.iter().find(|pattern| matches(pattern, name));

@@ -196,7 +196,6 @@ impl Settings {
                 Network::infer(&parameters, &self.selection)?
             }
         };
-        network.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
         Ok(network)
     }
 

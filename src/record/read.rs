@@ -47,15 +47,7 @@ impl RecordedRun {
             _ => Ok(Contents::none()),
         };
         let (emergence, logged) = (table(EMERGENCE)?, table(METRICS)?);
-        let mut metrics: BTreeMap<String, Vec<(u64, f64)>> = BTreeMap::new();
-        for row in &logged.rows {
-            // After the step and the time.
-            for (name, cell) in logged.columns.iter().zip(&row.cells).skip(2) {
-                if let Ok(value) = cell.parse() {
-                    metrics.entry(name.clone()).or_default().push((row.step, value));
-                }
-            }
-        }
+        let metrics = logged.series();
         let (folder, rows) = (folder.to_owned(), recorded_rows(&emergence));
         let last_step = logged.last_step().max(emergence.last_step());
         Ok(Self { folder, config, rows, metrics, last_step })

@@ -112,6 +112,9 @@ pub struct Summary {
     pub(crate) last_e_excess_p: Option<f64>,
     /// Why the run was stopped; none when no rule stopped it.
     pub(crate) stop: Option<StopRecord>,
+    /// Quantities of the stop rule that never had a value.
+    #[serde(default)]
+    pub(crate) unseen: Vec<String>,
     /// What monitoring cost.
     pub(crate) cost: Cost,
     /// `cost.hook_seconds / cost.run_seconds`.
@@ -184,6 +187,44 @@ impl Summary {
     }
 }
 
+impl Summary {
+    /// The kinds of warnings that concern something, each with the number of its rows.
+    fn counted(&self, concern: Concern) -> String {
+        let count = |(kind, rows): &(WarningKind, u64)| format!("{} {rows}", kind.code());
+        let all: Vec<String> = self.conclusion.warnings_on(concern).iter().map(count).collect();
+        all.join(", ")
+    }
+
+    /// Quantities that the stop rule never saw; none without any.
+    fn unseen_text(&self) -> Option<String> {
+        let names: Vec<String> = self.unseen.iter().map(|name| format!("{name:?}")).collect();
+        (!names.is_empty()).then(|| {
+            let names = names.join(", ");
+            format!(
+                "the stop rule watches {names}, which never had a value: it could not stop the run"
+            )
+        })
+    }
+
+    /// The verdict, and what weakens it: a line or a few.
+    pub(crate) fn headline(&self) -> String {
+        let mut text = format!("structure: {}", self.conclusion);
+        let warnings = self.counted(Concern::Conclusion);
+        if !warnings.is_empty() {
+            text += &format!("; warnings of {} rows: {warnings}", self.rows);
+        }
+        if let Some(unseen) = self.unseen_text() {
+            text += &format!("\nwarning: {unseen}");
+        }
+        text
+    }
+
+    /// All kinds of warnings, by code, each with the number of its rows.
+    pub fn warnings(&self) -> Vec<(&'static str, u64)> {
+        self.conclusion.warnings().into_iter().map(|(kind, rows)| (kind.code(), rows)).collect()
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ends = |f: &mut fmt::Formatter<'_>, name, last: Option<Best>, best: Option<Best>| match (
@@ -218,6 +259,9 @@ impl fmt::Display for Summary {
                 stop.stop.reason, stop.stop.measured_step
             )?;
         }
+        if let Some(unseen) = self.unseen_text() {
+            writeln!(f, "rule     {unseen}")?;
+        }
         if self.dropped + self.without_value > 0 {
             let (dropped, without) = (self.dropped, self.without_value);
             writeln!(
@@ -225,12 +269,8 @@ impl fmt::Display for Summary {
                 "rows     {dropped} dropped, {without} without values (see the column status)"
             )?;
         }
-        let count = |(kind, rows): &(WarningKind, u64)| format!("{} {rows}", kind.code());
-        let counts = |concern| {
-            let all: Vec<String> = self.conclusion.warnings_on(concern).iter().map(count).collect();
-            all.join(", ")
-        };
-        let [findings, caveats] = [Concern::Conclusion, Concern::Published].map(counts);
+        let [findings, caveats] =
+            [Concern::Conclusion, Concern::Published].map(|concern| self.counted(concern));
         if !findings.is_empty() {
             writeln!(f, "warnings of {} rows: {findings}", self.rows)?;
         }

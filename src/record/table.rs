@@ -1,5 +1,6 @@
 //! A CSV file to which complete rows are appended.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -106,6 +107,20 @@ pub(super) fn lines<'a>(rows: impl IntoIterator<Item = &'a Cells>) -> Vec<u8> {
 }
 
 impl Contents {
+    /// Of metrics.csv: each logged quantity with its steps, ascending.
+    pub(super) fn series(&self) -> BTreeMap<String, Vec<(u64, f64)>> {
+        let mut series: BTreeMap<String, Vec<(u64, f64)>> = BTreeMap::new();
+        for row in &self.rows {
+            // After the step and the time.
+            for (name, cell) in self.columns.iter().zip(&row.cells).skip(2) {
+                if let Ok(value) = cell.parse() {
+                    series.entry(name.clone()).or_default().push((row.step, value));
+                }
+            }
+        }
+        series
+    }
+
     /// The contents of a missing file.
     pub(super) fn none() -> Self {
         Self { columns: Vec::new(), rows: Vec::new(), end: 0, reshaped: false }
