@@ -1,10 +1,10 @@
-//! Would stopping on it have been right? Stop rules, tried on recorded runs.
+//! Tries stop rules on recorded runs: would stopping have been right?
 //!
 //! A rule sees the rows of a run's emergence.csv one after the other, exactly as a live rule did,
-//! and stops where it would have stopped. Against the whole run that
+//! and stops where it would have stopped. Compared with the complete run, this
 //!
-//! - saves the steps after the row that the verdict rests on, and
-//! - gives up loss: the lowest loss logged up to that row, less the lowest of the whole run.
+//! - saves the steps after the row that led to the verdict, and
+//! - gives up loss: the lowest loss logged up to that row, less the lowest of the complete run.
 //!
 //! A rule that never stops saves nothing and gives up nothing. Losses are those of metrics.csv, all
 //! steps.
@@ -17,7 +17,7 @@ use crate::pipeline::observe;
 use crate::record::{METRICS, RecordError, RecordedRow, RecordedRun};
 use crate::stop::{Mode, RuleState, StopRule};
 
-/// Names under which a loss is looked for, what is measured on held-out data first.
+/// Names of a loss, in search order; losses on held-out data first.
 const LOSSES: [&str; 4] = ["eval_loss", "val_loss", "validation_loss", "loss"];
 
 /// A recorded run, as a stop rule sees it.
@@ -30,8 +30,9 @@ pub struct History {
     last_step: u64,
 }
 
-/// The rules that are tried: every patience with every minimum change.
+/// The rules to try: every patience with every minimum change.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Grid {
     /// The quantity.
     pub monitor: String,
@@ -41,11 +42,11 @@ pub struct Grid {
     pub patience: Vec<u64>,
     /// The least change that is an improvement.
     pub min_delta: Vec<f64>,
-    /// Steps before this one are not looked at.
+    /// Steps before this one are ignored.
     pub start_from_step: u64,
 }
 
-/// A rule of the grid with what it comes to on each run.
+/// A rule of the grid, with its outcome on each run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Trial {
@@ -63,13 +64,13 @@ pub struct Trial {
     pub outcomes: Vec<Outcome>,
 }
 
-/// What a rule comes to on one run.
+/// The outcome of a rule on one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Outcome {
     /// The run's folder.
     pub run: PathBuf,
-    /// The analysed step that the verdict rests on; none when the rule does not stop the run.
+    /// The analysed step that led to the verdict; none when the rule does not stop the run.
     pub stop: Option<u64>,
     /// Why.
     pub reason: Option<String>,
@@ -84,8 +85,8 @@ pub struct Outcome {
 }
 
 impl History {
-    /// Reads a run. Without a name for the loss, the first that is there is taken of eval_loss,
-    /// val_loss, validation_loss and loss.
+    /// Reads a run. Without a name, the loss is the first that was logged of eval_loss, val_loss,
+    /// validation_loss and loss.
     ///
     /// # Errors
     /// [`RecordError::Read`] when a file cannot be read, or no such loss was logged; it names those
@@ -119,7 +120,7 @@ impl History {
         self.rows.iter().any(|row| row.value(quantity).is_some())
     }
 
-    /// What a rule comes to on this run. The rule sees what a live one saw.
+    /// The outcome of a rule on this run. The rule sees what a live one saw.
     pub fn try_rule(&self, rule: &StopRule) -> Outcome {
         let mut state = RuleState::new(rule);
         for row in &self.rows {
@@ -150,10 +151,16 @@ impl History {
 }
 
 impl Grid {
+    /// The default rule on a quantity, as of [`StopRule::on`], in one direction.
+    pub fn on(monitor: impl Into<String>, mode: Mode) -> Self {
+        let (patience, min_delta) = (vec![3], vec![0.0]);
+        Self { monitor: monitor.into(), mode, patience, min_delta, start_from_step: 0 }
+    }
+
     /// Tries every rule of the grid on every run, and the same grid on the runs' loss (lower is
-    /// better), ranked: first the rules that give up no more than `tolerance` of the run's lowest
-    /// loss (in the mean over the runs), by the share of steps that they save; then the others, by
-    /// what they give up.
+    /// better). The result is ranked: first the rules that give up no more than `tolerance` of the
+    /// run's lowest loss (mean over the runs), by the share of steps that they save; then the
+    /// others, by the loss that they give up.
     pub fn try_on(&self, runs: &[History], tolerance: f64) -> Vec<Trial> {
         let mut trials = Vec::new();
         let own = (self.monitor.as_str(), self.mode);
@@ -193,7 +200,8 @@ impl Grid {
 }
 
 impl Outcome {
-    /// What it gives up in parts of the run's lowest loss; none where that is 0 or not known.
+    /// The loss that it gives up, relative to the run's lowest loss; none if that is 0 or not
+    /// known.
     pub fn given_up_share(&self) -> Option<f64> {
         let (given_up, best) = (self.given_up?, self.loss? - self.given_up?);
         (best != 0.0).then(|| given_up / best.abs())
@@ -212,7 +220,7 @@ impl Trial {
         self.outcomes.iter().map(|outcome| outcome.saved_share).sum::<f64>() / n
     }
 
-    /// What it gives up, in parts of the lowest loss, mean over the runs that have a loss.
+    /// The loss that it gives up, relative to the lowest loss, mean over the runs that have a loss.
     pub fn given_up_share(&self) -> Option<f64> {
         let shares = self.outcomes.iter().filter_map(Outcome::given_up_share);
         let shares: Vec<f64> = shares.collect();

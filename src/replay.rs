@@ -1,4 +1,4 @@
-//! Checkpoints through the monitor's own pipeline, one after the other, with no side thread.
+//! Runs checkpoints through the monitor's pipeline, one after the other, without a side thread.
 //!
 //! A replay of the checkpoints of a run, with that run's nodes, writes the numbers of the run bit
 //! for bit.
@@ -40,7 +40,7 @@ impl RunBuilder<Files> {
         RunBuilder::in_folder(folder.into(), Files)
     }
 
-    /// Goes on with a replay of the same checkpoints that was interrupted.
+    /// Resumes an interrupted replay of the same checkpoints.
     pub fn resume(mut self) -> Self {
         self.settings.start = Start::Resume(None);
         self
@@ -50,7 +50,7 @@ impl RunBuilder<Files> {
     ///
     /// # Errors
     /// [`Error`] when there is no checkpoint, a file cannot be read, or the folder cannot be
-    /// written. The rows of the checkpoints before it stay: mend the file and [`Self::resume`].
+    /// written. The rows of earlier checkpoints stay: repair the file and [`Self::resume`].
     pub fn run(self, checkpoints: &[Checkpoint]) -> Result<Summary, Error> {
         let mut ordered: Vec<&Checkpoint> = checkpoints.iter().collect();
         ordered.sort_by_key(|checkpoint| checkpoint.step);
@@ -64,8 +64,8 @@ impl RunBuilder<Files> {
                 return Err(Error::Checkpoints {
                     path: checkpoint.path.clone(),
                     source:
-                        "its step lies before the recorded end and was not analysed: rows stand in \
-                          order of steps, so analyse all checkpoints anew (overwrite)"
+                        "its step lies before the recorded end and was not analysed: rows are in \
+                          order of steps, so analyse all checkpoints again (overwrite)"
                             .into(),
                 });
             }
@@ -73,7 +73,7 @@ impl RunBuilder<Files> {
         feed.finish()
     }
 
-    /// Begins a replay that is given one checkpoint after another, as they come.
+    /// Begins a replay to which checkpoints are added one at a time.
     ///
     /// # Errors
     /// [`Error::Threads`] when its threads cannot be started.
@@ -84,7 +84,7 @@ impl RunBuilder<Files> {
     }
 }
 
-/// A replay in progress. The first checkpoint that it is given begins the run, and is the baseline.
+/// A replay in progress. The first checkpoint that is added begins the run, and is the baseline.
 ///
 /// ```no_run
 /// use neuromfa::{Replay, source::Checkpoint};
@@ -105,15 +105,15 @@ pub struct Feed {
     work: Option<Work>, // none before the first checkpoint
 }
 
-/// What became of a checkpoint that a [`Feed`] was given.
+/// The result of adding a checkpoint to a [`Feed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Added {
-    /// It has a row now.
+    /// It was analysed and has a row now.
     Analysed,
-    /// It had a row, in the run that is gone on with.
+    /// The resumed run already had a row for it.
     Recorded,
-    /// Its step lies before the last row and has none: rows stand in order of steps, so it is left
+    /// Its step is before the last row and has no row. Rows are in order of steps, so it is left
     /// out.
     OutOfOrder,
 }
@@ -131,8 +131,8 @@ impl Feed {
     /// Analyses a checkpoint and records its row.
     ///
     /// # Errors
-    /// [`Error::Source`] or [`Error::Checkpoints`] when it cannot be read: nothing is then recorded
-    /// of it, and the replay can go on with the next. Any other [`Error`] ends the replay.
+    /// [`Error::Source`] or [`Error::Checkpoints`] when it cannot be read: nothing is recorded for
+    /// it, and the replay can continue with the next one. Any other [`Error`] ends the replay.
     pub fn add(&mut self, checkpoint: &Checkpoint) -> Result<Added, Error> {
         if self.work.is_none() && self.begin(checkpoint)? {
             return Ok(Added::Analysed);
@@ -167,7 +167,7 @@ impl Feed {
         pipeline.finish(pipeline.last_row(), None, cost, None)
     }
 
-    /// Begins the run, or opens the one to go on with; whether `first` is analysed thereby.
+    /// Begins or resumes the run; returns whether this analysed `first`.
     fn begin(&mut self, first: &Checkpoint) -> Result<bool, Error> {
         // A replay logs what it analyses, so each logged step is due.
         let follow = Follow {
@@ -195,7 +195,7 @@ impl Feed {
     }
 }
 
-/// A run that has begun, and what is carried from one checkpoint to the next.
+/// A run that has begun, and the state that is kept from one checkpoint to the next.
 struct Work {
     pipeline: Pipeline,
     snapshot: Snapshot,

@@ -23,7 +23,7 @@ const RULE: [(&str, &[&str]); 11] = [
     ("backtest", &["pipeline", "record", "stop", "analysis", "network", "mfa"]),
 ];
 
-/// The same of the command.
+/// The same for the command.
 const COMMAND: [(&str, &[&str]); 10] = [
     ("arrivals", &[]),
     ("compare", &[]),

@@ -133,7 +133,7 @@ fn a_snapshot_never_mixes_two_steps() {
     let dir = tempfile::tempdir().unwrap();
     let store = VarStore::new(Device::Cpu);
     let mut weights = store.root().sub("0").var("weight", &[512, 512], nn::Init::Const(0.5));
-    // All weights equal: one radius, 2, so no spectrum; the rows say so and the run goes on.
+    // All weights equal: one radius, 2, so no spectrum. The rows show this and the run continues.
     let mut monitor = Monitor::builder(dir.path())
         .every(1)
         .sampled(Samples { neurons: 32, samples: 1, seed: 0 })
@@ -197,7 +197,7 @@ fn both_ways_to_work_give_the_rows_of_the_weights_at_the_call() {
         assert_eq!(table.column("status"), ["ok"; 21]);
         ["alpha0", "E", "E_stable", "E_excess"].map(|name| table.column(name))
     };
-    assert_eq!(run(Work::Beside), run(Work::Inline));
+    assert_eq!(run(Work::Background), run(Work::Inline));
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn run(monitor: &mut Monitor, weights: &Memory, last: u64) {
 }
 
 #[test]
-fn writes_a_row_for_each_analysed_step_beside_the_loss() {
+fn writes_a_row_for_each_analysed_step_with_the_loss() {
     let dir = tempfile::tempdir().unwrap();
     let weights = weights_at(0);
     let builder = Monitor::builder(dir.path()).every(10);
@@ -178,7 +178,7 @@ fn nan_weights_leave_training_running_and_are_a_status() {
     for name in ["alpha0", "width", "E", "E_se", "alpha0_stable", "E_stable", "neurons"] {
         assert_eq!(emergence.column(name)[1], "", "{name}");
     }
-    assert_eq!(emergence.column("loss")[1], "NaN", "what the loop logged stands as it is");
+    assert_eq!(emergence.column("loss")[1], "NaN", "what the loop logged is kept as it is");
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn a_full_disk_leaves_training_running_and_is_reported() {
         assert_eq!(reported, if ends { 19 } else { 0 }, "from the call after the failure on");
         let error = monitor.finish().unwrap_err().to_string();
         assert!(error.contains("No space left on device"), "{error}");
-        // Step 0 stands as it was.
+        // Step 0 is unchanged.
         assert_eq!(Table::read(&run, "emergence.csv").column("status"), ["ok"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The tables of the docs are those of the code, and those of a run.
+//! The tables of the docs agree with the code, and with a run.
 
 mod loops;
 

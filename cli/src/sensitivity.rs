@@ -1,4 +1,5 @@
-//! What a conclusion rests on: the same checkpoints, analysed with other parameters.
+//! How sensitive results are to the parameters: the same checkpoints, analysed with other
+//! parameters.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,7 +26,7 @@ use crate::threads::pool;
 /// | `radius_step` | 1, 0.5, 0.1 | 1 |
 /// | `transfer` | inverse; coth; log with distances from 0.5 to 10 in steps of 0.05 | inverse |
 ///
-/// A value of `neurons` that takes every layer whole is left out: it is that of the whole network.
+/// A value of `neurons` that covers every layer completely is left out: it equals `whole`.
 #[derive(Clone, Debug)]
 #[must_use = "a sensitivity analysis does nothing until it is run"]
 pub struct Sensitivity {
@@ -35,7 +36,7 @@ pub struct Sensitivity {
     threads: Option<usize>,
 }
 
-/// One value of one parameter, with what each checkpoint gives under it.
+/// One value of one parameter, with the result of each checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Case {
     /// The parameter that differs from the defaults; `defaults` for the first case.
@@ -46,7 +47,7 @@ pub struct Case {
     pub points: Vec<Point>,
 }
 
-/// What one checkpoint gives in one case. An absent number is null.
+/// The result of one checkpoint in one case. An absent number is null.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Point {
     /// The step.
@@ -164,7 +165,7 @@ fn choices(network: &Network) -> Vec<Choice> {
     };
     let mut choices = vec![case("defaults", "64 neurons, inverse, 1 to 150", base())];
     for max_distance in [100.0, 200.0] {
-        let parameters = Parameters { max_distance, ..base() };
+        let parameters = base().max_distance(max_distance);
         choices.push(case("max_distance", &max_distance.to_string(), parameters));
     }
     let widest = network.layers().iter().map(|layer| layer.width.div_ceil(layer.draw)).max();
@@ -174,17 +175,11 @@ fn choices(network: &Network) -> Vec<Choice> {
     }
     choices.push(Choice { neurons: None, ..case("neurons", "whole", base()) });
     for radius_step in [0.5, 0.1] {
-        let parameters = Parameters { radius_step, ..base() };
+        let parameters = base().radius_step(radius_step);
         choices.push(case("radius_step", &radius_step.to_string(), parameters));
     }
-    choices.push(case("transfer", "coth", Parameters { transfer: Transfer::Coth, ..base() }));
-    let log = Parameters {
-        transfer: Transfer::Log,
-        min_distance: 0.5,
-        max_distance: 10.0,
-        radius_step: 0.05,
-        ..base()
-    };
+    choices.push(case("transfer", "coth", base().transfer(Transfer::Coth)));
+    let log = base().transfer(Transfer::Log).min_distance(0.5).max_distance(10.0).radius_step(0.05);
     choices.push(case("transfer", "log", log));
     choices
 }

@@ -79,7 +79,7 @@ fn analyze_writes_a_run_and_show_prints_it() {
             "  At step 0: R² of ln Z falls to 0.67: no power law, so alpha depends on the range",
             "",
             "Caveats of the published estimator",
-            "  e_chance, 2 of 3 steps: Published E cannot be told apart from that of shuffled weights.",
+            "  e_chance, 2 of 3 steps: Published E is indistinguishable from E of shuffled weights.",
         ]
     );
 }

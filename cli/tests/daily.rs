@@ -113,7 +113,7 @@ fn show_json_has_every_column_and_digit() {
 fn views_show_the_columns_of_the_table() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
-    let controls = Controls { rescaled_start: true, ..Controls::default() };
+    let controls = Controls::default().with_rescaled_start();
     complete(builder(&run).controls(controls), 6);
     let run = run.to_str().unwrap();
 

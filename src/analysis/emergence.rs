@@ -1,6 +1,7 @@
-//! A measurement as the baseline, and against it: the numbers of one row.
+//! Makes a baseline from a measurement, and compares a measurement with a baseline: the numbers of one
+//! row.
 
-use super::baseline::{Baseline, GroupBaseline, Place};
+use super::baseline::{Baseline, GroupBaseline, SpectrumPosition};
 use super::distribution::Distribution;
 use super::fault::Fault;
 use super::hops::{EstimateError, HopBaseline, HopMeasurement};
@@ -14,8 +15,9 @@ use super::significance::p_value;
 use super::spectrum::SpectrumPoint;
 use super::statistics::{deviation, mean};
 use super::status::Status;
-use super::structure::Structure;
+use super::structure::{E_STABLE_SHUFFLED, Structure};
 use super::trust::Trust;
+use super::warning::WarningKind;
 use crate::mfa::{Fractal, Spectrum, degree_of_emergence};
 
 /// Bins of a degree's distribution, on the range of distances.
@@ -74,9 +76,9 @@ pub struct Emergence {
     pub why: Option<String>,
     /// The published spectrum, one point for each q; empty when there is none.
     pub spectrum: Vec<SpectrumPoint>,
-    /// What the published spectrum is fitted to; none where there is no spectrum.
+    /// The data of the fits of the published spectrum; none without a spectrum.
     pub scaling: Option<MeanScaling>,
-    /// A neuron of some layers, with what its dimension is fitted to; empty without details.
+    /// One neuron of some layers, with the data of the fit of its dimension; empty without details.
     pub boxes: Vec<NeuronBoxes>,
     /// Layers, blocks, roles, and the network last; empty without details.
     pub parts: Vec<Part>,
@@ -113,7 +115,7 @@ impl Baseline {
         Self {
             step,
             samples: fractals(samples),
-            places: samples.iter().map(Place::of).collect(),
+            positions: samples.iter().map(SpectrumPosition::of).collect(),
             stable: measurement.stable.clone().and_then(Result::ok),
             groups: groups
                 .map(|(group, measured)| GroupBaseline {
@@ -125,8 +127,8 @@ impl Baseline {
                 .collect(),
             deviations: measurement.deviations.clone(),
             warnings: {
-                let standing = Trust::standing(plan, measurement);
-                standing.warnings.iter().map(|warning| warning.kind).collect()
+                let trust = Trust::without_baseline(plan, measurement);
+                trust.warnings.iter().map(|warning| warning.kind).collect()
             },
             hops: measurement.hops.iter().map(HopBaseline::new).collect(),
         }
@@ -139,9 +141,10 @@ impl Emergence {
         let q = plan.method().q();
         let Measurement { published, stable, .. } = measurement;
         let mut row = Self::of_estimators(q, baseline, published, stable.as_ref());
-        if measurement.stable.as_ref().is_none_or(Result::is_ok) {
-            row.add_nulls(plan, baseline, measurement);
-        }
+        let unmatched = match measurement.stable {
+            Some(Err(_)) => Vec::new(),
+            _ => row.add_nulls(plan, baseline, measurement),
+        };
         let nulls = &measurement.controls.groups;
         let groups = plan.groups().iter().zip(&measurement.groups).enumerate();
         let part = |(k, (group, now))| {
@@ -161,6 +164,9 @@ impl Emergence {
             row.hops.iter_mut().for_each(|hop| hop.exact.forget_sample_errors());
         }
         row.trust = Trust::of(plan, baseline, measurement);
+        if !unmatched.is_empty() {
+            row.trust.warn(WarningKind::NotMatched, unmatched.join("; "));
+        }
         if let (Some(e), Some(shuffled), Some(p)) = (row.e, row.e_shuffled, row.e_p) {
             row.trust.check_chance(e, shuffled, p);
         }
@@ -235,7 +241,7 @@ impl Emergence {
         self.miss(Status::Degenerate, what, &why);
     }
 
-    /// Notes that something has no value. The first reason gives the status.
+    /// Records that a value is missing. The first reason gives the status.
     pub(super) fn miss(&mut self, status: Status, what: &str, why: &dyn std::fmt::Display) {
         match &mut self.why {
             None => {
@@ -246,7 +252,7 @@ impl Emergence {
         }
     }
 
-    /// Samples of the same neurons differ by rounding alone: that is no error.
+    /// Samples of the same neurons differ only by rounding, which is not an error of E.
     fn forget_sample_errors(&mut self) {
         (self.e_se, self.alpha0_std, self.width_std) = (None, None, None);
         for p in &mut self.spectrum {
@@ -254,8 +260,15 @@ impl Emergence {
         }
     }
 
-    fn add_nulls(&mut self, plan: &Plan, baseline: &Baseline, measurement: &Measurement) {
+    /// Returns which values at matched norm are absent, and why.
+    fn add_nulls(
+        &mut self,
+        plan: &Plan,
+        baseline: &Baseline,
+        measurement: &Measurement,
+    ) -> Vec<String> {
         let nulls = &measurement.controls;
+        let mut unmatched = Vec::new();
         match &nulls.shuffled {
             Some(Ok(samples)) if !baseline.samples.is_empty() => {
                 match PublishedNumbers::of(&baseline.samples, &fractals(samples)) {
@@ -271,10 +284,13 @@ impl Emergence {
             let (structure, missing) = Structure::of(baseline.stable, stable, network);
             self.structure = structure;
             for (what, why) in missing {
-                self.miss(Status::Degenerate, what, &why);
+                match what {
+                    E_STABLE_SHUFFLED => self.miss(Status::Degenerate, what, &why),
+                    _ => unmatched.push(format!("{what}: {why}")),
+                }
             }
         }
-        let Some(start) = baseline.stable else { return };
+        let Some(start) = baseline.stable else { return unmatched };
         match &nulls.rescaled_start {
             Some(Ok(rescaled)) => match degree_of_emergence(start, *rescaled) {
                 Ok(e) => self.e_rescaled_start = Some(e),
@@ -283,10 +299,12 @@ impl Emergence {
             Some(Err(why)) => self.miss(Status::Degenerate, "E_rescaled_start", why),
             None => {}
         }
+        unmatched
     }
 
     /// E of the shuffled samples, and whether E differs from it. Each has the error of a mean over
-    /// samples; those of E are samples of one network, and as alike as their edges are the same.
+    /// samples. The samples of E are samples of one network, and are as correlated as the share of
+    /// their edges that coincide.
     fn add_shuffled(&mut self, plan: &Plan, shuffled: PublishedNumbers, samples: usize) {
         self.e_shuffled = Some(shuffled.e);
         self.e_shuffled_se = shuffled.e_se;

@@ -1,8 +1,8 @@
-//! From live weights to a row of numbers: the pipeline that monitor and replay share.
+//! From live weights to a row of numbers: the pipeline that the monitor and the replay share.
 //!
 //! 1. [`Plan`]: which tensors, which neurons, which radii; made once for a run.
-//! 2. [`Plan::snapshot`]: weights → a [`Snapshot`] of radius histograms. This is all that the
-//!    training thread waits for; it holds counts, not weights.
+//! 2. [`Plan::snapshot`]: weights → a [`Snapshot`] of radius histograms. The training thread waits
+//!    only for this; a snapshot holds counts, not weights.
 //! 3. [`Estimators::measure`]: histograms → spectra, a [`Measurement`].
 //! 4. [`Emergence::new`]: a measurement against the [`Baseline`] → the numbers of one row.
 

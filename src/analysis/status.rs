@@ -36,7 +36,7 @@ impl Status {
         }
     }
 
-    /// The status of this name; degenerate for a name that is none.
+    /// The status of this name; degenerate for an unknown name.
     pub(crate) fn read(name: &str) -> Self {
         let all = [Self::Ok, Self::NonFinite, Self::NoNeurons, Self::Dropped];
         all.into_iter().find(|s| s.as_str() == name).unwrap_or(Self::Degenerate)

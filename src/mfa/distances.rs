@@ -1,12 +1,12 @@
-//! Distance matrices, read off weights.
+//! Distance matrices, computed from weights.
 //!
 //! ```text
 //! d(i, j) = min over the edges e from i to j of f(w_e)
 //! ```
 //!
 //! f is the [`Transfer`] function, in f64 from the stored weight. Without an edge (a weight of
-//! exactly zero is none) the distance is infinite. Every distance is ≥ 0. A weight that is NaN is
-//! no edge here; [`Values::not_finite`] tells how many there are.
+//! exactly zero is none) the distance is infinite. Every distance is ≥ 0. A NaN weight is not an
+//! edge here; [`Values::not_finite`] counts NaN and infinite weights.
 
 use std::ops::Range;
 
@@ -39,7 +39,7 @@ pub struct Column {
 }
 
 impl Distances {
-    /// A matrix without edges. `memory` is taken for it.
+    /// A matrix without edges, whose values reuse `memory`.
     pub fn none(rows: usize, columns: usize, mut memory: Vec<f64>) -> Self {
         memory.clear();
         memory.resize(rows * columns, f64::INFINITY);
@@ -83,14 +83,14 @@ impl Distances {
         &self.least
     }
 
-    /// Its memory, for another matrix.
+    /// The memory of its values, for another matrix.
     pub fn into_memory(self) -> Vec<f64> {
         self.values
     }
 
     /// Shortens distances by the edges to the given targets, which share their source neurons
-    /// (rows) with this matrix. With `taps_apart` each tap of a target has a column of its own,
-    /// else the nearest tap counts. Runs in the caller's rayon pool.
+    /// (rows) with this matrix. With `taps_apart` each tap of a target has a separate column,
+    /// otherwise the nearest tap counts. Runs in the caller's rayon pool.
     ///
     /// # Panics
     /// When a target, a column or a source lies outside its matrix.
@@ -155,7 +155,7 @@ impl Distances {
         });
     }
 
-    /// Changes the matrix row by row: `fill` gets the row's number and the row, in which it leaves
+    /// Changes the matrix row by row: `fill` gets the row's number, the row, in which it leaves
     /// distances (≥ 0, not NaN), and memory of its thread. Runs in the caller's rayon pool.
     pub fn fill_rows<S: Send>(
         &mut self,
@@ -191,7 +191,7 @@ struct TileEdges<'a, W> {
 }
 
 impl<W: Copy + Into<f64>> TileEdges<'_, W> {
-    /// Those of the next `sources` sources that have edges to a target: its group's.
+    /// Those of the next `sources` sources that have edges to `target`: the sources of its group.
     #[inline(always)]
     fn sources(&self, target: usize, sources: usize) -> Range<usize> {
         let group = target / (self.layout.targets / self.layout.groups);
@@ -204,7 +204,7 @@ impl<W: Copy + Into<f64>> TileEdges<'_, W> {
     #[inline(always)]
     fn taps(&self, target: usize, k: usize) -> impl Iterator<Item = f64> {
         let EdgeLayout { sources, groups, taps, source_stride, target_stride, .. } = self.layout;
-        // A source's place within its group.
+        // The index of the source within its group.
         let source = match groups {
             1 => self.first + k,
             _ => (self.first + k) % (sources / groups),

@@ -1,19 +1,19 @@
 //! From an f32 weight to its radius without a division.
 //!
-//! The slot of a weight is a step function of the bits of |w|. The table finds the float at
-//! which each step lies by bisection on the plain f64 code ([`Method::slot_of_weight`]), and cuts
-//! the bit patterns into buckets so small that each holds one step at most. A look-up is then a
-//! shift, one table entry and one compare, and agrees with the f64 code on every f32. Subnormal
-//! weights, whose neighbours differ by whole octaves, take the f64 code itself.
+//! The slot of a weight is a step function of the bits of |w|. The table finds the float at which
+//! each step lies by bisection on the plain f64 code ([`Method::slot_of_weight`]), and cuts the bit
+//! patterns into buckets so small that each holds one step at most. A look-up is then a shift, one
+//! table entry and one compare, and agrees with the f64 code on every f32. Subnormal weights, whose
+//! neighbours differ by whole octaves, use the f64 code itself.
 //!
-//! A rescaled table gives the slot of w·factor, both the factor and the product rounded to f32, for
-//! the norm-matched control: what torch makes of an f32 tensor times a number. It is as monotone a
-//! function of |w|, so as cheap a look-up.
+//! A rescaled table gives the slot of w·factor, with the factor and the product rounded to f32, for
+//! the norm-matched control: this is how torch multiplies an f32 tensor by a number. The slot is
+//! still a monotone function of |w|, so the look-up costs the same.
 
 use std::sync::OnceLock;
 
 use super::edges::EdgeLayout;
-use super::kernel::{Instructions, Kernel, Stairs, Stored};
+use super::kernel::{Instructions, Kernel, PairTable, Stored};
 use super::parameters::Method;
 
 /// Bits of +∞; at and above it lie the infinities and NaN (sign cleared).
@@ -35,7 +35,7 @@ pub struct RadiusTable {
     factor: Option<f32>, // finite, > 0
     kernel: Option<Kernel>,
     steps: OnceLock<Steps>, // made when a weight is first looked up: kernels need none
-    stairs: [OnceLock<Option<Stairs>>; 2], // of f32 and narrower weights, of f64; made when asked for
+    pair_table: [OnceLock<Option<PairTable>>; 2], // of f32 and narrower weights, of f64; made when asked for
 }
 
 /// Where the slots change.
@@ -66,8 +66,8 @@ impl RadiusTable {
 
     fn of(method: &Method, factor: Option<f32>) -> Self {
         let kernel = Kernel::best(method);
-        let (steps, stairs) = Default::default();
-        Self { method: method.clone(), factor, kernel, steps, stairs }
+        let (steps, pair_table) = Default::default();
+        Self { method: method.clone(), factor, kernel, steps, pair_table }
     }
 
     fn steps(&self) -> &Steps {
@@ -82,21 +82,24 @@ impl RadiusTable {
         (self.kernel.is_some() || instructions == Instructions::Plain).then_some(self)
     }
 
-    /// Whether there are layouts that something counts faster than this table.
+    /// Whether a kernel counts some layouts faster than this table.
     pub(super) fn has_kernel(&self) -> bool {
         self.kernel.is_some() && self.factor.is_none()
     }
 
-    /// What counts so many sources of a layout faster than this table, where there is such.
+    /// The kernel that counts `sources` sources of a layout faster than this table, if there is
+    /// one.
     pub(super) fn kernel_for(&self, layout: &EdgeLayout, sources: usize) -> Option<Kernel> {
         self.kernel.filter(|kernel| self.has_kernel() && kernel.serves(layout, sources))
     }
 
-    /// What a kernel takes to count weights of this type rescaled as this table does, beside the weights
-    /// themselves, where it can.
-    pub(super) fn stairs<W: Stored>(&self) -> Option<&Stairs> {
+    /// The table with which a kernel counts weights of this type both as they are and rescaled as
+    /// this table does; none if it cannot.
+    pub(super) fn pair_table<W: Stored>(&self) -> Option<&PairTable> {
         let (kernel, factor) = self.kernel.zip(self.factor)?;
-        self.stairs[usize::from(W::WIDE)].get_or_init(|| kernel.stairs::<W>(factor)).as_ref()
+        self.pair_table[usize::from(W::WIDE)]
+            .get_or_init(|| kernel.pair_table::<W>(factor))
+            .as_ref()
     }
 
     /// The method whose radii these are.
@@ -177,8 +180,8 @@ fn first_at_least_one(weight: &impl Fn(u32) -> f64) -> u32 {
     low
 }
 
-/// A key that is monotone in the distance, so that bisection misses no step: slots, with the two
-/// ends of the range told apart.
+/// A key that is monotone in the distance, so that bisection misses no step: the slot, with
+/// different values for the two ends of the range.
 fn ordered_slot(method: &Method, weight: f64) -> usize {
     let parameters = method.parameters();
     let distance = parameters.transfer.distance(weight);

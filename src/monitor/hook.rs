@@ -23,6 +23,12 @@ use crate::record::{RecordError, StopRecord, Summary, check_name};
 use crate::source::Source;
 use crate::stop::Stop;
 
+/// A training thread may own a monitor.
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<Monitor>();
+};
+
 /// A monitor that is attached to a model.
 ///
 /// Dropping it does what [`Monitor::finish`] does; an error is then only logged.

@@ -10,12 +10,34 @@ pub struct Parameter {
     pub name: String,
     /// The length of each dimension, outermost first.
     pub shape: Vec<usize>,
+    /// Whether training may change it. A buffer (a mask, running statistics, a fixed position
+    /// encoding) is not trainable; a layer that is frozen for now is.
+    #[serde(default = "trainable", skip_serializing_if = "is_trainable")]
+    pub trainable: bool,
+    /// Whether the program's own filter keeps it.
+    #[serde(skip, default = "trainable")]
+    pub(crate) wanted: bool,
+}
+
+fn trainable() -> bool {
+    true
+}
+
+fn is_trainable(trainable: &bool) -> bool {
+    *trainable
 }
 
 impl Parameter {
-    /// A parameter of this name and shape.
+    /// A trainable parameter of this name and shape.
     pub fn new(name: impl Into<String>, shape: impl Into<Vec<usize>>) -> Self {
-        Self { name: name.into(), shape: shape.into() }
+        Self { name: name.into(), shape: shape.into(), trainable: true, wanted: true }
+    }
+
+    /// The same as a buffer, which training does not change.
+    #[must_use]
+    pub fn not_trainable(mut self) -> Self {
+        self.trainable = false;
+        self
     }
 }
 

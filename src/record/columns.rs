@@ -1,5 +1,4 @@
-//! The columns of emergence.csv: one table, from which everything that writes, reads or shows them
-//! follows.
+//! The columns of emergence.csv: one table, used by everything that writes, reads or shows them.
 
 use super::RecordError;
 use super::column::Column;
@@ -200,15 +199,15 @@ pub fn column(name: &str) -> Option<&'static Column<Row>> {
     columns().find(|column| column.name == name)
 }
 
-/// The columns that a view shows, what to look at first first.
+/// The columns that a view shows, most important first.
 pub fn shown_in(view: View) -> Vec<&'static Column<Row>> {
     let mut shown: Vec<_> = columns().filter(|column| column.views.contains(&view)).collect();
     shown.sort_by_key(|column| column.kind);
     shown
 }
 
-/// The quantities that are computed at each analysed step: what a stop rule can watch besides
-/// what the loop logs.
+/// The quantities that are computed at each analysed step. A stop rule can watch these and whatever
+/// the loop logs.
 pub fn computed_quantities() -> Vec<&'static str> {
     columns().filter(|column| column.is_quantity()).map(|column| column.name).collect()
 }
@@ -260,7 +259,7 @@ mod tests {
     use crate::analysis::{Excess, Status};
     use crate::record::number;
 
-    /// No column holds another one's quantity: its name is that of its field.
+    /// Every column holds the quantity of its own name: the name is that of its field.
     #[test]
     fn each_column_holds_its_own_quantity() {
         let mut emergence = Emergence::absent(Status::Ok, "");

@@ -1,4 +1,4 @@
-//! A run directory, read back: finished, in progress or cut short.
+//! Reads a run directory, whether the run is finished, in progress or interrupted.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use super::resume::recorded_rows;
 use super::table::Contents;
 use super::{RecordError, RunConfig};
 
-/// What a run directory holds.
+/// The contents of a run directory.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RecordedRun {
     /// The run's folder.
     pub folder: PathBuf,
-    /// What the run is.
+    /// The configuration of the run.
     pub config: RunConfig,
     /// The analysed steps, ascending: emergence.csv.
     pub rows: Vec<RecordedRow>,

@@ -1,4 +1,4 @@
-//! summary.json: what a run came to.
+//! summary.json: final results and monitoring cost.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,10 +18,10 @@ pub struct Best {
     pub value: f64,
 }
 
-/// What monitoring cost, or a replay.
+/// The cost of monitoring, or of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// Whether a loop was training meanwhile; false for a replay of checkpoints.
+    /// Whether a training loop was running; false for a replay of checkpoints.
     pub live: bool,
     /// Seconds from the start of the monitor (of this process, after a resume) to its end.
     pub run_seconds: f64,
@@ -53,17 +53,17 @@ impl Cost {
 pub struct Spacing {
     /// The step at which this was chosen.
     pub from_step: u64,
-    /// Each so many due steps one was analysed.
+    /// One of this many due steps was analysed.
     pub every: u64,
 }
 
-/// What a budget for monitoring came to.
+/// The result of a budget for monitoring.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BudgetRecord {
     /// The share of the run's time that monitoring was given, 0 to 1.
     pub share: f64,
-    /// The share that analyses took: what training waited for them, and the processor time of
-    /// other threads.
+    /// The share that analyses took: the time that training waited for them, and the processor time
+    /// of other threads.
     pub used: f64,
     /// The spacings of the analyses; none while each due step was analysed.
     pub spacings: Vec<Spacing>,
@@ -75,7 +75,8 @@ pub struct StopRecord {
     /// The verdict.
     #[serde(flatten)]
     pub stop: Stop,
-    /// The step at which training was told; none when the run ended before.
+    /// The step at which the stop was reported to the training loop; none when the run ended
+    /// before.
     pub stopped_step: Option<u64>,
 }
 
@@ -92,7 +93,7 @@ pub struct Summary {
     pub(crate) dropped: u64,
     /// Rows whose status is neither ok nor dropped.
     pub(crate) without_value: u64,
-    /// What the run comes to.
+    /// The result of the run.
     #[serde(default)]
     pub(crate) conclusion: Conclusion,
     /// Highest E, published estimator.
@@ -115,7 +116,7 @@ pub struct Summary {
     pub(crate) cost: Cost,
     /// `cost.hook_seconds / cost.run_seconds`.
     pub(crate) hook_share: Option<f64>,
-    /// What the budget for monitoring came to; none without one.
+    /// The result of the budget for monitoring; none without one.
     #[serde(default)]
     pub(crate) budget: Option<BudgetRecord>,
 }
@@ -171,7 +172,8 @@ impl Summary {
         self.stop.as_ref().map(|stop| &stop.stop)
     }
 
-    /// The step at which the loop was told to stop; none when the run ended before.
+    /// The step at which the stop was reported to the training loop; none when the run ended
+    /// before.
     pub fn stopped_step(&self) -> Option<u64> {
         self.stop.as_ref()?.stopped_step
     }

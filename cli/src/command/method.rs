@@ -65,9 +65,8 @@ impl Method {
             }),
         };
         let controls = if self.no_controls { Controls::none() } else { Controls::default() };
-        replay = replay
-            .controls(Controls { rescaled_start: self.rescaled_start, ..controls })
-            .hops(self.hops);
+        let controls = if self.rescaled_start { controls.with_rescaled_start() } else { controls };
+        replay = replay.controls(controls).hops(self.hops);
         if self.every_neuron {
             replay = replay.with_neurons();
         }

@@ -9,7 +9,7 @@ use half::{bf16, f16};
 use super::chunk::{Ask, CHUNK, QUARTER};
 use super::vectors::{Binned, Task, Vectors};
 
-/// Says that this machine has AVX2, FMA, F16C and POPCNT.
+/// Proof that this machine has AVX2, FMA, F16C and POPCNT.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx2(());
 
@@ -113,10 +113,11 @@ impl Vectors for Avx2 {
 const ONE: u32 = 0x3f80_0000;
 const INFINITE: u32 = 0x7f80_0000;
 
-/// A number so large that adding it rounds to whole numbers, which are the low bits of the sum.
-const WHOLE: f32 = 8_388_608.0;
+/// 2²³: adding it rounds to an integer, which is then in the low bits of the sum.
+const ROUND_TO_INTEGER: f32 = 8_388_608.0;
 
-/// Takes the estimate of 1/|w|, which is at most 1.5·2⁻¹² of it off, below it.
+/// A factor that brings the estimate of 1/|w|, whose relative error is at most 1.5·2⁻¹², below
+/// 1/|w|.
 const BELOW: f32 = 1.0 - 1.0 / 2048.0;
 
 /// A type that f32 holds exactly.
@@ -249,7 +250,7 @@ fn without_sign_pd(w: __m256d) -> __m256d {
     _mm256_andnot_pd(_mm256_set1_pd(-0.0), w)
 }
 
-/// All bits of the weights that are kept, given by the bits of |w|.
+/// A mask of the weights that are kept, from the bits of |w|.
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
 fn kept(ask: &Ask, size: __m256i) -> __m256i {
@@ -258,14 +259,14 @@ fn kept(ask: &Ask, size: __m256i) -> __m256i {
     _mm256_and_si256(_mm256_cmpgt_epi32(size, below), _mm256_cmpgt_epi32(one, size))
 }
 
-/// The radii of weights given by the bits of |w| and numbers that, times `below`, are a little less than
-/// 1/|w|, in the low half of each number; of no meaning where a weight is left out.
+/// The radii of weights, in the low half of each number; meaningless for weights that are left out.
+/// `size` holds the bits of |w|; `estimate` times `below` is a little less than 1/|w|.
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
 fn radii(size: __m256i, estimate: __m256, below: f32) -> __m256i {
     let w = _mm256_castsi256_ps(size);
-    let q = _mm256_fmadd_ps(estimate, _mm256_set1_ps(below), _mm256_set1_ps(WHOLE));
-    let q_and_half = _mm256_sub_ps(q, _mm256_set1_ps(WHOLE - 0.5));
+    let q = _mm256_fmadd_ps(estimate, _mm256_set1_ps(below), _mm256_set1_ps(ROUND_TO_INTEGER));
+    let q_and_half = _mm256_sub_ps(q, _mm256_set1_ps(ROUND_TO_INTEGER - 0.5));
     let error = _mm256_fmsub_ps(w, q_and_half, _mm256_set1_ps(1.0));
     let one_more = _mm256_srli_epi32::<31>(_mm256_castps_si256(error));
     _mm256_add_epi32(_mm256_castps_si256(q), one_more)
@@ -278,7 +279,7 @@ fn low_halves(numbers: __m256i, chosen: __m256i) -> __m256i {
     _mm256_and_si256(numbers, _mm256_srli_epi32::<16>(chosen))
 }
 
-/// The slots of weights with these radii, that after the last one for those beyond the largest distance.
+/// The slots of weights with these radii; beyond the largest distance, one past the last slot.
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 #[inline]
 fn steps(ask: &Ask, size: __m256i, radii: __m256i) -> __m256i {
@@ -365,22 +366,23 @@ fn store(slots: [__m256i; 2], to: &mut [u8; CHUNK]) {
     }
 }
 
-/// Where the bytes that are kept stand among 8, by the bits of those kept; then places of zeros.
+/// For each mask of kept bytes among 8: the indices of the kept bytes, then indices that give
+/// zeros.
 const KEPT: [[u8; 8]; 256] = {
-    let mut places = [[0x80; 8]; 256];
+    let mut indices = [[0x80; 8]; 256];
     let mut bits = 0;
     while bits < 256 {
         let (mut from, mut to) = (0, 0);
         while from < 8 {
             if bits >> from & 1 != 0 {
-                places[bits][to] = from as u8;
+                indices[bits][to] = from as u8;
                 to += 1;
             }
             from += 1;
         }
         bits += 1;
     }
-    places
+    indices
 };
 
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
@@ -398,8 +400,8 @@ fn compress(slots: [__m256i; 2], to: &mut [u8; CHUNK]) -> usize {
             // SAFETY: reads 8 bytes of an array, and writes 8 where at most 8 times k, counted
             // over both vectors, were written before.
             unsafe {
-                let places = _mm_loadl_epi64(KEPT[bits].as_ptr().cast());
-                let together = _mm_shuffle_epi8(eight, places);
+                let indices = _mm_loadl_epi64(KEPT[bits].as_ptr().cast());
+                let together = _mm_shuffle_epi8(eight, indices);
                 _mm_storel_epi64(to.as_mut_ptr().add(length).cast(), together);
             }
             length += bits.count_ones() as usize;

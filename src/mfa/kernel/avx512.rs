@@ -9,7 +9,7 @@ use half::{bf16, f16};
 use super::chunk::{Ask, CHUNK, QUARTER};
 use super::vectors::{Binned, Task, Vectors};
 
-/// Says that this machine has AVX-512 with its byte, double word and short vector parts and both
+/// Proof that this machine has AVX-512 with its byte, double word and short vector parts and both
 /// of its byte manipulation parts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx512(());
@@ -119,10 +119,10 @@ impl Vectors for Avx512 {
 const ONE: u32 = 0x3f80_0000;
 const INFINITE: u32 = 0x7f80_0000;
 
-/// A number so large that adding it rounds to whole numbers, which are the low bits of the sum.
-const WHOLE: f32 = 8_388_608.0;
+/// 2²³: adding it rounds to an integer, which is then in the low bits of the sum.
+const ROUND_TO_INTEGER: f32 = 8_388_608.0;
 
-/// Takes the estimate of 1/|w|, which is less than 2⁻¹⁴ of it off, below it.
+/// A factor that brings the estimate of 1/|w|, whose relative error is less than 2⁻¹⁴, below 1/|w|.
 const BELOW: f32 = 1.0 - 1.0 / 8192.0;
 
 /// A type that f32 holds exactly.
@@ -242,14 +242,15 @@ struct Radii {
     far: __mmask16, // beyond the largest distance; known only of pairs
 }
 
-/// The radii of weights given by the bits of |w| and numbers that, times `below`, are a little less than
-/// 1/|w|; 0 for those left out, in a pair the slot after the last one for those that are far.
+/// The radii of weights; 0 for weights that are left out. In a pair, weights beyond the largest
+/// distance have one past the last slot. `size` holds the bits of |w|; `estimate` times `below` is
+/// a little less than 1/|w|.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
 #[inline]
 fn radii<const PAIR: bool>(ask: &Ask, size: __m512i, estimate: __m512, below: f32) -> Radii {
     let w = _mm512_castsi512_ps(size);
-    let q = _mm512_fmadd_ps(estimate, _mm512_set1_ps(below), _mm512_set1_ps(WHOLE));
-    let q_and_half = _mm512_sub_ps(q, _mm512_set1_ps(WHOLE - 0.5));
+    let q = _mm512_fmadd_ps(estimate, _mm512_set1_ps(below), _mm512_set1_ps(ROUND_TO_INTEGER));
+    let q_and_half = _mm512_sub_ps(q, _mm512_set1_ps(ROUND_TO_INTEGER - 0.5));
     let error = _mm512_fmsub_ps(w, q_and_half, _mm512_set1_ps(1.0));
     let one_more = _mm512_srli_epi32::<31>(_mm512_castps_si512(error));
     let radii = |kept| _mm512_maskz_add_epi32(kept, _mm512_castps_si512(q), one_more);
@@ -316,7 +317,7 @@ fn store(slots: __m512i, to: &mut [u8; CHUNK]) {
     unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), slots) }
 }
 
-/// Where in two vectors the lowest bytes of their 32 numbers stand; the second half is not used.
+/// The indices of the lowest bytes of the 32 numbers in two vectors; the second half is not used.
 const LOWEST: [u8; CHUNK] = {
     let mut places = [0; CHUNK];
     let mut k = 0;
@@ -336,7 +337,7 @@ fn low_halves([a, b, c, d]: [__m512i; 4]) -> [__m512i; 2] {
     [_mm512_permutex2var_epi16(a, low, b), _mm512_permutex2var_epi16(c, low, d)]
 }
 
-/// Where in two vectors the low halves of their numbers stand.
+/// The indices of the low halves of the numbers in two vectors.
 const LOW: [u16; CHUNK / 2] = {
     let mut places = [0; CHUNK / 2];
     let mut k = 0;

@@ -1,10 +1,10 @@
-//! What weights are counted as: slots, or pairs of slots ([`super::stairs`]).
+//! The bins in which weights are counted: slots, or pairs of slots ([`super::pair_table`]).
 
-use super::chunk::{Ask, CHUNK, PLACES, QUARTER, SLOTS};
-use super::stairs::Stairs;
+use super::chunk::{Ask, CHUNK, INDEX_RANGE, QUARTER, SLOTS};
+use super::pair_table::PairTable;
 use super::vectors::{Binned, Stored, Vectors};
 
-/// What a weight is counted as, below [`Self::COUNTERS`].
+/// The bin of a weight; its number is below [`Self::COUNTERS`].
 pub(super) trait Bin: Copy + Default {
     /// Counters of one source.
     const COUNTERS: usize;
@@ -26,10 +26,10 @@ pub(super) trait Bin: Copy + Default {
     /// Writes a chunk.
     fn store<V: Vectors>(vectors: V, chunk: Self::Chunk<V>, to: &mut [Self; CHUNK]);
 
-    /// Writes a chunk without its zeros; gives how many bins that are.
+    /// Writes a chunk without its zeros; returns the number of bins written.
     fn compress<V: Vectors>(vectors: V, chunk: Self::Chunk<V>, to: &mut [Self; CHUNK]) -> usize;
 
-    /// Eighths of its edges: a row that keeps fewer is compressed.
+    /// A row that keeps fewer than this many eighths of its edges is compressed.
     fn compressed<V: Vectors>() -> usize;
 
     /// 8 bins, read in as few words as they fill.
@@ -38,19 +38,19 @@ pub(super) trait Bin: Copy + Default {
     /// Reads 8 bins.
     fn eight(bins: &[Self; 8]) -> Self::Eight;
 
-    /// Where among [`PLACES`] the k-th of them is counted.
-    fn place(eight: Self::Eight, k: usize) -> usize;
+    /// The index of the counter of the k-th bin, below [`INDEX_RANGE`].
+    fn counter_index(eight: Self::Eight, k: usize) -> usize;
 
     /// Adds counters of one source to its row, and to that of its rescaled weights.
     fn add<C: Copy + Into<u32>>(
-        stairs: &Stairs,
+        pair_table: &PairTable,
         counters: &[C],
         row: &mut [u32],
         rescaled: &mut [u32],
     );
 
     /// The slot of a weight itself.
-    fn slot(stairs: &Stairs, bin: Self) -> usize;
+    fn slot(pair_table: &PairTable, bin: Self) -> usize;
 }
 
 /// Adds counters of slots to a row.
@@ -103,17 +103,17 @@ impl Bin for u8 {
     }
 
     #[inline(always)]
-    fn place(eight: u64, k: usize) -> usize {
+    fn counter_index(eight: u64, k: usize) -> usize {
         (eight >> (8 * k) & 0xff) as usize
     }
 
     #[inline(always)]
-    fn add<C: Copy + Into<u32>>(_: &Stairs, counters: &[C], row: &mut [u32], _: &mut [u32]) {
+    fn add<C: Copy + Into<u32>>(_: &PairTable, counters: &[C], row: &mut [u32], _: &mut [u32]) {
         add(counters, row);
     }
 
     #[inline(always)]
-    fn slot(_: &Stairs, slot: Self) -> usize {
+    fn slot(_: &PairTable, slot: Self) -> usize {
         slot.into()
     }
 }
@@ -160,22 +160,22 @@ impl Bin for u16 {
     }
 
     #[inline(always)]
-    fn place(eight: [u64; 2], k: usize) -> usize {
-        (eight[k / 4] >> (16 * (k % 4))) as usize % PLACES
+    fn counter_index(eight: [u64; 2], k: usize) -> usize {
+        (eight[k / 4] >> (16 * (k % 4))) as usize % INDEX_RANGE
     }
 
     #[inline(always)]
     fn add<C: Copy + Into<u32>>(
-        stairs: &Stairs,
+        pair_table: &PairTable,
         counters: &[C],
         row: &mut [u32],
         rescaled: &mut [u32],
     ) {
-        stairs.add(counters, row, rescaled);
+        pair_table.add(counters, row, rescaled);
     }
 
     #[inline(always)]
-    fn slot(stairs: &Stairs, pair: Self) -> usize {
-        stairs.slot(pair)
+    fn slot(pair_table: &PairTable, pair: Self) -> usize {
+        pair_table.slot(pair)
     }
 }

@@ -1,9 +1,9 @@
-//! What is binned at once, and by what.
+//! The weights that are binned together, and the parameters of binning.
 
 use crate::mfa::parameters::Method;
 use crate::mfa::transfer::Transfer;
 
-/// Weights that are counted as one.
+/// Weights that are counted together.
 pub const CHUNK: usize = 64;
 
 /// Weights that are binned at once.
@@ -12,8 +12,8 @@ pub const QUARTER: usize = CHUNK / 4;
 /// The most counters of a neuron that the kernels serve.
 pub const SLOTS: usize = 160;
 
-/// Counters among which a bin is looked up: a power of two, so that none lies beyond.
-pub const PLACES: usize = 512;
+/// Range of the counter index of a bin: a power of two, so that a mask keeps it in bounds.
+pub const INDEX_RANGE: usize = 512;
 
 /// The distances that are kept.
 #[derive(Clone, Copy, Debug, PartialEq)]

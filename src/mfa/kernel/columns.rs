@@ -1,9 +1,10 @@
 //! Sources that lie side by side, as in PyTorch's `[out, in, taps..]`.
 //!
-//! A block of weights, some targets of some neighbouring sources, is read as it lies in memory and
-//! binned into a buffer that stays in the second-level cache. From there it is counted 64 sources
-//! after another, whose counters, bytes, stay in the first-level cache, while the next block is
-//! binned. Counted as it is binned, a wide matrix would be read a few cache lines from each page.
+//! A block of weights, some targets of some neighbouring sources, is read in the order of memory
+//! and binned into a buffer that stays in the second-level cache. From there it is counted, 64
+//! sources at a time, while the next block is binned; the counters of 64 sources are bytes and stay
+//! in the first-level cache. If a wide matrix were counted while it is binned, only a few cache
+//! lines of each page would be read at a time.
 
 mod counting;
 mod drawn;
@@ -25,15 +26,17 @@ use super::vectors::{Binned, Stored, Task, Vectors};
 /// More taps would fill a byte with one target.
 pub(super) const MOST_TAPS: usize = u8::MAX as usize;
 
-/// Targets by which memory is asked ahead.
+/// Memory is prefetched by this many targets.
 const AHEAD: usize = 2;
 
-/// The most chunks of slots of a block for one target: enough for whole rows of most matrices, which are
-/// then read without a gap. Of pairs, which are twice as long, there are half as many, here and below.
+/// The most chunks of slots of a block for one target: enough for complete rows of most matrices,
+/// which are then read without gaps. Pairs are twice as long, so there are half as many, here and
+/// below.
 const CHUNKS: usize = 32;
 
-/// Chunks of slots of a block: a quarter of a megabyte. Of 16 chunks it takes as many targets as bytes
-/// can count; that being odd, groups do not meet in the same few sets of the cache.
+/// Chunks of slots of a block: a quarter of a megabyte. With 16 chunks for each target, a block has
+/// as many targets as a byte can count. That number is odd, so that groups do not share the same
+/// few sets of the cache.
 const BLOCK: usize = 16 * MOST_TAPS;
 
 /// Blocks whose counts cannot fill a u16.
@@ -51,10 +54,10 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
 {
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) -> u64 {
-        let Pass { ask, share, counts, rescaled, distances, stairs } = self.pass;
+        let Pass { ask, share, counts, rescaled, distances, pair_table } = self.pass;
         let slots = ask.kept.slots;
         let Memory { counters, samples, blocks } = self.memory;
-        let Counters { tile, tall, places } = counters;
+        let Counters { tile, tall, offsets } = counters;
         let [next, before] = blocks;
         let (mut next, mut before) = (next, before);
         let taps = if TAPPED { share.layout.taps } else { 1 };
@@ -83,12 +86,12 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
                 counts: &mut counts[rows.clone()],
                 rescaled: rescaled.get_mut(rows).unwrap_or_default(),
                 slots,
-                stairs,
+                pair_table,
             };
             let (groups, lanes) = if TAPPED { (1, chunks) } else { (chunks, 1) };
             let mut counting = Counting::<B, TAPPED> {
                 tile: &mut *tile,
-                places: &places[..if TAPPED { width } else { 0 }],
+                offsets: &offsets[..if TAPPED { width } else { 0 }],
                 tall: match targets > height {
                     true => Some(tall.fit(groups * CHUNK * B::COUNTERS)),
                     false => None,
@@ -107,7 +110,7 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
             grow(next, chunks * full, Bins([B::default(); CHUNK]));
             grow(before, chunks * full, Bins([B::default(); CHUNK]));
             let mut blocks = 0;
-            // Behind the last block there is one of no target, while which the last one is counted.
+            // A last block without targets: the block before it is counted meanwhile.
             for top in (0..targets).step_by(height).chain([targets]) {
                 let height = height.min(targets - top);
                 for target in 0..height {
@@ -124,7 +127,7 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
                         }
                         let waiting = counting.waiting(before);
                         let sums = &mut sums[c];
-                        // Increments are one a cycle; in between the vector unit bins.
+                        // A core does one increment a cycle; the vector unit bins at the same time.
                         let mut step = Step { vectors, ask, chunk, sums, counting: &mut counting };
                         let bins = [
                             step.quarter::<SUMS, 0>(waiting),
@@ -133,9 +136,9 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
                             step.quarter::<SUMS, 3>(waiting),
                         ];
                         any = bins.iter().fold(any, |any, bins| any | bins.infinite);
-                        let place = counting.place(c, target);
+                        let index = counting.chunk_index(c, target);
                         let bins = B::join(vectors, bins.map(|bins| bins.bins));
-                        B::store(vectors, bins, &mut next[place].0);
+                        B::store(vectors, bins, &mut next[index].0);
                         if waiting.is_some() {
                             counting.advance();
                         }
@@ -154,9 +157,9 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
                     targets: top..top + height,
                     taps,
                     lanes,
-                    spread: counting.place(1, 0),
+                    spread: counting.chunk_index(1, 0),
                 };
-                samples.count(stairs, next, &strip);
+                samples.count(pair_table, next, &strip);
                 std::mem::swap(&mut next, &mut before);
                 counting.begin(height);
                 blocks += 1;

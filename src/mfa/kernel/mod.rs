@@ -2,14 +2,16 @@
 //!
 //! The kernels serve the published shape of the method: d = 1/|w|, kept for 1 < d ≤ a largest
 //! distance below 160, radii 1, 2, 3, … The slot is then the radius itself and fits a byte. The
-//! vector unit turns 64 weights into 64 bytes ([`Vectors`]), plain code counts the bytes ([`rows`],
-//! [`columns`]): one increment in memory for each, of which a core does one a cycle. A weight that is
-//! counted rescaled too still takes one, of the pair of its slots ([`stairs`]). The bytes of
-//! weights that are left out are taken out of a row before, where there are enough of them to pay for
-//! it; slot 0 of a row gets what is missing to the number of edges. And increments stand beside the
-//! vector code of weights that are counted later: some hundred stores later, since a core reads what
-//! it has just written slowly or not at all before the stores ahead of it are done. Everything else
-//! takes the table of [`super::RadiusTable`].
+//! vector unit turns 64 weights into 64 bytes ([`Vectors`]); plain code counts the bytes ([`rows`],
+//! [`columns`]), with one increment in memory for each. A core does one such increment a cycle. A
+//! weight that is also counted rescaled still takes one increment, for the pair of its slots
+//! ([`pair_table`]). The bytes of weights that are left out are removed from a row first, if there
+//! are enough of them to pay for it; slot 0 of a row then gets the number of edges less all other
+//! counts.
+//!
+//! Increments are interleaved with vector code for weights that are counted some hundred stores
+//! later: a core reads what it has just written slowly, or not before the stores ahead of it are
+//! done. All other methods use the table of [`super::RadiusTable`].
 //!
 //! A slot is found without a division. With r a little below 1/|w| and q = round(r), the radius is
 //! q or q + 1; it is q + 1 just when |w|·(q + ½) < 1, of which a fused multiply-add gives the exact
@@ -24,9 +26,9 @@ mod avx512;
 mod bins;
 mod chunk;
 mod columns;
+mod pair_table;
 mod rows;
 mod share;
-mod stairs;
 mod tally;
 mod vectors;
 
@@ -39,16 +41,16 @@ use super::parameters::Method;
 pub(super) use chunk::CHUNK;
 use chunk::{Ask, Kept};
 use columns::{Blocks, Memory, Samples};
+pub(super) use pair_table::PairTable;
 use share::Pass;
 pub(super) use share::{Counters, DrawnShare, Share};
-pub(super) use stairs::Stairs;
 pub(super) use vectors::Stored;
 use vectors::{Task, Vectors};
 
 /// The largest factor by which a kernel rescales: 2¹⁰⁰.
 const FURTHEST: f32 = 1.267_650_6e30;
 
-/// Fewer edges than this are counted sooner than a kernel's own counters are cleared and added.
+/// Below this many edges, clearing and adding up a kernel's counters costs more than it saves.
 const FEW: usize = 1024;
 
 /// The vector instructions with which edges are counted. All give the same counts and sums.
@@ -58,13 +60,13 @@ pub enum Instructions {
     Plain,
     /// AVX2, with FMA, F16C and POPCNT.
     Avx2,
-    /// AVX-512, with its byte, double word and short vector parts and both of its byte
-    /// manipulation parts. Machines that lack the latter take AVX2.
+    /// AVX-512, with its byte, double word and short vector parts and both of its byte manipulation
+    /// parts. Machines that lack the latter use AVX2.
     Avx512,
 }
 
 impl Instructions {
-    /// Those of this machine.
+    /// The widest that this machine has.
     pub fn of_machine() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
@@ -117,8 +119,8 @@ impl Machine {
 }
 
 impl Kernel {
-    /// The kernel for a method with the best instructions of this machine: AVX-512, but for weights in
-    /// f64, which AVX2 divides sooner.
+    /// The kernel for a method with the best instructions of this machine: AVX-512, except that
+    /// weights in f64 use AVX2, which divides them faster.
     pub fn best(method: &Method) -> Option<Self> {
         let with = |instructions| Self::with(instructions, method);
         let (best, narrow) = (with(Instructions::Avx512), with(Instructions::Avx2));
@@ -138,23 +140,23 @@ impl Kernel {
         Some(Self { machine, doubles: machine, kept: Kept::new(method)? })
     }
 
-    /// Whether the edges of so many sources are served: not few, and side by side for each source
-    /// or for each target.
+    /// Whether the kernel counts the edges of `sources` sources of this layout: there must be
+    /// enough of them, and they must lie side by side for each source or for each target.
     pub fn serves(&self, layout: &EdgeLayout, sources: usize) -> bool {
         let columns = layout.source_stride == layout.taps && layout.taps <= columns::MOST_TAPS;
         sources * layout.targets * layout.taps >= FEW
             && (layout.target_stride == layout.taps || columns)
     }
 
-    /// What it takes to count weights of this type times a factor rounded to f32 as well. None for
-    /// factors so far from 1 that 1/|w| times their inverse might be no normal number.
-    pub fn stairs<W: Stored>(&self, factor: f32) -> Option<Stairs> {
+    /// The table for counting weights of this type also times `factor`, rounded to f32. None for
+    /// factors so far from 1 that 1/|w| times their inverse might not be a normal number.
+    pub fn pair_table<W: Stored>(&self, factor: f32) -> Option<PairTable> {
         let served = (1.0 / FURTHEST..=FURTHEST).contains(&factor);
-        served.then(|| Stairs::new::<W>(&self.kept, factor))
+        served.then(|| PairTable::new::<W>(&self.kept, factor))
     }
 
-    /// Whether it counts edges between drawn neurons of a layout that is served, beside all others: where
-    /// all are binned into memory before they are counted.
+    /// Whether it also counts the edges between drawn neurons of a layout that it serves: it does
+    /// if all edges are binned into memory before they are counted.
     pub fn counts_drawn(&self, layout: &EdgeLayout) -> bool {
         layout.target_stride != layout.taps
     }
@@ -176,15 +178,15 @@ impl Kernel {
         into: Counters<'_>,
     ) -> u64 {
         let kept = self.kept;
-        let none = Stairs::default();
-        let (stairs, rescaled) = into.rescaled.unwrap_or((&none, &mut []));
+        let none = PairTable::default();
+        let (pair_table, rescaled) = into.rescaled.unwrap_or((&none, &mut []));
         let pass = Pass {
-            ask: Ask::new(kept, stairs.factor),
+            ask: Ask::new(kept, pair_table.factor),
             share,
             counts: into.counts,
             rescaled,
             distances: into.distances.unwrap_or_default(),
-            stairs,
+            pair_table,
         };
         let machine = if W::WIDE { self.doubles } else { self.machine };
         if !self.counts_drawn(&share.layout) {

@@ -8,14 +8,14 @@ use super::share::{Pass, not_finite, padded, quarter};
 use super::tally::{RUN, STRETCH, Tally};
 use super::vectors::{Binned, Stored, Task, Vectors};
 
-/// Kept distances are summed by their place in a chunk, the 64 sums of a source then in order.
+/// Kept distances are summed by their position in a chunk, the 64 sums of a source then in order.
 pub(super) struct Rows<'a, W, B, const SUMS: bool>(pub Pass<'a, W>, pub PhantomData<B>);
 
 impl<W: Stored, B: Bin, const SUMS: bool> Task for Rows<'_, W, B, SUMS> {
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) -> u64 {
         const { assert!(STRETCH.is_multiple_of(CHUNK) && RUN.is_multiple_of(STRETCH)) };
-        let Pass { ask, share, counts, rescaled, distances, stairs } = self.0;
+        let Pass { ask, share, counts, rescaled, distances, pair_table } = self.0;
         let length = share.layout.targets * share.layout.taps;
         let slots = ask.kept.slots;
         let mut tally = Tally::<B>::new();
@@ -46,7 +46,7 @@ impl<W: Stored, B: Bin, const SUMS: bool> Task for Rows<'_, W, B, SUMS> {
                 }
                 let row = row.clone();
                 let others = rescaled.get_mut(row.clone()).unwrap_or_default();
-                tally.drain::<V>(stairs, &mut counts[row], others, run.len());
+                tally.drain::<V>(pair_table, &mut counts[row], others, run.len());
             }
             if SUMS {
                 distances[source] += sums.iter().sum::<f64>();

@@ -1,7 +1,7 @@
-//! A task's share of a matrix, and where it is counted.
+//! A task's share of a matrix, and the destination of its counts.
 
 use super::chunk::{Ask, CHUNK, QUARTER};
-use super::stairs::Stairs;
+use super::pair_table::PairTable;
 use super::vectors::Stored;
 use crate::mfa::edges::EdgeLayout;
 
@@ -14,14 +14,15 @@ pub struct Share<'a, W> {
     pub last: usize,
 }
 
-/// Where a share is counted; each part has one entry or row of the method's slots for each source.
+/// The destination of the counts of a share. Each part has one entry, or one row of the method's
+/// slots, for each source.
 #[derive(Debug)]
 pub struct Counters<'a> {
     pub counts: &'a mut [u32],
     /// Σ of the kept distances, if wanted.
     pub distances: Option<&'a mut [f64]>,
     /// The counts of the rescaled weights, if wanted.
-    pub rescaled: Option<(&'a Stairs, &'a mut [u32])>,
+    pub rescaled: Option<(&'a PairTable, &'a mut [u32])>,
     /// The edges between drawn neurons, where [`super::Kernel::counts_drawn`].
     pub drawn: Vec<DrawnShare<'a>>,
 }
@@ -37,19 +38,21 @@ pub struct DrawnShare<'a> {
     pub rows: &'a mut [u32],
 }
 
-/// A share and where it is counted; `rescaled`, `distances` and `stairs` are used where wanted.
+/// A share and the destination of its counts; `rescaled`, `distances` and `pair_table` are used
+/// where they were asked for.
 ///
-/// Nothing here may own memory: with something to drop in it, a loop is compiled to half its speed.
+/// Nothing here may own memory: if there is something to drop, loops compile to code of half the
+/// speed.
 pub struct Pass<'a, W> {
     pub ask: Ask,
     pub share: Share<'a, W>,
     pub counts: &'a mut [u32],
     pub rescaled: &'a mut [u32],
     pub distances: &'a mut [f64],
-    pub stairs: &'a Stairs,
+    pub pair_table: &'a PairTable,
 }
 
-/// A chunk and the sums of its places, quarter by quarter.
+/// A chunk and the sums of its positions, quarter by quarter.
 #[inline(always)]
 pub fn quarter<'a, W, const K: usize>(
     chunk: &'a [W; CHUNK],
@@ -59,7 +62,7 @@ pub fn quarter<'a, W, const K: usize>(
     (&chunk.as_chunks().0[K], &mut sums.as_chunks_mut().0[K])
 }
 
-/// Kept apart: it is hardly ever called.
+/// Not inlined: it is hardly ever called.
 #[cold]
 #[inline(never)]
 pub fn not_finite<W: Stored>(weights: &[W]) -> u64 {

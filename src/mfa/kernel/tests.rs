@@ -24,7 +24,7 @@ fn methods() -> Vec<Method> {
 struct Patterns<'a, W> {
     ask: Ask,
     method: &'a Method,
-    stairs: &'a Stairs,
+    pair_table: &'a PairTable,
     weights: [W; CHUNK],
 }
 
@@ -39,14 +39,14 @@ impl<W: Stored + Weight> Task for Patterns<'_, W> {
             assert_eq!(usize::from(slots[k]), slot, "{weight:e}");
             let scaled = (weight * f64::from(self.ask.factor)) as f32;
             let rescaled = self.method.slot_of_weight(f64::from(scaled));
-            let pair = self.stairs.slots(pairs[k].into());
+            let pair = self.pair_table.slots(pairs[k].into());
             assert_eq!(
                 pair,
                 [slot, rescaled],
                 "{weight:e} as a pair, factor {:e}",
                 self.ask.factor
             );
-            assert_eq!(self.stairs.slot(pairs[k]), slot, "{weight:e}");
+            assert_eq!(self.pair_table.slot(pairs[k]), slot, "{weight:e}");
             assert!(pairs[k] == 0 || slot > 0 || rescaled > 0 || self.one_sided(weight, scaled));
             let distance = 1.0 / weight.abs();
             assert_eq!(sums[k], if slot > 0 { distance } else { 0.0 }, "{weight:e}");
@@ -130,12 +130,12 @@ fn every_slot_agrees_with_the_f64_code_around_its_step_and_on_a_comb() {
     }) {
         for kernel in kernels(method) {
             let ask = Ask::new(kernel.kept, factor);
-            let stairs = &kernel.stairs::<f32>(factor).unwrap();
+            let pair_table = &kernel.pair_table::<f32>(factor).unwrap();
             let at = |first: u32, step: u32| {
                 let bits: [u32; CHUNK] =
                     std::array::from_fn(|k| first.wrapping_add(k as u32 * step));
                 let weights = bits.map(f32::from_bits);
-                kernel.machine.enter(Patterns { ask, method, stairs, weights });
+                kernel.machine.enter(Patterns { ask, method, pair_table, weights });
             };
             let steps = (1..=159).flat_map(|n| [1.0 / f64::from(n), 1.0 / (f64::from(n) + 0.5)]);
             for step in steps.chain([1.0 / method.parameters().max_distance]) {
@@ -159,12 +159,12 @@ fn doubles_agree_around_every_step() {
     {
         for kernel in kernels(method) {
             let ask = Ask::new(kernel.kept, factor);
-            let stairs = &kernel.stairs::<f64>(factor).unwrap();
+            let pair_table = &kernel.pair_table::<f64>(factor).unwrap();
             let at = |first: f64, step: u64| {
                 let weights = std::array::from_fn(|k| {
                     f64::from_bits((first.to_bits() - 32 * step).wrapping_add(k as u64 * step))
                 });
-                kernel.machine.enter(Patterns { ask, method, stairs, weights });
+                kernel.machine.enter(Patterns { ask, method, pair_table, weights });
             };
             let steps = (1..=159).flat_map(|n| [1.0 / f64::from(n), 1.0 / (f64::from(n) + 0.5)]);
             for step in steps.chain([1.0 / method.parameters().max_distance]) {
@@ -184,11 +184,11 @@ fn every_pattern_agrees_with_the_f64_code() {
     let method = &Method::default();
     for kernel in kernels(method) {
         let ask = Ask::new(kernel.kept, 0.731);
-        let stairs = &kernel.stairs::<f32>(ask.factor).unwrap();
+        let pair_table = &kernel.pair_table::<f32>(ask.factor).unwrap();
         (0..1u32 << 26).into_par_iter().for_each(|chunk| {
             let bits: [u32; CHUNK] = std::array::from_fn(|k| chunk * CHUNK as u32 + k as u32);
             let weights = bits.map(f32::from_bits);
-            kernel.machine.enter(Patterns { ask, method, stairs, weights });
+            kernel.machine.enter(Patterns { ask, method, pair_table, weights });
         });
         println!("{:?}: every pattern agrees", kernel.machine);
     }

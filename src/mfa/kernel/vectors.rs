@@ -19,8 +19,8 @@ pub(in super::super) trait Task {
 /// Some vector instructions; a value exists only on a machine that has them.
 ///
 /// The methods named as types bin a quarter of a chunk: its slots or, if `PAIR`, the pairs of them
-/// and of the slots of w · factor rounded to f32; and if `SUMS` each kept distance is added to the
-/// sum of its place. The pair of a weight that is too large both times, or too small both times, is
+/// and of the slots of w · factor rounded to f32. If `SUMS`, each kept distance is added to the sum
+/// of its position. The pair of a weight that is too large both times, or too small both times, is
 /// 0.
 pub(in super::super) trait Vectors: Copy {
     /// The bins of a quarter, in registers.
@@ -32,8 +32,8 @@ pub(in super::super) trait Vectors: Copy {
     /// The pairs of a chunk, in registers.
     type Pairs: Copy;
 
-    /// Eighths of its edges: a row that keeps fewer is counted sooner where those left out are
-    /// taken out before.
+    /// In eighths of a row's edges: a row that keeps fewer is counted faster if the bins left out
+    /// are removed first.
     const COMPRESSED: usize;
 
     /// The same for pairs; 0 where it never pays.
@@ -42,14 +42,14 @@ pub(in super::super) trait Vectors: Copy {
     /// Runs a task, compiled for these instructions.
     fn enter<T: Task>(self, task: T) -> u64;
 
-    /// Asks for the cache line at an address, which may be any.
+    /// Prefetches the cache line at an address, which may be invalid.
     fn prefetch(self, at: *const u8);
 
-    /// The same bins, worked out by here: left to itself the compiler puts off what no statement
-    /// needs before, and a store of what is not yet there holds up all stores behind it.
+    /// The same bins, forced to be computed here. Otherwise the compiler delays them until their
+    /// first use, and a store of a value that is not ready delays all stores after it.
     fn worked_out(self, part: Self::Part) -> Self::Part;
 
-    /// The slots of four quarters, worked out.
+    /// The slots of four quarters, computed here.
     fn join(self, parts: [Self::Part; 4]) -> Self::Slots;
 
     /// The pairs of four quarters, worked out.
@@ -61,10 +61,10 @@ pub(in super::super) trait Vectors: Copy {
     /// Writes pairs.
     fn store_pairs(self, pairs: Self::Pairs, to: &mut [u16; CHUNK]);
 
-    /// Writes the slots other than 0, in order, and zeros behind them; gives how many there are.
+    /// Writes the slots other than 0, in order, and zeros after them; returns how many there are.
     fn compress(self, slots: Self::Slots, to: &mut [u8; CHUNK]) -> usize;
 
-    /// The same with pairs; those of 0 may stay where they are.
+    /// The same with pairs; pairs of 0 may be left in.
     fn compress_pairs(self, pairs: Self::Pairs, to: &mut [u16; CHUNK]) -> usize;
 
     fn f32<const PAIR: bool, const SUMS: bool>(
@@ -112,7 +112,7 @@ pub(in super::super) trait Stored: Copy + Default {
 
     /// The number of this type nearest to one that is not negative (`by` = 0), or the next smaller
     /// (-1) or larger one (1). Of types that f32 holds, that of f32.
-    fn beside(number: f64, by: i8) -> f64;
+    fn neighbour(number: f64, by: i8) -> f64;
 }
 
 macro_rules! stored {
@@ -135,7 +135,7 @@ macro_rules! stored {
                 self.is_finite()
             }
 
-            fn beside(number: f64, by: i8) -> f64 {
+            fn neighbour(number: f64, by: i8) -> f64 {
                 let number = number as $float;
                 f64::from(match by {
                     0 => number,

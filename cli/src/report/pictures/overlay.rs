@@ -1,4 +1,4 @@
-//! Several runs over one another.
+//! Several runs in one figure.
 
 use super::drawing::{cut, name};
 use super::emergence::{STRUCTURE, loss, twice};

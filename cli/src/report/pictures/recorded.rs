@@ -1,4 +1,4 @@
-//! What a run directory holds for the pictures; also of a run in progress, or of an older version.
+//! The data of a run directory for the pictures; also of a run in progress, or of an older version.
 
 use std::path::Path;
 

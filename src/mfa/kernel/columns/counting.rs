@@ -4,13 +4,13 @@ use std::marker::PhantomData;
 
 use super::super::bins::Bin;
 use super::super::chunk::{CHUNK, QUARTER};
-use super::super::stairs::Stairs;
+use super::super::pair_table::PairTable;
 use super::memory::{Bins, Tile};
 
-/// The counting of a block, which stands in a buffer group of sources after group.
+/// The counting of a block, whose groups of sources follow each other in the buffer.
 pub struct Counting<'a, B, const TAPPED: bool> {
     pub tile: &'a mut Tile,
-    pub places: &'a [u16],
+    pub offsets: &'a [u16],
     pub tall: Option<&'a mut [u16]>, // none for one block, which is added to the rows as it is
     pub rows: Rows<'a>,
     pub groups: usize, // that are counted one after the other
@@ -28,7 +28,7 @@ pub struct Rows<'a> {
     pub counts: &'a mut [u32],
     pub rescaled: &'a mut [u32], // none where they are not wanted
     pub slots: usize,
-    pub stairs: &'a Stairs,
+    pub pair_table: &'a PairTable,
 }
 
 impl Rows<'_> {
@@ -39,20 +39,20 @@ impl Rows<'_> {
         let rescaled = self.rescaled.get_mut(first * self.slots..).unwrap_or_default();
         let mut rescaled = rescaled.chunks_exact_mut(self.slots);
         for (row, counters) in rows.zip(counters.chunks_exact(B::COUNTERS)) {
-            B::add(self.stairs, counters, row, rescaled.next().unwrap_or_default());
+            B::add(self.pair_table, counters, row, rescaled.next().unwrap_or_default());
         }
     }
 }
 
 impl<B: Bin, const TAPPED: bool> Counting<'_, B, TAPPED> {
-    /// Where in the buffer a chunk of a target belongs.
+    /// The index in the buffer of a chunk of a target.
     #[inline(always)]
-    pub fn place(&self, chunk: usize, target: usize) -> usize {
+    pub fn chunk_index(&self, chunk: usize, target: usize) -> usize {
         let (group, lane) = if TAPPED { (0, chunk) } else { (chunk, 0) };
         group * self.spread + target * self.lanes + lane
     }
 
-    /// Begins with another block, of so many targets.
+    /// Starts to count another block, of `height` targets.
     #[inline(always)]
     pub fn begin(&mut self, height: usize) {
         self.height = height;
@@ -68,14 +68,14 @@ impl<B: Bin, const TAPPED: bool> Counting<'_, B, TAPPED> {
     /// Counts the K-th quarter of a chunk.
     #[inline(always)]
     pub fn count<const K: usize>(&mut self, waiting: &[B; CHUNK]) {
-        let places = match TAPPED {
-            true => self.places.get(self.lane * CHUNK + K * QUARTER..).unwrap_or_default(),
+        let offsets = match TAPPED {
+            true => self.offsets.get(self.lane * CHUNK + K * QUARTER..).unwrap_or_default(),
             false => &[],
         };
-        self.tile.count::<B, TAPPED, K>(places, waiting);
+        self.tile.count::<B, TAPPED, K>(offsets, waiting);
     }
 
-    /// Goes on to the next chunk.
+    /// Advances to the next chunk.
     #[inline(always)]
     pub fn advance(&mut self) {
         self.at += 1;

@@ -1,20 +1,21 @@
 //! One counter for a weight as it is and for the same weight rescaled.
 //!
-//! Let a be the slot of w and b that of w · factor, where weights so small that their distance is
-//! beyond the largest have the slot after the last one. While |w| falls neither a nor b ever falls, so
-//! their sum, the *pair*, climbs by one wherever one of them does: it tells both, given the
-//! order in which they climb. Weights left out twice for being small have pair 0, as those left out for
-//! being large.
+//! Let a be the slot of w and b the slot of w · factor; a weight so small that its distance is
+//! beyond the largest has one past the last slot. As |w| falls, neither a nor b ever falls, so
+//! their sum, the *pair*, rises by one wherever one of them does. Given the order in which they
+//! rise, the pair determines both. Weights left out for being small in both cases have pair 0, like
+//! those left out for being large.
 //!
-//! A weight then takes one increment, not two. At the end the running sum of the counters at the
-//! pair before each step is the number of weights up to there: N(r) of the slot that ends.
+//! A weight then takes one increment instead of two. The running sum of the counters, up to the
+//! pair before each step, is the number of weights up to that step: N(r) of the slot that ends
+//! there.
 
-use super::chunk::{Kept, PLACES, SLOTS};
+use super::chunk::{INDEX_RANGE, Kept, SLOTS};
 use super::vectors::Stored;
 
-/// The order in which the two slots of a weight climb.
+/// Converts pairs to slots, by the order in which the two slots of a weight rise.
 #[derive(Clone, Debug, Default)]
-pub(in super::super) struct Stairs {
+pub(in super::super) struct PairTable {
     pub(super) factor: f32,
     slots: usize,
     /// For each pair from 0 on, the slot that ends with it; `slots` more where it is a rescaled one.
@@ -22,11 +23,11 @@ pub(in super::super) struct Stairs {
     plain: Vec<u8>, // the slot of the weight itself in each pair, 0 where it is beyond the largest
 }
 
-impl Stairs {
-    /// Those of weights of a type and a factor that is finite and above 0.
+impl PairTable {
+    /// The table for weights of a type and a factor that is finite and above 0.
     pub fn new<W: Stored>(kept: &Kept, factor: f32) -> Self {
         let slots = kept.slots;
-        // From these weights on, slots are what they are or less.
+        // The smallest weights with at most each slot.
         let plain: Vec<f64> = (0..slots).map(|slot| kept.least::<W>(slot)).collect();
         let rescaled: Vec<f64> =
             (0..slots).map(|slot| kept.least_rescaled::<W>(slot, factor)).collect();
@@ -48,11 +49,11 @@ impl Stairs {
     /// Adds the counters of one source, one for each pair, to its two rows.
     #[inline(always)]
     pub fn add<C: Copy + Into<u32>>(&self, counters: &[C], row: &mut [u32], rescaled: &mut [u32]) {
-        const { assert!(2 * SLOTS <= PLACES, "every end is a place") };
-        let (mut up_to, mut sum) = ([0; PLACES], 0);
+        const { assert!(2 * SLOTS <= INDEX_RANGE, "every end is an index") };
+        let (mut up_to, mut sum) = ([0; INDEX_RANGE], 0);
         for (counter, end) in counters.iter().zip(&self.ends) {
             sum += (*counter).into();
-            up_to[usize::from(*end) % PLACES] = sum;
+            up_to[usize::from(*end) % INDEX_RANGE] = sum;
         }
         let (plain, others) = up_to.split_at(self.slots);
         for (row, up_to) in [(row, plain), (rescaled, &others[..self.slots])] {
@@ -106,21 +107,21 @@ impl Kept {
     fn least_rescaled<W: Stored>(&self, slot: usize, factor: f32) -> f64 {
         let factor = f64::from(factor);
         let rounded = self.least::<f32>(slot);
-        // Where products round to it.
+        // Products above this midpoint round to `rounded`.
         let about = (rounded + f64::from((rounded as f32).next_down())) / 2.0;
         least::<W>(about / factor, |weight| f64::from((weight * factor) as f32) >= rounded)
     }
 }
 
-/// The least number of a type from which on something holds, found from about where it lies; ∞ when it
-/// holds for no finite one.
+/// The smallest number of a type for which `holds` is true, as it is for all larger ones; found by
+/// a search from `about`. ∞ if it holds for no finite number.
 fn least<W: Stored>(about: f64, holds: impl Fn(f64) -> bool) -> f64 {
-    let mut least = W::beside(about, 0);
+    let mut least = W::neighbour(about, 0);
     while !holds(least) && least.is_finite() {
-        least = W::beside(least, 1);
+        least = W::neighbour(least, 1);
     }
-    while least > 0.0 && holds(W::beside(least, -1)) {
-        least = W::beside(least, -1);
+    while least > 0.0 && holds(W::neighbour(least, -1)) {
+        least = W::neighbour(least, -1);
     }
     least
 }
