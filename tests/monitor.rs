@@ -2,8 +2,7 @@
 
 mod loops;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 
 use loops::{Table, set_weights, weights_at};
 use neuromfa::source::Memory;
@@ -255,16 +254,17 @@ fn drop_newest_leaves_a_gap_row_and_block_leaves_none() {
     for (policy, dropped) in [(BackPressure::DropNewest, true), (BackPressure::Block, false)] {
         let dir = tempfile::tempdir().unwrap();
         let weights = weights_at(0);
-        // The side thread is held until the gate opens: after step 0's row, before step 1's.
-        let (gate, held) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (open, count) = (Arc::clone(&gate), Arc::clone(&held));
+        // Holds the recording thread at step 1's row: it is passed once when the thread is there,
+        // and once to let it go on.
+        let barrier = Arc::new(Barrier::new(2));
+        let gate = Arc::clone(&barrier);
         let mut monitor = Monitor::builder(dir.path())
             .every(1)
             .back_pressure(policy)
             .on_row(move |row| {
-                count.fetch_add(1, Ordering::SeqCst);
-                while row.step() == 1 && !open.load(Ordering::SeqCst) {
-                    std::thread::yield_now();
+                if row.step() == 1 {
+                    gate.wait();
+                    gate.wait();
                 }
             })
             .attach_source(weights.clone())
@@ -272,11 +272,11 @@ fn drop_newest_leaves_a_gap_row_and_block_leaves_none() {
         let steps: u64 = if dropped { 6 } else { 2 };
         for step in 1..=steps {
             let _ = monitor.step(step, &[]).unwrap();
-            while step == 1 && held.load(Ordering::SeqCst) < 2 {
-                std::thread::yield_now();
+            if step == 1 {
+                barrier.wait();
             }
         }
-        gate.store(true, Ordering::SeqCst);
+        barrier.wait();
         let summary = monitor.finish().unwrap();
         let status = Table::read(dir.path(), "emergence.csv").column("status");
         if dropped {

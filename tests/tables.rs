@@ -55,6 +55,7 @@ fn columns_table<R: 'static>(columns: impl Iterator<Item = &'static Column<R>>) 
             View::Report => "report",
             View::Headline => "live, watch",
             View::Live(_) => "live",
+            View::Sensitivity => "sensitivity",
             View::Layers => "TensorBoard by layer",
         });
         [

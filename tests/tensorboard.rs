@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use loops::interrupted::{builder, complete, run_to};
+use loops::skipped::skip;
 use loops::{Table, weights_at};
 use neuromfa::Monitor;
 use neuromfa::internals::record::{TENSORBOARD, computed_quantities};
@@ -161,7 +162,7 @@ json.dump({
     let python = std::env::var("NEUROMFA_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let found = Command::new(&python).args(["-c", "import tensorboard"]).output();
     if !found.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: {python} has no tensorboard (NEUROMFA_PYTHON names another python)");
+        skip(&format!("{python} has no tensorboard; NEUROMFA_PYTHON names another python"));
         return None;
     }
     let folder = run.join(TENSORBOARD);

@@ -124,7 +124,8 @@ impl Arrivals {
                     seen.state = State::Reported;
                     arrived.unreadable.push((path, error.to_string()));
                 }
-                Err(_) => {
+                Err(error) => {
+                    tracing::debug!("{} is not complete yet: {error}", path.display());
                     seen.state = State::Unopened(tries);
                     arrived.pending += 1;
                 }

@@ -1,12 +1,14 @@
 //! How sensitive results are to the parameters: the same checkpoints, analysed with other
 //! parameters.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 
 use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot};
 use neuromfa::internals::network::{Draw, DrawError};
+use neuromfa::internals::record::{View, shown_in};
 use neuromfa::mfa::{Parameters, Transfer};
 use neuromfa::network::{Network, Selection};
 use neuromfa::source::{Checkpoint, CheckpointFile, Source};
@@ -50,24 +52,9 @@ pub struct Case {
 pub struct Point {
     /// The step.
     pub step: u64,
-    /// Published alpha0, mean over samples.
-    pub alpha0: Option<f64>,
-    /// Published width, mean over samples.
-    pub width: Option<f64>,
-    /// E of the published estimator.
-    pub e: Option<f64>,
-    /// Its standard error over the samples.
-    pub e_se: Option<f64>,
-    /// Stable alpha0 of the whole network.
-    pub alpha0_stable: Option<f64>,
-    /// Stable width of the whole network.
-    pub width_stable: Option<f64>,
-    /// E of the stable estimator.
-    pub e_stable: Option<f64>,
-    /// R² of ln Z_q at the largest q.
-    pub r2: Option<f64>,
-    /// Share of the neurons that are kept.
-    pub kept: Option<f64>,
+    /// The columns of the view, by name.
+    #[serde(flatten)]
+    pub values: BTreeMap<&'static str, Option<f64>>,
     /// Whether all numbers are there.
     pub status: Status,
 }
@@ -199,18 +186,8 @@ fn choices(network: &Network) -> Vec<Choice> {
 
 impl Point {
     fn new(step: u64, row: &Emergence) -> Self {
-        Self {
-            step,
-            alpha0: row.alpha0,
-            width: row.width,
-            e: row.e,
-            e_se: row.e_se,
-            alpha0_stable: row.alpha0_stable,
-            width_stable: row.width_stable,
-            e_stable: row.e_stable,
-            r2: row.r2,
-            kept: row.trust.kept,
-            status: row.status,
-        }
+        let shown = shown_in(View::Sensitivity).into_iter();
+        let values = shown.map(|column| (column.name, column.of(row))).collect();
+        Self { step, values, status: row.status }
     }
 }

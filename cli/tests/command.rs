@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use loops::Table;
-use neuromfa::internals::record::{Conclusion, read_rows};
+use neuromfa::internals::record::{Conclusion, View, read_rows, shown_in};
 
 fn neuromfa(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_neuromfa")).args(arguments).output().unwrap()
@@ -215,6 +215,9 @@ fn sensitivity_tables_one_line_for_each_case_and_step() {
     // every layer is whole.
     assert_eq!(lines.len(), 1 + 9, "{lines:#?}");
     assert!(lines[0].trim_start().starts_with("parameter") && lines[1].contains("defaults"));
+    for column in shown_in(View::Sensitivity) {
+        assert!(lines[0].split_whitespace().any(|name| name == column.name), "{}", column.name);
+    }
     let json = neuromfa(&["sensitivity", &files[1], "--samples", "2", "--json"]);
     let cases: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     // The whole network, at alpha0 of analyze --whole.

@@ -8,7 +8,6 @@
 
 mod baseline;
 mod boxes;
-mod compare;
 mod controls;
 mod count;
 mod distribution;
@@ -32,6 +31,7 @@ mod scaling;
 mod shuffled;
 mod significance;
 mod snapshot;
+mod spectrum;
 mod statistics;
 mod status;
 mod structure;
@@ -57,9 +57,10 @@ pub use verdict::{Look, Measured, ONSET_LEVEL, ONSET_ROWS, Onset, Verdict, p_tex
 pub use warning::{Concern, WarningKind};
 
 pub(crate) use distribution::Distribution;
-pub(crate) use emergence::{HopEmergence, SpectrumPoint};
+pub(crate) use emergence::HopEmergence;
 pub(crate) use groups::Group;
 pub(crate) use hops::MOST_HOPS;
 pub(crate) use parts::Part;
 pub(crate) use scaling::NeuronBoxes;
+pub(crate) use spectrum::SpectrumPoint;
 pub(crate) use verdict::Outcome;

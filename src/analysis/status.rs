@@ -6,11 +6,12 @@ use super::fault::Fault;
 use crate::mfa::Degenerate;
 
 /// Whether a row's numbers are there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Status {
     /// All values that were asked for are there.
+    #[default]
     Ok,
     /// Weights are infinite or NaN: no values.
     NonFinite,

@@ -90,6 +90,8 @@ pub enum View {
     Headline,
     /// `neuromfa live`, with others in one line, under this short name.
     Live(&'static str),
+    /// `neuromfa sensitivity`.
+    Sensitivity,
     /// TensorBoard, for each layer: `layers/NAME/LAYER`.
     Layers,
 }

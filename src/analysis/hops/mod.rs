@@ -21,7 +21,6 @@ mod baseline;
 mod count;
 mod distances;
 mod edges;
-mod emergence;
 mod error;
 mod estimate;
 mod measure;

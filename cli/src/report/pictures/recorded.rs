@@ -46,6 +46,13 @@ impl Sheet {
         self.rows.iter().map(|row| self.number(row, name)).collect()
     }
 
+    /// The finite numbers of the column with its error, or else its deviation over the samples; none
+    /// where it has neither.
+    pub(super) fn spread(&self, name: &str) -> Option<Values> {
+        let spread = ["_se", "_std"].iter().find_map(|suffix| column(&format!("{name}{suffix}")));
+        spread.map(|column| self.numbers(column.name))
+    }
+
     /// The steps.
     pub(super) fn steps(&self) -> Vec<f64> {
         self.numbers("step").into_iter().map(Option::unwrap_or_default).collect()
