@@ -4,7 +4,7 @@
 //! for bit.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rayon::ThreadPool;
@@ -12,9 +12,9 @@ use rayon::ThreadPool;
 use crate::analysis::Snapshot;
 use crate::error::Error;
 use crate::pipeline::{
-    Follow, Listener, Opened, Pipeline, RunBuilder, Settings, Start, Step, open,
+    End, Follow, Listener, Nodes, Opened, Pipeline, RunBuilder, Settings, Start, Step, open,
 };
-use crate::record::{Cost, RecordError, Summary, check_name};
+use crate::record::{Cost, NODES, RecordError, RecordedRun, Summary, check_name};
 use crate::source::{Checkpoint, CheckpointFile};
 
 /// Analyses checkpoints into a run directory. The first one, by step, is the baseline.
@@ -38,6 +38,26 @@ impl RunBuilder<Files> {
     /// the stable estimator over the whole network.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         RunBuilder::in_folder(folder.into(), Files)
+    }
+
+    /// Analyses checkpoints as the run in a folder analysed its weights: its network (one that was
+    /// described by hand, too), drawn neurons, parameters and controls, against its baseline. The
+    /// rows of the run's own checkpoints are then its rows, bit for bit.
+    ///
+    /// # Errors
+    /// [`Error::Record`] when the folder holds no run that can be read.
+    pub fn like(mut self, run: impl AsRef<Path>) -> Result<Self, Error> {
+        let run = run.as_ref();
+        let config = RecordedRun::read(run)?.config;
+        let settings = &mut self.settings;
+        settings.network = Some(config.network);
+        settings.nodes = Nodes::File(run.join(NODES));
+        settings.parameters = config.method;
+        (settings.stable, settings.controls) = (config.stable, config.controls);
+        (settings.layers, settings.neurons) = (config.layers, config.neurons);
+        (settings.hops, settings.hops_estimated) = (config.hops, config.hops_estimated);
+        settings.baseline = Some(run.to_owned());
+        Ok(self)
     }
 
     /// Resumes an interrupted replay of the same checkpoints.
@@ -164,7 +184,7 @@ impl Feed {
             side_thread_seconds: (self.started.elapsed() - reading).as_secs_f64(),
             analysed,
         };
-        pipeline.finish(pipeline.last_row(), None, cost, None)
+        pipeline.finish(End { last_step: pipeline.last_row(), cost, ..End::default() })
     }
 
     /// Begins or resumes the run; returns whether this analysed `first`.

@@ -15,18 +15,29 @@ use crate::error::Error;
 /// let first: Vec<u64> = (0..=2000).filter(|&step| published.is_due(step)).collect();
 /// assert_eq!(first, [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 2000]);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schedule {
     /// Powers of two are due up to here; 0 for none.
     powers_until: u64,
-    /// Above `powers_until`, multiples of this are due; at least 1.
+    /// Above `powers_until`, multiples of this are due; 0 for none.
     every: u64,
+    /// Further steps that are due, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    at: Vec<u64>,
 }
 
 impl Schedule {
     /// Steps 0, n, 2n, ...
     pub fn every(n: u64) -> Self {
-        Self { powers_until: 0, every: n }
+        Self { powers_until: 0, every: n, at: Vec::new() }
+    }
+
+    /// These steps only, in any order.
+    pub fn at(steps: impl IntoIterator<Item = u64>) -> Self {
+        let mut at: Vec<u64> = steps.into_iter().collect();
+        at.sort_unstable();
+        at.dedup();
+        Self { powers_until: 0, every: 0, at }
     }
 
     /// Up to step `until`, the powers of two instead: 1, 2, 4, ... The published schedule is
@@ -39,6 +50,11 @@ impl Schedule {
 
     /// Whether `step` is analysed.
     pub fn is_due(&self, step: u64) -> bool {
+        self.is_regular(step) || self.at.binary_search(&step).is_ok()
+    }
+
+    /// Whether `step` is analysed, the list aside.
+    fn is_regular(&self, step: u64) -> bool {
         if step <= self.powers_until {
             step == 0 || step.is_power_of_two()
         } else {
@@ -50,13 +66,16 @@ impl Schedule {
     pub(super) fn number_of(&self, step: u64) -> u64 {
         let powers = step.min(self.powers_until).checked_ilog2().map_or(0, |k| u64::from(k) + 1);
         let multiples = |upto: u64| upto.checked_div(self.every).unwrap_or(0);
-        powers + multiples(step).saturating_sub(multiples(self.powers_until))
+        let listed = self.at.iter().filter(|&&at| at <= step && !self.is_regular(at));
+        powers
+            + multiples(step).saturating_sub(multiples(self.powers_until))
+            + listed.count() as u64
     }
 
     /// Refuses a schedule that is never due after step 0.
     pub(super) fn check(&self) -> Result<(), Error> {
         match self.every {
-            0 => Err(Error::EveryZero),
+            0 if self.at.is_empty() => Err(Error::EveryZero),
             _ => Ok(()),
         }
     }

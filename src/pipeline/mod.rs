@@ -17,6 +17,6 @@ pub(crate) use analyst::{Analysed, Analyst};
 pub use builder::RunBuilder;
 pub(crate) use judge::{Judge, Logged};
 pub(crate) use open::{Follow, Opened, open};
-pub(crate) use run::{Listener, Pipeline, Step};
+pub(crate) use run::{End, Listener, Pipeline, Step};
 pub use settings::Samples;
-pub(crate) use settings::{Settings, Start};
+pub(crate) use settings::{Nodes, Settings, Start};

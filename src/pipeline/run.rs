@@ -32,6 +32,18 @@ impl Step {
     }
 }
 
+/// The end of a run, as its owner reports it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct End {
+    pub(crate) last_step: Option<u64>,
+    /// The step at which the stop was reported to the loop.
+    pub(crate) stopped_step: Option<u64>,
+    pub(crate) cost: Cost,
+    pub(crate) budget: Option<BudgetRecord>,
+    /// Calls that reported a step again.
+    pub(crate) repeated_calls: u64,
+}
+
 /// A run being analysed and recorded.
 pub(crate) struct Pipeline {
     pub(super) analyst: Arc<Analyst>,
@@ -189,16 +201,11 @@ impl Pipeline {
     }
 
     /// Ends the run: writes summary.json.
-    pub(crate) fn finish(
-        &mut self,
-        last_step: Option<u64>,
-        stopped_step: Option<u64>,
-        cost: Cost,
-        budget: Option<BudgetRecord>,
-    ) -> Result<Summary, Error> {
+    pub(crate) fn finish(&mut self, end: End) -> Result<Summary, Error> {
+        let End { last_step, stopped_step, cost, budget, repeated_calls } = end;
         let stop = self.stop().map(|stop| StopRecord { stop: stop.clone(), stopped_step });
         let mut summary = self.tally.summary(self.recorder.folder(), last_step, stop, cost);
-        summary.budget = budget;
+        (summary.budget, summary.repeated_calls) = (budget, repeated_calls);
         summary.unseen = self.judge.as_ref().map(Judge::unseen).unwrap_or_default();
         self.recorder.write_summary(&summary)?;
         self.recorder.sync()?;

@@ -112,6 +112,9 @@ pub struct Summary {
     pub(crate) last_e_excess_p: Option<f64>,
     /// Why the run was stopped; none when no rule stopped it.
     pub(crate) stop: Option<StopRecord>,
+    /// Calls that reported a step again and updated it.
+    #[serde(default)]
+    pub(crate) repeated_calls: u64,
     /// Quantities of the stop rule that never had a value.
     #[serde(default)]
     pub(crate) unseen: Vec<String>,
@@ -258,6 +261,9 @@ impl fmt::Display for Summary {
                 "stopped  {seen}: {} (measured at step {})",
                 stop.stop.reason, stop.stop.measured_step
             )?;
+        }
+        if self.repeated_calls > 0 {
+            writeln!(f, "updates  {} calls reported a step again", self.repeated_calls)?;
         }
         if let Some(unseen) = self.unseen_text() {
             writeln!(f, "rule     {unseen}")?;
