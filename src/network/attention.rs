@@ -59,11 +59,15 @@ impl Network {
     }
 }
 
-/// Which of query, key and value a matrix of this name makes, by the last segment of the name.
+/// Which of query, key and value a matrix of this name makes, by the last segment of the name, or
+/// by the end of that (`attn_q`).
 fn projection(name: &str) -> Option<Projection> {
-    let path = name.strip_suffix(".weight").unwrap_or(name);
-    let last = path.rsplit('.').next()?;
-    NAMES.into_iter().find_map(|(kind, names)| names.contains(&last).then_some(kind))
+    let path = name.strip_suffix("weight").unwrap_or(name);
+    let last = path.trim_end_matches(['.', '_']).rsplit('.').next()?;
+    let is_called = |name: &&str| {
+        last.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'))
+    };
+    NAMES.into_iter().find_map(|(kind, names)| names.iter().any(is_called).then_some(kind))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Reading a network off the names and shapes of its parameters.
 
 use super::plan::{Fit, Plan};
+use super::reading;
 use super::select::{self, Matrix, Selected, Selection};
 use super::{
     Architecture, LeftOut, Network, NetworkError, Parameter, bert, cnn, encoder_decoder, generic,
@@ -19,11 +20,12 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// A pattern that matches nothing; a name given twice; an architecture asked for by name that
+    /// A pattern that matches nothing; a name given twice, or by renaming; an architecture asked for by name that
     /// the parameters do not have; `per_head` where it does not apply; nothing left to analyse.
     pub fn infer(parameters: &[Parameter], selection: &Selection) -> Result<Self, NetworkError> {
         let sorted = select::in_natural_order(parameters)?;
-        let Selected { matrices, mut left_out } = select::select(&sorted, selection)?;
+        let (mut readings, mut warnings) = reading::read(&sorted, &selection.rename)?;
+        let Selected { matrices, mut left_out } = select::select(&mut readings, selection)?;
         let nothing = || NetworkError::NoMatrices { count: parameters.len() };
         let remains = |m: &&Matrix| m.excluded.is_none();
         let kept: Vec<Matrix> = matrices.iter().filter(remains).copied().collect();
@@ -34,7 +36,6 @@ impl Network {
             return Err(NetworkError::CustomByName);
         }
 
-        let mut warnings = Vec::new();
         // An excluded matrix keeps its place in the architecture, unless that leaves nothing or the
         // parameters fit without it only.
         let read = match read(selection.architecture, &matrices) {
@@ -179,7 +180,7 @@ fn beside(architecture: Architecture, matrix: &Matrix) -> Option<&'static str> {
         Architecture::EncoderDecoder => encoder_decoder::beside(matrix.path()),
         _ => None,
     };
-    of_its_own.or_else(|| select::is_last_layer(matrix.name()).then_some("output head"))
+    of_its_own.or_else(|| select::is_last_layer(matrix.reads).then_some("output head"))
 }
 
 /// Puts the matrices that the architecture has no place for beside it if an include pattern asks
@@ -190,6 +191,11 @@ fn settle(
     left_out: &mut Vec<LeftOut>,
 ) -> Option<String> {
     let mut odd = Vec::new();
+    for (matrix, why) in std::mem::take(&mut plan.beside) {
+        if matrix.excluded.is_none() {
+            left_out.push(LeftOut::new(matrix.parameter, why));
+        }
+    }
     for matrix in std::mem::take(&mut plan.unplaced) {
         let name = matrix.name();
         if matrix.excluded.is_some() {

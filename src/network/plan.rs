@@ -13,6 +13,8 @@ pub(super) struct Plan<'a> {
     pub connections: Vec<Connection>,
     /// Matrices without a place in the architecture.
     pub unplaced: Vec<Matrix<'a>>,
+    /// Matrices that are left out on purpose, and why.
+    pub beside: Vec<(Matrix<'a>, &'static str)>,
     /// What the user should know, each a sentence or more.
     pub warnings: Vec<String>,
 }

@@ -7,7 +7,7 @@ use super::run::Listener;
 use super::settings::{Nodes, Samples, Settings, Start};
 use crate::analysis::Controls;
 use crate::mfa::Parameters;
-use crate::network::{Architecture, Network, Selection};
+use crate::network::{Architecture, Network, Orientation, Selection};
 use crate::record::Row;
 
 /// Configures a run: the options that a monitor and a replay share. `Origin` says where the weights
@@ -137,6 +137,20 @@ impl<Origin> RunBuilder<Origin> {
     /// Leaves out matrices: a name, with `*` for any characters.
     pub fn exclude(mut self, pattern: impl Into<String>) -> Self {
         self.settings.selection.exclude.push(pattern.into());
+        self
+    }
+
+    /// Says how matrices lie: a name, with `*` for any characters, and [`Orientation::InOut`] for
+    /// `[in, out]` matrices (`xs.mm(&w)`) and transposed convolutions.
+    pub fn orient(mut self, pattern: impl Into<String>, orientation: Orientation) -> Self {
+        self.settings.selection.orient.push((pattern.into(), orientation));
+        self
+    }
+
+    /// Reads parameters by another name: a name, with `*` for any characters, and the new one, whose
+    /// `*` take what those of the pattern stand for ([`Selection`]).
+    pub fn rename(mut self, pattern: impl Into<String>, name: impl Into<String>) -> Self {
+        self.settings.selection.rename.push((pattern.into(), name.into()));
         self
     }
 

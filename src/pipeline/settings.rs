@@ -110,9 +110,7 @@ impl Settings {
 
     /// Refuses what would be without effect.
     pub(super) fn check_network(&self) -> Result<(), Error> {
-        let Selection { include, exclude, architecture, per_head } = &self.selection;
-        let named = architecture.is_some() || per_head.is_some();
-        let selects = !include.is_empty() || !exclude.is_empty() || named;
+        let selects = self.selection != Selection::default();
         if self.network.is_some() && selects { Err(Error::TwoNetworks) } else { Ok(()) }
     }
 
