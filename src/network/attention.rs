@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Connection, Network, Role};
+use super::{Architecture, Connection, Network, Role};
 
 /// The last segments of the names of queries, keys and values.
 const NAMES: [(Projection, &[&str]); 3] = [
@@ -45,7 +45,8 @@ impl Network {
         if is_attention(target) && connection.copies == 3 {
             return Some((target, Projection::Fused));
         }
-        let kind = projection(&connection.parameter).filter(|_| connection.copies == 1)?;
+        let kind = projection(&connection.parameter).or_else(|| self.by_order(connection));
+        let kind = kind.filter(|_| connection.copies == 1)?;
         if is_attention(target) {
             return Some((target, kind));
         }
@@ -53,9 +54,22 @@ impl Network {
             return None;
         }
         let queries = self.leaving(connection.source).find(|c| {
-            is_attention(c.target) && projection(&c.parameter) == Some(Projection::Query)
+            let kind = projection(&c.parameter).or_else(|| self.by_order(c));
+            is_attention(c.target) && kind == Some(Projection::Query)
         })?;
         Some((queries.target, kind))
+    }
+
+    /// What a matrix makes that was renamed to be read: three that leave one layer are queries, keys
+    /// and values, in this order.
+    fn by_order(&self, connection: &Connection) -> Option<Projection> {
+        let read = self.architecture() != Architecture::Custom;
+        let all: Vec<&Connection> = self.leaving(connection.source).filter(|_| read).collect();
+        let [query, key, value] = all.as_slice() else { return None };
+        let reached = self.layers()[query.target].role == Role::AttentionOut;
+        let kinds = [Projection::Query, Projection::Key, Projection::Value];
+        let found = [query, key, value].into_iter().zip(kinds).filter(|_| reached);
+        found.into_iter().find(|(c, _)| c.parameter == connection.parameter).map(|(_, kind)| kind)
     }
 }
 

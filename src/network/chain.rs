@@ -67,8 +67,9 @@ pub(super) fn arrange<'a>(matrices: &[Matrix<'a>], start: Start<'a>) -> Fit<Chai
             let Some(links) = order.as_ref().and_then(|order| walk(order, start, shape)) else {
                 continue;
             };
-            let pairs = pairs(&links);
-            let warning = pairs.or_else(|| (k == 1).then(|| decimals(matrices, start)).flatten());
+            let warning = pairs(&links)
+                .or_else(|| two_heads(&links))
+                .or_else(|| (k == 1).then(|| decimals(matrices, start)).flatten());
             return Ok(Chain { links, warning });
         }
     }
@@ -222,6 +223,28 @@ fn pairs(links: &[Link<'_>]) -> Option<String> {
          the network together with Network::builder().",
         pair[0].matrix.shape(),
     ))
+}
+
+/// Says that matrices sound like an actor and a critic, which stand one after the other only by their
+/// shapes.
+fn two_heads(links: &[Link<'_>]) -> Option<String> {
+    let find = |signs: &[&str]| {
+        links.iter().find(|l| {
+            let path = l.matrix.path().to_ascii_lowercase();
+            path.split(['.', '_']).any(|word| signs.contains(&word))
+        })
+    };
+    let (actor, critic) = (find(&["actor", "policy", "action"])?, find(&["critic", "value"])?);
+    let one_chain = links.iter().zip(1..).all(|(link, target)| link.target == target)
+        && links.windows(2).all(|pair| pair[0].target == pair[1].source);
+    let [a, b] = [actor, critic].map(|link| link.matrix.name());
+    one_chain.then(|| {
+        format!(
+            "`{a}` and `{b}` sound like an actor and a critic, but are read as one chain, since \
+             their shapes chain. If they are two: leave one out, .exclude(\"{b}\"), --exclude {b}, \
+             or put the network together with Network::builder()."
+        )
+    })
 }
 
 /// Says that numbers in names may be decimals (`fc21` between `fc2` and `fc3`), where both orders

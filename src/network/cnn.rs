@@ -13,7 +13,7 @@ use super::chain::{Link, Start, arrange, broken, in_order_of_creation};
 use super::layout_doubt::{may_be_transposed, turned};
 use super::plan::{Fit, Plan};
 use super::select::{Evidence, Matrix};
-use super::{Orientation, Role};
+use super::{Orientation, Role, concat};
 
 /// Chains convolutions, then linear layers; without those put back by a pattern, which have no
 /// place.
@@ -23,10 +23,15 @@ use super::{Orientation, Role};
 pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
     let all = matrices.iter().copied();
     let (chained, unplaced): (Vec<Matrix>, Vec<Matrix>) = all.partition(|m| !m.put_back);
-    let (kernels, linear): (Vec<Matrix>, Vec<Matrix>) =
+    let (mut kernels, linear): (Vec<Matrix>, Vec<Matrix>) =
         chained.into_iter().partition(|m| m.shape().len() > 2);
+    // SqueezeNet's `classifier.1` comes after `features`.
+    kernels.sort_by_key(|m| m.path().split('.').any(|segment| segment == "classifier"));
     if kernels.is_empty() {
         return Err("no tensor has the three or more dimensions of a convolution".into());
+    }
+    if let Some(plan) = concat::plan(&kernels, &linear)? {
+        return Ok(Plan { unplaced, ..plan });
     }
     if let Some(odd) = kernels.iter().find(|m| stands_beside(m.path())) {
         return Err(format!(
@@ -74,8 +79,9 @@ fn in_order<'a>(kernels: &[Matrix<'a>]) -> Fit<Chain<'a>> {
 /// The kernels, as few of them as possible read as transposed, so that each reads exactly what the
 /// one before gives; none if there is no such reading.
 fn transposed<'a>(kernels: &[Matrix<'a>]) -> Option<Vec<Matrix<'a>>> {
+    let is_layer = |m: &Matrix<'a>| m.reads.contains("weight") || m.reads.contains("kernel");
     let ways = |m: &Matrix<'a>| match m.evidence {
-        Evidence::Usual => vec![*m, m.turned()],
+        Evidence::Usual if is_layer(m) => vec![*m, m.turned()],
         _ => vec![*m],
     };
     // For each way of reading the last kernel, how many are turned, and all of them.

@@ -18,8 +18,8 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
 /// Says which name speaks against a chain however well the widths fit: attention with equal widths
 /// and recurrent cells would chain too.
 pub(super) fn doubt(matrices: &[Matrix]) -> Option<String> {
-    const SIGNS: [&str; 7] =
-        ["attn", "attention", "qkv", "query", "weight_ih", "weight_hh", "lora"];
+    const SIGNS: [&str; 8] =
+        ["attn", "attention", "qkv", "query", "in_proj", "weight_ih", "weight_hh", "lora"];
     let sign = |m: &&Matrix| {
         let name = m.reads.to_ascii_lowercase();
         SIGNS.iter().any(|sign| name.contains(sign))

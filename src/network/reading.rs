@@ -186,17 +186,25 @@ impl Recurrent {
                 .iter()
                 .filter(|b| b.path == path && b.number.is_none() && is_recurrent(&b.leaf))
                 .collect();
-            let Some(above) = plain.iter().find(|b| !is_first_layer(&b.leaf)) else { continue };
+            let twice = |leaf: &str| {
+                bases.iter().any(|b| b.path == path && b.leaf == leaf && b.number.is_some())
+            };
+            let upper = |b: &&&Base| b.leaf.starts_with("weight_ih") && !is_first_layer(&b.leaf);
+            let above = plain.iter().filter(upper).find(|b| !twice(&b.leaf));
+            let Some(above) = above else { continue };
+            let others = bases.iter().any(|b| b.path != path || !is_recurrent(&b.leaf));
             if second < plain.len() {
                 this.later.insert(path);
-            } else if second > plain.len() {
-                let name = |b: &Base| [b.path.as_str(), b.leaf.as_str()].join(".");
-                let name = name(above).trim_start_matches('.').to_owned();
+            } else if others {
+                let [before, after] = match path.as_str() {
+                    "" => [String::new(), format!("__{second}.")],
+                    path => [format!("{path}."), format!("{path}__{second}.")],
+                };
+                let (old, new) = (format!("{before}*_l1*"), format!("{after}*_l1*"));
                 this.doubts.push(format!(
                     "Several recurrent modules stand at one path, and names do not say which of \
-                     them has the upper layer `{name}`: it is read as the first one's. If that is \
-                     wrong, give the modules paths of their own, or rename: \
-                     .rename(\"{name}\", \"second.{}\").",
+                     them has the upper layer `{before}{}`: it is read as the first one's. If it is \
+                     the second one's: .rename(\"{old}\", \"{new}\"), --rename {old}={new}.",
                     above.leaf
                 ));
             }

@@ -1,7 +1,7 @@
 use super::*;
 
 /// torchvision's ResNet-50 (`base` 64, cardinality 1) and ResNeXt-50 32x4d (`base` 128, 32).
-fn resnet50(base: usize, cardinality: usize) -> Vec<Parameter> {
+pub(super) fn resnet50(base: usize, cardinality: usize) -> Vec<Parameter> {
     let mut all = parameters(&[
         ("conv1.weight", &[64, 3, 7, 7]),
         ("bn1.weight", &[64]),
