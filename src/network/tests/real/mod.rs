@@ -9,7 +9,7 @@ mod decoders;
 mod diffusion;
 mod encoders;
 mod recurrent;
-mod tch;
+mod tch_networks;
 
 fn weights(network: &Network) -> usize {
     network.connections().iter().map(|c| c.weights()).sum()
