@@ -278,3 +278,38 @@ fn a_var_store_knows_what_is_trained() {
     let text = summary.to_string();
     assert!(text.starts_with("structure: no verdict: all steps have the same weights"), "{text}");
 }
+
+/// Actor and critic in stores of their own; tensors without a store.
+#[test]
+fn several_stores_are_one_run_and_tensors_need_none() {
+    let dir = tempfile::tempdir().unwrap();
+    tch::manual_seed(4);
+    let [actor, critic] = [0, 1].map(|_| VarStore::new(Device::Cpu));
+    for store in [&actor, &critic] {
+        let _ = nn::linear(store.root() / "fc1", 32, 64, Default::default());
+        let _ = nn::linear(store.root() / "fc2", 64, 32, Default::default());
+    }
+    let builder = Monitor::builder(dir.path().join("groups")).quiet();
+    let monitor = builder.attach_groups([("actor", &actor), ("critic", &critic)]).unwrap();
+    let names = |monitor: &Monitor| {
+        let connections = monitor.network().connections().iter();
+        connections.map(|c| c.parameter.clone()).collect::<Vec<_>>()
+    };
+    let expected = ["actor.fc1", "actor.fc2", "critic.fc1", "critic.fc2"];
+    assert_eq!(names(&monitor), expected.map(|name| format!("{name}.weight")));
+    let _ = monitor.finish().unwrap();
+
+    let weight = Tensor::randn([48, 48], (Kind::Float, Device::Cpu)) * 0.05;
+    let trained = weight.set_requires_grad(true);
+    let fixed = Tensor::randn([48, 48], (Kind::Float, Device::Cpu));
+    let tensors = [("w", trained.shallow_clone()), ("mask", fixed)];
+    let builder = Monitor::builder(dir.path().join("tensors")).every(1).quiet();
+    let mut monitor = builder.attach_tensors(tensors).unwrap();
+    assert_eq!(names(&monitor), ["w"]);
+    let before = monitor.last_row().unwrap().value("alpha0").unwrap();
+    let _ = tch::no_grad(|| trained.shallow_clone().g_mul_scalar_(3.0));
+    let _ = monitor.tick(&[]).unwrap();
+    monitor.flush().unwrap();
+    assert_ne!(monitor.last_row().unwrap().value("alpha0").unwrap(), before, "weights are live");
+    let _ = monitor.finish().unwrap();
+}

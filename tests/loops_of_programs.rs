@@ -201,3 +201,53 @@ fn a_value_at_the_ends_of_epochs_stops_the_run_also_after_a_resume() {
     let outcome = outcome.try_rule(&StopRule::on("val_loss").patience(2).into());
     assert_eq!(outcome.stop, Some(141), "a back-test sees what the run saw");
 }
+
+/// An actor and a critic of one store, and a target that must not count.
+#[test]
+fn groups_are_read_by_themselves_and_measured_each() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = Memory::new();
+    let set = |growth: f32| {
+        for (k, name) in
+            ["actor.0", "actor.2", "critic.0", "critic.2", "target.0"].iter().enumerate()
+        {
+            let mut state = 17 + k as u64;
+            let values: Vec<f32> = (0..64 * 64)
+                .map(|_| {
+                    state =
+                        state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                    let uniform = (state >> 40) as f32 / (1 << 24) as f32;
+                    (uniform - 0.5) * 0.1 * if name.starts_with("actor") { growth } else { 1.0 }
+                })
+                .collect();
+            weights.set(&format!("{name}.weight"), &[64, 64], values).unwrap();
+        }
+    };
+    set(1.0);
+    let builder = Monitor::builder(dir.path()).every(1).groups(["actor", "critic"]);
+    let builder = builder.exclude("critic.2.*");
+    let mut monitor = builder.attach_source(weights.clone()).unwrap();
+    assert_eq!(connections(&monitor), ["actor.0.weight", "actor.2.weight", "critic.0.weight"]);
+    let layers: Vec<&str> = monitor.network().layers().iter().map(|l| l.name.as_str()).collect();
+    assert!(layers.contains(&"actor/layer.0") && layers.contains(&"critic/layer.1"), "{layers:?}");
+    let left: Vec<_> =
+        monitor.network().left_out().iter().map(|l| (&l.name[..], &l.why[..])).collect();
+    assert!(left.contains(&("target.0.weight", "in none of the groups")), "{left:?}");
+    assert!(left.contains(&("critic.2.weight", "excluded by the pattern `2.weight`")), "{left:?}");
+    set(2.0);
+    let _ = monitor.tick(&[]).unwrap();
+    let _ = monitor.finish().unwrap();
+    let table = Table::read(dir.path(), "layers.csv");
+    let [step, scope, name] = ["step", "scope", "part"].map(|column| table.column(column));
+    let e = table.column("E_stable");
+    let of = |group: &str| {
+        let row = (0..e.len()).find(|&k| step[k] == "1" && scope[k] == "group" && name[k] == group);
+        e[row.unwrap()].parse::<f64>().unwrap()
+    };
+    assert!(of("actor").abs() > 0.1, "{}", of("actor"));
+    assert_eq!(of("critic"), 0.0, "its weights did not change");
+
+    let none = Monitor::builder(dir.path().join("x")).groups(["acto"]).attach_source(weights);
+    let error = none.unwrap_err().to_string();
+    assert!(error.contains("none of the 5 parameters is in the group `acto`"), "{error}");
+}

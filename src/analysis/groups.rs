@@ -15,6 +15,8 @@ pub enum Scope {
     Block,
     /// The layers of one role, in all blocks.
     Role,
+    /// The layers of one of several networks.
+    Group,
     /// All layers.
     Network,
 }
@@ -26,6 +28,7 @@ impl Scope {
             Self::Layer => "layer",
             Self::Block => "block",
             Self::Role => "role",
+            Self::Group => "group",
             Self::Network => "network",
         }
     }
@@ -36,7 +39,7 @@ impl Scope {
 pub struct Group {
     /// What kind of part.
     pub scope: Scope,
-    /// `block.0.mlp`, `block.0`, `mlp_out` or `all`.
+    /// `block.0.mlp`, `block.0`, `mlp_out`, `actor` or `all`.
     pub name: String,
     /// The role of all its layers; none when they have several.
     pub role: Option<Role>,
@@ -79,7 +82,15 @@ impl Group {
                 groups.extend(found.into_iter().map(group));
             }
         };
-        by(Scope::Block, &|layer| Some(format!("block.{}", layer.block?)), 1);
+        let block = |layer: &NeuronLayer| {
+            let block = layer.block?;
+            Some(match &layer.group {
+                Some(group) => format!("{group}/block.{block}"),
+                None => format!("block.{block}"),
+            })
+        };
+        by(Scope::Block, &block, 1);
+        by(Scope::Group, &|layer| layer.group.clone(), 2);
         by(Scope::Role, &|layer| Some(layer.role.to_string()), 2);
         groups.push(Self::network(sources));
         groups

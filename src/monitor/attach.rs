@@ -24,6 +24,37 @@ impl RunBuilder<Live> {
         self.attach_source(crate::source::VarStoreWeights::new(store))
     }
 
+    /// Attaches to several stores as one run: `[("actor", &actor), ("critic", &critic)]`. Each is a
+    /// group ([`groups`](RunBuilder::groups)); stores that must not count, such as targets and
+    /// running averages, are left out of the list.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach).
+    #[cfg(feature = "tch")]
+    pub fn attach_groups<'a, S: Into<String>>(
+        self,
+        groups: impl IntoIterator<Item = (S, &'a tch::nn::VarStore)>,
+    ) -> Result<Monitor, Error> {
+        let groups = groups.into_iter().map(|(name, store)| (name.into(), store));
+        let groups: Vec<(String, &tch::nn::VarStore)> = groups.collect();
+        let names: Vec<String> = groups.iter().map(|(name, _)| name.clone()).collect();
+        self.groups(names).attach_source(crate::source::VarStoreWeights::of_groups(&groups))
+    }
+
+    /// Attaches to tensors that are in no store: names and shallow clones. The tensors that require
+    /// a gradient are those that are trained; if none does, all count.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach).
+    #[cfg(feature = "tch")]
+    pub fn attach_tensors<S: Into<String>>(
+        self,
+        tensors: impl IntoIterator<Item = (S, tch::Tensor)>,
+    ) -> Result<Monitor, Error> {
+        let tensors = tensors.into_iter().map(|(name, tensor)| (name.into(), tensor));
+        self.attach_source(crate::source::VarStoreWeights::of_tensors(tensors))
+    }
+
     /// Attaches to any source of weights.
     ///
     /// # Errors

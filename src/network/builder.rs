@@ -76,6 +76,7 @@ impl NetworkBuilder {
             draw: 1,
             role: Role::Linear,
             block: None,
+            group: None,
         });
         self
     }

@@ -97,6 +97,28 @@ pub enum NetworkError {
         shape: Vec<usize>,
     },
 
+    /// A group of which no parameter has the name.
+    #[error(
+        "none of the {count} parameters is in the group `{group}`: the names of its parameters begin \
+         with `{group}.`"
+    )]
+    EmptyGroup {
+        /// The group.
+        group: String,
+        /// How many parameters there are.
+        count: usize,
+    },
+
+    /// A group that cannot be inferred.
+    #[error("group `{group}`: {why}")]
+    InGroup {
+        /// The group.
+        group: String,
+        /// Why.
+        #[source]
+        why: Box<NetworkError>,
+    },
+
     /// No tensor is left to analyse.
     #[error(
         "none of the {count} parameters is left to analyse: biases, normalisation, embeddings, \

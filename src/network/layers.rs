@@ -20,6 +20,9 @@ pub struct NeuronLayer {
     /// The number of the transformer block whose weights leave the layer; none for the output of
     /// the last block and outside transformers.
     pub block: Option<usize>,
+    /// The group of networks that the layer belongs to; none where there is one network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
 }
 
 /// What the edges that leave a neuron layer do.

@@ -56,6 +56,7 @@ mod error;
 mod generic;
 mod gpt2;
 mod gpt_neox;
+mod grouped;
 mod infer;
 mod layers;
 mod layout;

@@ -28,7 +28,14 @@ impl<'a> Plan<'a> {
         role: Role,
         block: Option<usize>,
     ) -> usize {
-        self.layers.push(NeuronLayer { name: name.into(), width, draw: 1, role, block });
+        self.layers.push(NeuronLayer {
+            name: name.into(),
+            width,
+            draw: 1,
+            role,
+            block,
+            group: None,
+        });
         self.layers.len() - 1
     }
 

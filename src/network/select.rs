@@ -244,7 +244,10 @@ pub(super) fn select<'a>(
     Ok(selected)
 }
 
-fn check_patterns(readings: &[Reading<'_>], selection: &Selection) -> Result<(), NetworkError> {
+pub(super) fn check_patterns(
+    readings: &[Reading<'_>],
+    selection: &Selection,
+) -> Result<(), NetworkError> {
     let Selection { include, exclude, orient, rename, .. } = selection;
     let lists: [(&str, Vec<&String>); 4] = [
         ("include", include.iter().collect()),
@@ -288,7 +291,8 @@ fn first_match<'a>(patterns: &'a [String], name: &str) -> Option<&'a str> {
     hit.map(String::as_str)
 }
 
-fn joins_neurons(parameter: &Parameter) -> bool {
+/// Whether a parameter holds edges.
+pub(super) fn joins_neurons(parameter: &Parameter) -> bool {
     parameter.shape.len() >= 2 && !parameter.shape.contains(&0)
 }
 

@@ -156,6 +156,14 @@ impl<Origin> RunBuilder<Origin> {
         self
     }
 
+    /// Reads several networks side by side, such as actor and critic: a group `actor` has the
+    /// parameters whose names begin with `actor.`; those in no group are left out. layers.csv has
+    /// the measures of each group, emergence.csv those of all together.
+    pub fn groups<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.settings.groups = names.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Gives the layout of matrices: a name, with `*` for any characters, and [`Orientation::InOut`]
     /// for `[in, out]` matrices (`xs.mm(&w)`) and transposed convolutions.
     pub fn orient(mut self, pattern: impl Into<String>, orientation: Orientation) -> Self {

@@ -74,6 +74,7 @@ pub(crate) struct Settings {
     pub(crate) parameters: Parameters,
     pub(crate) selection: Selection,
     pub(crate) filter: Option<Filter>,
+    pub(crate) groups: Vec<String>,
     pub(crate) network: Option<Network>,
     pub(crate) nodes: Nodes,
     pub(crate) stable: bool,
@@ -96,6 +97,7 @@ impl Settings {
             parameters: Parameters::default(),
             selection: Selection::default(),
             filter: None,
+            groups: Vec::new(),
             network: None,
             nodes: Nodes::Drawn(Samples::default()),
             stable: true,
@@ -124,7 +126,9 @@ impl Settings {
 
     /// Refuses what would be without effect.
     pub(super) fn check_network(&self) -> Result<(), Error> {
-        let selects = self.selection != Selection::default() || self.filter.is_some();
+        let selects = self.selection != Selection::default()
+            || self.filter.is_some()
+            || !self.groups.is_empty();
         if self.network.is_some() && selects { Err(Error::TwoNetworks) } else { Ok(()) }
     }
 
@@ -187,7 +191,10 @@ impl Settings {
                 for parameter in &mut parameters {
                     parameter.wanted = self.filter.as_ref().is_none_or(|keeps| keeps.0(parameter));
                 }
-                Network::infer(&parameters, &self.selection)?
+                match &self.groups[..] {
+                    [] => Network::infer(&parameters, &self.selection)?,
+                    groups => Network::infer_groups(&parameters, &self.selection, groups)?,
+                }
             }
         };
         Ok(network)

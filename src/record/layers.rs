@@ -12,7 +12,7 @@ use crate::analysis::Part;
 const ESTIMATES: [Column<Part>; 12] = [
     Column::new("scope", Which, Text(|part: &Part| part.scope.as_str().to_owned()))
         .means("what kind of part it is")
-        .range("layer, block, role or network"),
+        .range("layer, block, role, group or network"),
     Column::new("part", Which, Text(|part: &Part| part.name.clone())).means("its name"),
     Column::new(
         "role",

@@ -43,6 +43,28 @@ impl VarStoreWeights {
         Self { variables: named.map(|(name, tensor)| (name, variable(tensor))).collect() }
     }
 
+    /// Those of several stores, each name after its group's: `actor.fc1.weight`.
+    pub(crate) fn of_groups(groups: &[(String, &VarStore)]) -> Self {
+        let of_group = |(group, store): &(String, &VarStore)| {
+            let of_store = Self::new(store).variables.into_iter();
+            of_store
+                .map(|(name, variable)| (format!("{group}.{name}"), variable))
+                .collect::<Vec<_>>()
+        };
+        Self { variables: groups.iter().flat_map(of_group).collect() }
+    }
+
+    /// Tensors by name. Those that require a gradient are trainable, or all if none does.
+    pub(crate) fn of_tensors(tensors: impl Iterator<Item = (String, Torch)>) -> Self {
+        let tensors: Vec<(String, Torch)> = tensors.collect();
+        let none = !tensors.iter().any(|(_, tensor)| tensor.requires_grad());
+        let variable = |(name, tensor): (String, Torch)| {
+            let trainable = none || tensor.requires_grad();
+            (name, Variable { tensor, trainable })
+        };
+        Self { variables: tensors.into_iter().map(variable).collect() }
+    }
+
     fn variable(&self, name: &str) -> Result<&Torch, SourceError> {
         let found = self.variables.get(name).map(|variable| &variable.tensor);
         found.ok_or_else(|| SourceError::Missing {
