@@ -17,7 +17,7 @@ help:
 	@echo "make test    every test, examples in the documentation included"
 	@echo "make test-without-libtorch  the tests that need no libtorch"
 	@echo "make bench   the benchmarks"
-	@echo "make bench-peers  NumPy and Python programs of the same method, and tch histograms, beside it"
+	@echo "make bench-peers  NumPy and Python programs of the same method, and tch histograms"
 	@echo "make setup   only find or fetch libtorch; plain cargo works after it"
 	@echo "Each of them sets up what it needs. docs/setup.md says how."
 
