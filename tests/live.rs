@@ -313,3 +313,23 @@ fn several_stores_are_one_run_and_tensors_need_none() {
     assert_ne!(monitor.last_row().unwrap().value("alpha0").unwrap(), before, "weights are live");
     let _ = monitor.finish().unwrap();
 }
+
+#[test]
+fn a_variable_that_comes_after_attach_is_said_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = VarStore::new(Device::Cpu);
+    let _ = nn::linear(store.root() / "fc1", 32, 64, Default::default());
+    let mut monitor = Monitor::builder(dir.path()).every(1).quiet().attach(&store).unwrap();
+    let before = monitor.warnings().len();
+    let _ = monitor.tick(&[]).unwrap();
+    assert_eq!(monitor.warnings().len(), before);
+    let _ = nn::linear(store.root() / "fc2", 64, 32, Default::default());
+    for _ in 0..2 {
+        let _ = monitor.tick(&[]).unwrap();
+    }
+    let said = &monitor.warnings()[before..];
+    let expected = "added to the model after attach, and not analysed: fc2.bias, fc2.weight. Attach \
+                    once the model is complete";
+    assert_eq!(said, [expected]);
+    let _ = monitor.finish().unwrap();
+}

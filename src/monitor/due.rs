@@ -16,6 +16,9 @@ use crate::analysis::Snapshot;
 use crate::error::Error;
 use crate::pipeline::Step;
 
+/// How many names a warning lists.
+const LISTED: usize = 3;
+
 impl Monitor {
     /// Whether the budget has room for a due step.
     pub(super) fn can_pay(&mut self, step: u64) -> bool {
@@ -67,6 +70,7 @@ impl Monitor {
             return self.hand_over(at, Due::Dropped { why }).map(|()| Some(error));
         }
         let snapshot_ms = start.elapsed().as_secs_f64() * 1e3;
+        self.look_for_added();
         self.hand_over(at, Due::Analyse { snapshot, snapshot_ms })?;
         if self.work == Work::Inline {
             let (answer, reached) = bounded(1);
@@ -87,6 +91,29 @@ impl Monitor {
         match counted {
             Ok(result) => Ok(result?),
             Err(panic) => Err(Error::Snapshot { step, why: words(panic.as_ref()) }),
+        }
+    }
+
+    /// Says, once, that the model has parameters that it had not at `attach`.
+    fn look_for_added(&mut self) {
+        if self.said_added {
+            return;
+        }
+        let added = self.source.added();
+        if !added.is_empty() {
+            self.said_added = true;
+            let more = match added.len().saturating_sub(LISTED) {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            let listed = added[..added.len().min(LISTED)].join(", ");
+            let warning = format!(
+                "added to the model after attach, and not analysed: {listed}{more}. Attach once the \
+                 model is complete"
+            );
+            tracing::warn!("{warning}");
+            self.terminal.warn(&warning);
+            self.warnings.push(warning);
         }
     }
 

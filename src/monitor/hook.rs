@@ -56,8 +56,9 @@ pub struct Monitor {
     pub(super) in_hook: Duration,
     pub(super) analysing: Duration, // of the time in the hook
     pub(super) due_here: u64,       // due steps reported in this process, where there is a budget
-    terminal: Terminal,
-    warnings: Vec<String>, // at attach
+    pub(super) terminal: Terminal,
+    pub(super) said_added: bool, // that the model has new parameters
+    pub(super) warnings: Vec<String>,
     last_row: LastRow,
     pub(super) updates: bool, // whether a repeated step is an update
     pub(super) held: Option<(Step, Due)>, // the last step, where repeated steps are updates
@@ -164,6 +165,7 @@ impl Monitor {
             analysing: Duration::ZERO,
             due_here: 0,
             terminal,
+            said_added: false,
             warnings,
             last_row,
             updates,
@@ -177,8 +179,8 @@ impl Monitor {
         self.plan.network()
     }
 
-    /// What was wrong at `attach`, each a sentence or more: how the network was read, layers that
-    /// can never count, and the warnings about step 0.
+    /// What is wrong, each a sentence or more: how the network was read, layers that can never count,
+    /// the warnings about step 0, and variables that were added after `attach`.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }

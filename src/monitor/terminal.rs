@@ -45,6 +45,11 @@ impl Terminal {
         self.write(&text);
     }
 
+    /// Says that something is wrong.
+    pub(super) fn warn(self, warning: &str) {
+        self.write(&format!("warning: {warning}"));
+    }
+
     /// Says what the run found.
     pub(super) fn finished(self, summary: &Summary) {
         let headline = summary.headline();

@@ -2,9 +2,13 @@
 #![allow(unsafe_code)]
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex};
 
 use half::{bf16, f16};
-use tch::{Device, Kind, Tensor as Torch, nn::VarStore};
+use tch::{
+    Device, Kind, Tensor as Torch,
+    nn::{VarStore, Variables},
+};
 
 use super::{Block, Source, SourceError, Tensor};
 use crate::mfa::Values;
@@ -21,6 +25,22 @@ use crate::network::Parameter;
 #[derive(Debug)]
 pub(crate) struct VarStoreWeights {
     variables: BTreeMap<String, Variable>,
+    stores: Vec<Store>, // that the variables are from
+}
+
+/// A store, to see what is added to it.
+#[derive(Debug)]
+struct Store {
+    group: String, // with its dot, or empty
+    variables: Arc<Mutex<Variables>>,
+    known: usize, // how many variables it had
+}
+
+impl Store {
+    fn new(group: String, store: &VarStore) -> Self {
+        let known = store.len();
+        Self { group, variables: Arc::clone(&store.variables_), known }
+    }
 }
 
 #[derive(Debug)]
@@ -40,7 +60,10 @@ impl VarStoreWeights {
             Variable { tensor, trainable }
         };
         let named = store.variables().into_iter();
-        Self { variables: named.map(|(name, tensor)| (name, variable(tensor))).collect() }
+        Self {
+            variables: named.map(|(name, tensor)| (name, variable(tensor))).collect(),
+            stores: vec![Store::new(String::new(), store)],
+        }
     }
 
     /// Those of several stores, each name after its group's: `actor.fc1.weight`.
@@ -51,7 +74,11 @@ impl VarStoreWeights {
                 .map(|(name, variable)| (format!("{group}.{name}"), variable))
                 .collect::<Vec<_>>()
         };
-        Self { variables: groups.iter().flat_map(of_group).collect() }
+        let store = |(group, store): &(String, &VarStore)| Store::new(format!("{group}."), store);
+        Self {
+            variables: groups.iter().flat_map(of_group).collect(),
+            stores: groups.iter().map(store).collect(),
+        }
     }
 
     /// Tensors by name. Those that require a gradient are trainable, or all if none does.
@@ -62,7 +89,7 @@ impl VarStoreWeights {
             let trainable = none || tensor.requires_grad();
             (name, Variable { tensor, trainable })
         };
-        Self { variables: tensors.into_iter().map(variable).collect() }
+        Self { variables: tensors.into_iter().map(variable).collect(), stores: Vec::new() }
     }
 
     fn variable(&self, name: &str) -> Result<&Torch, SourceError> {
@@ -90,6 +117,21 @@ impl Source for VarStoreWeights {
             if variable.trainable { parameter } else { parameter.not_trainable() }
         };
         weights.map(parameter).collect()
+    }
+
+    fn added(&self) -> Vec<String> {
+        let mut added = Vec::new();
+        for Store { group, variables, known } in &self.stores {
+            // Held while a layer is made: then the next step asks again.
+            let Ok(variables) = variables.try_lock() else { continue };
+            if variables.named_variables.len() > *known {
+                let names = variables.named_variables.keys();
+                let names = names.map(|name| format!("{group}{name}"));
+                added.extend(names.filter(|name| !self.variables.contains_key(name)));
+            }
+        }
+        added.sort();
+        added
     }
 
     fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {

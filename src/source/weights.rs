@@ -12,6 +12,12 @@ pub trait Source: Send {
     /// Names and shapes of all floating-point tensors, in any order.
     fn parameters(&self) -> Vec<Parameter>;
 
+    /// Names of tensors that came to the model after the source was made. They are not analysed; the
+    /// monitor says so. None (the default) where that cannot be seen.
+    fn added(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The values of a tensor, row-major.
     ///
     /// # Errors
