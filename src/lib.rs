@@ -111,6 +111,7 @@
 
 mod analysis;
 pub mod backtest;
+mod counting;
 mod error;
 pub mod mfa;
 mod monitor;
@@ -135,6 +136,9 @@ pub use stop::{Mode, QuantityRule, RuleState, Stop, StopRule, StopRuleError, Val
 pub mod internals {
     pub mod analysis {
         pub use crate::analysis::*;
+    }
+    pub mod counting {
+        pub use crate::counting::*;
     }
     pub mod mfa {
         pub use crate::mfa::exports::*;

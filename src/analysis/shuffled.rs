@@ -3,7 +3,7 @@
 //! The stable estimator sees the whole network, or a fixed share of every wide layer's neurons dealt
 //! from the same pool, as often as the plan says; where the weights are matched to their norm at
 //! step 0, those too. The published estimator sees its own samples, once (or, where it takes the
-//! whole network, one deal of it). What is drawn are histograms ([`crate::mfa::Dealer`]), not weights.
+//! whole network, one deal of it). What is drawn are histograms ([`crate::counting::Dealer`]), not weights.
 //! Samples are drawn one by one: where two overlap, permuted weights would agree on what they share,
 //! and these do not.
 
@@ -19,7 +19,8 @@ use super::measurement::{Draws, SmallLayer};
 use super::plan::{DrawnRun, Plan, SourceLayer};
 use super::significance::LEAST_SHARE;
 use super::snapshot::Snapshot;
-use crate::mfa::{BoxMasses, Dealer, Degenerate, Fractal, PowerSums, Spectrum, Urn};
+use crate::counting::{Dealer, Urn};
+use crate::mfa::{BoxMasses, Degenerate, Fractal, PowerSums, Spectrum};
 
 /// A network of up to so many sources is dealt whole.
 const WHOLE: usize = 2048;

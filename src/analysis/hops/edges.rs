@@ -1,7 +1,7 @@
 //! The edges that leave one layer, and where they lead.
 
 use super::paths::{End, Place};
-use crate::mfa::{Column, EdgeLayout};
+use crate::counting::{Column, EdgeLayout};
 use crate::network::{Connection, Network, Orientation, Projection};
 
 /// The tensors that leave a layer, and what they lead to.

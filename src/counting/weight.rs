@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 
 use super::kernel::Stored;
-use super::radius::RadiusTable;
+use super::radius_table::RadiusTable;
 
 /// What the counting loops need of a stored weight.
 pub(super) trait Weight: Stored + Sync {

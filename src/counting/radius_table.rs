@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 use super::edges::EdgeLayout;
 use super::kernel::{Instructions, Kernel, Stairs, Stored};
-use super::parameters::Method;
+use crate::mfa::Method;
 
 /// Bits of +∞; at and above it lie the infinities and NaN (sign cleared).
 const INFINITE: u32 = 0x7f80_0000;

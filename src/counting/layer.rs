@@ -9,7 +9,7 @@ use super::count::{Counting, width};
 use super::edges::EdgeMatrix;
 use super::kernel::DrawnShare;
 use super::packed::{Large, PackedHistogram, PackedPart};
-use super::radius::RadiusTable;
+use super::radius_table::RadiusTable;
 
 /// Where the edges of a neuron layer are counted; what was there is replaced.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 
 use super::edges::EdgeLayout;
 use super::kernel::{CHUNK, Counters, DrawnShare, Share};
-use super::radius::RadiusTable;
+use super::radius_table::RadiusTable;
 use super::sampled::sampled;
 use super::weight::Weight;
 

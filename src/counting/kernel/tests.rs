@@ -6,7 +6,7 @@ use super::bins::Bin;
 use super::chunk::QUARTER;
 use super::vectors::Binned;
 use super::*;
-use crate::mfa::weight::Weight;
+use crate::counting::weight::Weight;
 use crate::mfa::{Parameters, Transfer};
 
 fn kernels(method: &Method) -> Vec<Kernel> {

@@ -1,7 +1,6 @@
 //! What is binned at once, and by what.
 
-use crate::mfa::parameters::Method;
-use crate::mfa::transfer::Transfer;
+use crate::mfa::{Method, Transfer};
 
 /// Weights that are counted as one.
 pub const CHUNK: usize = 64;

@@ -3,7 +3,7 @@
 use super::chunk::{Ask, CHUNK, QUARTER};
 use super::stairs::Stairs;
 use super::vectors::Stored;
-use crate::mfa::edges::EdgeLayout;
+use crate::counting::edges::EdgeLayout;
 
 /// Sources `first..last` of a weight matrix.
 #[derive(Clone, Copy, Debug)]

@@ -35,7 +35,7 @@ use self::{avx2::Avx2, avx512::Avx512};
 use std::marker::PhantomData;
 
 use super::edges::EdgeLayout;
-use super::parameters::Method;
+use crate::mfa::Method;
 pub(super) use chunk::CHUNK;
 use chunk::{Ask, Kept};
 use columns::{Blocks, Memory, Samples};
