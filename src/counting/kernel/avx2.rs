@@ -9,7 +9,7 @@ use half::{bf16, f16};
 use super::chunk::{Ask, CHUNK, QUARTER};
 use super::vectors::{Binned, Task, Vectors};
 
-/// Says that this machine has AVX2, FMA, F16C and POPCNT.
+/// Says that this machine has AVX2, FMA and F16C.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx2(());
 
@@ -17,8 +17,7 @@ impl Avx2 {
     pub fn find() -> Option<Self> {
         let found = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma")
-            && is_x86_feature_detected!("f16c")
-            && is_x86_feature_detected!("popcnt");
+            && is_x86_feature_detected!("f16c");
         found.then_some(Self(()))
     }
 }
@@ -43,12 +42,9 @@ impl Vectors for Avx2 {
     type Slots = [__m256i; 2];
     type Pairs = [__m256i; 4];
 
-    const COMPRESSED: usize = 4;
-    const PAIRS_COMPRESSED: usize = 0;
-
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> u64 {
-        #[target_feature(enable = "avx2,fma,f16c,popcnt")]
+        #[target_feature(enable = "avx2,fma,f16c")]
         fn compiled<T: Task>(vectors: Avx2, task: T) -> u64 {
             task.run(vectors)
         }
@@ -92,18 +88,6 @@ impl Vectors for Avx2 {
         unsafe { store_pairs(pairs, to) }
     }
 
-    #[inline(always)]
-    fn compress(self, slots: Self::Slots, to: &mut [u8; CHUNK]) -> usize {
-        // SAFETY: `self` exists only where the features were found.
-        unsafe { compress(slots, to) }
-    }
-
-    #[inline(always)]
-    fn compress_pairs(self, pairs: Self::Pairs, to: &mut [u16; CHUNK]) -> usize {
-        self.store_pairs(pairs, to);
-        CHUNK
-    }
-
     quarter_of!(f32, widened::<f32, PAIR, SUMS>);
     quarter_of!(f16, widened::<f16, PAIR, SUMS>);
     quarter_of!(bf16, widened::<bf16, PAIR, SUMS>);
@@ -143,7 +127,7 @@ load!(bf16, from, {
     _mm256_castsi256_ps(_mm256_slli_epi32::<16>(high))
 });
 
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn widened<W: Widened, const PAIR: bool, const SUMS: bool>(
     ask: &Ask,
@@ -181,7 +165,7 @@ fn widened<W: Widened, const PAIR: bool, const SUMS: bool>(
     Binned { bins: packed(bins), infinite: u16::from_le_bytes(infinite).into() }
 }
 
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn doubles<const PAIR: bool, const SUMS: bool>(
     ask: &Ask,
@@ -231,26 +215,26 @@ fn doubles<const PAIR: bool, const SUMS: bool>(
     Binned { bins: packed(bins), infinite: infinite as u32 }
 }
 
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn signs(numbers: __m256i) -> u8 {
     _mm256_movemask_ps(_mm256_castsi256_ps(numbers)) as u8
 }
 
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn without_sign(w: __m256) -> __m256i {
     _mm256_and_si256(_mm256_castps_si256(w), _mm256_set1_epi32(i32::MAX))
 }
 
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn without_sign_pd(w: __m256d) -> __m256d {
     _mm256_andnot_pd(_mm256_set1_pd(-0.0), w)
 }
 
 /// All bits of the weights that are kept, given by the bits of |w|.
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn kept(ask: &Ask, size: __m256i) -> __m256i {
     let below = _mm256_set1_epi32(ask.kept.smallest as i32 - 1);
@@ -260,7 +244,7 @@ fn kept(ask: &Ask, size: __m256i) -> __m256i {
 
 /// The radii of weights given by the bits of |w| and numbers that, times `below`, are a little less than
 /// 1/|w|, in the low half of each number; of no meaning where a weight is left out.
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn radii(size: __m256i, estimate: __m256, below: f32) -> __m256i {
     let w = _mm256_castsi256_ps(size);
@@ -272,14 +256,14 @@ fn radii(size: __m256i, estimate: __m256, below: f32) -> __m256i {
 }
 
 /// The low halves of the numbers that are chosen by all their bits, 0 for the others.
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn low_halves(numbers: __m256i, chosen: __m256i) -> __m256i {
     _mm256_and_si256(numbers, _mm256_srli_epi32::<16>(chosen))
 }
 
 /// The slots of weights with these radii, that after the last one for those beyond the largest distance.
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn steps(ask: &Ask, size: __m256i, radii: __m256i) -> __m256i {
     let below = _mm256_cmpgt_epi32(_mm256_set1_epi32(ONE as i32), size);
@@ -289,7 +273,7 @@ fn steps(ask: &Ask, size: __m256i, radii: __m256i) -> __m256i {
 }
 
 /// The pairs of these slots.
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn pairs(ask: &Ask, slots: __m256i, rescaled: __m256i) -> __m256i {
     let pairs = _mm256_add_epi32(slots, rescaled);
@@ -297,14 +281,14 @@ fn pairs(ask: &Ask, slots: __m256i, rescaled: __m256i) -> __m256i {
     _mm256_andnot_si256(_mm256_cmpeq_epi32(pairs, last), pairs)
 }
 
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn add_distances(sums: &mut [f64; 4], w: __m256d, kept: __m256i) {
     let distances = _mm256_div_pd(_mm256_set1_pd(1.0), without_sign_pd(w));
     add(sums, _mm256_and_pd(distances, _mm256_castsi256_pd(kept)));
 }
 
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn add(sums: &mut [f64; 4], distances: __m256d) {
     // SAFETY: reads and writes the 4 sums of the array, aligned or not.
@@ -316,14 +300,14 @@ fn add(sums: &mut [f64; 4], distances: __m256d) {
 
 /// 16 numbers of 16 bits each. Packing works in each half of a vector, so they come in four fours: the
 /// first of each vector, then the last of each.
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn packed([a, b]: [__m256i; 2]) -> __m256i {
     _mm256_packs_epi32(a, b)
 }
 
 /// 64 numbers as bytes, in order.
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn bytes([a, b, c, d]: [__m256i; 4]) -> [__m256i; 2] {
     let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
@@ -331,13 +315,13 @@ fn bytes([a, b, c, d]: [__m256i; 4]) -> [__m256i; 2] {
 }
 
 /// 16 packed numbers, in order.
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn in_order(packed: __m256i) -> __m256i {
     _mm256_permute4x64_epi64::<0b11_01_10_00>(packed)
 }
 
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn store_pairs(pairs: [__m256i; 4], to: &mut [u16; CHUNK]) {
     for (pairs, to) in pairs.into_iter().zip(to.as_chunks_mut::<16>().0) {
@@ -346,7 +330,7 @@ fn store_pairs(pairs: [__m256i; 4], to: &mut [u16; CHUNK]) {
     }
 }
 
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn worked_out(mut part: __m256i) -> __m256i {
     // SAFETY: no instruction at all.
@@ -356,54 +340,11 @@ fn worked_out(mut part: __m256i) -> __m256i {
     part
 }
 
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn store(slots: [__m256i; 2], to: &mut [u8; CHUNK]) {
     for (slots, to) in slots.into_iter().zip(to.as_chunks_mut::<32>().0) {
         // SAFETY: writes the 32 bytes of the array, aligned or not.
         unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), slots) }
     }
-}
-
-/// Where the bytes that are kept stand among 8, by the bits of those kept; then places of zeros.
-const KEPT: [[u8; 8]; 256] = {
-    let mut places = [[0x80; 8]; 256];
-    let mut bits = 0;
-    while bits < 256 {
-        let (mut from, mut to) = (0, 0);
-        while from < 8 {
-            if bits >> from & 1 != 0 {
-                places[bits][to] = from as u8;
-                to += 1;
-            }
-            from += 1;
-        }
-        bits += 1;
-    }
-    places
-};
-
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
-#[inline]
-fn compress(slots: [__m256i; 2], to: &mut [u8; CHUNK]) -> usize {
-    store([_mm256_setzero_si256(); 2], to);
-    let mut length = 0;
-    for all in slots {
-        let left_out = _mm256_cmpeq_epi8(all, _mm256_setzero_si256());
-        let kept = !_mm256_movemask_epi8(left_out) as u32;
-        let halves = [_mm256_castsi256_si128(all), _mm256_extracti128_si256::<1>(all)];
-        let eights = halves.map(|half| [half, _mm_unpackhi_epi64(half, half)]);
-        for (k, eight) in eights.into_iter().flatten().enumerate() {
-            let bits = (kept >> (8 * k) & 0xff) as usize;
-            // SAFETY: reads 8 bytes of an array, and writes 8 where at most 8 times k, counted
-            // over both vectors, were written before.
-            unsafe {
-                let places = _mm_loadl_epi64(KEPT[bits].as_ptr().cast());
-                let together = _mm_shuffle_epi8(eight, places);
-                _mm_storel_epi64(to.as_mut_ptr().add(length).cast(), together);
-            }
-            length += bits.count_ones() as usize;
-        }
-    }
-    length
 }

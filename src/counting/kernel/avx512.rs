@@ -9,7 +9,7 @@ use half::{bf16, f16};
 use super::chunk::{Ask, CHUNK, QUARTER};
 use super::vectors::{Binned, Task, Vectors};
 
-/// Says that this machine has AVX-512 with its byte, double word and short vector parts and both
+/// Says that this machine has AVX-512 with its byte, double word and short vector parts and the first
 /// of its byte manipulation parts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx512(());
@@ -20,9 +20,7 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512vbmi")
-            && is_x86_feature_detected!("avx512vbmi2")
-            && is_x86_feature_detected!("popcnt");
+            && is_x86_feature_detected!("avx512vbmi");
         found.then_some(Self(()))
     }
 }
@@ -47,14 +45,9 @@ impl Vectors for Avx512 {
     type Slots = __m512i;
     type Pairs = [__m512i; 2];
 
-    const COMPRESSED: usize = 7;
-    const PAIRS_COMPRESSED: usize = 7;
-
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> u64 {
-        #[target_feature(
-            enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt"
-        )]
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
         fn compiled<T: Task>(vectors: Avx512, task: T) -> u64 {
             task.run(vectors)
         }
@@ -98,18 +91,6 @@ impl Vectors for Avx512 {
         unsafe { store_pairs(pairs, to) }
     }
 
-    #[inline(always)]
-    fn compress(self, slots: Self::Slots, to: &mut [u8; CHUNK]) -> usize {
-        // SAFETY: `self` exists only where the features were found.
-        unsafe { compress(slots, to) }
-    }
-
-    #[inline(always)]
-    fn compress_pairs(self, pairs: Self::Pairs, to: &mut [u16; CHUNK]) -> usize {
-        // SAFETY: `self` exists only where the features were found.
-        unsafe { compress_pairs(pairs, to) }
-    }
-
     quarter_of!(f32, widened::<f32, PAIR, SUMS>);
     quarter_of!(f16, widened::<f16, PAIR, SUMS>);
     quarter_of!(bf16, widened::<bf16, PAIR, SUMS>);
@@ -149,7 +130,7 @@ load!(bf16, from, {
     _mm512_castsi512_ps(_mm512_slli_epi32::<16>(high))
 });
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
 #[inline]
 fn widened<W: Widened, const PAIR: bool, const SUMS: bool>(
     ask: &Ask,
@@ -177,7 +158,7 @@ fn widened<W: Widened, const PAIR: bool, const SUMS: bool>(
     Binned { bins: radii, infinite }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
 #[inline]
 fn doubles<const PAIR: bool, const SUMS: bool>(
     ask: &Ask,
@@ -229,7 +210,7 @@ fn halves(sums: &mut [f64; QUARTER]) -> [&mut [f64; 8]; 2] {
     [low, high]
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
 #[inline]
 fn without_sign(w: __m512) -> __m512i {
     _mm512_and_si512(_mm512_castps_si512(w), _mm512_set1_epi32(i32::MAX))
@@ -244,7 +225,7 @@ struct Radii {
 
 /// The radii of weights given by the bits of |w| and numbers that, times `below`, are a little less than
 /// 1/|w|; 0 for those left out, in a pair the slot after the last one for those that are far.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
 #[inline]
 fn radii<const PAIR: bool>(ask: &Ask, size: __m512i, estimate: __m512, below: f32) -> Radii {
     let w = _mm512_castsi512_ps(size);
@@ -266,19 +247,19 @@ fn radii<const PAIR: bool>(ask: &Ask, size: __m512i, estimate: __m512, below: f3
 }
 
 /// The slot after the last one.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
 #[inline]
 fn beyond(ask: &Ask) -> __m512i {
     _mm512_set1_epi32(ask.kept.slots as i32)
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
 #[inline]
 fn add_distances(sums: &mut [f64; 8], w: __m512d, kept: u8) {
     add(sums, _mm512_maskz_div_pd(kept, _mm512_set1_pd(1.0), _mm512_abs_pd(w)));
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
 #[inline]
 fn add(sums: &mut [f64; 8], distances: __m512d) {
     // SAFETY: reads and writes the 8 sums of the array, aligned or not.
@@ -289,7 +270,7 @@ fn add(sums: &mut [f64; 8], distances: __m512d) {
 }
 
 /// The lowest byte of each of 64 numbers.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
 #[inline]
 fn lowest_bytes([a, b, c, d]: [__m512i; 4]) -> __m512i {
     // SAFETY: reads the 64 bytes of the constant.
@@ -299,7 +280,7 @@ fn lowest_bytes([a, b, c, d]: [__m512i; 4]) -> __m512i {
     _mm512_inserti64x4::<1>(first, _mm512_castsi512_si256(last))
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
 #[inline]
 fn worked_out(mut part: __m512i) -> __m512i {
     // SAFETY: no instruction at all.
@@ -309,7 +290,7 @@ fn worked_out(mut part: __m512i) -> __m512i {
     part
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
 #[inline]
 fn store(slots: __m512i, to: &mut [u8; CHUNK]) {
     // SAFETY: writes the 64 bytes of the array, aligned or not.
@@ -328,7 +309,7 @@ const LOWEST: [u8; CHUNK] = {
 };
 
 /// The low halves of 64 numbers.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
 #[inline]
 fn low_halves([a, b, c, d]: [__m512i; 4]) -> [__m512i; 2] {
     // SAFETY: reads the 64 bytes of the constant.
@@ -347,35 +328,11 @@ const LOW: [u16; CHUNK / 2] = {
     places
 };
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
 #[inline]
 fn store_pairs(pairs: [__m512i; 2], to: &mut [u16; CHUNK]) {
     for (pairs, to) in pairs.into_iter().zip(to.as_chunks_mut::<32>().0) {
         // SAFETY: writes the 32 numbers of the array, aligned or not.
         unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), pairs) }
     }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
-#[inline]
-fn compress(slots: __m512i, to: &mut [u8; CHUNK]) -> usize {
-    let kept = _mm512_test_epi8_mask(slots, slots);
-    // In a register: to compress into memory is slow on some machines.
-    store(_mm512_maskz_compress_epi8(kept, slots), to);
-    kept.count_ones() as usize
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt")]
-#[inline]
-fn compress_pairs(pairs: [__m512i; 2], to: &mut [u16; CHUNK]) -> usize {
-    let mut length = 0;
-    to[CHUNK / 2..].fill(0);
-    for pairs in pairs {
-        let kept = _mm512_test_epi16_mask(pairs, pairs);
-        let together = _mm512_maskz_compress_epi16(kept, pairs);
-        // SAFETY: writes 32 of the 64 numbers, at most 32 behind the first one.
-        unsafe { _mm512_storeu_si512(to.as_mut_ptr().add(length).cast(), together) }
-        length += kept.count_ones() as usize;
-    }
-    length
 }

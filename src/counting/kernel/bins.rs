@@ -26,12 +26,6 @@ pub(super) trait Bin: Copy + Default {
     /// Writes a chunk.
     fn store<V: Vectors>(vectors: V, chunk: Self::Chunk<V>, to: &mut [Self; CHUNK]);
 
-    /// Writes a chunk without its zeros; gives how many bins that are.
-    fn compress<V: Vectors>(vectors: V, chunk: Self::Chunk<V>, to: &mut [Self; CHUNK]) -> usize;
-
-    /// Eighths of its edges: a row that keeps fewer is compressed.
-    fn compressed<V: Vectors>() -> usize;
-
     /// 8 bins, read in as few words as they fill.
     type Eight: Copy;
 
@@ -86,15 +80,6 @@ impl Bin for u8 {
         vectors.store(chunk, to);
     }
 
-    #[inline(always)]
-    fn compress<V: Vectors>(vectors: V, chunk: Self::Chunk<V>, to: &mut [Self; CHUNK]) -> usize {
-        vectors.compress(chunk, to)
-    }
-
-    fn compressed<V: Vectors>() -> usize {
-        V::COMPRESSED
-    }
-
     type Eight = u64;
 
     #[inline(always)]
@@ -141,15 +126,6 @@ impl Bin for u16 {
     #[inline(always)]
     fn store<V: Vectors>(vectors: V, chunk: V::Pairs, to: &mut [Self; CHUNK]) {
         vectors.store_pairs(chunk, to);
-    }
-
-    #[inline(always)]
-    fn compress<V: Vectors>(vectors: V, chunk: Self::Chunk<V>, to: &mut [Self; CHUNK]) -> usize {
-        vectors.compress_pairs(chunk, to)
-    }
-
-    fn compressed<V: Vectors>() -> usize {
-        V::PAIRS_COMPRESSED
     }
 
     type Eight = [u64; 2];

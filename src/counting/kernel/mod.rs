@@ -4,10 +4,8 @@
 //! distance below 160, radii 1, 2, 3, … The slot is then the radius itself and fits a byte. The
 //! vector unit turns 64 weights into 64 bytes ([`Vectors`]), plain code counts the bytes ([`rows`],
 //! [`columns`]): one increment in memory for each, of which a core does one a cycle. A weight that is
-//! counted rescaled too still takes one, of the pair of its slots ([`stairs`]). The bytes of
-//! weights that are left out are taken out of a row before, where there are enough of them to pay for
-//! it; slot 0 of a row gets what is missing to the number of edges. And increments stand beside the
-//! vector code of weights that are counted later: some hundred stores later, since a core reads what
+//! counted rescaled too still takes one, of the pair of its slots ([`stairs`]). Increments stand beside
+//! the vector code of weights that are counted later: some hundred stores later, since a core reads what
 //! it has just written slowly or not at all before the stores ahead of it are done. Everything else
 //! takes the table of [`super::RadiusTable`].
 //!
@@ -56,9 +54,9 @@ const FEW: usize = 1024;
 pub enum Instructions {
     /// None: the code for any machine.
     Plain,
-    /// AVX2, with FMA, F16C and POPCNT.
+    /// AVX2, with FMA and F16C.
     Avx2,
-    /// AVX-512, with its byte, double word and short vector parts and both of its byte
+    /// AVX-512, with its byte, double word and short vector parts and the first of its byte
     /// manipulation parts. Machines that lack the latter take AVX2.
     Avx512,
 }

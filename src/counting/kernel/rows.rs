@@ -46,7 +46,7 @@ impl<W: Stored, B: Bin, const SUMS: bool> Task for Rows<'_, W, B, SUMS> {
                 }
                 let row = row.clone();
                 let others = rescaled.get_mut(row.clone()).unwrap_or_default();
-                tally.drain::<V>(stairs, &mut counts[row], others, run.len());
+                tally.drain(stairs, &mut counts[row], others, run.len());
             }
             if SUMS {
                 distances[source] += sums.iter().sum::<f64>();

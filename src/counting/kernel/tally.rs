@@ -19,68 +19,56 @@ pub(super) const RUN: usize = 32 * STRETCH;
 /// stand too.
 const BEHIND: usize = 2 * CHUNK;
 
-/// Room for all that a stretch puts, for as many as counting is behind, and for a last chunk.
-const WAITING: usize = STRETCH + BEHIND + CHUNK;
+/// Room for all that a stretch puts, and for as many as counting is behind.
+const WAITING: usize = STRETCH + BEHIND;
 
 /// Counters of one source, and bins that wait for them. How many are 0 does not matter: the counter
 /// of 0 gets what is missing to the number of edges.
 #[repr(align(64))]
 pub(super) struct Tally<B> {
     counters: [[u16; PLACES]; TURNS],
-    waiting: [B; WAITING], // from `counted` on; zeros from `filled` on to the end of the last chunk
-    counted: usize,        // at least a chunk less than `filled`
-    filled: usize,
-    eights: usize, // times 8 bins: what is counted for each chunk
+    waiting: [B; WAITING], // `BEHIND` of them, from `counted` on
+    counted: usize,
 }
 
 impl<B: Bin> Tally<B> {
     pub fn new() -> Self {
-        let counters = [[0; PLACES]; TURNS];
-        Self { counters, waiting: [B::default(); WAITING], counted: 0, filled: BEHIND, eights: 8 }
+        Self { counters: [[0; PLACES]; TURNS], waiting: [B::default(); WAITING], counted: 0 }
     }
 
-    /// Counts about as many bins as a chunk holds, and puts a chunk behind those that wait.
+    /// Counts as many bins as a chunk holds, and puts a chunk behind those that wait.
     #[inline(always)]
     pub fn count_and_put<V: Vectors>(&mut self, vectors: V, parts: [V::Part; 4]) {
         let chunk = B::join(vectors, parts);
-        for eight in self.waiting[self.counted..][..8 * self.eights].as_chunks::<8>().0 {
-            count_eight(&mut self.counters, eight);
-        }
-        self.counted += 8 * self.eights;
-        // Where fewer were put than counted there are zeros, which stand behind every chunk.
-        self.filled = self.filled.max(self.counted + BEHIND - CHUNK);
-        let to = &mut self.waiting[self.filled..].as_chunks_mut::<CHUNK>().0[0];
-        self.filled += match self.eights {
-            8 => {
-                B::store(vectors, chunk, to);
-                CHUNK
-            }
-            _ => B::compress(vectors, chunk, to),
-        };
+        self.count::<CHUNK>();
+        let to = &mut self.waiting[self.counted + BEHIND - CHUNK..].as_chunks_mut().0[0];
+        B::store(vectors, chunk, to);
     }
 
     /// Counts all that wait.
     #[inline(always)]
     pub fn finish(&mut self) {
-        self.waiting[self.filled..][..8].fill(B::default());
-        let length = (self.filled - self.counted).next_multiple_of(8);
-        for eight in self.waiting[self.counted..][..length].as_chunks::<8>().0 {
-            count_eight(&mut self.counters, eight);
-        }
+        self.count::<BEHIND>();
         self.waiting[..BEHIND].fill(B::default());
-        (self.counted, self.filled) = (0, BEHIND);
+        self.counted = 0;
+    }
+
+    #[inline(always)]
+    fn count<const BINS: usize>(&mut self) {
+        for eight in self.waiting[self.counted..][..BINS].as_chunks::<8>().0 {
+            let eight = B::eight(eight);
+            for k in 0..8 {
+                let counter = &mut self.counters[k % TURNS][B::place(eight, k)];
+                *counter = counter.wrapping_add(1);
+            }
+        }
+        self.counted += BINS;
     }
 
     /// Adds the counts, of `edges` in all, to the row of the source and to that of its rescaled weights, and
     /// starts anew.
     #[inline(always)]
-    pub fn drain<V: Vectors>(
-        &mut self,
-        stairs: &Stairs,
-        row: &mut [u32],
-        rescaled: &mut [u32],
-        edges: usize,
-    ) {
+    pub fn drain(&mut self, stairs: &Stairs, row: &mut [u32], rescaled: &mut [u32], edges: usize) {
         let [a, b, c, d] = &mut self.counters;
         let mut all = [0; 2 * SLOTS];
         let (all, mut kept) = (&mut all[..B::COUNTERS], 0);
@@ -92,17 +80,5 @@ impl<B: Bin> Tally<B> {
         kept -= all[0];
         all[0] = edges as u32 - kept;
         B::add(stairs, all, row, rescaled);
-        // The next source is likely to keep as many.
-        let eighths = 8 * kept as usize / edges.max(1);
-        self.eights = if eighths < B::compressed::<V>() { eighths.max(1) } else { 8 };
-    }
-}
-
-#[inline(always)]
-fn count_eight<B: Bin>(counters: &mut [[u16; PLACES]; TURNS], bins: &[B; 8]) {
-    let bins = B::eight(bins);
-    for k in 0..8 {
-        let counter = &mut counters[k % TURNS][B::place(bins, k)];
-        *counter = counter.wrapping_add(1);
     }
 }

@@ -1,5 +1,3 @@
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::bins::Bin;
@@ -74,51 +72,6 @@ impl<W: Stored + Weight> Patterns<'_, W> {
     /// Left out for its size once, and once for being small: a pair of its own.
     fn one_sided(&self, weight: f64, scaled: f32) -> bool {
         (weight.abs() < 1.0) != (scaled.abs() < 1.0)
-    }
-}
-
-/// Compresses the bins of some weights.
-struct Compressed<'a, B> {
-    ask: Ask,
-    weights: [f32; CHUNK],
-    to: &'a mut [B; CHUNK],
-}
-
-impl<B: Bin> Task for Compressed<'_, B> {
-    fn run<V: Vectors>(self, vectors: V) -> u64 {
-        let quarters = self.weights.as_chunks().0;
-        let parts = std::array::from_fn(|k| {
-            B::of::<V, f32, false>(vectors, &self.ask, &quarters[k], &mut [0.0; QUARTER]).bins
-        });
-        let length = B::compress(vectors, B::join(vectors, parts), self.to) as u64;
-        if B::compressed::<V>() == 0 { u64::MAX } else { length }
-    }
-}
-
-#[test]
-fn compressing_leaves_the_bins_other_than_0_in_order_and_then_zeros() {
-    let mut rng = ChaCha8Rng::seed_from_u64(3);
-    for kernel in kernels(&Method::default()) {
-        for part in [0, 10, 128, 250, 256] {
-            let slots: [u8; CHUNK] = std::array::from_fn(|_| {
-                rng.random_range(2..=150) * u8::from(rng.random_range(0..256) < part)
-            });
-            let weights = slots.map(|slot| if slot > 0 { 1.0 / f32::from(slot) } else { 0.0 });
-            let mut expected: Vec<u8> = slots.into_iter().filter(|slot| *slot > 0).collect();
-            let kept = expected.len();
-            expected.resize(CHUNK, 0);
-            let (mut to, mut pairs) = ([9; CHUNK], [9; CHUNK]);
-            let ask = Ask::new(kernel.kept, 1.0);
-            let length = kernel.machine.enter(Compressed { ask, weights, to: &mut to }) as usize;
-            assert_eq!((length, &to[..]), (kept, &expected[..]), "{:?}", kernel.machine);
-            // Rescaled by 1 a weight has the same slot twice.
-            let length = kernel.machine.enter(Compressed { ask, weights, to: &mut pairs });
-            if length < u64::MAX {
-                let slots = pairs.map(|pair: u16| (pair / 2) as u8);
-                assert_eq!((length as usize, &slots[..]), (kept, &expected[..]));
-                assert!(pairs.iter().all(|pair| pair % 2 == 0));
-            }
-        }
     }
 }
 

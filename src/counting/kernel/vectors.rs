@@ -32,13 +32,6 @@ pub(in super::super) trait Vectors: Copy {
     /// The pairs of a chunk, in registers.
     type Pairs: Copy;
 
-    /// Eighths of its edges: a row that keeps fewer is counted sooner where those left out are
-    /// taken out before.
-    const COMPRESSED: usize;
-
-    /// The same for pairs; 0 where it never pays.
-    const PAIRS_COMPRESSED: usize;
-
     /// Runs a task, compiled for these instructions.
     fn enter<T: Task>(self, task: T) -> u64;
 
@@ -60,12 +53,6 @@ pub(in super::super) trait Vectors: Copy {
 
     /// Writes pairs.
     fn store_pairs(self, pairs: Self::Pairs, to: &mut [u16; CHUNK]);
-
-    /// Writes the slots other than 0, in order, and zeros behind them; gives how many there are.
-    fn compress(self, slots: Self::Slots, to: &mut [u8; CHUNK]) -> usize;
-
-    /// The same with pairs; those of 0 may stay where they are.
-    fn compress_pairs(self, pairs: Self::Pairs, to: &mut [u16; CHUNK]) -> usize;
 
     fn f32<const PAIR: bool, const SUMS: bool>(
         self,
