@@ -7,7 +7,7 @@
 //!    edges between drawn neurons, into [`PackedHistogram`]s; [`count_edges`] counts the edges alone;
 //! 4. [`Dealer`] deals the histograms of permuted weights out of what was counted.
 //!
-//! [`Distances::shorten_by`] reads distances off weights instead, for paths over several layers.
+//! [`Distances::shorten_by`](crate::mfa::Distances::shorten_by) reads distances off weights instead, for paths over several layers.
 //!
 //! Counts are integers and sums have a fixed order, so results are the same bits on any number of threads
 //! and with any instructions. Parallel loops run in the rayon pool of the caller.

@@ -13,7 +13,7 @@
 use std::sync::OnceLock;
 
 use super::edges::EdgeLayout;
-use super::kernel::{Instructions, Kernel, Stairs, Stored};
+use super::kernel::{Instructions, Kernel};
 use crate::mfa::Method;
 
 /// Bits of +∞; at and above it lie the infinities and NaN (sign cleared).
@@ -35,7 +35,6 @@ pub struct RadiusTable {
     factor: Option<f32>, // finite, > 0
     kernel: Option<Kernel>,
     steps: OnceLock<Steps>, // made when a weight is first looked up: kernels need none
-    stairs: [OnceLock<Option<Stairs>>; 2], // of f32 and narrower weights, of f64; made when asked for
 }
 
 /// Where the slots change.
@@ -66,8 +65,7 @@ impl RadiusTable {
 
     fn of(method: &Method, factor: Option<f32>) -> Self {
         let kernel = Kernel::best(method);
-        let (steps, stairs) = Default::default();
-        Self { method: method.clone(), factor, kernel, steps, stairs }
+        Self { method: method.clone(), factor, kernel, steps: OnceLock::new() }
     }
 
     fn steps(&self) -> &Steps {
@@ -92,11 +90,9 @@ impl RadiusTable {
         self.kernel.filter(|kernel| self.has_kernel() && kernel.serves(layout, sources))
     }
 
-    /// What a kernel takes to count weights of this type rescaled as this table does, beside the weights
-    /// themselves, where it can.
-    pub(super) fn stairs<W: Stored>(&self) -> Option<&Stairs> {
-        let (kernel, factor) = self.kernel.zip(self.factor)?;
-        self.stairs[usize::from(W::WIDE)].get_or_init(|| kernel.stairs::<W>(factor)).as_ref()
+    /// What weights are multiplied by, if they are.
+    pub(super) fn factor(&self) -> Option<f32> {
+        self.factor
     }
 
     /// The method whose radii these are.

@@ -29,14 +29,14 @@ impl Tile<'_> {
         mut drawn: Vec<DrawnShare<'_>>,
     ) -> u64 {
         let Self { table, first, last, layout, .. } = *self;
-        let served = matched.as_ref().is_none_or(|(other, _)| {
-            other.method() == table.method() && other.stairs::<W>().is_some()
-        });
+        let served = matched
+            .as_ref()
+            .is_none_or(|(other, _)| other.method() == table.method() && other.factor().is_some());
         if let Some(kernel) = table.kernel_for(&layout, last - first).filter(|_| served) {
             let share = Share { weights, layout, first, last };
             let distances = (!distances.is_empty()).then_some(distances);
             let rescaled =
-                matched.and_then(|(table, rows)| table.stairs::<W>().map(|stairs| (stairs, rows)));
+                matched.and_then(|(table, rows)| table.factor().map(|factor| (factor, rows)));
             if !kernel.counts_drawn(&layout) {
                 add_drawn(table, weights, layout, std::mem::take(&mut drawn));
             }

@@ -23,16 +23,16 @@ impl Avx2 {
 }
 
 macro_rules! quarter_of {
-    ($weight:ident, $bin:expr) => {
+    ($weight:ident, $plain:expr, $scaled:expr) => {
         #[inline(always)]
-        fn $weight<const PAIR: bool, const SUMS: bool>(
+        fn $weight<const SCALED: bool, const SUMS: bool>(
             self,
             ask: &Ask,
             weights: &[$weight; QUARTER],
             sums: &mut [f64; QUARTER],
         ) -> Binned<Self::Part> {
             // SAFETY: `self` exists only where the features were found.
-            unsafe { $bin(ask, weights, sums) }
+            unsafe { if SCALED { $scaled(ask, weights, sums) } else { $plain(ask, weights, sums) } }
         }
     };
 }
@@ -40,7 +40,6 @@ macro_rules! quarter_of {
 impl Vectors for Avx2 {
     type Part = __m256i; // 16 numbers in the order of `packed`
     type Slots = [__m256i; 2];
-    type Pairs = [__m256i; 4];
 
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> u64 {
@@ -71,27 +70,15 @@ impl Vectors for Avx2 {
     }
 
     #[inline(always)]
-    fn join_pairs(self, parts: [Self::Part; 4]) -> Self::Pairs {
-        // SAFETY: `self` exists only where the features were found.
-        unsafe { parts.map(|part| worked_out(in_order(part))) }
-    }
-
-    #[inline(always)]
     fn store(self, slots: Self::Slots, to: &mut [u8; CHUNK]) {
         // SAFETY: `self` exists only where the features were found.
         unsafe { store(slots, to) }
     }
 
-    #[inline(always)]
-    fn store_pairs(self, pairs: Self::Pairs, to: &mut [u16; CHUNK]) {
-        // SAFETY: `self` exists only where the features were found.
-        unsafe { store_pairs(pairs, to) }
-    }
-
-    quarter_of!(f32, widened::<f32, PAIR, SUMS>);
-    quarter_of!(f16, widened::<f16, PAIR, SUMS>);
-    quarter_of!(bf16, widened::<bf16, PAIR, SUMS>);
-    quarter_of!(f64, doubles::<PAIR, SUMS>);
+    quarter_of!(f32, widened::<f32, SUMS>, scaled::<f32>);
+    quarter_of!(f16, widened::<f16, SUMS>, scaled::<f16>);
+    quarter_of!(bf16, widened::<bf16, SUMS>, scaled::<bf16>);
+    quarter_of!(f64, doubles::<SUMS>, scaled_doubles);
 }
 
 const ONE: u32 = 0x3f80_0000;
@@ -129,30 +116,62 @@ load!(bf16, from, {
 
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn widened<W: Widened, const PAIR: bool, const SUMS: bool>(
+fn widened<W: Widened, const SUMS: bool>(
     ask: &Ask,
     weights: &[W; QUARTER],
+    sums: &mut [f64; QUARTER],
+) -> Binned<__m256i> {
+    let [a, b] = weights.as_chunks::<8>().0 else { unreachable!("16 are twice 8") };
+    singles::<SUMS>(ask, [W::load(a), W::load(b)], sums)
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn scaled<W: Widened>(
+    ask: &Ask,
+    weights: &[W; QUARTER],
+    sums: &mut [f64; QUARTER],
+) -> Binned<__m256i> {
+    let [a, b] = weights.as_chunks::<8>().0 else { unreachable!("16 are twice 8") };
+    let factor = _mm256_set1_ps(ask.factor);
+    let scaled = [_mm256_mul_ps(W::load(a), factor), _mm256_mul_ps(W::load(b), factor)];
+    singles::<false>(ask, scaled, sums)
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn scaled_doubles(
+    ask: &Ask,
+    weights: &[f64; QUARTER],
+    sums: &mut [f64; QUARTER],
+) -> Binned<__m256i> {
+    let factor = _mm256_set1_pd(ask.factor.into());
+    let mut scaled = [_mm_setzero_ps(); 4];
+    for (scaled, weights) in scaled.iter_mut().zip(weights.as_chunks::<4>().0) {
+        // SAFETY: reads the 4 weights of the array, aligned or not.
+        let w = unsafe { _mm256_loadu_pd(weights.as_ptr()) };
+        *scaled = _mm256_cvtpd_ps(_mm256_mul_pd(w, factor));
+    }
+    let [a, b, c, d] = scaled;
+    singles::<false>(ask, [_mm256_set_m128(b, a), _mm256_set_m128(d, c)], sums)
+}
+
+/// Bins 16 weights.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn singles<const SUMS: bool>(
+    ask: &Ask,
+    weights: [__m256; 2],
     sums: &mut [f64; QUARTER],
 ) -> Binned<__m256i> {
     let mut infinite = [0; 2];
     let mut bins = [_mm256_setzero_si256(); 2];
     let sums = sums.as_chunks_mut::<4>().0;
-    for (half, weights) in weights.as_chunks::<8>().0.iter().enumerate() {
-        let w = W::load(weights);
+    for (half, w) in weights.into_iter().enumerate() {
         let size = without_sign(w);
         infinite[half] = signs(_mm256_cmpgt_epi32(size, _mm256_set1_epi32(INFINITE as i32 - 1)));
         let kept = kept(ask, size);
-        let estimate = _mm256_rcp_ps(_mm256_castsi256_ps(size));
-        let radii = self::radii(size, estimate, BELOW);
-        bins[half] = match PAIR {
-            true => {
-                let scaled = _mm256_mul_ps(_mm256_castsi256_ps(size), _mm256_set1_ps(ask.factor));
-                let scaled = _mm256_castps_si256(scaled);
-                let others = self::radii(scaled, estimate, BELOW * ask.inverse);
-                pairs(ask, steps(ask, size, radii), steps(ask, scaled, others))
-            }
-            false => low_halves(radii, kept),
-        };
+        bins[half] = radii(size, kept);
         if SUMS {
             let low = _mm256_cvtps_pd(_mm256_castps256_ps128(w));
             let wide = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(kept));
@@ -167,7 +186,7 @@ fn widened<W: Widened, const PAIR: bool, const SUMS: bool>(
 
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn doubles<const PAIR: bool, const SUMS: bool>(
+fn doubles<const SUMS: bool>(
     ask: &Ask,
     weights: &[f64; QUARTER],
     sums: &mut [f64; QUARTER],
@@ -175,7 +194,6 @@ fn doubles<const PAIR: bool, const SUMS: bool>(
     let one = _mm256_set1_pd(1.0);
     let mut infinite = 0;
     let mut radii = [_mm_setzero_si128(); 4];
-    let mut scaled = [_mm_setzero_ps(); 4];
     let all = weights.as_chunks::<4>().0.iter().zip(sums.as_chunks_mut::<4>().0);
     for (k, (weights, sums)) in all.enumerate() {
         // SAFETY: reads the 4 weights of the array, aligned or not.
@@ -188,30 +206,13 @@ fn doubles<const PAIR: bool, const SUMS: bool>(
         let above = _mm256_cmp_pd::<_CMP_GT_OQ>(distance, one);
         let near = _mm256_cmp_pd::<_CMP_LE_OQ>(distance, most);
         let kept = _mm256_and_pd(distance, _mm256_and_pd(above, near));
-        let mut radius = kept;
-        if PAIR {
-            let beyond = _mm256_set1_pd(ask.kept.slots as f64);
-            let far = _mm256_cmp_pd::<_CMP_GT_OQ>(distance, most);
-            radius = _mm256_blendv_pd(kept, beyond, far);
-            let factor = _mm256_set1_pd(ask.factor.into());
-            scaled[k] = _mm256_cvtpd_ps(_mm256_mul_pd(w, factor));
-        }
-        radii[k] = _mm256_cvtpd_epi32(radius); // half to even
+        radii[k] = _mm256_cvtpd_epi32(kept); // half to even
         if SUMS {
             add(sums, kept);
         }
     }
     let [a, b, c, d] = radii;
-    let mut bins = [_mm256_set_m128i(b, a), _mm256_set_m128i(d, c)];
-    if PAIR {
-        let [a, b, c, d] = scaled;
-        for (bins, scaled) in bins.iter_mut().zip([_mm256_set_m128(b, a), _mm256_set_m128(d, c)]) {
-            let scaled = without_sign(scaled);
-            let estimate = _mm256_rcp_ps(_mm256_castsi256_ps(scaled));
-            let radii = self::radii(scaled, estimate, BELOW);
-            *bins = pairs(ask, *bins, steps(ask, scaled, radii));
-        }
-    }
+    let bins = [_mm256_set_m128i(b, a), _mm256_set_m128i(d, c)];
     Binned { bins: packed(bins), infinite: infinite as u32 }
 }
 
@@ -242,43 +243,18 @@ fn kept(ask: &Ask, size: __m256i) -> __m256i {
     _mm256_and_si256(_mm256_cmpgt_epi32(size, below), _mm256_cmpgt_epi32(one, size))
 }
 
-/// The radii of weights given by the bits of |w| and numbers that, times `below`, are a little less than
-/// 1/|w|, in the low half of each number; of no meaning where a weight is left out.
+/// The radii of weights given by the bits of |w|, 0 for those that are not kept.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn radii(size: __m256i, estimate: __m256, below: f32) -> __m256i {
+fn radii(size: __m256i, kept: __m256i) -> __m256i {
     let w = _mm256_castsi256_ps(size);
-    let q = _mm256_fmadd_ps(estimate, _mm256_set1_ps(below), _mm256_set1_ps(WHOLE));
+    let q = _mm256_fmadd_ps(_mm256_rcp_ps(w), _mm256_set1_ps(BELOW), _mm256_set1_ps(WHOLE));
     let q_and_half = _mm256_sub_ps(q, _mm256_set1_ps(WHOLE - 0.5));
     let error = _mm256_fmsub_ps(w, q_and_half, _mm256_set1_ps(1.0));
     let one_more = _mm256_srli_epi32::<31>(_mm256_castps_si256(error));
-    _mm256_add_epi32(_mm256_castps_si256(q), one_more)
-}
-
-/// The low halves of the numbers that are chosen by all their bits, 0 for the others.
-#[target_feature(enable = "avx2,fma,f16c")]
-#[inline]
-fn low_halves(numbers: __m256i, chosen: __m256i) -> __m256i {
-    _mm256_and_si256(numbers, _mm256_srli_epi32::<16>(chosen))
-}
-
-/// The slots of weights with these radii, that after the last one for those beyond the largest distance.
-#[target_feature(enable = "avx2,fma,f16c")]
-#[inline]
-fn steps(ask: &Ask, size: __m256i, radii: __m256i) -> __m256i {
-    let below = _mm256_cmpgt_epi32(_mm256_set1_epi32(ONE as i32), size);
-    let far = _mm256_cmpgt_epi32(_mm256_set1_epi32(ask.kept.smallest as i32), size);
-    let beyond = _mm256_set1_epi32(ask.kept.slots as i32);
-    _mm256_blendv_epi8(low_halves(radii, below), beyond, far)
-}
-
-/// The pairs of these slots.
-#[target_feature(enable = "avx2,fma,f16c")]
-#[inline]
-fn pairs(ask: &Ask, slots: __m256i, rescaled: __m256i) -> __m256i {
-    let pairs = _mm256_add_epi32(slots, rescaled);
-    let last = _mm256_set1_epi32(2 * ask.kept.slots as i32);
-    _mm256_andnot_si256(_mm256_cmpeq_epi32(pairs, last), pairs)
+    let radii = _mm256_add_epi32(_mm256_castps_si256(q), one_more);
+    // Their low halves.
+    _mm256_and_si256(radii, _mm256_srli_epi32::<16>(kept))
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -312,22 +288,6 @@ fn packed([a, b]: [__m256i; 2]) -> __m256i {
 fn bytes([a, b, c, d]: [__m256i; 4]) -> [__m256i; 2] {
     let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     [[a, b], [c, d]].map(|[a, b]| _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b), order))
-}
-
-/// 16 packed numbers, in order.
-#[target_feature(enable = "avx2,fma,f16c")]
-#[inline]
-fn in_order(packed: __m256i) -> __m256i {
-    _mm256_permute4x64_epi64::<0b11_01_10_00>(packed)
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-#[inline]
-fn store_pairs(pairs: [__m256i; 4], to: &mut [u16; CHUNK]) {
-    for (pairs, to) in pairs.into_iter().zip(to.as_chunks_mut::<16>().0) {
-        // SAFETY: writes the 16 numbers of the array, aligned or not.
-        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), pairs) }
-    }
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]

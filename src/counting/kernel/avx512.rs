@@ -26,16 +26,16 @@ impl Avx512 {
 }
 
 macro_rules! quarter_of {
-    ($weight:ident, $bin:expr) => {
+    ($weight:ident, $plain:expr, $scaled:expr) => {
         #[inline(always)]
-        fn $weight<const PAIR: bool, const SUMS: bool>(
+        fn $weight<const SCALED: bool, const SUMS: bool>(
             self,
             ask: &Ask,
             weights: &[$weight; QUARTER],
             sums: &mut [f64; QUARTER],
         ) -> Binned<Self::Part> {
             // SAFETY: `self` exists only where the features were found.
-            unsafe { $bin(ask, weights, sums) }
+            unsafe { if SCALED { $scaled(ask, weights, sums) } else { $plain(ask, weights, sums) } }
         }
     };
 }
@@ -43,7 +43,6 @@ macro_rules! quarter_of {
 impl Vectors for Avx512 {
     type Part = __m512i; // the low half of each number
     type Slots = __m512i;
-    type Pairs = [__m512i; 2];
 
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> u64 {
@@ -74,27 +73,15 @@ impl Vectors for Avx512 {
     }
 
     #[inline(always)]
-    fn join_pairs(self, parts: [Self::Part; 4]) -> Self::Pairs {
-        // SAFETY: `self` exists only where the features were found.
-        unsafe { low_halves(parts).map(|pairs| worked_out(pairs)) }
-    }
-
-    #[inline(always)]
     fn store(self, slots: Self::Slots, to: &mut [u8; CHUNK]) {
         // SAFETY: `self` exists only where the features were found.
         unsafe { store(slots, to) }
     }
 
-    #[inline(always)]
-    fn store_pairs(self, pairs: Self::Pairs, to: &mut [u16; CHUNK]) {
-        // SAFETY: `self` exists only where the features were found.
-        unsafe { store_pairs(pairs, to) }
-    }
-
-    quarter_of!(f32, widened::<f32, PAIR, SUMS>);
-    quarter_of!(f16, widened::<f16, PAIR, SUMS>);
-    quarter_of!(bf16, widened::<bf16, PAIR, SUMS>);
-    quarter_of!(f64, doubles::<PAIR, SUMS>);
+    quarter_of!(f32, widened::<f32, SUMS>, scaled::<f32>);
+    quarter_of!(f16, widened::<f16, SUMS>, scaled::<f16>);
+    quarter_of!(bf16, widened::<bf16, SUMS>, scaled::<bf16>);
+    quarter_of!(f64, doubles::<SUMS>, scaled_doubles);
 }
 
 const ONE: u32 = 0x3f80_0000;
@@ -132,22 +119,53 @@ load!(bf16, from, {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
 #[inline]
-fn widened<W: Widened, const PAIR: bool, const SUMS: bool>(
+fn widened<W: Widened, const SUMS: bool>(
     ask: &Ask,
     weights: &[W; QUARTER],
     sums: &mut [f64; QUARTER],
 ) -> Binned<__m512i> {
-    let w = W::load(weights);
-    let size = without_sign(w);
-    let infinite = _mm512_cmpge_epu32_mask(size, _mm512_set1_epi32(INFINITE as i32)).into();
-    let estimate = _mm512_rcp14_ps(_mm512_castsi512_ps(size));
-    let Radii { mut radii, kept, far } = radii::<PAIR>(ask, size, estimate, BELOW);
-    if PAIR {
-        let scaled = _mm512_mul_ps(_mm512_castsi512_ps(size), _mm512_set1_ps(ask.factor));
-        let below = BELOW * ask.inverse;
-        let scaled = self::radii::<PAIR>(ask, _mm512_castps_si512(scaled), estimate, below);
-        radii = _mm512_maskz_add_epi32(!(far & scaled.far), radii, scaled.radii);
+    singles::<SUMS>(ask, W::load(weights), sums)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+#[inline]
+fn scaled<W: Widened>(
+    ask: &Ask,
+    weights: &[W; QUARTER],
+    sums: &mut [f64; QUARTER],
+) -> Binned<__m512i> {
+    let scaled = _mm512_mul_ps(W::load(weights), _mm512_set1_ps(ask.factor));
+    singles::<false>(ask, scaled, sums)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+#[inline]
+fn scaled_doubles(
+    ask: &Ask,
+    weights: &[f64; QUARTER],
+    sums: &mut [f64; QUARTER],
+) -> Binned<__m512i> {
+    let factor = _mm512_set1_pd(ask.factor.into());
+    let mut scaled = [_mm256_setzero_ps(); 2];
+    for (scaled, weights) in scaled.iter_mut().zip(weights.as_chunks::<8>().0) {
+        // SAFETY: reads the 8 weights of the array, aligned or not.
+        let w = unsafe { _mm512_loadu_pd(weights.as_ptr()) };
+        *scaled = _mm512_cvtpd_ps(_mm512_mul_pd(w, factor));
     }
+    let [low, high] = scaled;
+    let scaled = _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high);
+    singles::<false>(ask, scaled, sums)
+}
+
+/// Bins 16 weights.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+#[inline]
+fn singles<const SUMS: bool>(ask: &Ask, w: __m512, sums: &mut [f64; QUARTER]) -> Binned<__m512i> {
+    let size = _mm512_and_si512(_mm512_castps_si512(w), _mm512_set1_epi32(i32::MAX));
+    let infinite = _mm512_cmpge_epu32_mask(size, _mm512_set1_epi32(INFINITE as i32)).into();
+    let smallest = ask.kept.smallest;
+    let above = _mm512_sub_epi32(size, _mm512_set1_epi32(smallest as i32));
+    let kept = _mm512_cmplt_epu32_mask(above, _mm512_set1_epi32((ONE - smallest) as i32));
     if SUMS {
         let [low_sums, high_sums] = halves(sums);
         let low = _mm512_cvtps_pd(_mm512_castps512_ps256(w));
@@ -155,20 +173,19 @@ fn widened<W: Widened, const PAIR: bool, const SUMS: bool>(
         add_distances(low_sums, low, kept as u8);
         add_distances(high_sums, high, (kept >> 8) as u8);
     }
-    Binned { bins: radii, infinite }
+    Binned { bins: radii(size, kept), infinite }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
 #[inline]
-fn doubles<const PAIR: bool, const SUMS: bool>(
+fn doubles<const SUMS: bool>(
     ask: &Ask,
     weights: &[f64; QUARTER],
     sums: &mut [f64; QUARTER],
 ) -> Binned<__m512i> {
     let one = _mm512_set1_pd(1.0);
-    let [mut infinite, mut far] = [[0; 2]; 2];
+    let mut infinite = [0; 2];
     let mut radii = [_mm256_setzero_si256(); 2];
-    let mut scaled = [_mm256_setzero_ps(); 2];
     let all = weights.as_chunks::<8>().0.iter().zip(halves(sums));
     for (half, (weights, sums)) in all.enumerate() {
         // SAFETY: reads the 8 weights of the array, aligned or not.
@@ -178,30 +195,15 @@ fn doubles<const PAIR: bool, const SUMS: bool>(
         let most = _mm512_set1_pd(ask.kept.largest_distance);
         let kept = _mm512_cmp_pd_mask::<_CMP_GT_OQ>(distance, one)
             & _mm512_cmp_pd_mask::<_CMP_LE_OQ>(distance, most);
-        far[half] = _mm512_cmp_pd_mask::<_CMP_GT_OQ>(distance, most);
         let distance = _mm512_maskz_mov_pd(kept, distance);
         radii[half] = _mm512_cvtpd_epi32(distance); // half to even
-        if PAIR {
-            let factor = _mm512_set1_pd(ask.factor.into());
-            scaled[half] = _mm512_cvtpd_ps(_mm512_mul_pd(w, factor));
-        }
         if SUMS {
             add(sums, distance);
         }
     }
     let [low, high] = radii;
-    let mut radii = _mm512_inserti32x8::<1>(_mm512_castsi256_si512(low), high);
-    if PAIR {
-        let [low, high] = scaled;
-        let scaled = _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high);
-        let scaled = without_sign(scaled);
-        let estimate = _mm512_rcp14_ps(_mm512_castsi512_ps(scaled));
-        let scaled = self::radii::<PAIR>(ask, scaled, estimate, BELOW);
-        let far = u16::from_le_bytes(far);
-        radii = _mm512_mask_mov_epi32(radii, far, beyond(ask));
-        radii = _mm512_maskz_add_epi32(!(far & scaled.far), radii, scaled.radii);
-    }
-    Binned { bins: radii, infinite: u16::from_le_bytes(infinite).into() }
+    let bins = _mm512_inserti32x8::<1>(_mm512_castsi256_si512(low), high);
+    Binned { bins, infinite: u16::from_le_bytes(infinite).into() }
 }
 
 #[inline(always)]
@@ -210,47 +212,16 @@ fn halves(sums: &mut [f64; QUARTER]) -> [&mut [f64; 8]; 2] {
     [low, high]
 }
 
+/// The radii of weights given by the bits of |w|, 0 for those that are not kept.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
 #[inline]
-fn without_sign(w: __m512) -> __m512i {
-    _mm512_and_si512(_mm512_castps_si512(w), _mm512_set1_epi32(i32::MAX))
-}
-
-/// The radii of 16 weights, in the low half of each number.
-struct Radii {
-    radii: __m512i,
-    kept: __mmask16,
-    far: __mmask16, // beyond the largest distance; known only of pairs
-}
-
-/// The radii of weights given by the bits of |w| and numbers that, times `below`, are a little less than
-/// 1/|w|; 0 for those left out, in a pair the slot after the last one for those that are far.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-#[inline]
-fn radii<const PAIR: bool>(ask: &Ask, size: __m512i, estimate: __m512, below: f32) -> Radii {
+fn radii(size: __m512i, kept: __mmask16) -> __m512i {
     let w = _mm512_castsi512_ps(size);
-    let q = _mm512_fmadd_ps(estimate, _mm512_set1_ps(below), _mm512_set1_ps(WHOLE));
+    let q = _mm512_fmadd_ps(_mm512_rcp14_ps(w), _mm512_set1_ps(BELOW), _mm512_set1_ps(WHOLE));
     let q_and_half = _mm512_sub_ps(q, _mm512_set1_ps(WHOLE - 0.5));
     let error = _mm512_fmsub_ps(w, q_and_half, _mm512_set1_ps(1.0));
     let one_more = _mm512_srli_epi32::<31>(_mm512_castps_si512(error));
-    let radii = |kept| _mm512_maskz_add_epi32(kept, _mm512_castps_si512(q), one_more);
-    let smallest = ask.kept.smallest;
-    if PAIR {
-        let below = _mm512_cmplt_epu32_mask(size, _mm512_set1_epi32(ONE as i32));
-        let far = _mm512_cmplt_epu32_mask(size, _mm512_set1_epi32(smallest as i32));
-        let radii = _mm512_mask_mov_epi32(radii(below), far, beyond(ask));
-        return Radii { radii, kept: below & !far, far };
-    }
-    let above = _mm512_sub_epi32(size, _mm512_set1_epi32(smallest as i32));
-    let kept = _mm512_cmplt_epu32_mask(above, _mm512_set1_epi32((ONE - smallest) as i32));
-    Radii { radii: radii(kept), kept, far: 0 }
-}
-
-/// The slot after the last one.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-#[inline]
-fn beyond(ask: &Ask) -> __m512i {
-    _mm512_set1_epi32(ask.kept.slots as i32)
+    _mm512_maskz_add_epi32(kept, _mm512_castps_si512(q), one_more)
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
@@ -307,32 +278,3 @@ const LOWEST: [u8; CHUNK] = {
     }
     places
 };
-
-/// The low halves of 64 numbers.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-#[inline]
-fn low_halves([a, b, c, d]: [__m512i; 4]) -> [__m512i; 2] {
-    // SAFETY: reads the 64 bytes of the constant.
-    let low = unsafe { _mm512_loadu_si512(LOW.as_ptr().cast()) };
-    [_mm512_permutex2var_epi16(a, low, b), _mm512_permutex2var_epi16(c, low, d)]
-}
-
-/// Where in two vectors the low halves of their numbers stand.
-const LOW: [u16; CHUNK / 2] = {
-    let mut places = [0; CHUNK / 2];
-    let mut k = 0;
-    while k < CHUNK / 2 {
-        places[k] = 2 * k as u16;
-        k += 1;
-    }
-    places
-};
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-#[inline]
-fn store_pairs(pairs: [__m512i; 2], to: &mut [u16; CHUNK]) {
-    for (pairs, to) in pairs.into_iter().zip(to.as_chunks_mut::<32>().0) {
-        // SAFETY: writes the 32 numbers of the array, aligned or not.
-        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), pairs) }
-    }
-}

@@ -9,16 +9,13 @@ mod counting;
 mod drawn;
 mod memory;
 
-use std::marker::PhantomData;
-
 use counting::{Counting, Rows};
 pub(super) use drawn::Samples;
 use drawn::Strip;
+pub(super) use memory::Scratch;
 use memory::{Bins, Counters, grow};
-pub(super) use memory::{Blocks, Memory, Scratch};
 
-use super::bins::Bin;
-use super::chunk::{Ask, CHUNK};
+use super::chunk::{Ask, CHUNK, SLOTS};
 use super::share::{Pass, not_finite, padded, quarter};
 use super::vectors::{Binned, Stored, Task, Vectors};
 
@@ -29,7 +26,8 @@ pub(super) const MOST_TAPS: usize = u8::MAX as usize;
 const AHEAD: usize = 2;
 
 /// The most chunks of slots of a block for one target: enough for whole rows of most matrices, which are
-/// then read without a gap. Of pairs, which are twice as long, there are half as many, here and below.
+/// then read without a gap. Half as many, here and below, where weights are counted rescaled too, which takes
+/// another chunk of slots for each.
 const CHUNKS: usize = 32;
 
 /// Chunks of slots of a block: a quarter of a megabyte. Of 16 chunks it takes as many targets as bytes
@@ -41,25 +39,28 @@ const BLOCKS: usize = u16::MAX as usize / MOST_TAPS;
 
 /// Kept distances are summed by tap, in the order of the targets, the sums of a source then in
 /// order.
-pub(super) struct Columns<'a, 's, W, B, const SUMS: bool, const TAPPED: bool> {
+pub(super) struct Columns<'a, 's, W, const SCALED: bool, const SUMS: bool, const TAPPED: bool> {
     pub pass: Pass<'a, W>,
-    pub memory: Memory<'a, B, Samples<'s>>,
+    pub counters: &'a mut Counters,
+    pub drawn: &'a mut Samples<'s>,
+    pub blocks: &'a mut [Vec<Bins>; 2],
 }
 
-impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
-    for Columns<'_, '_, W, B, SUMS, TAPPED>
+impl<W: Stored, const SCALED: bool, const SUMS: bool, const TAPPED: bool> Task
+    for Columns<'_, '_, W, SCALED, SUMS, TAPPED>
 {
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) -> u64 {
-        let Pass { ask, share, counts, rescaled, distances, stairs } = self.pass;
+        let Self { pass, counters, drawn, blocks } = self;
+        let Pass { ask, share, counts, rescaled, distances } = pass;
+        let kinds = 1 + usize::from(SCALED);
         let slots = ask.kept.slots;
-        let Memory { counters, samples, blocks } = self.memory;
         let Counters { tile, tall, places } = counters;
         let [next, before] = blocks;
         let (mut next, mut before) = (next, before);
         let taps = if TAPPED { share.layout.taps } else { 1 };
         let stride = share.layout.target_stride;
-        let widest = CHUNKS / size_of::<B>() * CHUNK;
+        let widest = CHUNKS / kinds * CHUNK;
         let most = match TAPPED {
             // No more sources than are counted together.
             true => CHUNK.min(widest / taps),
@@ -75,37 +76,36 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
             let sources = most.min(share.last - first);
             let width = sources * taps;
             let chunks = width.div_ceil(CHUNK);
-            let full = (MOST_TAPS / taps).min(BLOCK / size_of::<B>() / chunks);
+            let full = (MOST_TAPS / taps).min(BLOCK / kinds / chunks);
             // Blocks of about equally many targets.
             let height = targets.div_ceil(targets.div_ceil(full));
             let rows = (first - share.first) * slots..(first - share.first + sources) * slots;
+            let (groups, lanes) = if TAPPED { (1, chunks) } else { (chunks, 1) };
             let rows = Rows {
                 counts: &mut counts[rows.clone()],
                 rescaled: rescaled.get_mut(rows).unwrap_or_default(),
+                groups,
                 slots,
-                stairs,
             };
-            let (groups, lanes) = if TAPPED { (1, chunks) } else { (chunks, 1) };
-            let mut counting = Counting::<B, TAPPED> {
+            let mut counting = Counting::<TAPPED> {
                 tile: &mut *tile,
                 places: &places[..if TAPPED { width } else { 0 }],
                 tall: match targets > height {
-                    true => Some(tall.fit(groups * CHUNK * B::COUNTERS)),
+                    true => Some(tall.fit(kinds * groups * CHUNK * SLOTS)),
                     false => None,
                 },
                 rows,
-                groups,
+                groups: kinds * groups,
                 lanes,
                 spread: full * lanes,
                 height: 0,
-                group: groups,
+                group: kinds * groups,
                 at: 0,
                 lane: 0,
-                bins: PhantomData,
             };
             let mut sums = [[0.0; CHUNK]; CHUNKS];
-            grow(next, chunks * full, Bins([B::default(); CHUNK]));
-            grow(before, chunks * full, Bins([B::default(); CHUNK]));
+            grow(next, kinds * chunks * full, Bins([0; CHUNK]));
+            grow(before, kinds * chunks * full, Bins([0; CHUNK]));
             let mut blocks = 0;
             // Behind the last block there is one of no target, while which the last one is counted.
             for top in (0..targets).step_by(height).chain([targets]) {
@@ -122,22 +122,13 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
                         for line in (0..size_of::<[W; CHUNK]>()).step_by(64) {
                             vectors.prefetch(ahead.wrapping_add(line));
                         }
-                        let waiting = counting.waiting(before);
+                        let place = counting.place(0, c, target);
+                        let scaled = counting.place(groups, c, target);
                         let sums = &mut sums[c];
-                        // Increments are one a cycle; in between the vector unit bins.
                         let mut step = Step { vectors, ask, chunk, sums, counting: &mut counting };
-                        let bins = [
-                            step.quarter::<SUMS, 0>(waiting),
-                            step.quarter::<SUMS, 1>(waiting),
-                            step.quarter::<SUMS, 2>(waiting),
-                            step.quarter::<SUMS, 3>(waiting),
-                        ];
-                        any = bins.iter().fold(any, |any, bins| any | bins.infinite);
-                        let place = counting.place(c, target);
-                        let bins = B::join(vectors, bins.map(|bins| bins.bins));
-                        B::store(vectors, bins, &mut next[place].0);
-                        if waiting.is_some() {
-                            counting.advance();
+                        any |= step.bin::<false, SUMS>(before, &mut next[place]);
+                        if SCALED {
+                            step.bin::<true, false>(before, &mut next[scaled]);
                         }
                     }
                     if any != 0 {
@@ -154,9 +145,9 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
                     targets: top..top + height,
                     taps,
                     lanes,
-                    spread: counting.place(1, 0),
+                    spread: counting.place(0, 1, 0),
                 };
-                samples.count(stairs, next, &strip);
+                drawn.count(next, &strip);
                 std::mem::swap(&mut next, &mut before);
                 counting.begin(height);
                 blocks += 1;
@@ -174,22 +165,40 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
 }
 
 /// Binning a chunk while another one is counted.
-struct Step<'a, 'b, V, W, B, const TAPPED: bool> {
+struct Step<'a, 'b, V, W, const TAPPED: bool> {
     vectors: V,
     ask: Ask,
     chunk: &'a [W; CHUNK],
     sums: &'a mut [f64; CHUNK],
-    counting: &'a mut Counting<'b, B, TAPPED>,
+    counting: &'a mut Counting<'b, TAPPED>,
 }
 
-impl<V: Vectors, W: Stored, B: Bin, const TAPPED: bool> Step<'_, '_, V, W, B, TAPPED> {
+impl<V: Vectors, W: Stored, const TAPPED: bool> Step<'_, '_, V, W, TAPPED> {
+    /// Bins the chunk and counts one of the block before; gives bits of weights that are not finite.
     #[inline(always)]
-    fn quarter<const SUMS: bool, const K: usize>(
+    fn bin<const SCALED: bool, const SUMS: bool>(&mut self, before: &[Bins], to: &mut Bins) -> u32 {
+        let waiting = self.counting.waiting(before);
+        // Increments are one a cycle; in between the vector unit bins.
+        let bins = [
+            self.quarter::<SCALED, SUMS, 0>(waiting),
+            self.quarter::<SCALED, SUMS, 1>(waiting),
+            self.quarter::<SCALED, SUMS, 2>(waiting),
+            self.quarter::<SCALED, SUMS, 3>(waiting),
+        ];
+        self.vectors.store(self.vectors.join(bins.map(|bins| bins.bins)), &mut to.0);
+        if waiting.is_some() {
+            self.counting.advance();
+        }
+        bins.iter().fold(0, |any, bins| any | bins.infinite)
+    }
+
+    #[inline(always)]
+    fn quarter<const SCALED: bool, const SUMS: bool, const K: usize>(
         &mut self,
-        waiting: Option<&[B; CHUNK]>,
+        waiting: Option<&[u8; CHUNK]>,
     ) -> Binned<V::Part> {
         let (weights, sums) = quarter::<W, K>(self.chunk, self.sums);
-        let mut binned = B::of::<V, W, SUMS>(self.vectors, &self.ask, weights, sums);
+        let mut binned = W::bin::<V, SCALED, SUMS>(self.vectors, &self.ask, weights, sums);
         binned.bins = self.vectors.worked_out(binned.bins);
         if let Some(waiting) = waiting {
             self.counting.count::<K>(waiting);

@@ -3,9 +3,9 @@
 //! The kernels serve the published shape of the method: d = 1/|w|, kept for 1 < d ≤ a largest
 //! distance below 160, radii 1, 2, 3, … The slot is then the radius itself and fits a byte. The
 //! vector unit turns 64 weights into 64 bytes ([`Vectors`]), plain code counts the bytes ([`rows`],
-//! [`columns`]): one increment in memory for each, of which a core does one a cycle. A weight that is
-//! counted rescaled too still takes one, of the pair of its slots ([`stairs`]). Increments stand beside
-//! the vector code of weights that are counted later: some hundred stores later, since a core reads what
+//! [`columns`]): one increment in memory for each, of which a core does one a cycle. Where weights are
+//! counted rescaled too, each chunk is binned twice while it is in the cache. Increments stand beside the
+//! vector code of weights that are counted later: some hundred stores later, since a core reads what
 //! it has just written slowly or not at all before the stores ahead of it are done. Everything else
 //! takes the table of [`super::RadiusTable`].
 //!
@@ -19,32 +19,25 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-mod bins;
 mod chunk;
 mod columns;
 mod rows;
 mod share;
-mod stairs;
 mod tally;
 mod vectors;
 
 #[cfg(target_arch = "x86_64")]
 use self::{avx2::Avx2, avx512::Avx512};
-use std::marker::PhantomData;
-
 use super::edges::EdgeLayout;
 use crate::mfa::Method;
 pub(super) use chunk::CHUNK;
 use chunk::{Ask, Kept};
-use columns::{Blocks, Memory, Samples};
+use columns::{Columns, Samples, Scratch};
+use rows::Rows;
 use share::Pass;
 pub(super) use share::{Counters, DrawnShare, Share};
-pub(super) use stairs::Stairs;
 pub(super) use vectors::Stored;
 use vectors::{Task, Vectors};
-
-/// The largest factor by which a kernel rescales: 2¹⁰⁰.
-const FURTHEST: f32 = 1.267_650_6e30;
 
 /// Fewer edges than this are counted sooner than a kernel's own counters are cleared and added.
 const FEW: usize = 1024;
@@ -144,13 +137,6 @@ impl Kernel {
             && (layout.target_stride == layout.taps || columns)
     }
 
-    /// What it takes to count weights of this type times a factor rounded to f32 as well. None for
-    /// factors so far from 1 that 1/|w| times their inverse might be no normal number.
-    pub fn stairs<W: Stored>(&self, factor: f32) -> Option<Stairs> {
-        let served = (1.0 / FURTHEST..=FURTHEST).contains(&factor);
-        served.then(|| Stairs::new::<W>(&self.kept, factor))
-    }
-
     /// Whether it counts edges between drawn neurons of a layout that is served, beside all others: where
     /// all are binned into memory before they are counted.
     pub fn counts_drawn(&self, layout: &EdgeLayout) -> bool {
@@ -161,42 +147,39 @@ impl Kernel {
     /// finite.
     pub fn count<W: Stored>(&self, share: Share<'_, W>, into: Counters<'_>) -> u64 {
         match (into.rescaled.is_some(), into.distances.is_some()) {
-            (false, false) => self.run::<W, u8, false>(share, into),
-            (false, true) => self.run::<W, u8, true>(share, into),
-            (true, false) => self.run::<W, u16, false>(share, into),
-            (true, true) => self.run::<W, u16, true>(share, into),
+            (false, false) => self.run::<W, false, false>(share, into),
+            (false, true) => self.run::<W, false, true>(share, into),
+            (true, false) => self.run::<W, true, false>(share, into),
+            (true, true) => self.run::<W, true, true>(share, into),
         }
     }
 
-    fn run<W: Stored, B: Blocks, const SUMS: bool>(
+    fn run<W: Stored, const SCALED: bool, const SUMS: bool>(
         &self,
         share: Share<'_, W>,
         into: Counters<'_>,
     ) -> u64 {
         let kept = self.kept;
-        let none = Stairs::default();
-        let (stairs, rescaled) = into.rescaled.unwrap_or((&none, &mut []));
+        let (factor, rescaled) = into.rescaled.unwrap_or((1.0, &mut []));
         let pass = Pass {
-            ask: Ask::new(kept, stairs.factor),
+            ask: Ask { kept, factor },
             share,
             counts: into.counts,
             rescaled,
             distances: into.distances.unwrap_or_default(),
-            stairs,
         };
         let machine = if W::WIDE { self.doubles } else { self.machine };
         if !self.counts_drawn(&share.layout) {
-            return machine.enter(rows::Rows::<W, B, SUMS>(pass, PhantomData));
+            return machine.enter(Rows::<W, SCALED, SUMS>(pass));
         }
-        columns::Scratch::lend(|scratch| {
-            let Memory { counters, samples, blocks } = B::memory(scratch);
+        Scratch::lend(|Scratch { counters, samples, blocks }| {
             let mut samples = Samples::new(into.drawn, kept.slots, samples);
-            let memory = Memory { counters, samples: &mut samples, blocks };
+            let drawn = &mut samples;
             let infinite = if share.layout.taps == 1 {
-                machine.enter(columns::Columns::<W, B, SUMS, false> { pass, memory })
+                machine.enter(Columns::<W, SCALED, SUMS, false> { pass, counters, drawn, blocks })
             } else {
-                memory.counters.fit::<B>(share.layout.taps);
-                machine.enter(columns::Columns::<W, B, SUMS, true> { pass, memory })
+                counters.fit(share.layout.taps);
+                machine.enter(Columns::<W, SCALED, SUMS, true> { pass, counters, drawn, blocks })
             };
             samples.finish();
             infinite

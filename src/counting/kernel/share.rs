@@ -1,7 +1,6 @@
 //! A task's share of a matrix, and where it is counted.
 
 use super::chunk::{Ask, CHUNK, QUARTER};
-use super::stairs::Stairs;
 use super::vectors::Stored;
 use crate::counting::edges::EdgeLayout;
 
@@ -20,8 +19,8 @@ pub struct Counters<'a> {
     pub counts: &'a mut [u32],
     /// Σ of the kept distances, if wanted.
     pub distances: Option<&'a mut [f64]>,
-    /// The counts of the rescaled weights, if wanted.
-    pub rescaled: Option<(&'a Stairs, &'a mut [u32])>,
+    /// The factor of the rescaled weights and their counts, if wanted.
+    pub rescaled: Option<(f32, &'a mut [u32])>,
     /// The edges between drawn neurons, where [`super::Kernel::counts_drawn`].
     pub drawn: Vec<DrawnShare<'a>>,
 }
@@ -37,7 +36,7 @@ pub struct DrawnShare<'a> {
     pub rows: &'a mut [u32],
 }
 
-/// A share and where it is counted; `rescaled`, `distances` and `stairs` are used where wanted.
+/// A share and where it is counted; `rescaled` and `distances` are used where wanted.
 ///
 /// Nothing here may own memory: with something to drop in it, a loop is compiled to half its speed.
 pub struct Pass<'a, W> {
@@ -46,7 +45,6 @@ pub struct Pass<'a, W> {
     pub counts: &'a mut [u32],
     pub rescaled: &'a mut [u32],
     pub distances: &'a mut [f64],
-    pub stairs: &'a Stairs,
 }
 
 /// A chunk and the sums of its places, quarter by quarter.

@@ -1,8 +1,6 @@
 //! Counting the bins of one source.
 
-use super::bins::Bin;
-use super::chunk::{CHUNK, PLACES, SLOTS};
-use super::stairs::Stairs;
+use super::chunk::{CHUNK, PLACES, SLOTS, add, eight, slot};
 use super::vectors::Vectors;
 
 /// Sets of counters that take the bins in turn, so that equal radii need not wait for each other.
@@ -25,60 +23,58 @@ const WAITING: usize = STRETCH + BEHIND;
 /// Counters of one source, and bins that wait for them. How many are 0 does not matter: the counter
 /// of 0 gets what is missing to the number of edges.
 #[repr(align(64))]
-pub(super) struct Tally<B> {
+pub(super) struct Tally {
     counters: [[u16; PLACES]; TURNS],
-    waiting: [B; WAITING], // `BEHIND` of them, from `counted` on
+    waiting: [u8; WAITING], // `BEHIND` of them, from `counted` on
     counted: usize,
 }
 
-impl<B: Bin> Tally<B> {
+impl Tally {
     pub fn new() -> Self {
-        Self { counters: [[0; PLACES]; TURNS], waiting: [B::default(); WAITING], counted: 0 }
+        Self { counters: [[0; PLACES]; TURNS], waiting: [0; WAITING], counted: 0 }
     }
 
     /// Counts as many bins as a chunk holds, and puts a chunk behind those that wait.
     #[inline(always)]
     pub fn count_and_put<V: Vectors>(&mut self, vectors: V, parts: [V::Part; 4]) {
-        let chunk = B::join(vectors, parts);
+        let chunk = vectors.join(parts);
         self.count::<CHUNK>();
-        let to = &mut self.waiting[self.counted + BEHIND - CHUNK..].as_chunks_mut().0[0];
-        B::store(vectors, chunk, to);
+        vectors
+            .store(chunk, &mut self.waiting[self.counted + BEHIND - CHUNK..].as_chunks_mut().0[0]);
     }
 
     /// Counts all that wait.
     #[inline(always)]
     pub fn finish(&mut self) {
         self.count::<BEHIND>();
-        self.waiting[..BEHIND].fill(B::default());
+        self.waiting[..BEHIND].fill(0);
         self.counted = 0;
     }
 
     #[inline(always)]
     fn count<const BINS: usize>(&mut self) {
-        for eight in self.waiting[self.counted..][..BINS].as_chunks::<8>().0 {
-            let eight = B::eight(eight);
+        for slots in self.waiting[self.counted..][..BINS].as_chunks::<8>().0 {
+            let eight = eight(slots);
             for k in 0..8 {
-                let counter = &mut self.counters[k % TURNS][B::place(eight, k)];
+                let counter = &mut self.counters[k % TURNS][slot(eight, k)];
                 *counter = counter.wrapping_add(1);
             }
         }
         self.counted += BINS;
     }
 
-    /// Adds the counts, of `edges` in all, to the row of the source and to that of its rescaled weights, and
-    /// starts anew.
+    /// Adds the counts, of `edges` in all, to the row of the source, and starts again from 0.
     #[inline(always)]
-    pub fn drain(&mut self, stairs: &Stairs, row: &mut [u32], rescaled: &mut [u32], edges: usize) {
+    pub fn drain(&mut self, row: &mut [u32], edges: usize) {
         let [a, b, c, d] = &mut self.counters;
-        let mut all = [0; 2 * SLOTS];
-        let (all, mut kept) = (&mut all[..B::COUNTERS], 0);
+        let (mut all, mut kept) = ([0; SLOTS], 0);
         for ((((all, a), b), c), d) in all.iter_mut().zip(&*a).zip(&*b).zip(&*c).zip(&*d) {
             *all = u32::from(*a) + u32::from(*b) + u32::from(*c) + u32::from(*d);
             kept += *all;
         }
-        [a, b, c, d].into_iter().for_each(|set| set[..B::COUNTERS].fill(0));
+        [a, b, c, d].into_iter().for_each(|set| set[..SLOTS].fill(0));
         kept -= all[0];
         all[0] = edges as u32 - kept;
-        B::add(stairs, all, row, rescaled);
+        add(&all, row);
     }
 }

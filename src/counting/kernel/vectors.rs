@@ -18,19 +18,14 @@ pub(in super::super) trait Task {
 
 /// Some vector instructions; a value exists only on a machine that has them.
 ///
-/// The methods named as types bin a quarter of a chunk: its slots or, if `PAIR`, the pairs of them
-/// and of the slots of w · factor rounded to f32; and if `SUMS` each kept distance is added to the
-/// sum of its place. The pair of a weight that is too large both times, or too small both times, is
-/// 0.
+/// The methods named as types bin a quarter of a chunk, if `SCALED` its weights times the factor, rounded
+/// to f32; and if `SUMS`, for weights as they are only, each kept distance is added to the sum of its place.
 pub(in super::super) trait Vectors: Copy {
-    /// The bins of a quarter, in registers.
+    /// The slots of a quarter, in registers.
     type Part: Copy;
 
     /// The slots of a chunk, in registers.
     type Slots: Copy;
-
-    /// The pairs of a chunk, in registers.
-    type Pairs: Copy;
 
     /// Runs a task, compiled for these instructions.
     fn enter<T: Task>(self, task: T) -> u64;
@@ -38,44 +33,38 @@ pub(in super::super) trait Vectors: Copy {
     /// Asks for the cache line at an address, which may be any.
     fn prefetch(self, at: *const u8);
 
-    /// The same bins, worked out by here: left to itself the compiler puts off what no statement
+    /// The same slots, worked out by here: left to itself the compiler puts off what no statement
     /// needs before, and a store of what is not yet there holds up all stores behind it.
     fn worked_out(self, part: Self::Part) -> Self::Part;
 
     /// The slots of four quarters, worked out.
     fn join(self, parts: [Self::Part; 4]) -> Self::Slots;
 
-    /// The pairs of four quarters, worked out.
-    fn join_pairs(self, parts: [Self::Part; 4]) -> Self::Pairs;
-
     /// Writes slots.
     fn store(self, slots: Self::Slots, to: &mut [u8; CHUNK]);
 
-    /// Writes pairs.
-    fn store_pairs(self, pairs: Self::Pairs, to: &mut [u16; CHUNK]);
-
-    fn f32<const PAIR: bool, const SUMS: bool>(
+    fn f32<const SCALED: bool, const SUMS: bool>(
         self,
         ask: &Ask,
         weights: &[f32; QUARTER],
         sums: &mut [f64; QUARTER],
     ) -> Binned<Self::Part>;
 
-    fn f16<const PAIR: bool, const SUMS: bool>(
+    fn f16<const SCALED: bool, const SUMS: bool>(
         self,
         ask: &Ask,
         weights: &[f16; QUARTER],
         sums: &mut [f64; QUARTER],
     ) -> Binned<Self::Part>;
 
-    fn bf16<const PAIR: bool, const SUMS: bool>(
+    fn bf16<const SCALED: bool, const SUMS: bool>(
         self,
         ask: &Ask,
         weights: &[bf16; QUARTER],
         sums: &mut [f64; QUARTER],
     ) -> Binned<Self::Part>;
 
-    fn f64<const PAIR: bool, const SUMS: bool>(
+    fn f64<const SCALED: bool, const SUMS: bool>(
         self,
         ask: &Ask,
         weights: &[f64; QUARTER],
@@ -85,7 +74,7 @@ pub(in super::super) trait Vectors: Copy {
 
 /// A type in which weights are stored.
 pub(in super::super) trait Stored: Copy + Default {
-    fn bin<V: Vectors, const PAIR: bool, const SUMS: bool>(
+    fn bin<V: Vectors, const SCALED: bool, const SUMS: bool>(
         vectors: V,
         ask: &Ask,
         weights: &[Self; QUARTER],
@@ -96,41 +85,28 @@ pub(in super::super) trait Stored: Copy + Default {
 
     /// Whether it is binned in 64 bits, not in 32.
     const WIDE: bool;
-
-    /// The number of this type nearest to one that is not negative (`by` = 0), or the next smaller
-    /// (-1) or larger one (1). Of types that f32 holds, that of f32.
-    fn beside(number: f64, by: i8) -> f64;
 }
 
 macro_rules! stored {
-    ($($weight:ident of $float:ident,)*) => {$(
+    ($($weight:ident,)*) => {$(
         impl Stored for $weight {
-            const WIDE: bool = size_of::<$float>() > 4;
+            const WIDE: bool = size_of::<$weight>() > 4;
 
             #[inline(always)]
-            fn bin<V: Vectors, const PAIR: bool, const SUMS: bool>(
+            fn bin<V: Vectors, const SCALED: bool, const SUMS: bool>(
                 vectors: V,
                 ask: &Ask,
                 weights: &[Self; QUARTER],
                 sums: &mut [f64; QUARTER],
             ) -> Binned<V::Part> {
-                vectors.$weight::<PAIR, SUMS>(ask, weights, sums)
+                vectors.$weight::<SCALED, SUMS>(ask, weights, sums)
             }
 
             #[inline(always)]
             fn finite(self) -> bool {
                 self.is_finite()
             }
-
-            fn beside(number: f64, by: i8) -> f64 {
-                let number = number as $float;
-                f64::from(match by {
-                    0 => number,
-                    1.. => number.next_up(),
-                    _ => number.next_down(),
-                })
-            }
         }
     )*};
 }
-stored!(f32 of f32, f16 of f32, bf16 of f32, f64 of f64,);
+stored!(f32, f16, bf16, f64,);

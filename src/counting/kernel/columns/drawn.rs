@@ -2,10 +2,8 @@
 
 use std::ops::Range;
 
-use super::super::bins::{Bin, add};
-use super::super::chunk::{CHUNK, SLOTS};
+use super::super::chunk::{CHUNK, SLOTS, add};
 use super::super::share::DrawnShare;
-use super::super::stairs::Stairs;
 use super::memory::{Bins, grow};
 
 /// The drawn sources of a share, in each sample. Their edges are counted in bytes until these are
@@ -39,9 +37,9 @@ impl<'a> Samples<'a> {
         Self { samples: samples.collect(), bytes: &mut memory[..rows * SLOTS], slots }
     }
 
-    /// Counts the drawn edges of a block of bins.
+    /// Counts the drawn edges of a block.
     #[inline(never)]
-    pub fn count<B: Bin>(&mut self, stairs: &Stairs, block: &[Bins<B>], strip: &Strip) {
+    pub fn count(&mut self, block: &[Bins], strip: &Strip) {
         let mut rest = &mut *self.bytes;
         for sample in &mut self.samples {
             let DrawnShare { sources, targets, .. } = sample.share;
@@ -61,7 +59,7 @@ impl<'a> Samples<'a> {
                     let column = &block[place / CHUNK * strip.spread..];
                     for target in targets {
                         let chunk = &column[(target - strip.targets.start) * strip.lanes];
-                        let counter = &mut row[B::slot(stairs, chunk.0[place % CHUNK])];
+                        let counter = &mut row[usize::from(chunk.0[place % CHUNK])];
                         *counter = counter.wrapping_add(1);
                     }
                 }
