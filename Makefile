@@ -1,14 +1,21 @@
 # Everything is built in the release profile, so that tch's C++ part is compiled only once.
 
 CARGO ?= cargo
-# Options of the demo: make demo ARGS="--steps 200"
+# Options of the demo and of the tests: make demo ARGS="--steps 200"
 ARGS ?=
 
-.PHONY: help setup demo test bench bench-peers
+# Tests that this machine cannot run append their names to this file.
+ifndef NEUROMFA_SKIPPED
+test test-without-libtorch: forget-skipped
+endif
+export NEUROMFA_SKIPPED ?= $(CURDIR)/target/skipped.txt
+
+.PHONY: help setup demo test test-without-libtorch forget-skipped bench bench-peers
 
 help:
 	@echo "make demo    train a small language model and watch it organise itself (options: ARGS=\"..\")"
 	@echo "make test    every test, examples in the documentation included"
+	@echo "make test-without-libtorch  the tests that need no libtorch"
 	@echo "make bench   the benchmarks"
 	@echo "make bench-peers  NumPy and Python programs of the same method, and tch histograms, beside it"
 	@echo "make setup   only find or fetch libtorch; plain cargo works after it"
@@ -22,12 +29,27 @@ demo: setup
 
 # nextest runs no documentation tests.
 test: setup
-	@if $(CARGO) nextest --version > /dev/null 2>&1; then \
+	@(if $(CARGO) nextest --version > /dev/null 2>&1; then \
 		set -x && $(CARGO) test --release --doc -p neuromfa \
-			&& $(CARGO) nextest run --release --workspace --no-fail-fast; \
+			&& $(CARGO) nextest run --release --workspace --no-fail-fast $(ARGS); \
 	else \
-		set -x && $(CARGO) test --release --workspace --no-fail-fast; \
-	fi
+		set -x && $(CARGO) test --release --workspace --no-fail-fast $(ARGS); \
+	fi); $(end_tests)
+
+test-without-libtorch:
+	@run=test; if $(CARGO) nextest --version > /dev/null 2>&1; then run="nextest run"; fi; \
+	(set -x; $(CARGO) $$run --release --workspace --no-default-features --no-fail-fast $(ARGS)); \
+	$(end_tests)
+
+forget-skipped:
+	@mkdir -p "$(dir $(NEUROMFA_SKIPPED))" && : > "$(NEUROMFA_SKIPPED)"
+
+# Prints the skipped tests in one line; keeps the status of the tests.
+define end_tests
+status=$$?; touch "$(NEUROMFA_SKIPPED)"; sort -u "$(NEUROMFA_SKIPPED)" | awk \
+	'{ list = list (NR > 1 ? ", " : "") $$0 } \
+	END { print NR ? NR " skipped: " list : "no test was skipped" }'; exit $$status
+endef
 
 bench: setup
 	$(CARGO) bench -p neuromfa

@@ -1,6 +1,6 @@
-//! A whole analysis of the shape of Pythia 160M (85 million weights): the snapshot, which training
-//! waits for, the measurement, which it does not, and both. Beside them, the floor of a snapshot:
-//! a sum over the weights that it reads.
+//! A complete analysis of the shape of Pythia 160M (85 million weights): the snapshot, for which
+//! training waits, the measurement, for which it does not, and both. For comparison, the lower
+//! bound of a snapshot: a sum over the weights that it reads.
 //!
 //! One element is one weight of the network, drawn or not.
 
@@ -52,8 +52,7 @@ fn drawn(samples: &[Vec<Vec<usize>>], c: &Connection, weights: &[f32]) -> u64 {
     sum
 }
 
-/// With the null controls, every part of the network and its neurons: what a run computes unless
-/// it is told otherwise.
+/// With the null controls, every part of the network and its neurons: the defaults of a run.
 fn with_everything(plan: Plan) -> Plan {
     plan.with_controls(Controls::default()).with_details()
 }

@@ -1,5 +1,6 @@
-//! Radius histograms of one matrix, with each kind of instructions that the machine has, beside a
-//! read-only sum of the same bytes. "Plain" is the code for any machine, a table of thresholds.
+//! Radius histograms of one matrix, with each kind of instructions that the machine has, compared
+//! with a read-only sum of the same bytes. "Plain" is the code for any machine, a table of
+//! thresholds.
 //!
 //! Weights are normal with the standard deviations of a GPT-NeoX initialisation, 0.0228 (of which 26 %
 //! are left out) and 0.006 (73 %), or such that none is left out.

@@ -1,5 +1,5 @@
-//! What a step of training waits for: `Monitor::step` where the schedule is not due and where it
-//! is, with the side thread idle before each call; and a due step to the end of its analysis.
+//! How long a training step waits: `Monitor::step` when the schedule is not due and when it is,
+//! with the side thread idle before each call; and a due step to the end of its analysis.
 
 #[path = "gpt_neox/mod.rs"]
 mod gpt_neox;
@@ -10,7 +10,7 @@ use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use gpt_neox::{Initialisation, Weights};
 use neuromfa::{Monitor, MonitorBuilder, Work};
 
-/// Trains, reports a step, and gives the time of the report.
+/// Trains, reports a step, and returns the time of the report.
 fn report(monitor: &mut Monitor, source: &Weights) -> Duration {
     source.train();
     let step = monitor.next_step();

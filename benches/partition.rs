@@ -1,4 +1,4 @@
-//! Both estimators, from histograms to spectra, beside one power per neuron, radius and q.
+//! Both estimators, from histograms to spectra, compared with one power per neuron, radius and q.
 //!
 //! One element is one neuron. Before the other figures, how many times faster both estimators together
 //! are than the powers of one.
@@ -151,7 +151,7 @@ fn layer_by_layer(
     let sums = network.connections().iter().map(|connection| {
         let rows = whole.rows(first..first + connection.inputs);
         first += connection.inputs;
-        stable.sums_beside(published, &BoxMasses::of_rows(&method, rows).unwrap())
+        stable.sums_of_both(published, &BoxMasses::of_rows(&method, rows).unwrap())
     });
     let add = |mut all: (PowerSums, PowerSums), layer: (PowerSums, PowerSums)| {
         all.0.add(&layer.0);
@@ -170,7 +170,7 @@ fn both(
     histogram: &Histogram,
 ) -> (Spectrum, StableSpectrum) {
     let masses = BoxMasses::new(method, histogram).unwrap();
-    let (of_published, of_stable) = stable.sums_beside(published, &masses);
+    let (of_published, of_stable) = stable.sums_of_both(published, &masses);
     (published.spectrum(&of_published).unwrap(), stable.spectrum(&of_stable).unwrap())
 }
 

@@ -1,5 +1,6 @@
-//! What training waits for on a busy machine: a loop whose steps take a given processor time, with a
-//! monitor on a chain of 64, 256, 256 and 64 neurons. `scripts/priority.py` runs it next to busy loops.
+//! How long training waits for the monitor on a busy machine: a loop whose steps take a given
+//! processor time, with a monitor on a chain of 64, 256, 256 and 64 neurons. `scripts/priority.py`
+//! runs it next to busy loops.
 //!
 //! ```text
 //! cargo run --release --no-default-features --example busy -- --seconds 25 --every 10 --work beside
@@ -42,14 +43,14 @@ struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Where {
-    Beside,
+    Background,
     Inline,
 }
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let work = match args.work {
-        Where::Beside => Work::Beside,
+        Where::Background => Work::Background,
         Where::Inline => Work::Inline,
     };
     let mut rng = ChaCha8Rng::seed_from_u64(0);
@@ -87,7 +88,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Takes the processor for a time, and changes every weight.
+/// Uses the processor for a time, and changes every weight.
 fn train(values: &mut [Vec<f32>], time: Duration) {
     let start = processor_time();
     values.iter_mut().flatten().for_each(|w| *w *= 1.0001);

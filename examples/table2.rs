@@ -1,4 +1,4 @@
-//! The goodness of fit at initialisation, beside the paper's Table 2 (arXiv 2402.09099).
+//! The goodness of fit at initialisation, compared with the paper's Table 2 (arXiv 2402.09099).
 //!
 //! ```text
 //! cargo run --release --no-default-features --example table2 [-- --large]

@@ -1,23 +1,24 @@
-//! Would stopping on it have been right? Stop rules, tried on recorded runs.
+//! Tries stop rules on recorded runs: would stopping have been right?
 //!
-//! A rule sees the rows of a run's emergence.csv one after the other, exactly as a live rule did,
-//! and stops where it would have stopped. Against the whole run that
+//! A rule sees the rows of a run's emergence.csv in order, and what was logged between them, as a live rule did,
+//! and stops where it would have stopped. Compared with the complete run, this
 //!
-//! - saves the steps after the row that the verdict rests on, and
-//! - gives up loss: the lowest loss logged up to that row, less the lowest of the whole run.
+//! - saves the steps after the row that led to the verdict, and
+//! - gives up loss: the lowest loss logged up to that row, less the lowest of the complete run.
 //!
 //! A rule that never stops saves nothing and gives up nothing. Losses are those of metrics.csv, all
 //! steps.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::pipeline::observe;
+use crate::pipeline::{Judge, Logged};
 use crate::record::{METRICS, RecordError, RecordedRow, RecordedRun};
-use crate::stop::{Mode, RuleState, StopRule};
+use crate::stop::{Mode, StopRule};
 
-/// Names under which a loss is looked for, what is measured on held-out data first.
+/// Names of a loss, in search order; losses on held-out data first.
 const LOSSES: [&str; 4] = ["eval_loss", "val_loss", "validation_loss", "loss"];
 
 /// A recorded run, as a stop rule sees it.
@@ -25,13 +26,15 @@ const LOSSES: [&str; 4] = ["eval_loss", "val_loss", "validation_loss", "loss"];
 pub struct History {
     folder: PathBuf,
     rows: Vec<RecordedRow>,
+    metrics: BTreeMap<String, Vec<(u64, f64)>>, // each with its steps, ascending
     loss: String,
     losses: Vec<(u64, f64)>, // finite; ascending steps
     last_step: u64,
 }
 
-/// The rules that are tried: every patience with every minimum change.
+/// The rules to try: every patience with every minimum change.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Grid {
     /// The quantity.
     pub monitor: String,
@@ -41,11 +44,11 @@ pub struct Grid {
     pub patience: Vec<u64>,
     /// The least change that is an improvement.
     pub min_delta: Vec<f64>,
-    /// Steps before this one are not looked at.
+    /// Steps before this one are ignored.
     pub start_from_step: u64,
 }
 
-/// A rule of the grid with what it comes to on each run.
+/// A rule of the grid, with its outcome on each run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Trial {
@@ -63,13 +66,13 @@ pub struct Trial {
     pub outcomes: Vec<Outcome>,
 }
 
-/// What a rule comes to on one run.
+/// The outcome of a rule on one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Outcome {
     /// The run's folder.
     pub run: PathBuf,
-    /// The analysed step that the verdict rests on; none when the rule does not stop the run.
+    /// The analysed step that led to the verdict; none when the rule does not stop the run.
     pub stop: Option<u64>,
     /// Why.
     pub reason: Option<String>,
@@ -84,19 +87,20 @@ pub struct Outcome {
 }
 
 impl History {
-    /// Reads a run. Without a name for the loss, the first that is there is taken of eval_loss,
-    /// val_loss, validation_loss and loss.
+    /// Reads a run. Without a name, the loss is the first that was logged of eval_loss, val_loss,
+    /// validation_loss and loss.
     ///
     /// # Errors
     /// [`RecordError::Read`] when a file cannot be read, or no such loss was logged; it names those
     /// that were.
     pub fn read(folder: &Path, loss: Option<&str>) -> Result<Self, RecordError> {
-        let RecordedRun { folder, rows, mut metrics, last_step, .. } = RecordedRun::read(folder)?;
+        let RecordedRun { folder, rows, metrics, last_step, .. } = RecordedRun::read(folder)?;
         let name = match loss {
             Some(name) => Some(name).filter(|&name| metrics.contains_key(name)),
             None => LOSSES.into_iter().find(|&name| metrics.contains_key(name)),
         };
-        let Some((name, mut losses)) = name.and_then(|name| Some((name, metrics.remove(name)?)))
+        let Some((name, mut losses)) =
+            name.and_then(|name| Some((name, metrics.get(name)?.clone())))
         else {
             let wanted = loss.map_or(LOSSES.join(", "), str::to_owned);
             let logged = metrics.into_keys().collect::<Vec<_>>().join(", ");
@@ -106,7 +110,7 @@ impl History {
         };
         losses.retain(|(_, loss)| loss.is_finite());
         let (loss, last_step) = (name.to_owned(), last_step.unwrap_or(0));
-        Ok(Self { folder, rows, loss, losses, last_step })
+        Ok(Self { folder, rows, metrics, loss, losses, last_step })
     }
 
     /// The name of the loss.
@@ -114,18 +118,21 @@ impl History {
         &self.loss
     }
 
-    /// Whether an analysed step has a value of this quantity.
+    /// Whether this quantity was computed or logged.
     pub fn has(&self, quantity: &str) -> bool {
         self.rows.iter().any(|row| row.value(quantity).is_some())
+            || self.metrics.contains_key(quantity)
     }
 
-    /// What a rule comes to on this run. The rule sees what a live one saw.
+    /// The outcome of a rule on this run. The rule sees what a live one saw.
     pub fn try_rule(&self, rule: &StopRule) -> Outcome {
-        let mut state = RuleState::new(rule);
+        let mut judge = Judge::new(rule.clone());
+        let mut logged = Logged::of(Some(&judge), &self.metrics);
         for row in &self.rows {
-            observe(rule, &mut state, row.step, row.status, &|name| row.value(name));
+            logged.up_to(row.step, &mut judge);
+            judge.judge(row.step, row.status, &|name| row.value(name));
         }
-        let stop = state.stop();
+        let stop = judge.stop();
         let end = stop.map_or(self.last_step, |stop| stop.measured_step);
         let lowest = |last: u64| {
             let until = self.losses.iter().take_while(|(step, _)| *step <= last);
@@ -150,10 +157,16 @@ impl History {
 }
 
 impl Grid {
+    /// The default rule on a quantity, as of [`StopRule::on`], in one direction.
+    pub fn on(monitor: impl Into<String>, mode: Mode) -> Self {
+        let (patience, min_delta) = (vec![3], vec![0.0]);
+        Self { monitor: monitor.into(), mode, patience, min_delta, start_from_step: 0 }
+    }
+
     /// Tries every rule of the grid on every run, and the same grid on the runs' loss (lower is
-    /// better), ranked: first the rules that give up no more than `tolerance` of the run's lowest
-    /// loss (in the mean over the runs), by the share of steps that they save; then the others, by
-    /// what they give up.
+    /// better). The result is ranked: first the rules that give up no more than `tolerance` of the
+    /// run's lowest loss (mean over the runs), by the share of steps that they save; then the
+    /// others, by the loss that they give up.
     pub fn try_on(&self, runs: &[History], tolerance: f64) -> Vec<Trial> {
         let mut trials = Vec::new();
         let own = (self.monitor.as_str(), self.mode);
@@ -193,7 +206,8 @@ impl Grid {
 }
 
 impl Outcome {
-    /// What it gives up in parts of the run's lowest loss; none where that is 0 or not known.
+    /// The loss that it gives up, relative to the run's lowest loss; none if that is 0 or not
+    /// known.
     pub fn given_up_share(&self) -> Option<f64> {
         let (given_up, best) = (self.given_up?, self.loss? - self.given_up?);
         (best != 0.0).then(|| given_up / best.abs())
@@ -212,7 +226,7 @@ impl Trial {
         self.outcomes.iter().map(|outcome| outcome.saved_share).sum::<f64>() / n
     }
 
-    /// What it gives up, in parts of the lowest loss, mean over the runs that have a loss.
+    /// The loss that it gives up, relative to the lowest loss, mean over the runs that have a loss.
     pub fn given_up_share(&self) -> Option<f64> {
         let shares = self.outcomes.iter().filter_map(Outcome::given_up_share);
         let shares: Vec<f64> = shares.collect();

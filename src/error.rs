@@ -10,7 +10,7 @@ use crate::record::RecordError;
 use crate::source::SourceError;
 use crate::stop::StopRuleError;
 
-/// Why a monitor could not start, or what went wrong in it since.
+/// Why a monitor could not start, or failed later.
 ///
 /// Where the operating system refused, its [`std::io::Error`] is among the sources:
 ///
@@ -37,7 +37,7 @@ pub enum Error {
          (1 analyses every training step, 1000 every thousandth)"
     )]
     EveryZero,
-    /// The stop rule cannot mean what it says.
+    /// The stop rule is invalid.
     #[error(transparent)]
     StopRule(#[from] StopRuleError),
     /// The stop rule watches a quantity that the run does not compute.
@@ -48,7 +48,7 @@ pub enum Error {
         /// What there is, separated by commas.
         computed: String,
     },
-    /// No network can be read off the parameters.
+    /// No network can be inferred from the parameters.
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// The drawn neurons do not fit the network.
@@ -65,7 +65,7 @@ pub enum Error {
          leave them out, or leave the network to be inferred"
     )]
     TwoNetworks,
-    /// The snapshot of one step failed; the monitor goes on.
+    /// The snapshot of one step failed; the monitor continues.
     #[error("step {step} is not analysed: panic in the snapshot: {why}")]
     Snapshot {
         /// The step.
@@ -82,10 +82,10 @@ pub enum Error {
     /// Weights cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The run directory cannot be written, read or gone on with.
+    /// The run directory cannot be written, read or resumed.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// The baseline file is of no use for this run.
+    /// The baseline file cannot be used for this run.
     #[error("baseline {}: {source}", path.display())]
     Baseline {
         /// The file or folder.
@@ -125,7 +125,7 @@ pub enum Error {
     /// The threads of the monitor cannot be started.
     #[error("cannot start the monitor's threads: {0}")]
     Threads(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The monitor has failed; training may go on without it.
+    /// The monitor has failed; training can continue without it.
     #[error("monitoring has stopped: {source}")]
     Failed {
         /// The first failure, the same at every call.

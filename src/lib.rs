@@ -8,9 +8,9 @@
 //! E(t) = w(t)/w(0) · ln(alpha0(0)/alpha0(t))
 //! ```
 //!
-//! and writes them beside what the loop logs, in CSV and JSON files. A [`StopRule`] can end
-//! training on any of them. [`Replay`] does the same for checkpoints; so does the command
-//! `neuromfa analyze`.
+//! and writes them, together with what the loop logs, to CSV and JSON files. A [`StopRule`] can end
+//! training on any of them. [`Replay`] does the same for checkpoints; so does the command `neuromfa
+//! analyze`.
 //!
 //! # Attach
 //!
@@ -82,7 +82,7 @@
 //! - At one hop the analysis sees how neurons differ in their weights, not which neurons they
 //!   prefer; that enters with `hops(2)` and `hops(3)`.
 //! - Attention itself has no weights; biases, norms, embeddings and the output head are left out
-//!   unless they are put in.
+//!   unless they are included explicitly.
 //!
 //! # Symbols
 //!
@@ -131,7 +131,8 @@ pub use record::{RecordError, Row, Summary};
 pub use replay::{Added, Feed, Replay};
 pub use stop::{Mode, QuantityRule, RuleState, Stop, StopRule, StopRuleError, Value};
 
-/// What the command, tests and benches of this repository use besides. It may change at any time.
+/// Further items for the command, tests and benches of this repository. They may change at any
+/// time.
 #[doc(hidden)]
 pub mod internals {
     pub mod analysis {
@@ -156,6 +157,6 @@ pub mod internals {
     }
 }
 
-/// The tch that this crate was built with: a program that takes it from here has one tch only.
+/// The tch that this crate was built with. A program that uses this one links only one tch.
 #[cfg(feature = "tch")]
 pub use tch;

@@ -1,10 +1,10 @@
-//! Checkpoints through the monitor's own pipeline, one after the other, with no side thread.
+//! Runs checkpoints through the monitor's pipeline, one after the other, without a side thread.
 //!
 //! A replay of the checkpoints of a run, with that run's nodes, writes the numbers of the run bit
 //! for bit.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rayon::ThreadPool;
@@ -12,9 +12,9 @@ use rayon::ThreadPool;
 use crate::analysis::Snapshot;
 use crate::error::Error;
 use crate::pipeline::{
-    Follow, Listener, Opened, Pipeline, RunBuilder, Settings, Start, Step, open,
+    End, Follow, Listener, Nodes, Opened, Pipeline, RunBuilder, Settings, Start, Step, open,
 };
-use crate::record::{Cost, RecordError, Summary, check_name};
+use crate::record::{Cost, NODES, RecordError, RecordedRun, Summary, check_name};
 use crate::source::{Checkpoint, CheckpointFile};
 
 /// Analyses checkpoints into a run directory. The first one, by step, is the baseline.
@@ -40,7 +40,27 @@ impl RunBuilder<Files> {
         RunBuilder::in_folder(folder.into(), Files)
     }
 
-    /// Goes on with a replay of the same checkpoints that was interrupted.
+    /// Analyses checkpoints as the run in a folder analysed its weights: its network (one that was
+    /// described by hand, too), drawn neurons, parameters and controls, against its baseline. The
+    /// rows of the run's own checkpoints are then its rows, bit for bit.
+    ///
+    /// # Errors
+    /// [`Error::Record`] when the folder holds no run that can be read.
+    pub fn like(mut self, run: impl AsRef<Path>) -> Result<Self, Error> {
+        let run = run.as_ref();
+        let config = RecordedRun::read(run)?.config;
+        let settings = &mut self.settings;
+        settings.network = Some(config.network);
+        settings.nodes = Nodes::File(run.join(NODES));
+        settings.parameters = config.method;
+        (settings.stable, settings.controls) = (config.stable, config.controls);
+        (settings.layers, settings.neurons) = (config.layers, config.neurons);
+        (settings.hops, settings.hops_estimated) = (config.hops, config.hops_estimated);
+        settings.baseline = Some(run.to_owned());
+        Ok(self)
+    }
+
+    /// Resumes an interrupted replay of the same checkpoints.
     pub fn resume(mut self) -> Self {
         self.settings.start = Start::Resume(None);
         self
@@ -50,7 +70,7 @@ impl RunBuilder<Files> {
     ///
     /// # Errors
     /// [`Error`] when there is no checkpoint, a file cannot be read, or the folder cannot be
-    /// written. The rows of the checkpoints before it stay: mend the file and [`Self::resume`].
+    /// written. The rows of earlier checkpoints stay: repair the file and [`Self::resume`].
     pub fn run(self, checkpoints: &[Checkpoint]) -> Result<Summary, Error> {
         let mut ordered: Vec<&Checkpoint> = checkpoints.iter().collect();
         ordered.sort_by_key(|checkpoint| checkpoint.step);
@@ -64,8 +84,8 @@ impl RunBuilder<Files> {
                 return Err(Error::Checkpoints {
                     path: checkpoint.path.clone(),
                     source:
-                        "its step lies before the recorded end and was not analysed: rows stand in \
-                          order of steps, so analyse all checkpoints anew (overwrite)"
+                        "its step lies before the recorded end and was not analysed: rows are in \
+                          order of steps, so analyse all checkpoints again (overwrite)"
                             .into(),
                 });
             }
@@ -73,7 +93,7 @@ impl RunBuilder<Files> {
         feed.finish()
     }
 
-    /// Begins a replay that is given one checkpoint after another, as they come.
+    /// Begins a replay to which checkpoints are added one at a time.
     ///
     /// # Errors
     /// [`Error::Threads`] when its threads cannot be started.
@@ -84,7 +104,7 @@ impl RunBuilder<Files> {
     }
 }
 
-/// A replay in progress. The first checkpoint that it is given begins the run, and is the baseline.
+/// A replay in progress. The first checkpoint that is added begins the run, and is the baseline.
 ///
 /// ```no_run
 /// use neuromfa::{Replay, source::Checkpoint};
@@ -105,15 +125,15 @@ pub struct Feed {
     work: Option<Work>, // none before the first checkpoint
 }
 
-/// What became of a checkpoint that a [`Feed`] was given.
+/// The result of adding a checkpoint to a [`Feed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Added {
-    /// It has a row now.
+    /// It was analysed and has a row now.
     Analysed,
-    /// It had a row, in the run that is gone on with.
+    /// The resumed run already had a row for it.
     Recorded,
-    /// Its step lies before the last row and has none: rows stand in order of steps, so it is left
+    /// Its step is before the last row and has no row. Rows are in order of steps, so it is left
     /// out.
     OutOfOrder,
 }
@@ -131,8 +151,8 @@ impl Feed {
     /// Analyses a checkpoint and records its row.
     ///
     /// # Errors
-    /// [`Error::Source`] or [`Error::Checkpoints`] when it cannot be read: nothing is then recorded
-    /// of it, and the replay can go on with the next. Any other [`Error`] ends the replay.
+    /// [`Error::Source`] or [`Error::Checkpoints`] when it cannot be read: nothing is recorded for
+    /// it, and the replay can continue with the next one. Any other [`Error`] ends the replay.
     pub fn add(&mut self, checkpoint: &Checkpoint) -> Result<Added, Error> {
         if self.work.is_none() && self.begin(checkpoint)? {
             return Ok(Added::Analysed);
@@ -164,10 +184,10 @@ impl Feed {
             side_thread_seconds: (self.started.elapsed() - reading).as_secs_f64(),
             analysed,
         };
-        pipeline.finish(pipeline.last_row(), None, cost, None)
+        pipeline.finish(End { last_step: pipeline.last_row(), cost, ..End::default() })
     }
 
-    /// Begins the run, or opens the one to go on with; whether `first` is analysed thereby.
+    /// Begins or resumes the run; returns whether this analysed `first`.
     fn begin(&mut self, first: &Checkpoint) -> Result<bool, Error> {
         // A replay logs what it analyses, so each logged step is due.
         let follow = Follow {
@@ -195,7 +215,7 @@ impl Feed {
     }
 }
 
-/// A run that has begun, and what is carried from one checkpoint to the next.
+/// A run that has begun, and the state that is kept from one checkpoint to the next.
 struct Work {
     pipeline: Pipeline,
     snapshot: Snapshot,

@@ -68,17 +68,17 @@ fn agrees(parameters: &Parameters, weights: &[Vec<f32>]) -> bool {
 /// Parameters of every kind; the standard deviation of weights that puts distances in range.
 fn methods() -> Vec<(Parameters, f64)> {
     let base = Parameters::default;
-    let log = Parameters { transfer: Transfer::Log, max_distance: 10.0, ..base() };
+    let log = base().transfer(Transfer::Log).max_distance(10.0);
     vec![
         (base(), 0.03),
-        (Parameters { transfer: Transfer::Coth, ..base() }, 0.03),
-        (Parameters { radius_step: 0.01, ..log.clone() }, 0.03),
-        (Parameters { radius_step: 0.1, min_distance: 0.25, ..log }, 0.5),
-        (Parameters { radius_step: 0.2, min_distance: 1.7, max_distance: 200.0, ..base() }, 0.03),
-        (Parameters { radius_step: 0.5, max_distance: 40.0, min_edges: 3, ..base() }, 0.1),
-        (Parameters { q_min: -10.0, q_max: 7.5, q_step: 0.25, ..base() }, 0.03),
-        (Parameters { q_min: -0.01, q_max: 1.0, q_step: 0.01, ..base() }, 0.03),
-        (Parameters { q_min: -20.0, q_max: 20.0, q_step: 1.0, ..base() }, 0.03),
+        (base().transfer(Transfer::Coth), 0.03),
+        (log.clone().radius_step(0.01), 0.03),
+        (log.radius_step(0.1).min_distance(0.25), 0.5),
+        (base().radius_step(0.2).min_distance(1.7).max_distance(200.0), 0.03),
+        (base().radius_step(0.5).max_distance(40.0).min_edges(3), 0.1),
+        (base().q_min(-10.0).q_max(7.5).q_step(0.25), 0.03),
+        (base().q_min(-0.01).q_max(1.0).q_step(0.01), 0.03),
+        (base().q_min(-20.0).q_max(20.0).q_step(1.0), 0.03),
     ]
 }
 

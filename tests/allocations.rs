@@ -1,5 +1,5 @@
-//! No large memory is allocated but by the first snapshot and by each thread's first tasks: a snapshot's own
-//! is used again, and so is a thread's.
+//! Only the first snapshot and each thread's first tasks allocate large memory: later ones reuse
+//! it.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use imports::{Modules, cycles};
 
-/// Each room with the rooms that it may use.
-const RULE: [(&str, &[&str]); 11] = [
+/// Each module with the modules that it may use.
+const RULE: [(&str, &[&str]); 12] = [
     ("mfa", &[]),
     ("counting", &["mfa"]),
     ("network", &["mfa"]),
@@ -17,13 +17,14 @@ const RULE: [(&str, &[&str]); 11] = [
     ("source", &["network", "mfa"]),
     ("analysis", &["source", "network", "counting", "mfa"]),
     ("record", &["stop", "analysis", "network", "mfa"]),
+    ("error", &["record", "stop", "analysis", "source", "network", "mfa"]),
     ("pipeline", &["record", "stop", "analysis", "source", "network", "mfa", "error"]),
     ("monitor", &["pipeline", "record", "stop", "analysis", "source", "network", "mfa", "error"]),
     ("replay", &["pipeline", "record", "analysis", "source", "network", "mfa", "error"]),
     ("backtest", &["pipeline", "record", "stop", "analysis", "network", "mfa"]),
 ];
 
-/// The same of the command.
+/// The same for the command.
 const COMMAND: [(&str, &[&str]); 10] = [
     ("arrivals", &[]),
     ("compare", &[]),
@@ -82,11 +83,11 @@ fn imports_point_one_way() {
 fn check_imports(src: &str, rule: &[(&str, &[&str])]) {
     let mut checked = 0;
     for (file, line) in code(src) {
-        let room = file.split(['/', '.']).next().unwrap();
-        let Some((_, allowed)) = rule.iter().find(|(name, _)| *name == room) else { continue };
+        let module = file.split(['/', '.']).next().unwrap();
+        let Some((_, allowed)) = rule.iter().find(|(name, _)| *name == module) else { continue };
         for (_, used) in line.match_indices("crate::").map(|(at, _)| line.split_at(at + 7)) {
             let used = used.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
-            assert!(used == room || allowed.contains(&used), "{src}/{file} uses {used}: {line}");
+            assert!(used == module || allowed.contains(&used), "{src}/{file} uses {used}: {line}");
             checked += 1;
         }
     }
@@ -94,13 +95,13 @@ fn check_imports(src: &str, rule: &[(&str, &[&str])]) {
 }
 
 #[test]
-fn every_room_has_its_rule() {
+fn every_module_has_its_rule() {
     for (src, rule) in [("src", &RULE[..]), ("cli/src", &COMMAND[..])] {
         for entry in std::fs::read_dir(folder(src)).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_stem().unwrap().to_str().unwrap();
-            let known = rule.iter().any(|(room, _)| *room == name);
-            assert!(known || ["lib", "error", "main"].contains(&name), "{name} has no rule");
+            let known = rule.iter().any(|(module, _)| *module == name);
+            assert!(known || ["lib", "main"].contains(&name), "{name} has no rule");
         }
     }
 }
@@ -147,4 +148,41 @@ fn no_file_imports_itself_through_others() {
         let cycles = cycles(&imports);
         assert!(cycles.is_empty(), "import cycles in {src}:\n{}", cycles.join("\n"));
     }
+}
+
+/// The files of a module in the order of the table in docs/architecture.md. A name that ends with a
+/// slash is the folder of those that come after it in its row.
+fn order(module: &str) -> Vec<String> {
+    let page = std::fs::read_to_string(folder("docs/architecture.md")).unwrap();
+    let table = page.split_once("| layer | files |\n|---|---|\n").expect("the table is there").1;
+    let mut order = Vec::new();
+    for row in table.lines().take_while(|line| line.starts_with('|')) {
+        let mut within = format!("{module}/");
+        for name in row.split('`').skip(1).step_by(2) {
+            match name.ends_with('/') {
+                true => within += name,
+                false => order.push(format!("{within}{name}.rs")),
+            }
+        }
+    }
+    order
+}
+
+#[test]
+fn files_of_analysis_import_those_before_them_in_the_table() {
+    let modules = Modules::read(&folder("src"), &sources(&folder("src")));
+    let (imports, order) = (modules.imports(), order("analysis"));
+    let place = |file: &str| order.iter().position(|listed| listed == file);
+    for (file, imported) in imports {
+        if !file.starts_with("analysis/") || file.ends_with("/mod.rs") {
+            continue;
+        }
+        let own = place(file).unwrap_or_else(|| panic!("{file} is not in the table"));
+        for used in imported.into_iter().filter(|used| used.starts_with("analysis/")) {
+            let before = place(used).is_some_and(|place| place < own);
+            assert!(before, "src/{file} uses {used}, which does not stand before it");
+        }
+    }
+    let missing = order.iter().find(|listed| !folder("src").join(listed).is_file());
+    assert_eq!(missing, None, "a file of the table is not there");
 }

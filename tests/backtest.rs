@@ -91,13 +91,8 @@ fn the_grid_is_ranked_by_what_it_saves_within_the_tolerance() {
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), None);
     let runs = [History::read(dir.path(), None).unwrap()];
-    let grid = Grid {
-        monitor: "E_stable".to_owned(),
-        mode: Mode::Max,
-        patience: vec![2, 5],
-        min_delta: vec![0.0, 0.05],
-        start_from_step: 0,
-    };
+    let mut grid = Grid::on("E_stable", Mode::Max);
+    (grid.patience, grid.min_delta) = (vec![2, 5], vec![0.0, 0.05]);
     let trials = grid.try_on(&runs, 0.01);
     assert_eq!(trials.len(), 8, "four rules, and four on the loss");
     assert_eq!(trials.iter().filter(|trial| trial.baseline).count(), 4);

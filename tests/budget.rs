@@ -70,7 +70,7 @@ fn a_run_with_a_budget_is_gone_on_with_where_it_ended() {
     let _ = (1..=5).map(|step| monitor.step(step, &[("loss", 1.0)]).unwrap()).last();
     drop(monitor);
     let monitor = attach();
-    assert_eq!(monitor.next_step(), 6, "steps that were passed over are not missing");
+    assert_eq!(monitor.next_step(), 6, "skipped steps are not missing");
     drop(monitor);
     let other = Monitor::builder(dir.path()).every(1).budget(0.5).resume();
     let error = other.attach_source(weights.clone()).unwrap_err().to_string();

@@ -10,7 +10,7 @@ use loops::Table;
 use neuromfa::Replay;
 use neuromfa::source::Checkpoint;
 
-/// The example's program, which cargo builds beside the tests.
+/// The example's program, which cargo builds next to the tests.
 fn char_lm() -> PathBuf {
     let here = std::env::current_exe().unwrap();
     let program = here.parent().unwrap().parent().unwrap().join("examples/char_lm");

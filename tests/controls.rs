@@ -1,4 +1,4 @@
-//! The null controls against what they stand for: weights that are really shuffled or rescaled.
+//! The null controls against weights that are really shuffled or rescaled.
 
 use std::ops::Range;
 
@@ -95,7 +95,7 @@ fn laws(samples: usize) -> [Vec<f64>; 4] {
     for seed in 0..DRAWS {
         let literal = measure(&bare, &shuffled(&now, seed), 1);
         let literal = Emergence::new(&bare, &baseline, &literal);
-        let controls = Controls { shuffled: 1, norm_matched: false, seed, ..Controls::default() };
+        let controls = Controls::default().shuffled(1).without_norm_matched().seed(seed);
         let plan = plan(samples, controls);
         let computed = Emergence::new(&plan, &baseline, &measure(&plan, &now, 1));
         let values = [
@@ -181,7 +181,7 @@ fn the_excess_is_what_shuffling_takes_away() {
 fn controls_are_the_same_bits_on_any_number_of_threads_and_differ_by_step_and_seed() {
     let now = weights(1.0, 0.05);
     let values = |threads: usize, seed, step| {
-        let mut plan = plan(3, Controls { seed, ..Controls::default() });
+        let mut plan = plan(3, Controls::default().seed(seed));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let mut snapshot = Snapshot::new(&plan);
         plan.start_from(&[("0.weight".to_owned(), 0.04), ("2.weight".to_owned(), 0.07)].into());
@@ -198,7 +198,7 @@ fn controls_are_the_same_bits_on_any_number_of_threads_and_differ_by_step_and_se
 #[test]
 fn rescaling_weights_literally_gives_the_norm_matched_value() {
     let (start, now) = (weights(0.0, 0.05), weights(1.0, 0.08));
-    let mut plan = plan(0, Controls { shuffled: 0, ..Controls::default() });
+    let mut plan = plan(0, Controls::default().shuffled(0));
     let first = measure(&plan, &start, 0);
     let baseline = Baseline::new(0, &plan, &first);
     plan.start_from(&baseline.deviations);
@@ -225,7 +225,7 @@ fn rescaling_weights_literally_gives_the_norm_matched_value() {
 fn a_matrix_that_has_no_spread_cannot_be_matched_and_says_so() {
     let mut flat = weights(0.0, 0.05);
     flat[0].2.fill(0.02);
-    let mut plan = plan(0, Controls { shuffled: 0, ..Controls::default() });
+    let mut plan = plan(0, Controls::default().shuffled(0));
     let baseline = Baseline::new(0, &plan, &measure(&plan, &weights(0.0, 0.05), 0));
     plan.start_from(&baseline.deviations);
     let row = Emergence::new(&plan, &baseline, &measure(&plan, &flat, 1));

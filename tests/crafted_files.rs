@@ -92,7 +92,7 @@ fn a_tensor_lies_within_its_storage() {
         (|v| v.strides = vec![-3, 1], "stride of -3"),
         (|v| v.strides = vec![1], "2 dimensions and 1 strides"),
         (|v| v.shape = vec![1 << 40, 1 << 40], "too large"),
-        (|v| (v.shape, v.strides) = (vec![1 << 40, 1], vec![0, 0]), "than the file has room for"),
+        (|v| (v.shape, v.strides) = (vec![1 << 40, 1], vec![0, 0]), "than the file can hold"),
         (|v| v.length = 7, "24 bytes for 7 elements"),
     ];
     for (change, expected) in cases {
@@ -164,7 +164,7 @@ fn damaged_pickles_are_refused_and_nothing_is_executed() {
     let command = text(&format!("touch {}", trace.display()));
     let call = [global("os", "system"), tuple(&[command]), b"R".to_vec()].concat();
     refuse(&call, "no floating-point tensor");
-    // Beside tensors it is passed over.
+    // Next to tensors it is skipped.
     let both = dict(&[(text("a"), call.clone()), (text("w"), w().pickled())]);
     let both = folder.write("both.pt", zip(&archive(&pickle(both), &[storage()]), false));
     assert_eq!(names(&both), ["w"]);

@@ -17,8 +17,8 @@ const LAST: u64 = 300;
 const RUN: &str = "NEUROMFA_TEST_RUN";
 const UNTIL: &str = "NEUROMFA_TEST_UNTIL";
 
-/// What the processes do that the tests below start and kill: they go on with the run up to a
-/// step. Short of the last one they wait there for their end.
+/// The loop of the processes that the tests below start and kill: they resume the run up to a step.
+/// Before the last step they wait there to be killed.
 #[test]
 #[ignore = "started by the other tests, in a process of its own"]
 fn child_loop() {
@@ -36,12 +36,12 @@ fn child_loop() {
     monitor.finish().unwrap();
 }
 
-/// The file, beside the run, by which a child says that it waits.
+/// The file, next to the run, with which a child reports that it waits.
 fn waiting(run: &Path) -> PathBuf {
     run.with_extension("waiting")
 }
 
-/// A process that goes on with the run.
+/// A process that resumes the run.
 struct Life {
     child: Child,
     started: Instant,
@@ -97,7 +97,7 @@ fn a_killed_run_equals_one_that_was_not(seed: u64) {
     let [run, whole] = ["killed", "whole"].map(|name| dir.path().join(name));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     for life in 1..=LIVES {
-        // However slow this machine is, what is left lasts for the lives to come.
+        // However slow this machine is, the remaining steps must last for the remaining processes.
         let until = LAST * life / (LIVES + 1) + LAST / 4;
         let process = Life::start(&run, until.min(LAST - 1));
         let (file, bytes) = match rng.random_range(0..7) {

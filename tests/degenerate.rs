@@ -1,6 +1,6 @@
 //! Degenerate input has a named outcome: never a panic, and no 0 or NaN where there is no value.
 //!
-//! The text of `why` is held word for word: it is what a person reads beside an empty field.
+//! The text of `why` is compared word for word: it is shown next to an empty field.
 
 use neuromfa::Status;
 use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Measurement, Plan, Snapshot};
@@ -168,7 +168,7 @@ fn a_first_layer_of_width_1_has_no_width() {
 #[test]
 fn no_width_is_recognised_on_the_finest_q_grid() {
     let (q_min, q_max) = (-20.0, 20.0);
-    let fine = Parameters { q_min, q_max, q_step: 0.001, ..Parameters::default() };
+    let fine = Parameters::default().q_min(q_min).q_max(q_max).q_step(0.001);
     let method = fine.check().unwrap();
     let distances: Vec<f64> = (0..200).map(|k| 2.0 + f64::from(k * k % 140)).collect();
     let histogram = Histogram::from_distances(&method, &[distances]);
@@ -185,8 +185,8 @@ fn weights_that_are_not_finite() {
     for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let row = row(&source(|k| if k % 600 == 7 { odd } else { healthy(k) }));
         let why = [
-            "published estimator: weights that are not finite: 2",
-            "stable estimator: weights that are not finite: 2",
+            "published estimator: weights that are not finite (NaN or infinite): 2, in 0.weight",
+            "stable estimator: weights that are not finite (NaN or infinite): 2, in 0.weight",
         ];
         assert_outcome(&row, Status::NonFinite, &why, &[]);
     }
@@ -269,9 +269,12 @@ fn a_sample_of_no_neurons_is_named() {
 fn nothing_to_analyse_is_an_error_before_the_run() {
     let infer =
         |source: &Memory| Network::infer(&source.parameters(), &Selection::default()).unwrap_err();
-    assert_eq!(infer(&Memory::new()), NetworkError::NoMatrices { count: 0 });
+    assert_eq!(infer(&Memory::new()), NetworkError::NoMatrices { count: 0, untrained: 0 });
     for shape in [[0, IN], [OUT, 0], [0, 0]] {
-        assert_eq!(infer(&of_shape(shape, |_| 1.0)), NetworkError::NoMatrices { count: 1 });
+        assert_eq!(
+            infer(&of_shape(shape, |_| 1.0)),
+            NetworkError::NoMatrices { count: 1, untrained: 0 }
+        );
     }
     let message = infer(&Memory::new()).to_string();
     assert!(message.starts_with("none of the 0 parameters is left to analyse"), "{message}");
@@ -329,7 +332,7 @@ fn degenerate_networks_of_distances() {
     assert_eq!(estimate(&method, &[vec![5.0; 11], vec![4.9; 20]]), one_radius);
     assert!(estimate(&method, &[vec![5.0; 11], vec![4.0; 11]]).is_ok());
 
-    let narrow = Parameters { max_distance: 1.4, ..Parameters::default() }.check().unwrap();
+    let narrow = Parameters::default().max_distance(1.4).check().unwrap();
     let one_radius = Err(Degenerate::OneRadius { radius: 1.0 });
     assert_eq!(estimate(&narrow, &[vec![1.2; 11]]), one_radius);
     let histogram = Histogram::from_distances(&narrow, &[vec![1.2; 11]]);

@@ -1,5 +1,5 @@
-//! What a run leaves besides its rows: parts, distributions, neurons, the rescaled start, and a
-//! stop rule on the excess.
+//! The other files of a run: parts, distributions, neurons, the rescaled start, and a stop rule on
+//! the excess.
 
 mod loops;
 
@@ -207,7 +207,7 @@ fn neurons_are_written_on_request_and_cut_back_by_a_resume() {
 #[test]
 fn the_rescaled_start_is_growth_alone_also_after_a_resume() {
     let dir = tempfile::tempdir().unwrap();
-    let controls = Controls { rescaled_start: true, ..Controls::default() };
+    let controls = Controls::default().with_rescaled_start();
     let builder = || Monitor::builder(dir.path()).controls(controls);
     run(builder());
     assert!(dir.path().join(START).is_file());

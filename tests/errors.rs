@@ -1,4 +1,4 @@
-//! Errors keep their sources: a full disk can be told from a missing file.
+//! Errors keep their sources: a full disk can be distinguished from a missing file.
 
 use std::error::Error as _;
 use std::io::ErrorKind;

@@ -16,7 +16,7 @@ use serde_json::Value;
 fn plan(source: &dyn Source) -> Plan {
     let network = Network::infer(&source.parameters(), &Selection::default()).unwrap();
     let plan = Plan::new(&Method::default(), &network, &Draw::whole(), true).unwrap();
-    let controls = Controls { shuffled: 0, ..Controls::default() };
+    let controls = Controls::default().shuffled(0);
     plan.with_controls(controls).with_details()
 }
 

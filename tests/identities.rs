@@ -118,7 +118,7 @@ proptest! {
         transfer in prop::sample::select(vec![Transfer::Inverse, Transfer::Coth, Transfer::Log]),
         seed: u64,
     ) {
-        let method = Parameters { transfer, ..Parameters::default() }.check().unwrap();
+        let method = Parameters::default().transfer(transfer).check().unwrap();
         let before = spectra(&method, &weights);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         weights.iter_mut().flatten().filter(|_| rng.random()).for_each(|w| *w = -*w);
@@ -137,14 +137,9 @@ proptest! {
         let method = |k: i32| {
             let base = Parameters::default();
             let s = 2f64.powi(k);
-            Parameters {
-                min_distance: base.min_distance / s,
-                max_distance: base.max_distance / s,
-                radius_step: 1.0 / (f64::from(m) * s),
-                ..base
-            }
-            .check()
-            .unwrap()
+            let (least, most) = (base.min_distance / s, base.max_distance / s);
+            let scaled = base.min_distance(least).max_distance(most);
+            scaled.radius_step(1.0 / (f64::from(m) * s)).check().unwrap()
         };
         let times = |w: &f32| w * 2f32.powi(k);
         let scaled: Vec<Vec<f32>> =

@@ -120,7 +120,7 @@ fn every_type_and_layout_gives_what_its_file_gives() {
     let plain = Tensor::randn([40, 30], (Kind::Float, Device::Cpu)) * 0.05;
     let strided = plain.transpose(0, 1).contiguous().transpose(0, 1);
     assert!(!strided.is_contiguous());
-    let _ = store.root().sub("0").add("weight", strided, false);
+    let _ = store.root().sub("0").add("weight", strided, true);
     let file = dir.path().join("strided.safetensors");
     Tensor::write_safetensors(&[("0.weight", &plain)], &file).unwrap();
     compare(&store, &file, "strided");
@@ -133,7 +133,7 @@ fn a_snapshot_never_mixes_two_steps() {
     let dir = tempfile::tempdir().unwrap();
     let store = VarStore::new(Device::Cpu);
     let mut weights = store.root().sub("0").var("weight", &[512, 512], nn::Init::Const(0.5));
-    // All weights equal: one radius, 2, so no spectrum; the rows say so and the run goes on.
+    // All weights equal: one radius, 2, so no spectrum. The rows show this and the run continues.
     let mut monitor = Monitor::builder(dir.path())
         .every(1)
         .sampled(Samples { neurons: 32, samples: 1, seed: 0 })
@@ -197,7 +197,7 @@ fn both_ways_to_work_give_the_rows_of_the_weights_at_the_call() {
         assert_eq!(table.column("status"), ["ok"; 21]);
         ["alpha0", "E", "E_stable", "E_excess"].map(|name| table.column(name))
     };
-    assert_eq!(run(Work::Beside), run(Work::Inline));
+    assert_eq!(run(Work::Background), run(Work::Inline));
 }
 
 #[test]
@@ -249,4 +249,32 @@ fn a_var_store_saved_by_tch_is_read_back() {
             std::fs::copy(&file, Path::new(&kept).join(name)).unwrap();
         }
     }
+}
+
+/// Buffers are left out; a frozen layer that could be trained stays in.
+#[test]
+fn a_var_store_knows_what_is_trained() {
+    let dir = tempfile::tempdir().unwrap();
+    tch::manual_seed(3);
+    let mut store = VarStore::new(Device::Cpu);
+    let root = store.root();
+    let _first = nn::linear(&root / "fc1", 64, 96, Default::default());
+    let _second = nn::linear(&root / "fc2", 96, 64, Default::default());
+    let _ = root.zeros_no_train("pe", &[64, 64]);
+    let ones = Tensor::ones([64, 64], (Kind::Float, Device::Cpu));
+    let mask = ones.masked_fill(&ones.tril(0).eq(0.0), f64::NEG_INFINITY);
+    let _ = root.add("mask", mask, false);
+    store.freeze();
+    let mut monitor = Monitor::builder(dir.path()).every(1).quiet().attach(&store).unwrap();
+    let names: Vec<&str> =
+        monitor.network().connections().iter().map(|c| c.parameter.as_str()).collect();
+    assert_eq!(names, ["fc1.weight", "fc2.weight"]);
+    let left_out = monitor.network().left_out().iter().filter(|l| l.why.contains("not trainable"));
+    assert_eq!(left_out.map(|l| l.name.as_str()).collect::<Vec<_>>(), ["mask", "pe"]);
+    let _ = monitor.tick(&[]).unwrap();
+    let summary = monitor.finish().unwrap();
+    let status = Table::read(dir.path(), "emergence.csv").column("status");
+    assert_eq!(status, ["ok", "ok"]);
+    let text = summary.to_string();
+    assert!(text.starts_with("structure: no verdict: all steps have the same weights"), "{text}");
 }

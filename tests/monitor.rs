@@ -2,8 +2,7 @@
 
 mod loops;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 
 use loops::{Table, set_weights, weights_at};
 use neuromfa::source::Memory;
@@ -18,7 +17,7 @@ fn run(monitor: &mut Monitor, weights: &Memory, last: u64) {
 }
 
 #[test]
-fn writes_a_row_for_each_analysed_step_beside_the_loss() {
+fn writes_a_row_for_each_analysed_step_with_the_loss() {
     let dir = tempfile::tempdir().unwrap();
     let weights = weights_at(0);
     let builder = Monitor::builder(dir.path()).every(10);
@@ -179,7 +178,7 @@ fn nan_weights_leave_training_running_and_are_a_status() {
     for name in ["alpha0", "width", "E", "E_se", "alpha0_stable", "E_stable", "neurons"] {
         assert_eq!(emergence.column(name)[1], "", "{name}");
     }
-    assert_eq!(emergence.column("loss")[1], "NaN", "what the loop logged stands as it is");
+    assert_eq!(emergence.column("loss")[1], "NaN", "what the loop logged is kept as it is");
 }
 
 #[test]
@@ -209,7 +208,7 @@ fn a_full_disk_leaves_training_running_and_is_reported() {
         assert_eq!(reported, if ends { 19 } else { 0 }, "from the call after the failure on");
         let error = monitor.finish().unwrap_err().to_string();
         assert!(error.contains("No space left on device"), "{error}");
-        // Step 0 stands as it was.
+        // Step 0 is unchanged.
         assert_eq!(Table::read(&run, "emergence.csv").column("status"), ["ok"]);
     }
 }
@@ -255,16 +254,17 @@ fn drop_newest_leaves_a_gap_row_and_block_leaves_none() {
     for (policy, dropped) in [(BackPressure::DropNewest, true), (BackPressure::Block, false)] {
         let dir = tempfile::tempdir().unwrap();
         let weights = weights_at(0);
-        // The side thread is held until the gate opens: after step 0's row, before step 1's.
-        let (gate, held) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (open, count) = (Arc::clone(&gate), Arc::clone(&held));
+        // Holds the recording thread at step 1's row: it is passed once when the thread is there,
+        // and once to let it go on.
+        let barrier = Arc::new(Barrier::new(2));
+        let gate = Arc::clone(&barrier);
         let mut monitor = Monitor::builder(dir.path())
             .every(1)
             .back_pressure(policy)
             .on_row(move |row| {
-                count.fetch_add(1, Ordering::SeqCst);
-                while row.step() == 1 && !open.load(Ordering::SeqCst) {
-                    std::thread::yield_now();
+                if row.step() == 1 {
+                    gate.wait();
+                    gate.wait();
                 }
             })
             .attach_source(weights.clone())
@@ -272,11 +272,11 @@ fn drop_newest_leaves_a_gap_row_and_block_leaves_none() {
         let steps: u64 = if dropped { 6 } else { 2 };
         for step in 1..=steps {
             let _ = monitor.step(step, &[]).unwrap();
-            while step == 1 && held.load(Ordering::SeqCst) < 2 {
-                std::thread::yield_now();
+            if step == 1 {
+                barrier.wait();
             }
         }
-        gate.store(true, Ordering::SeqCst);
+        barrier.wait();
         let summary = monitor.finish().unwrap();
         let status = Table::read(dir.path(), "emergence.csv").column("status");
         if dropped {

@@ -1,4 +1,4 @@
-//! Which of the monitor's threads run at which priority.
+//! The priorities of the monitor's threads.
 #![cfg(target_os = "linux")]
 
 mod loops;
@@ -48,10 +48,10 @@ fn only_the_side_thread_has_the_lowest_priority() {
         inline.iter().all(|(name, nice)| name != "neuromfa-side" && *nice == own),
         "{inline:?}"
     );
-    let beside = of_monitor(Work::Beside);
-    let named = |name: &str| beside.iter().filter(|(n, _)| n == name).count();
-    assert_eq!((named("neuromfa-side"), named("neuromfa-record")), (1, 1), "{beside:?}");
-    for (name, nice) in &beside {
+    let background = of_monitor(Work::Background);
+    let named = |name: &str| background.iter().filter(|(n, _)| n == name).count();
+    assert_eq!((named("neuromfa-side"), named("neuromfa-record")), (1, 1), "{background:?}");
+    for (name, nice) in &background {
         let expected = if name == "neuromfa-side" { 19 } else { own };
         assert_eq!(*nice, expected, "{name}");
     }

@@ -54,33 +54,60 @@ fn text_of(module: &str) -> String {
     text
 }
 
-/// The public methods and fields of a type of a module. Those of an alias are what the module adds
-/// to the type that it stands for.
+/// The public methods with their signatures, the fields and the variants of a type of a module.
+/// Those of an alias are what the module adds to the type that it stands for.
 fn members(text: &str, of: &str) -> Vec<String> {
     let alias = text.split(&format!("\npub type {of} = ")).nth(1).map(name);
     let of = alias.as_deref().unwrap_or(of);
     let mut members = Vec::new();
     let mut inside = "";
-    let mut hidden = false;
-    for line in text.lines() {
+    let (mut hidden, mut can_grow) = (false, false);
+    let lines: Vec<&str> = text.lines().collect();
+    for (k, line) in lines.iter().enumerate() {
         let head = line.strip_prefix("impl").unwrap_or(line);
         let generic = |head: &str| head.starts_with('<').then(|| head.find("> ")).flatten();
         let head = generic(head).map_or(head, |end| &head[end + 1..]).trim_start();
         let head = ITEMS[..3].iter().find_map(|item| line.strip_prefix(item)).unwrap_or(head);
-        match line {
+        match *line {
             "}" => inside = "",
             _ if line.starts_with([' ', '}']) => {}
             _ if line.ends_with('{') && name(head) == of && !line.contains(" for ") => {
-                inside = if line.starts_with("impl") { "::" } else { "." };
+                inside = match line.split_once(' ') {
+                    Some(("pub", rest)) if rest.starts_with("enum") => "enum",
+                    Some(("pub", rest)) if rest.starts_with("trait") => "trait",
+                    Some(("pub", _)) => ".",
+                    _ => "::",
+                };
+                members.extend((can_grow && inside != "::").then(|| " can grow".to_owned()));
             }
             _ => {}
         }
-        let public = line.strip_prefix("    pub ").filter(|_| !inside.is_empty() && !hidden);
-        if let Some(member) = public {
-            let member = name(member.trim_start_matches("const ").trim_start_matches("fn "));
-            members.push(format!("{inside}{member}"));
+        let member = line.strip_prefix("    ").filter(|rest| !rest.starts_with(' '));
+        let member = member.filter(|_| !hidden);
+        let signature = || {
+            let ends = |line: &&&str| line.ends_with(['{', ';', ',']);
+            let last = match lines[k].ends_with('(') {
+                true => lines[k..].iter().position(|line| line.starts_with("    )")),
+                false => lines[k..].iter().take(1).position(|line| ends(&line)),
+            };
+            let text: Vec<&str> =
+                lines[k..=k + last.unwrap_or(0)].iter().map(|l| l.trim()).collect();
+            text.join(" ").trim_end_matches([' ', '{', ';', ',']).to_owned()
+        };
+        match (inside, member) {
+            ("enum", Some(variant)) if variant.starts_with(char::is_uppercase) => {
+                members.push(format!("::{}", name(variant)));
+            }
+            ("trait", Some(method)) if method.starts_with("fn ") => {
+                members.push(format!("::{}", signature()));
+            }
+            ("::" | ".", Some(member)) if member.starts_with("pub ") => {
+                members.push(format!("{inside}{}", signature().trim_start_matches("pub ")));
+            }
+            _ => {}
         }
         hidden = line.trim() == "#[doc(hidden)]";
+        can_grow = *line == "#[non_exhaustive]" || can_grow && line.starts_with("#[");
     }
     members
 }

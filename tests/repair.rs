@@ -1,5 +1,5 @@
-//! Files that a power loss, a full disk or a person left damaged: opening cuts a run back to the
-//! last step that is whole in all of them, and going on gives the files of an undamaged run.
+//! Files damaged by a power loss, a full disk or a person: opening cuts a run back to the last step
+//! that is complete in all of them, and resuming gives the files of an undamaged run.
 
 mod loops;
 
@@ -54,7 +54,7 @@ impl Undamaged {
         }
     }
 
-    /// Goes on with the copy to the end, and compares.
+    /// Resumes the copy to the end, and compares.
     fn assert_mended(&self, case: &str) {
         complete(builder(&self.copy).resume(), LAST);
         assert_same(&files(&self.copy), &self.without_times, case);
@@ -160,7 +160,7 @@ fn every_cut_of_emergence_is_repaired() {
     every_cut_is_repaired("emergence.csv");
 }
 
-/// Damages after which no row of a table can be told: not what a crash does.
+/// Damage after which no row of a table can be recognised; a crash does not cause it.
 const LOSES_ALL: [&str; 6] = [
     "it is missing",
     "it is empty",
@@ -192,7 +192,7 @@ fn damages(whole: &[u8]) -> Vec<(&'static str, Option<Vec<u8>>)> {
         ("zeros come after the end, and a newline", Some([whole, &[0; 4096], b"\n"].concat())),
         ("zeros are at the end", Some(with_zeros(whole.len() - 1000..whole.len()))),
         ("zeros are within a row", Some(with_zeros(middle + 12..middle + 16))),
-        ("zeros are in place of rows", Some(with_zeros(middle + 9..middle + 1500))),
+        ("zeros instead of rows", Some(with_zeros(middle + 9..middle + 1500))),
         ("the newline of the header is lost", Some(without(header..header + 1))),
         ("a newline is lost", Some(without(middle..middle + 1))),
         ("the second half is there twice", Some([whole, &whole[middle + 1..]].concat())),
@@ -236,8 +236,8 @@ fn what_is_lost_by_more_than_a_crash_is_warned_of() {
     assert_eq!(warnings("metrics.csv", 1), (LAST, vec![]), "a step that was being written");
     let (next_step, warned) = warnings("emergence.csv", 1000);
     let expected = format!(
-        "the files of the run in {} are whole only before step {next_step}: what they hold from \
-         that step on is cut off",
+        "the files of the run in {} are complete only before step {next_step}: the rows from that \
+         step on are removed",
         run.copy.display()
     );
     assert_eq!(warned, [expected]);

@@ -1,4 +1,4 @@
-//! The same weights twice, and a quantity that only falls: what a row says of the rows before it.
+//! The same weights twice, and a quantity that only falls: how a row depends on earlier rows.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use neuromfa::internals::record::{EMERGENCE, HASHES, read_table};
 use neuromfa::source::Memory;
 use neuromfa::{Monitor, StopRule};
 
-/// Weights of a chain, times a factor; `kind` tells one set from another.
+/// Weights of a chain, times a factor; `kind` selects one of several sets.
 fn set(memory: &Memory, kind: usize, factor: f32) {
     for (k, [out, from]) in [[30, 24], [20, 30]].into_iter().enumerate() {
         let weight = |at: usize| factor / (2.0 + ((at * (kind + 3)) % 83) as f32);
@@ -26,7 +26,7 @@ fn column(folder: &Path, name: &str) -> Vec<String> {
     rows.into_iter().map(|mut row| row.swap_remove(k)).collect()
 }
 
-/// Steps 1 to 6 of a run that is looked at every step; sets of weights 0 1 0 2 1 1 2.
+/// Steps 1 to 6 of a run that is analysed at every step; sets of weights 0 1 0 2 1 1 2.
 const SETS: [usize; 7] = [0, 1, 0, 2, 1, 1, 2];
 const SAME: [&str; 7] = ["", "", "0", "", "1", "1", "3"];
 

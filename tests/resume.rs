@@ -1,5 +1,5 @@
-//! Going on with a recorded run: at which step, with which configuration, and with the stop rule
-//! where it was.
+//! Resumes recorded runs: at which step, with which configuration, and with the stop rule in its
+//! earlier state.
 
 mod loops;
 
@@ -34,7 +34,7 @@ fn files_of_run_to(last: u64) -> BTreeMap<String, String> {
 }
 
 fn refusal(builder: MonitorBuilder, weights: Memory) -> String {
-    builder.attach_source(weights).expect_err("the run cannot go on").to_string()
+    builder.attach_source(weights).expect_err("the run cannot continue").to_string()
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn what_does_not_match_is_named_with_both_values() {
         assert_same(&files(&run), &before, difference);
     };
     let again = || builder(&run);
-    let parameters = Parameters { q_step: 0.1, ..Parameters::default() };
+    let parameters = Parameters::default().q_step(0.1);
     let cases = [
         (again().every(5), "schedule.every is 3, that of this program is 5"),
         (again().parameters(parameters), "method.q_step is 0.5, that of this program is 0.1"),
@@ -305,8 +305,8 @@ fn given_neurons_must_be_those_of_the_run() {
     complete(given().resume(), 36);
 }
 
-/// Goes on with the loop until the rule stops it, or up to `last`. Flushes, so that the verdict
-/// comes at the call after the step measured.
+/// Resumes the loop until the rule stops it, or up to `last`. Flushes, so that the verdict comes at
+/// the call after the measured step.
 fn until_stopped(builder: MonitorBuilder, last: u64) -> Option<(u64, String)> {
     let weights = weights_at(0);
     let mut monitor = builder.attach_source(weights.clone()).unwrap();
@@ -374,7 +374,7 @@ fn a_run_that_its_rule_has_stopped_says_so_at_once() {
         monitor.finish().unwrap();
         assert_same(&files(dir.path()), &stopped, "started once more");
 
-        // As after a crash: the files do not say when training was told.
+        // As after a crash: the files do not say at which step the stop was reported.
         std::fs::remove_file(dir.path().join("summary.json")).unwrap();
         let mut monitor = resumed().attach_source(weights_at(0)).unwrap();
         assert_eq!(monitor.verdict().stopped_step(), None);
@@ -382,7 +382,7 @@ fn a_run_that_its_rule_has_stopped_says_so_at_once() {
         assert_eq!(verdict.stopped_step(), Some(step + 1));
         assert_eq!(monitor.finish().unwrap().stop(), verdict.stop());
 
-        // Before the step at which training was told, the verdict is there nevertheless.
+        // Before the step at which the stop was reported, there is a verdict all the same.
         let monitor = resumed().resume_at(step).attach_source(weights_at(0)).unwrap();
         assert_eq!(monitor.verdict().stopped_step(), None);
         monitor.finish().unwrap();

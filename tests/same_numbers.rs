@@ -1,4 +1,4 @@
-//! The same weights in files of every format give the same rows, times aside.
+//! The same weights in files of every format give the same rows, except for times.
 
 mod golden;
 mod loops;

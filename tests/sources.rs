@@ -83,7 +83,7 @@ fn an_index_names_no_file_elsewhere() {
         let text = serde_json::json!({"weight_map": {"a": shard}}).to_string();
         std::fs::write(&index, text).unwrap();
         let error = CheckpointFile::open(&index).unwrap_err().to_string();
-        assert!(error.contains("not a file beside it"), "{error}");
+        assert!(error.contains("not a file next to it"), "{error}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The measures of structure against what they stand for.
+//! The measures of structure against literal shuffles.
 
 use neuromfa::Controls;
 use neuromfa::internals::analysis::{
@@ -112,15 +112,15 @@ fn literal(weights: &Weights, shuffles: u64) -> [(f64, f64); 3] {
     })
 }
 
-/// Layers of 24 and of some thousand neurons with unlike spectra: a draw deals all of the first and
-/// a third or a ninth of the second, which has to stand for the whole. Of a ninth, the errors of E
-/// and the width are those of the jackknife.
+/// Layers of 24 and of some thousand neurons with unlike spectra. A draw deals all of the first,
+/// and a third or a ninth of the second to represent all of it. For a ninth, the errors of E and
+/// the width are those of the jackknife.
 #[test]
 fn a_share_of_the_sources_has_the_law_of_all_of_them() {
     for (wide, share) in [(3000, 1.0 / 3.0), (9000, 1.0 / 9.0)] {
         let weights = gaussian(&[24, wide, 30], &[0.02, 0.15], 4);
         let literal = literal(&weights, 40);
-        let controls = Controls { shuffled: 60, ..Controls::default() };
+        let controls = Controls::default().shuffled(60);
         let row = row(&weights, &weights, controls);
         let bare = plan(&weights, Controls::none());
         let Fractal { alpha0, width } = measure(&bare, &weights, 0).stable.unwrap().unwrap();
@@ -216,9 +216,9 @@ fn without_their_control_the_measures_are_absent() {
         assert_eq!((row.structure.width_excess, row.structure.alpha0_excess), (None, None));
         row
     };
-    assert_eq!(none(Controls { norm_matched: false, ..Controls::default() }).why, None);
-    assert_eq!(none(Controls { shuffled: 0, ..Controls::default() }).why, None);
-    let one = row(&start, &start, Controls { shuffled: 1, ..Controls::default() });
+    assert_eq!(none(Controls::default().without_norm_matched()).why, None);
+    assert_eq!(none(Controls::default().shuffled(0)).why, None);
+    let one = row(&start, &start, Controls::default().shuffled(1));
     let width = one.structure.width_excess.unwrap();
     assert_eq!((width.se, width.p), (None, None), "one draw has no error");
 }

@@ -1,4 +1,4 @@
-//! The tables of the docs are those of the code, and those of a run.
+//! The tables of the docs agree with the code, and with a run.
 
 mod loops;
 
@@ -55,6 +55,7 @@ fn columns_table<R: 'static>(columns: impl Iterator<Item = &'static Column<R>>) 
             View::Report => "report",
             View::Headline => "live, watch",
             View::Live(_) => "live",
+            View::Sensitivity => "sensitivity",
             View::Layers => "TensorBoard by layer",
         });
         [

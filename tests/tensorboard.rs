@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use loops::interrupted::{builder, complete, run_to};
+use loops::skipped::skip;
 use loops::{Table, weights_at};
 use neuromfa::Monitor;
 use neuromfa::internals::record::{TENSORBOARD, computed_quantities};
@@ -31,7 +32,7 @@ fn checksum(bytes: &[u8]) -> u32 {
     (!crc).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// The data of each whole frame; every checksum is looked at.
+/// The data of each complete frame; every checksum is checked.
 fn frames(file: &Path) -> Vec<Vec<u8>> {
     let bytes = std::fs::read(file).unwrap();
     let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
@@ -136,7 +137,7 @@ fn it_can_be_left_out_and_goes_with_its_run() {
 fn without_the_folder_the_run_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let whole = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join(TENSORBOARD), "a file in the folder's place").unwrap();
+    std::fs::write(dir.path().join(TENSORBOARD), "a file instead of the folder").unwrap();
     complete(builder(dir.path()), 6);
     complete(builder(whole.path()), 6);
     let e = |run: &Path| Table::read(run, "emergence.csv").column("E");
@@ -161,7 +162,7 @@ json.dump({
     let python = std::env::var("NEUROMFA_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let found = Command::new(&python).args(["-c", "import tensorboard"]).output();
     if !found.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: {python} has no tensorboard (NEUROMFA_PYTHON names another python)");
+        skip(&format!("{python} has no tensorboard; NEUROMFA_PYTHON names another python"));
         return None;
     }
     let folder = run.join(TENSORBOARD);

@@ -163,11 +163,11 @@ fn what_moved_since_step_0_in_half_of_the_samples() {
     let baseline = Baseline::new(0, &plan, &measured);
     for moved in 0..=4 {
         let mut other = baseline.clone();
-        other.places[..moved].iter_mut().for_each(|place| place.smallest_radius += 1.0);
+        other.positions[..moved].iter_mut().for_each(|position| position.smallest_radius += 1.0);
         let row = Emergence::new(&plan, &other, &measured);
         assert_eq!(warns(&row, WarningKind::RadiiMoved), moved >= 2, "{moved} of 4");
         let mut other = baseline.clone();
-        other.places[..moved].iter_mut().for_each(|place| place.top += 1);
+        other.positions[..moved].iter_mut().for_each(|position| position.top += 1);
         let row = Emergence::new(&plan, &other, &measured);
         assert_eq!(warns(&row, WarningKind::PeakMoved), moved >= 1, "{moved} of 4");
         assert_eq!(row.trust.argmax_stable, Some((4 - moved) as f64 / 4.0));
@@ -217,12 +217,12 @@ fn an_e_that_shuffled_weights_have_too() {
     let row = |now: &Memory| Emergence::new(&plan, &baseline, &measure(&plan, now));
     let grown = row(&of(0.0));
     assert!(grown.e.unwrap() > 0.0 && grown.e_p.unwrap() >= 0.05, "{:?}", grown.e_p);
-    assert!(warns(&grown, WarningKind::ENotToldApart));
+    assert!(warns(&grown, WarningKind::EIndistinguishable));
     let caveat = grown.trust.text(Concern::Published, false).unwrap();
     assert!(caveat.contains("E is indistinguishable from the shuffled control ("), "{caveat}");
     let organised = row(&of(20.0));
     assert!(organised.e_p.unwrap() < 0.05, "{:?}", organised.e_p);
-    assert!(!warns(&organised, WarningKind::ENotToldApart));
+    assert!(!warns(&organised, WarningKind::EIndistinguishable));
 }
 
 #[test]

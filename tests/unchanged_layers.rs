@@ -1,4 +1,4 @@
-//! Layers whose weights did not change are not counted again, and nobody can tell by the numbers.
+//! Layers whose weights did not change are not counted again, and the numbers are the same.
 
 use neuromfa::Controls;
 use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot};

@@ -39,14 +39,14 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 const MUTATIONS: usize = 3000;
-/// Room for names, the structure of small files and messages.
+/// Allowance for names, the structure of small files and messages.
 const ALLOWANCE: usize = 64 << 10;
 /// Numbers at the edges of what lengths and offsets can be.
 const EXTREMES: [u64; 8] =
     [0, 1, 0x7f, 0xffff, 0x7fff_ffff, 0xffff_ffff, 0x7fff_ffff_ffff_ffff, u64::MAX];
 
-/// Damages a file at one to four places, mostly where its structure stands: within `structure` or
-/// near the end.
+/// Damages a file at one to four positions, mostly in its structure: within `structure` or near the
+/// end.
 fn damage(bytes: &mut Vec<u8>, structure: std::ops::Range<usize>, rng: &mut ChaCha8Rng) {
     for _ in 0..rng.random_range(1..=4) {
         let length = bytes.len();

@@ -1,4 +1,4 @@
-//! The ways to share the work: the same rows, and what only one of them promises.
+//! The ways to share the work give the same rows; and what only one of them guarantees.
 
 mod loops;
 
@@ -12,7 +12,7 @@ use neuromfa::network::Parameter;
 use neuromfa::source::{Memory, Source, SourceError, Tensor};
 use neuromfa::{Error, Monitor, OnFailure, StopRule, Work};
 
-const BOTH: [Work; 2] = [Work::Beside, Work::Inline];
+const BOTH: [Work; 2] = [Work::Background, Work::Inline];
 
 /// emergence.csv without times.
 fn rows(folder: &Path) -> Vec<(String, Vec<String>)> {
@@ -97,11 +97,11 @@ fn inline_gives_the_verdict_on_the_step_itself() {
     let rule = StopRule::on("loss").patience(2);
     let builder = Monitor::builder(dir.path()).every(1).work(Work::Inline).stop_when(rule);
     let mut monitor = builder.attach_source(weights.clone()).unwrap();
-    let told = (1..=10).find(|&step| {
+    let stopped = (1..=10).find(|&step| {
         set_weights(&weights, step);
         monitor.step(step, &[("loss", step as f64)]).unwrap().should_stop()
     });
-    assert_eq!(told, Some(3));
+    assert_eq!(stopped, Some(3));
     let summary = monitor.finish().unwrap();
     assert_eq!(summary.stop().unwrap().measured_step, 3);
     assert_eq!(summary.stopped_step(), Some(3));

@@ -1,4 +1,4 @@
-//! What the benches measure on: a fresh GPT-NeoX initialisation, and how they are run.
+//! The network of the benches, a fresh GPT-NeoX initialisation, and their settings.
 #![allow(dead_code)] // each bench uses its part
 
 #[path = "../../examples/table2/initialisation.rs"]

@@ -1,6 +1,6 @@
-//! Peers, in one run on the same weights: NumPy and Python programs of the same method against one
-//! analysis here, and what people do today (a copy and a histogram of every parameter) against what
-//! the monitor makes training wait for.
+//! Compares with other programs on the same weights: NumPy and Python programs of the same method
+//! against one analysis here, and the common practice (a copy and a histogram of every parameter)
+//! against the time that training waits for the monitor.
 //!
 //!     make bench-peers
 //!
@@ -62,7 +62,7 @@ fn analyses(plan: &Plan, models: [&Path; 2], threads: usize) -> Vec<f64> {
     let estimators = Estimators::new(plan);
     let mut snapshot = Snapshot::new(plan);
     let one = |k| {
-        // By turns: what has not changed is not counted again.
+        // In turn: unchanged weights are not counted again.
         let model = models[k % 2];
         let start = Instant::now();
         let file = CheckpointFile::open(model).expect("the file that was written");

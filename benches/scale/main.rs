@@ -1,7 +1,7 @@
-//! What an analysis costs against the size of the model, from 1 million to 1.4 billion f32 weights
-//! made up at run time: what training waits for, the time to the end, and the most memory taken
-//! beyond the weights themselves. Each model has a process of its own: what the one before it had freed
-//! would be used again, and not be counted.
+//! The cost of an analysis against the size of the model, from 1 million to 1.4 billion f32 weights
+//! generated at run time: the time that training waits, the time to the end, and the peak memory in
+//! addition to the weights. Each model has its own process, because memory that an earlier model
+//! had freed would be reused and not counted.
 //!
 //!     cargo bench --no-default-features --bench scale [-- --svg docs/scale.svg]
 
@@ -99,7 +99,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Measures a model in a process of its own.
+/// Measures a model in a separate process.
 fn measure_apart(blocks: usize, width: usize) -> Result<Cost> {
     let model = [blocks, width].map(|number| number.to_string());
     let output = Command::new(std::env::current_exe()?).arg("--model").args(&model).output()?;
@@ -113,9 +113,9 @@ fn measure(model: &Initialisation) -> Result<Cost> {
     let count = source.parameters().iter().map(|p| p.shape.iter().product::<usize>()).sum();
     let folder = tempfile::tempdir()?;
     let before = resident("VmRSS")?;
-    // From here on the most that is held is counted anew.
+    // Resets the peak memory of the process.
     std::fs::write("/proc/self/clear_refs", "5")?;
-    let builder = Monitor::builder(folder.path()).every(1).work(Work::Beside);
+    let builder = Monitor::builder(folder.path()).every(1).work(Work::Background);
     let mut monitor = builder.attach_source(source.clone())?;
     let (mut hooks, mut alls) = (Vec::new(), Vec::new());
     for step in 0..=RUNS {
@@ -138,7 +138,7 @@ fn measure(model: &Initialisation) -> Result<Cost> {
     Ok(Cost { weights: count, hook: hooks[middle], all: alls[middle], spread, memory })
 }
 
-/// Bytes that the system says this process holds, or has held at most.
+/// Bytes of memory that the system reports for this process, current or peak.
 fn resident(what: &str) -> Result<usize> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find(|line| line.starts_with(what)).context("no such line")?;

@@ -77,8 +77,8 @@ pub fn draw(lines: &[(&str, Vec<(f64, f64)>)]) -> String {
         add(format!("<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>"));
         if let Some(&(weights, seconds)) = points.last() {
             // The first line lies below the others.
-            let beside = if colour == COLOURS[0] { 14.0 } else { -4.0 };
-            let (at, up) = (px(weights) + 8.0, py(seconds) + beside);
+            let offset = if colour == COLOURS[0] { 14.0 } else { -4.0 };
+            let (at, up) = (px(weights) + 8.0, py(seconds) + offset);
             add(format!("<text x=\"{at:.1}\" y=\"{up:.1}\" fill=\"{colour}\">{name}</text>"));
         }
     }

@@ -21,13 +21,13 @@ pub struct Arrivals {
     twice: BTreeSet<PathBuf>,
 }
 
-/// What a look at the folder found.
+/// The result of a check of the folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Arrived {
     /// Complete checkpoints that were not reported before, ordered by step. A checkpoint that is still
     /// being written holds back those of later steps, so that they come in order.
-    pub whole: Vec<Checkpoint>,
+    pub complete: Vec<Checkpoint>,
     /// Checkpoints that cannot be read, with the reason; each once, unless it is written again.
     pub unreadable: Vec<(PathBuf, String)>,
     /// How many may still become complete.
@@ -48,32 +48,31 @@ enum State {
     Changing,
     /// Not written to, and did not open at this many checks.
     Unopened(u32),
-    Told,
+    Reported,
 }
 
 /// Names, sizes and times of a checkpoint's files.
 type Fingerprint = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
-/// Looks at which an unreadable checkpoint is at rest before it is given up.
+/// Checks after which a checkpoint that is not written to and does not open is given up.
 const TRIES: u32 = 30;
 
 impl Arrivals {
-    /// The checkpoints of a folder, which may not be there yet; all that it holds are new. They
-    /// are those that [`Checkpoint::find`] finds in it, without names that begin with a dot or
-    /// `tmp-`.
+    /// The checkpoints of a folder, which need not exist yet; everything in it is new. They are
+    /// those that [`Checkpoint::find`] finds in it, without names that begin with a dot or `tmp-`.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         let (seen, twice) = (BTreeMap::new(), BTreeSet::new());
         Self { folder: folder.into(), tries: TRIES, seen, twice }
     }
 
-    /// After how many looks, 1 or more, a checkpoint that is not written to and does not open is
-    /// given up (default 30).
+    /// The number of checks, 1 or more, after which a checkpoint that is not written to and does
+    /// not open is given up (default 30).
     pub fn give_up_after(mut self, looks: u32) -> Self {
         self.tries = looks.max(1);
         self
     }
 
-    /// Looks at the folder. Where it cannot be read there is nothing new.
+    /// Checks the folder. If it cannot be read, nothing is new.
     pub fn look(&mut self) -> Arrived {
         let mut arrived = Arrived::default();
         let found = match checkpoints_within(&self.folder) {
@@ -107,7 +106,7 @@ impl Arrivals {
             }
             let Some(seen) = self.seen.get_mut(&(step, path.clone())) else { continue };
             let tries = match seen.state {
-                State::Told => continue,
+                State::Reported => continue,
                 // Those before it are still being written.
                 _ if arrived.pending > 0 => {
                     arrived.pending += 1;
@@ -118,14 +117,15 @@ impl Arrivals {
             };
             match CheckpointFile::open(&path) {
                 Ok(_) => {
-                    seen.state = State::Told;
-                    arrived.whole.push(Checkpoint::new(step, path));
+                    seen.state = State::Reported;
+                    arrived.complete.push(Checkpoint::new(step, path));
                 }
                 Err(error) if tries >= self.tries => {
-                    seen.state = State::Told;
+                    seen.state = State::Reported;
                     arrived.unreadable.push((path, error.to_string()));
                 }
-                Err(_) => {
+                Err(error) => {
+                    tracing::debug!("{} is not complete yet: {error}", path.display());
                     seen.state = State::Unopened(tries);
                     arrived.pending += 1;
                 }
@@ -135,13 +135,13 @@ impl Arrivals {
     }
 }
 
-/// Whether a name is one that a trainer gives until the checkpoint is whole.
+/// Whether a trainer uses this name until the checkpoint is complete.
 fn is_passing(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name.starts_with('.') || name.starts_with("tmp-")
 }
 
-/// Of a folder all files count: what the trainer logged is often written after the weights.
+/// All files of a folder count: the trainer's log is often written after the weights.
 fn fingerprint(path: &Path) -> Fingerprint {
     let files = match std::fs::read_dir(path) {
         Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     fn steps(arrived: &Arrived) -> Vec<u64> {
-        arrived.whole.iter().map(|checkpoint| checkpoint.step).collect()
+        arrived.complete.iter().map(|checkpoint| checkpoint.step).collect()
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
             }
         }
         std::fs::write(&path, &bytes).unwrap();
-        assert!(arrivals.look().whole.is_empty());
+        assert!(arrivals.look().complete.is_empty());
         assert_eq!(steps(&arrivals.look()), [5]);
         assert_eq!(arrivals.look(), Arrived::default());
     }
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(path, &broken);
         assert!(why.contains("not a whole safetensors file"), "{why}");
         assert_eq!(arrivals.look(), Arrived::default());
-        // Written to again, it is looked at again.
+        // After another write, it is checked again.
         write(&broken);
         arrivals.look();
         assert_eq!(steps(&arrivals.look()), [10]);
@@ -230,7 +230,7 @@ mod tests {
         write(&folder.join("a.safetensors"));
         arrivals.look();
         assert_eq!(steps(&arrivals.look()), [7]);
-        // A name that is to be changed, and a step that is there already.
+        // A temporary name, and a step that exists already.
         let folder = dir.path().join("later");
         write(&folder.join("tmp-step8.safetensors"));
         write(&folder.join("m-step7.safetensors"));

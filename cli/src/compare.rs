@@ -1,4 +1,4 @@
-//! Recorded runs side by side: other seeds, sizes or data.
+//! Compares recorded runs with different seeds, sizes or data.
 //!
 //! **Verdict** and **onset**: [`neuromfa::internals::record::Conclusion`]. **Plateau**: the first step
 //! from which E_stable stays within 5 % of the span of its values over the run (max − min) of its
@@ -26,7 +26,7 @@ pub struct At {
     pub value: f64,
 }
 
-/// What a run comes to. An absent value is null.
+/// The results of a run. An absent value is null.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Compared {
     /// The run's folder.
@@ -51,7 +51,7 @@ pub struct Compared {
     pub width_excess: Option<At>,
     /// Last alpha0_excess.
     pub alpha0_excess: Option<At>,
-    /// What the run comes to, in words.
+    /// The verdict on the run, in words.
     pub verdict: String,
     /// The p of that claim; none where nothing is claimed.
     pub p: Option<f64>,
@@ -76,7 +76,7 @@ pub struct Layer {
     pub z: Vec<Option<f64>>,
 }
 
-/// What a run comes to.
+/// The results of a run.
 pub fn compare(run: &RecordedRun) -> Compared {
     let network = &run.config.network;
     let [e, e_stable, width, alpha0] =

@@ -10,7 +10,7 @@ use serde::Serialize;
 pub struct Libtorch {
     /// The folder of its libraries when this program was built, if it is known.
     pub folder: Option<PathBuf>,
-    /// Its version, where a file of that folder says so.
+    /// Its version, if a file of that folder contains it.
     pub version: Option<String>,
     /// Whether it was built for CUDA.
     pub cuda_built: bool,

@@ -31,7 +31,7 @@ pub struct Output {
     pub quiet: bool,
 }
 
-/// Prints what was asked for. A reader that has seen enough (`| head`) is no error.
+/// Prints the requested output. A closed pipe (`| head`) is not an error.
 pub fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -45,7 +45,7 @@ impl Output {
         print(&format!("{}\n", serde_json::to_string_pretty(value)?))
     }
 
-    /// Prints what a command that writes files says at its end; not when quiet.
+    /// Prints the closing lines of a command that writes files; not when quiet.
     pub fn closing(self, text: &str) -> anyhow::Result<()> {
         if self.quiet { Ok(()) } else { print(text) }
     }

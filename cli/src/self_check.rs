@@ -1,5 +1,5 @@
-//! Whether this machine computes what it should: a small network, built in, against values that an
-//! independent program gave.
+//! Checks that this machine computes correct results: analyses a small built-in network and
+//! compares with values from an independent program.
 //!
 //! The network is a 20-30-16 chain. Weight k of layer l (row-major) at step t is, rounded to f32,
 //!

@@ -1,11 +1,14 @@
-//! What a conclusion rests on: the same checkpoints, analysed with other parameters.
+//! How sensitive results are to the parameters: the same checkpoints, analysed with other
+//! parameters.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 
 use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot};
 use neuromfa::internals::network::{Draw, DrawError};
+use neuromfa::internals::record::{View, shown_in};
 use neuromfa::mfa::{Parameters, Transfer};
 use neuromfa::network::{Network, Selection};
 use neuromfa::source::{Checkpoint, CheckpointFile, Source};
@@ -23,7 +26,7 @@ use crate::threads::pool;
 /// | `radius_step` | 1, 0.5, 0.1 | 1 |
 /// | `transfer` | inverse; coth; log with distances from 0.5 to 10 in steps of 0.05 | inverse |
 ///
-/// A value of `neurons` that takes every layer whole is left out: it is that of the whole network.
+/// A value of `neurons` that covers every layer completely is left out: it equals `whole`.
 #[derive(Clone, Debug)]
 #[must_use = "a sensitivity analysis does nothing until it is run"]
 pub struct Sensitivity {
@@ -33,7 +36,7 @@ pub struct Sensitivity {
     threads: Option<usize>,
 }
 
-/// One value of one parameter, with what each checkpoint gives under it.
+/// One value of one parameter, with the result of each checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Case {
     /// The parameter that differs from the defaults; `defaults` for the first case.
@@ -44,29 +47,14 @@ pub struct Case {
     pub points: Vec<Point>,
 }
 
-/// What one checkpoint gives in one case. An absent number is null.
+/// The result of one checkpoint in one case. An absent number is null.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Point {
     /// The step.
     pub step: u64,
-    /// Published alpha0, mean over samples.
-    pub alpha0: Option<f64>,
-    /// Published width, mean over samples.
-    pub width: Option<f64>,
-    /// E of the published estimator.
-    pub e: Option<f64>,
-    /// Its standard error over the samples.
-    pub e_se: Option<f64>,
-    /// Stable alpha0 of the whole network.
-    pub alpha0_stable: Option<f64>,
-    /// Stable width of the whole network.
-    pub width_stable: Option<f64>,
-    /// E of the stable estimator.
-    pub e_stable: Option<f64>,
-    /// R² of ln Z_q at the largest q.
-    pub r2: Option<f64>,
-    /// Share of the neurons that are kept.
-    pub kept: Option<f64>,
+    /// The columns of the view, by name.
+    #[serde(flatten)]
+    pub values: BTreeMap<&'static str, Option<f64>>,
     /// Whether all numbers are there.
     pub status: Status,
 }
@@ -177,7 +165,7 @@ fn choices(network: &Network) -> Vec<Choice> {
     };
     let mut choices = vec![case("defaults", "64 neurons, inverse, 1 to 150", base())];
     for max_distance in [100.0, 200.0] {
-        let parameters = Parameters { max_distance, ..base() };
+        let parameters = base().max_distance(max_distance);
         choices.push(case("max_distance", &max_distance.to_string(), parameters));
     }
     let widest = network.layers().iter().map(|layer| layer.width.div_ceil(layer.draw)).max();
@@ -187,35 +175,19 @@ fn choices(network: &Network) -> Vec<Choice> {
     }
     choices.push(Choice { neurons: None, ..case("neurons", "whole", base()) });
     for radius_step in [0.5, 0.1] {
-        let parameters = Parameters { radius_step, ..base() };
+        let parameters = base().radius_step(radius_step);
         choices.push(case("radius_step", &radius_step.to_string(), parameters));
     }
-    choices.push(case("transfer", "coth", Parameters { transfer: Transfer::Coth, ..base() }));
-    let log = Parameters {
-        transfer: Transfer::Log,
-        min_distance: 0.5,
-        max_distance: 10.0,
-        radius_step: 0.05,
-        ..base()
-    };
+    choices.push(case("transfer", "coth", base().transfer(Transfer::Coth)));
+    let log = base().transfer(Transfer::Log).min_distance(0.5).max_distance(10.0).radius_step(0.05);
     choices.push(case("transfer", "log", log));
     choices
 }
 
 impl Point {
     fn new(step: u64, row: &Emergence) -> Self {
-        Self {
-            step,
-            alpha0: row.alpha0,
-            width: row.width,
-            e: row.e,
-            e_se: row.e_se,
-            alpha0_stable: row.alpha0_stable,
-            width_stable: row.width_stable,
-            e_stable: row.e_stable,
-            r2: row.r2,
-            kept: row.trust.kept,
-            status: row.status,
-        }
+        let shown = shown_in(View::Sensitivity).into_iter();
+        let values = shown.map(|column| (column.name, column.of(row))).collect();
+        Self { step, values, status: row.status }
     }
 }

@@ -1,8 +1,8 @@
 //! Analyses checkpoints while a trainer writes them.
 //!
-//! The folder is polled ([`Arrivals`]); each complete checkpoint is analysed ([`Feed`]). The files are
-//! those of a [`Replay`] of the same checkpoints. With [`resume`](Replay::resume), a watch continues
-//! where it was ended or killed.
+//! The folder is polled ([`Arrivals`]); each complete checkpoint is analysed ([`Feed`]). The files
+//! are those of a [`Replay`] of the same checkpoints. With [`resume`](Replay::resume), a watch
+//! continues a run that was ended or killed.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -18,8 +18,8 @@ use crate::arrivals::Arrivals;
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`every`](Self::every) | 1 s between two looks |
-/// | [`give_up_after`](Self::give_up_after) | 30 looks at a checkpoint that does not open |
+/// | [`every`](Self::every) | 1 s between two checks |
+/// | [`give_up_after`](Self::give_up_after) | 30 checks of a checkpoint that does not open |
 /// | [`until_step`](Self::until_step), [`idle`](Self::idle), [`process`](Self::process) | until `stop` is set |
 #[derive(Clone, Debug)]
 #[must_use = "a watch does nothing until it is run"]
@@ -33,7 +33,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// A watch over a folder, which may not be there yet.
+    /// A watch over a folder, which need not exist yet.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
@@ -45,7 +45,7 @@ impl Watch {
         }
     }
 
-    /// Time between two looks at the folder.
+    /// Time between two checks of the folder.
     pub fn every(mut self, time: Duration) -> Self {
         self.every = time;
         self
@@ -92,13 +92,13 @@ impl Watch {
         let (mut replay, mut feed) = (Some(replay), None);
         let mut active = Instant::now();
         while !stop.load(Ordering::Relaxed) {
-            // Asked before the look: what the process wrote before its end is found by it.
+            // Read before the check, so that the check finds everything that the process wrote.
             let over = self.process.is_some_and(|id| !is_running(id));
             let arrived = arrivals.look();
             for (path, why) in &arrived.unreadable {
                 tracing::warn!("{} is left out: {why}", path.display());
             }
-            for checkpoint in &arrived.whole {
+            for checkpoint in &arrived.complete {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
@@ -109,7 +109,7 @@ impl Watch {
                     add(feed, checkpoint)?;
                 }
             }
-            if arrived.changed || !arrived.whole.is_empty() {
+            if arrived.changed || !arrived.complete.is_empty() {
                 active = Instant::now();
             }
             let last = feed.as_ref().and_then(Feed::last_step);
@@ -148,7 +148,7 @@ fn add(feed: &mut Feed, checkpoint: &Checkpoint) -> Result<(), Error> {
     }
 }
 
-/// Waits, in pieces short enough that `stop` is soon seen.
+/// Waits, in intervals short enough to react to `stop` soon.
 fn rest(time: Duration, stop: &AtomicBool) {
     let start = Instant::now();
     while let Some(left) = time.checked_sub(start.elapsed())
@@ -159,8 +159,7 @@ fn rest(time: Duration, stop: &AtomicBool) {
     }
 }
 
-/// Whether a process is there and has not ended. Where the system cannot be asked it counts as
-/// running.
+/// Whether a process exists and has not ended. If the system cannot be asked, it counts as running.
 fn is_running(id: u32) -> bool {
     if cfg!(target_os = "linux") {
         // A process that nobody waits for stays in the list as a zombie.
@@ -188,16 +187,17 @@ fn is_running(id: u32) -> bool {
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn a_process_is_running_until_it_has_ended() {
         assert!(is_running(std::process::id()));
-        let Ok(mut child) = Command::new("sleep").arg("600").spawn() else { return };
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
         assert!(is_running(child.id()));
         child.kill().unwrap();
         // Ended, and not waited for.
         let start = Instant::now();
         while is_running(child.id()) && start.elapsed() < Duration::from_secs(30) {
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(1));
         }
         assert!(!is_running(child.id()));
         child.wait().unwrap();

@@ -6,8 +6,12 @@ mod loops;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use loops::Table;
-use neuromfa::internals::record::{Conclusion, read_rows};
+use loops::{Table, set_weights, weights_at};
+use neuromfa::internals::record::{Conclusion, View, read_rows, shown_in};
+use neuromfa::mfa::Parameters;
+use neuromfa::network::{Network, Parameter};
+use neuromfa::source::save;
+use neuromfa::{Controls, Monitor, Samples};
 
 fn neuromfa(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_neuromfa")).args(arguments).output().unwrap()
@@ -79,7 +83,7 @@ fn analyze_writes_a_run_and_show_prints_it() {
             "  At step 0: R² of ln Z falls to 0.67: no power law, so alpha depends on the range",
             "",
             "Caveats of the published estimator",
-            "  e_chance, 2 of 3 steps: Published E cannot be told apart from that of shuffled weights.",
+            "  e_chance, 2 of 3 steps: Published E is indistinguishable from E of shuffled weights.",
         ]
     );
 }
@@ -215,6 +219,9 @@ fn sensitivity_tables_one_line_for_each_case_and_step() {
     // every layer is whole.
     assert_eq!(lines.len(), 1 + 9, "{lines:#?}");
     assert!(lines[0].trim_start().starts_with("parameter") && lines[1].contains("defaults"));
+    for column in shown_in(View::Sensitivity) {
+        assert!(lines[0].split_whitespace().any(|name| name == column.name), "{}", column.name);
+    }
     let json = neuromfa(&["sensitivity", &files[1], "--samples", "2", "--json"]);
     let cases: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     // The whole network, at alpha0 of analyze --whole.
@@ -245,4 +252,57 @@ fn hops_and_their_estimate() {
     let refused = run(&["--hops", "4", "--overwrite"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(text(&refused.stderr).starts_with("neuromfa: hops = 4 is out of range"));
+}
+
+/// A run whose network was described by hand and whose options are not the defaults, with a
+/// checkpoint of each analysed step.
+#[test]
+fn analyze_like_a_run_gives_its_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let [run, checkpoints, again] = ["run", "checkpoints", "again"].map(|n| dir.path().join(n));
+    std::fs::create_dir(&checkpoints).unwrap();
+    let names = ["0.weight", "2.weight"];
+    let network = Network::builder()
+        .layer("in", 32)
+        .layer("hidden", 48)
+        .layer("out", 32)
+        .connect("0.weight", "in", "hidden")
+        .connect("2.weight", "hidden", "out")
+        .build(&[Parameter::new(names[0], [48, 32]), Parameter::new(names[1], [32, 48])])
+        .unwrap();
+    let weights = weights_at(0);
+    let mut monitor = Monitor::builder(&run)
+        .every(5)
+        .network(network)
+        .sampled(Samples { neurons: 16, samples: 3, seed: 9 })
+        .parameters(Parameters::default().max_distance(120.0))
+        .controls(Controls::default().shuffled(4).seed(3))
+        .quiet()
+        .attach_source(weights.clone())
+        .unwrap();
+    for step in 0..=10 {
+        set_weights(&weights, step);
+        if step % 5 == 0 {
+            let to = checkpoints.join(format!("step{step}.safetensors"));
+            save(&to, &weights, &names).unwrap();
+        }
+        let _ = monitor.step(step, &[]).unwrap();
+    }
+    monitor.finish().unwrap();
+
+    let [like, from, to] = [&run, &checkpoints, &again].map(|path| path.to_str().unwrap());
+    let analysed = neuromfa(&["analyze", from, "--like", like, "--out", to]);
+    assert_eq!(analysed.status.code(), Some(0), "{}", text(&analysed.stderr));
+    for table in ["emergence.csv", "spectra.csv", "layers.csv"] {
+        let [live, again] = [&run, &again].map(|folder| Table::read(folder, table));
+        assert_eq!(live.columns, again.columns);
+        for name in live.columns.iter().filter(|n| !n.ends_with("_ms") && *n != "wall_time") {
+            assert_eq!(live.column(name), again.column(name), "{table}: {name}");
+        }
+    }
+
+    let both = neuromfa(&["analyze", from, "--like", like, "--seed", "1", "--out", to]);
+    assert!(text(&both.stderr).contains("cannot be used with"), "{}", text(&both.stderr));
+    let nowhere = neuromfa(&["analyze", from, "--like", from, "--out", to]);
+    assert!(text(&nowhere.stderr).contains("is it a run's folder?"), "{}", text(&nowhere.stderr));
 }

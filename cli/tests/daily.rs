@@ -8,7 +8,9 @@ use std::process::{Command, Output};
 
 use loops::interrupted::{builder, complete};
 use loops::{set_weights, weights_at};
-use neuromfa::internals::record::{Conclusion, Format, View, column, columns, read_rows, shown_in};
+use neuromfa::internals::record::{
+    Conclusion, Format, Kind, View, column, columns, read_rows, shown_in,
+};
 use neuromfa::{Controls, Monitor, Samples};
 use serde_json::Value;
 
@@ -111,7 +113,7 @@ fn show_json_has_every_column_and_digit() {
 fn views_show_the_columns_of_the_table() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
-    let controls = Controls { rescaled_start: true, ..Controls::default() };
+    let controls = Controls::default().with_rescaled_start();
     complete(builder(&run).controls(controls), 6);
     let run = run.to_str().unwrap();
 
@@ -132,6 +134,21 @@ fn views_show_the_columns_of_the_table() {
     for column in shown_in(View::Report) {
         let cell = format!("<th scope=\"row\">{}</th>", column.name);
         assert!(page.contains(&cell), "{}", column.name);
+    }
+
+    let picture = page.split("<figure class=\"emergence\">").nth(1).unwrap();
+    let picture = picture.split("</figure>").next().unwrap();
+    for column in columns().filter(|column| column.kind == Kind::E) {
+        for view in column.views {
+            if let View::Live(label) = view {
+                assert!(picture.contains(&format!(">{label}<")), "{}: {label}", column.name);
+            }
+        }
+    }
+    let compared = neuromfa(&["compare", run, run]);
+    let head = text(&compared.stdout).lines().nth(3).unwrap();
+    for column in shown_in(View::Headline) {
+        assert!(head.split_whitespace().any(|name| name == column.name), "{}: {head}", column.name);
     }
 
     let checkpoints = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data");

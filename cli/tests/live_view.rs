@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use loops::interrupted::{builder, run_to};
+use loops::skipped::skip;
 use loops::weights_at;
 
 /// A terminal of 80 by 24 in a tmux server of its own, which ends with it.
@@ -19,7 +20,7 @@ impl Terminal {
     /// None, with a message, where there is no tmux.
     fn new(name: &str) -> Option<Self> {
         if Command::new("tmux").arg("-V").output().is_err() {
-            eprintln!("skipped: there is no tmux");
+            skip("there is no tmux");
             return None;
         }
         let terminal = Self { socket: format!("neuromfa-{name}-{}", std::process::id()) };

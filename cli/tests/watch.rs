@@ -4,6 +4,7 @@
 #[path = "../../tests/loops/mod.rs"]
 mod loops;
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -56,9 +57,15 @@ fn analysed(dir: &Path) -> PathBuf {
 }
 
 fn wait_for_rows(out: &Path, rows: usize) {
+    wait_until(&format!("{rows} rows"), || {
+        read_table(&out.join("emergence.csv")).is_ok_and(|(_, found)| found.len() >= rows)
+    });
+}
+
+fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let start = Instant::now();
-    while read_table(&out.join("emergence.csv")).map_or(0, |(_, found)| found.len()) < rows {
-        assert!(start.elapsed() < Duration::from_secs(60), "{rows} rows");
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -73,18 +80,23 @@ fn the_files_are_those_of_analyze() {
     let dir = tempfile::tempdir().unwrap();
     let expected = files(&analysed(dir.path()));
     let [folder, out] = ["checkpoints", "run"].map(|name| dir.path().join(name));
-    let child = watch(&folder, &out, &["--until-step", "300"]).spawn().unwrap();
+    let mut watch = watch(&folder, &out, &["--until-step", "300"]);
+    let mut child = watch.env("RUST_LOG", "warn,neuromfa::arrivals=debug").spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
     std::fs::create_dir(&folder).unwrap();
     for (k, step) in STEPS.into_iter().enumerate() {
         // As a trainer writes it: the name is there before the weights are.
         let bytes = std::fs::read(data(&name(step))).unwrap();
         std::fs::write(folder.join(name(step)), &bytes[..bytes.len() / 2]).unwrap();
-        std::thread::sleep(Duration::from_millis(150));
+        let seen = format!("{} is not complete yet", name(step));
+        assert!(log.by_ref().lines().any(|line| line.unwrap().contains(&seen)), "step {step}");
         std::fs::write(folder.join(name(step)), &bytes).unwrap();
         wait_for_rows(&out, k + 1);
     }
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
     let output = child.wait_with_output().unwrap();
-    succeeded(&output);
+    assert_eq!(output.status.code(), Some(0), "{rest}");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let first = text.lines().next().unwrap();
     assert!(first.starts_with("step 0  width_excess ") && first.contains("  alpha0_excess "));
@@ -98,15 +110,21 @@ fn the_files_are_those_of_analyze() {
 fn killed_and_started_again_it_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let expected = files(&analysed(dir.path()));
-    for wait_ms in [0, 40, 120] {
-        let folder = dir.path().join(format!("checkpoints-{wait_ms}"));
-        let out = dir.path().join(format!("run-{wait_ms}"));
+    // Between two steps, while the second is written, and after it.
+    for (k, (file, rows_of)) in
+        [("emergence.csv", "0"), ("spectra.csv", "64"), ("emergence.csv", "64")].iter().enumerate()
+    {
+        let [folder, out] =
+            ["checkpoints", "run"].map(|name| dir.path().join(format!("{name}-{k}")));
         std::fs::create_dir(&folder).unwrap();
         copy(0, &folder);
         copy(64, &folder);
         let mut child = watch(&folder, &out, &[]).spawn().unwrap();
-        wait_for_rows(&out, 1);
-        std::thread::sleep(Duration::from_millis(wait_ms));
+        let moment = format!("{file} has step {rows_of}");
+        wait_until(&moment, || {
+            let rows = read_table(&out.join(file)).map(|(_, rows)| rows).unwrap_or_default();
+            rows.iter().any(|row| row[0] == *rows_of)
+        });
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(!out.join("summary.json").exists());
@@ -114,7 +132,7 @@ fn killed_and_started_again_it_goes_on() {
         // A trainer that keeps its last checkpoints only.
         std::fs::remove_file(folder.join(name(0))).unwrap();
         succeeded(&watch(&folder, &out, &["--until-step", "300"]).output().unwrap());
-        assert_same(&files(&out), &expected, &format!("killed after {wait_ms} ms"));
+        assert_same(&files(&out), &expected, &format!("killed when {moment}"));
     }
 }
 

@@ -50,7 +50,7 @@ const MEASURES: [Measure; 5] = [
     ("E_p", |claims| claims.e),
 ];
 
-/// How often a run is looked at for its onset.
+/// The numbers of looks in the search for an onset.
 const LOOKS: [usize; 4] = [10, 30, 100, 300];
 
 fn main() -> anyhow::Result<()> {

@@ -83,7 +83,7 @@ fn neox(blocks: usize, d: usize) -> Vec<(Parameter, f64)> {
     (0..blocks).flat_map(block).collect()
 }
 
-/// What happens to the weights between two looks.
+/// How the weights change between two looks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     /// Nothing: the same file twice.
@@ -96,8 +96,8 @@ pub enum Kind {
     Growth,
     /// Each weight walks at random: at the end by half of its standard deviation.
     Walk,
-    /// Each weight drifts up or down at one speed, as Adam would have it: at the end by half of its
-    /// standard deviation.
+    /// Each weight drifts up or down at one speed, as with Adam: at the end by half of its standard
+    /// deviation.
     Drift,
     /// Structure: the weights of each source neuron times a lognormal factor of this spread, and all
     /// weights times `scale`.
@@ -137,7 +137,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// The weights of step 0, to be looked at so many times more.
+    /// The weights of step 0, which change for this many more looks.
     pub fn new(shape: Shape, kind: Kind, looks: usize, seed: u64) -> Result<Self, SourceError> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let tensors = shape.tensors();

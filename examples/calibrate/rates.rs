@@ -2,7 +2,7 @@
 
 use statrs::distribution::{Beta, ContinuousCDF};
 
-/// So many hits of so many runs.
+/// A number of hits in a number of runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
     pub hits: usize,

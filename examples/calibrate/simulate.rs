@@ -29,7 +29,7 @@ fn rows(
     let mut run = Run::new(shape, kind, looks, seed)?;
     let network = Network::infer(&run.weights.parameters(), &Selection::default())?;
     let draw = Draw::random(&network, 64, samples, seed)?;
-    let controls = Controls { seed, ..Controls::default() };
+    let controls = Controls::default().seed(seed);
     let mut plan = Plan::new(&Method::default(), &network, &draw, true)?.with_controls(controls);
     let estimators = Estimators::new(&plan);
     let mut snapshot = Snapshot::new(&plan);
@@ -74,7 +74,7 @@ fn look(row: &Emergence) -> Look {
     }
 }
 
-/// What is claimed of a run at its last look.
+/// The claims about a run at its last look.
 pub fn claims(shape: Shape, kind: Kind, seed: u64, pool: &ThreadPool) -> anyhow::Result<Claims> {
     let mut last = None;
     rows((shape, kind), 1, 10, seed, pool, |_, row| last = Some(row))?;
@@ -105,7 +105,7 @@ pub fn onset(
     Ok(onset.found())
 }
 
-/// Something of each run, in the order of their seeds; each run on one thread.
+/// Applies a function to each run, one thread for each; results are in the order of the seeds.
 pub fn in_parallel<T: Send>(
     runs: u64,
     one: impl Fn(u64, &ThreadPool) -> anyhow::Result<T> + Sync,

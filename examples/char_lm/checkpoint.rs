@@ -1,4 +1,4 @@
-//! Checkpoints as Hugging Face's Trainer lays them out:
+//! Checkpoints in the layout of Hugging Face's Trainer:
 //!
 //!     RUN/checkpoints/checkpoint-120/
 //!         model.safetensors     weights
@@ -39,7 +39,7 @@ impl TrainerState {
     }
 }
 
-/// What every checkpoint of a run holds unchanged.
+/// The files that are the same in every checkpoint of a run.
 #[derive(Debug)]
 pub struct Checkpoints {
     pub folder: PathBuf,
@@ -94,11 +94,11 @@ impl Checkpoints {
         Ok(newest.map(|(_, path)| path))
     }
 
-    /// Loads a checkpoint's weights, after a look at whether this run is the one that wrote it.
+    /// Loads a checkpoint's weights, after a check that this run wrote it.
     pub fn load(&self, checkpoint: &Path, weights: &mut VarStore) -> Result<TrainerState> {
         let arguments: Map<String, Value> = read_json(&checkpoint.join("training_args.json"))?;
         for (name, was) in &arguments {
-            // A run may be made longer; all else makes another run.
+            // A run may be extended; any other change makes it another run.
             let now = &self.arguments[name];
             ensure!(
                 name == "steps" || now == was,

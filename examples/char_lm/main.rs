@@ -130,7 +130,7 @@ fn print(row: &Row) {
     );
 }
 
-/// Where the loop begins: at step 0, or after the checkpoint that a resumed run goes on from.
+/// Where the loop begins: at step 0, or after the checkpoint from which a run is resumed.
 fn start(
     options: &Options,
     checkpoints: &Checkpoints,
@@ -148,7 +148,7 @@ fn start(
         (true, Some(newest)) => {
             let state = checkpoints.load(&newest, vs)?;
             println!(
-                "resumed from {}; the optimizer's moments, which tch cannot save, start anew",
+                "resumed from {}; the optimizer's moments, which tch cannot save, start from zero",
                 newest.display(),
             );
             Ok(state)

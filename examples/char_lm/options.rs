@@ -1,4 +1,4 @@
-//! The command line. What is serialised says which run this is: a resumed run must repeat it.
+//! The command line. The serialised options identify the run: a resumed run must repeat them.
 
 use std::path::PathBuf;
 use std::thread;
@@ -33,7 +33,7 @@ pub struct Options {
     /// Seed of the weights and of the batches
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Analyse (and with --save-checkpoints, save) every so many steps
+    /// Steps between two analyses and, with --save-checkpoints, between two checkpoints
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     pub every: u64,
     /// Text to learn [default: the Rust sources in Cargo's registry folder]
@@ -55,7 +55,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     #[serde(skip)]
     pub run: Option<PathBuf>,
-    /// Go on from the run's newest checkpoint
+    /// Resume from the run's newest checkpoint
     #[arg(long, requires = "run")]
     #[serde(skip)]
     pub resume: bool,
@@ -82,7 +82,7 @@ pub enum Switch {
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub enum Sharing {
     /// Count in the hook, the rest on a side thread
-    Beside,
+    Background,
     /// Everything in the hook
     Inline,
 }
@@ -90,7 +90,7 @@ pub enum Sharing {
 impl From<Sharing> for Work {
     fn from(sharing: Sharing) -> Self {
         match sharing {
-            Sharing::Beside => Self::Beside,
+            Sharing::Background => Self::Background,
             Sharing::Inline => Self::Inline,
         }
     }

@@ -1,4 +1,4 @@
-//! What the model reads: characters, their numbers, and the batches drawn from them.
+//! The input of the model: characters, their numbers, and the batches drawn from them.
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,9 +12,9 @@ use tch::Tensor;
 use crate::options::Options;
 
 const BYTES_OF_SOURCES: usize = 4_000_000;
-/// One character in so many, the last ones, is held out.
+/// One character in this many is held out, at the end of the text.
 const HELD_OUT: usize = 20;
-/// A character rarer than one in so many becomes `UNKNOWN`.
+/// A character rarer than one in this many becomes `UNKNOWN`.
 const COMMON: usize = 100_000;
 const UNKNOWN: char = char::REPLACEMENT_CHARACTER;
 
@@ -22,7 +22,7 @@ const UNKNOWN: char = char::REPLACEMENT_CHARACTER;
 #[derive(Debug)]
 pub struct Text {
     pub origin: String,
-    // sorted; a character's place is its token
+    // sorted; the index of a character is its token
     pub vocabulary: Vec<char>,
     training: Vec<i64>,
     held_out: Vec<i64>,
@@ -72,8 +72,8 @@ impl Text {
     pub fn batch(&self, options: &Options, step: u64) -> (Tensor, Tensor) {
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
         rng.set_stream(step);
-        let room = self.training.len() - options.context as usize;
-        let starts = (0..options.batch).map(|_| rng.random_range(0..room));
+        let end = self.training.len() - options.context as usize;
+        let starts = (0..options.batch).map(|_| rng.random_range(0..end));
         windows(&self.training, starts, options)
     }
 
@@ -83,8 +83,8 @@ impl Text {
         options: &Options,
         batches: i64,
     ) -> impl Iterator<Item = (Tensor, Tensor)> {
-        let room = self.held_out.len() - options.context as usize;
-        let start = move |window| (window as usize * room) / (batches * options.batch) as usize;
+        let end = self.held_out.len() - options.context as usize;
+        let start = move |window| (window as usize * end) / (batches * options.batch) as usize;
         let batch = move |i| (i * options.batch..(i + 1) * options.batch).map(start);
         (0..batches).map(move |i| windows(&self.held_out, batch(i), options))
     }

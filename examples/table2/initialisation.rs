@@ -16,7 +16,8 @@ const VOCABULARY: usize = 50_304;
 /// A model's shape and the seed of its weights.
 ///
 /// Row r of tensor t is drawn from ChaCha8 with this seed and the stream t·2³² + r, so every call
-/// gives the same weights. Biases and normalisation, which start as zeros and ones, are not there.
+/// gives the same weights. Biases and normalisation, which start as zeros and ones, are not
+/// included.
 pub struct Initialisation {
     pub blocks: usize,
     pub width: usize,

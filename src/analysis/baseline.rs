@@ -1,4 +1,4 @@
-//! What later steps compare against.
+//! The values that later steps are compared with.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,17 @@ use super::hops::HopBaseline;
 use super::warning::WarningKind;
 use crate::mfa::{Fractal, Spectrum};
 
-/// What step 0 (or the file given in its place) measured: later steps compare against it.
+/// The measurement of step 0, or of the baseline file if one was given. Later steps are compared
+/// with it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
     /// The step that was measured.
     pub step: u64,
     /// Published estimator, one for each sample; empty when it had no value.
     pub samples: Vec<Fractal>,
-    /// Where each sample's spectrum lay.
-    #[serde(default)]
-    pub places: Vec<Place>,
+    /// The position of each sample's spectrum.
+    #[serde(default, rename = "places")]
+    pub positions: Vec<SpectrumPosition>,
     /// Stable estimator on the whole network; none when it had no value.
     pub stable: Option<Fractal>,
     /// Layers, blocks and roles; empty when they are not measured on their own.
@@ -27,7 +28,7 @@ pub struct Baseline {
     /// The standard deviation of each matrix, by name; empty when no control asks for it.
     #[serde(default)]
     pub deviations: BTreeMap<String, f64>,
-    /// What warnings hold of it.
+    /// The kinds of warnings on it.
     #[serde(default)]
     pub warnings: Vec<WarningKind>,
     /// Over several hops, by their number; empty when only one was asked for.
@@ -35,16 +36,16 @@ pub struct Baseline {
     pub hops: Vec<HopBaseline>,
 }
 
-/// Where a sample's published spectrum was taken: should it move, E moves with it.
+/// Where a sample's published spectrum was taken. If this moves, E changes with it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Place {
+pub struct SpectrumPosition {
     /// The smallest occupied radius.
     pub smallest_radius: f64,
     /// Index on the q grid of the maximum of f.
     pub top: usize,
 }
 
-impl Place {
+impl SpectrumPosition {
     pub(super) fn of(spectrum: &Spectrum) -> Self {
         Self { smallest_radius: spectrum.smallest_radius, top: spectrum.top }
     }

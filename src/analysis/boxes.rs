@@ -5,9 +5,9 @@ use super::scaling::{NEURONS, NeuronBoxes, even, thinned};
 use super::snapshot::Snapshot;
 use crate::mfa::{Dimensions, box_counts};
 
-/// A neuron of up to [`NEURONS`] layers, evenly over the network's depth: the first one in the layer's order
-/// that the first sample draws, or the layer's first. Its edges are those in the whole network, where
-/// that is counted.
+/// One neuron of each of up to [`NEURONS`] layers, spread evenly over the network's depth: the
+/// first one in the layer's order that the first sample draws, or the layer's first. Its edges are
+/// those in the complete network, where that is counted.
 pub(super) fn neuron_boxes(
     plan: &Plan,
     snapshot: &Snapshot,

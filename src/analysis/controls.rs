@@ -1,4 +1,4 @@
-//! Null controls: is it structure, or only scale?
+//! Null controls: do the numbers show structure, or only the scale of the weights?
 //!
 //! | control | at step t | what it leaves | what it takes away |
 //! |---|---|---|---|
@@ -6,8 +6,8 @@
 //! | norm-matched | each matrix rescaled to its standard deviation at step 0 | the shape | growth |
 //! | rescaled start | the weights of step 0, each matrix rescaled to its standard deviation at t | growth | all else |
 //!
-//! E of each is against the same step 0 as E of the run. E_excess = E_stable - E_stable_shuffled still
-//! depends on scale; what does not is the norm-matched network against its own shuffles:
+//! E of each control uses the same step 0 as E of the run. E_excess = E_stable - E_stable_shuffled
+//! still depends on scale. The norm-matched network against its own shuffles does not:
 //! [`super::Structure`] has the equations.
 
 use rand::{Rng, SeedableRng};
@@ -24,15 +24,16 @@ use serde::{Deserialize, Serialize};
 /// | `seed` | 0 | of the draws |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Controls {
     /// Draws of the shuffled control.
-    pub shuffled: usize,
+    pub(crate) shuffled: usize,
     /// Whether weights are matched to their spread at step 0.
-    pub norm_matched: bool,
+    pub(crate) norm_matched: bool,
     /// Whether the weights of step 0 are rescaled to the spread of each step.
-    pub rescaled_start: bool,
+    pub(crate) rescaled_start: bool,
     /// Seed of the draws.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 impl Default for Controls {
@@ -47,12 +48,40 @@ impl Controls {
         Self { shuffled: 0, norm_matched: false, ..Self::default() }
     }
 
+    /// Draws of the shuffled control.
+    #[must_use]
+    pub fn shuffled(mut self, draws: usize) -> Self {
+        self.shuffled = draws;
+        self
+    }
+
+    /// Leaves out the norm-matched control.
+    #[must_use]
+    pub fn without_norm_matched(mut self) -> Self {
+        self.norm_matched = false;
+        self
+    }
+
+    /// Also computes the rescaled start.
+    #[must_use]
+    pub fn with_rescaled_start(mut self) -> Self {
+        self.rescaled_start = true;
+        self
+    }
+
+    /// Seed of the draws.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
     /// Whether the controls ask for the spread of each matrix.
     pub(super) fn need_deviations(&self) -> bool {
         self.norm_matched || self.rescaled_start
     }
 
-    /// The seed of a step's deals, to which the number of a deal is added.
+    /// The seed of a step's deals; the number of the deal is added to it.
     pub(super) fn seed_of(&self, step: u64) -> u64 {
         let mut seeds = ChaCha8Rng::seed_from_u64(self.seed);
         seeds.set_stream(step);

@@ -1,8 +1,8 @@
 //! Counting: the weights of one step into a snapshot.
 //!
-//! A layer is done with before the next is begun: the spread of its matrices, the edges of all its
-//! neurons and those of the samples. So its weights come from memory once, and from the cache after
-//! that.
+//! Each layer is finished before the next begins: the spread of its matrices, the edges of all its
+//! neurons and those of the samples. So its weights are read from memory once, and from the cache
+//! after that.
 
 use std::ops::Range;
 
@@ -15,18 +15,18 @@ use super::snapshot::Snapshot;
 use crate::network::Orientation;
 use crate::source::{Block, Source, SourceError};
 
-/// Tensors copied out of a device are counted when they reach this many bytes together, so that
-/// a snapshot never holds a second copy of a model.
+/// Tensors copied from a device are counted once they reach this many bytes together, so that a
+/// snapshot never holds a second copy of a model.
 const BATCH_BYTES: usize = 256 << 20;
 
 impl Plan {
-    /// Counts the edges of all neurons, as the weights are now; of layers that have not changed
-    /// since this memory was counted from them, the counts stand. The source is called on this
-    /// thread, the counting runs in the pool.
+    /// Counts the edges of all neurons with the current weights. Layers that have not changed since
+    /// this memory was last counted keep their counts. The source is called on this thread, the
+    /// counting runs in the pool.
     ///
     /// # Errors
-    /// [`SourceError`] when a tensor cannot be read or has changed its shape; `snapshot` is then
-    /// of no use.
+    /// [`SourceError`] when a tensor cannot be read or has changed its shape; the contents of
+    /// `snapshot` are then invalid.
     pub fn snapshot(
         &self,
         source: &dyn Source,

@@ -1,45 +1,34 @@
-//! The numbers of one row.
+//! Makes a baseline from a measurement, and compares a measurement with a baseline: the numbers of one
+//! row.
 
-use super::baseline::Baseline;
+use super::baseline::{Baseline, GroupBaseline, SpectrumPosition};
 use super::distribution::Distribution;
 use super::fault::Fault;
-use super::hops::EstimateError;
+use super::hops::{EstimateError, HopBaseline, HopMeasurement};
+use super::measurement::Measurement;
 use super::neuron::Neuron;
 use super::parts::Part;
-use super::samples::{PublishedNumbers, fractals};
+use super::plan::Plan;
+use super::samples::{PublishedNumbers, fractals, mean_fractal};
 use super::scaling::{MeanScaling, NeuronBoxes};
+use super::significance::p_value;
+use super::spectrum::SpectrumPoint;
 use super::statistics::{deviation, mean};
 use super::status::Status;
-use super::structure::Structure;
+use super::structure::{E_STABLE_SHUFFLED, Structure};
 use super::trust::Trust;
+use super::warning::WarningKind;
 use crate::mfa::{Fractal, Spectrum, degree_of_emergence};
 
-/// The spectrum at one q: means over the samples, and standard deviations (S - 1).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SpectrumPoint {
-    /// q.
-    pub q: f64,
-    /// tau(q).
-    pub tau: f64,
-    /// R² of ln Z_q on ln(r/d); none at q = 0, where Z is constant.
-    pub r2: Option<f64>,
-    /// alpha; none at the last q, from which no forward difference starts.
-    pub alpha: Option<f64>,
-    /// f(alpha); none at the last q.
-    pub f: Option<f64>,
-    /// Standard deviation of tau over the samples.
-    pub tau_std: Option<f64>,
-    /// Standard deviation of R².
-    pub r2_std: Option<f64>,
-    /// Standard deviation of alpha.
-    pub alpha_std: Option<f64>,
-    /// Standard deviation of f.
-    pub f_std: Option<f64>,
-}
+/// Bins of a degree's distribution, on the range of distances.
+const DEGREE_BINS: f64 = 75.0;
+
+/// Width of the bins of a dimension's distribution.
+const DIMENSION_BIN: f64 = 0.05;
 
 /// The numbers of one analysed step. A value that does not exist is `None`; `status` and `why`
 /// say why.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Emergence {
     /// Published alpha0, mean over samples.
     pub alpha0: Option<f64>,
@@ -87,9 +76,9 @@ pub struct Emergence {
     pub why: Option<String>,
     /// The published spectrum, one point for each q; empty when there is none.
     pub spectrum: Vec<SpectrumPoint>,
-    /// What the published spectrum is fitted to; none where there is no spectrum.
+    /// The data of the fits of the published spectrum; none without a spectrum.
     pub scaling: Option<MeanScaling>,
-    /// A neuron of some layers, with what its dimension is fitted to; empty without details.
+    /// One neuron of some layers, with the data of the fit of its dimension; empty without details.
     pub boxes: Vec<NeuronBoxes>,
     /// Layers, blocks, roles, and the network last; empty without details.
     pub parts: Vec<Part>,
@@ -118,44 +107,75 @@ pub struct HopEmergence {
     pub status: Status,
 }
 
+impl Baseline {
+    /// The baseline that a measurement of this plan makes.
+    pub fn new(step: u64, plan: &Plan, measurement: &Measurement) -> Self {
+        let samples = measurement.published.as_ref().map_or(&[][..], |s| s.as_slice());
+        let groups = plan.groups().iter().zip(&measurement.groups);
+        Self {
+            step,
+            samples: fractals(samples),
+            positions: samples.iter().map(SpectrumPosition::of).collect(),
+            stable: measurement.stable.clone().and_then(Result::ok),
+            groups: groups
+                .map(|(group, measured)| GroupBaseline {
+                    scope: group.scope,
+                    name: group.name.clone(),
+                    samples: fractals(measured.published.as_deref().unwrap_or_default()),
+                    stable: measured.stable,
+                })
+                .collect(),
+            deviations: measurement.deviations.clone(),
+            warnings: {
+                let trust = Trust::without_baseline(plan, measurement);
+                trust.warnings.iter().map(|warning| warning.kind).collect()
+            },
+            hops: measurement.hops.iter().map(HopBaseline::new).collect(),
+        }
+    }
+}
+
 impl Emergence {
-    /// A row without values.
-    pub fn absent(status: Status, why: impl Into<String>) -> Self {
-        Self { status, why: Some(why.into()), ..Self::empty() }
+    /// The numbers of a measurement of this plan against a baseline.
+    pub fn new(plan: &Plan, baseline: &Baseline, measurement: &Measurement) -> Self {
+        let q = plan.method().q();
+        let Measurement { published, stable, .. } = measurement;
+        let mut row = Self::of_estimators(q, baseline, published, stable.as_ref());
+        let unmatched = match measurement.stable {
+            Some(Err(_)) => Vec::new(),
+            _ => row.add_nulls(plan, baseline, measurement),
+        };
+        let nulls = &measurement.controls.groups;
+        let groups = plan.groups().iter().zip(&measurement.groups).enumerate();
+        let part = |(k, (group, now))| {
+            let mut part = Part::new(baseline, group, now, nulls.get(k));
+            part.e_se = part.e_se.filter(|_| !plan.coincides(group));
+            part
+        };
+        row.parts = groups.map(part).collect();
+        row.add_neurons(plan, measurement);
+        row.scaling = published.as_ref().ok().and_then(|samples| MeanScaling::of(q, samples));
+        row.boxes.clone_from(&measurement.boxes);
+        row.hashes.clone_from(&measurement.hashes);
+        let hops = measurement.hops.iter();
+        row.hops = hops.map(|hop| HopEmergence::new(q, baseline, hop)).collect();
+        if plan.samples_coincide() {
+            row.forget_sample_errors();
+            row.hops.iter_mut().for_each(|hop| hop.exact.forget_sample_errors());
+        }
+        row.trust = Trust::of(plan, baseline, measurement);
+        if !unmatched.is_empty() {
+            row.trust.warn(WarningKind::NotMatched, unmatched.join("; "));
+        }
+        if let (Some(e), Some(shuffled), Some(p)) = (row.e, row.e_shuffled, row.e_p) {
+            row.trust.check_chance(e, shuffled, p);
+        }
+        row
     }
 
-    fn empty() -> Self {
-        Self {
-            alpha0: None,
-            width: None,
-            e: None,
-            e_se: None,
-            alpha0_std: None,
-            width_std: None,
-            r2: None,
-            e_shuffled: None,
-            e_shuffled_se: None,
-            e_p: None,
-            alpha0_stable: None,
-            width_stable: None,
-            e_stable: None,
-            structure: Structure::default(),
-            e_rescaled_start: None,
-            neurons: None,
-            radii: None,
-            hashes: Vec::new(),
-            same_as: None,
-            trust: Trust::default(),
-            status: Status::Ok,
-            why: None,
-            spectrum: Vec::new(),
-            scaling: None,
-            boxes: Vec::new(),
-            parts: Vec::new(),
-            distributions: Vec::new(),
-            neuron_values: Vec::new(),
-            hops: Vec::new(),
-        }
+    /// A row without values.
+    pub fn absent(status: Status, why: impl Into<String>) -> Self {
+        Self { status, why: Some(why.into()), ..Self::default() }
     }
 
     /// The numbers of the two estimators alone.
@@ -165,7 +185,7 @@ impl Emergence {
         published: &Result<Vec<Spectrum>, Fault>,
         stable: Option<&Result<Fractal, Fault>>,
     ) -> Self {
-        let mut row = Self::empty();
+        let mut row = Self::default();
         match published {
             Ok(samples) => row.add_published(q, baseline, samples),
             Err(fault) => row.miss(Status::of(fault), "published estimator", fault),
@@ -189,7 +209,7 @@ impl Emergence {
         self.r2 = mean(r2.into_iter());
         self.neurons = mean(samples.iter().map(|s| s.neurons as f64));
         self.radii = mean(samples.iter().map(|s| s.radii as f64));
-        self.spectrum = spectrum_over(q, samples);
+        self.spectrum = SpectrumPoint::over(q, samples);
         if baseline.samples.is_empty() {
             return self.no_baseline("E", baseline);
         }
@@ -221,7 +241,7 @@ impl Emergence {
         self.miss(Status::Degenerate, what, &why);
     }
 
-    /// Notes that something has no value. The first reason gives the status.
+    /// Records that a value is missing. The first reason gives the status.
     pub(super) fn miss(&mut self, status: Status, what: &str, why: &dyn std::fmt::Display) {
         match &mut self.why {
             None => {
@@ -231,20 +251,132 @@ impl Emergence {
             Some(reasons) => *reasons += &format!("; {what}: {why}"),
         }
     }
+
+    /// Samples of the same neurons differ only by rounding, which is not an error of E.
+    fn forget_sample_errors(&mut self) {
+        (self.e_se, self.alpha0_std, self.width_std) = (None, None, None);
+        for p in &mut self.spectrum {
+            (p.tau_std, p.r2_std, p.alpha_std, p.f_std) = (None, None, None, None);
+        }
+    }
+
+    /// Returns which values at matched norm are absent, and why.
+    fn add_nulls(
+        &mut self,
+        plan: &Plan,
+        baseline: &Baseline,
+        measurement: &Measurement,
+    ) -> Vec<String> {
+        let nulls = &measurement.controls;
+        let mut unmatched = Vec::new();
+        match &nulls.shuffled {
+            Some(Ok(samples)) if !baseline.samples.is_empty() => {
+                match PublishedNumbers::of(&baseline.samples, &fractals(samples)) {
+                    Ok(shuffled) => self.add_shuffled(plan, shuffled, samples.len()),
+                    Err(why) => self.miss(Status::Degenerate, "E_shuffled", &why),
+                }
+            }
+            Some(Err(why)) => self.miss(Status::Degenerate, "E_shuffled", why),
+            _ => {}
+        }
+        let stable = measurement.stable.clone().and_then(Result::ok);
+        if let Some(network) = nulls.groups.last() {
+            let (structure, missing) = Structure::of(baseline.stable, stable, network);
+            self.structure = structure;
+            for (what, why) in missing {
+                match what {
+                    E_STABLE_SHUFFLED => self.miss(Status::Degenerate, what, &why),
+                    _ => unmatched.push(format!("{what}: {why}")),
+                }
+            }
+        }
+        let Some(start) = baseline.stable else { return unmatched };
+        match &nulls.rescaled_start {
+            Some(Ok(rescaled)) => match degree_of_emergence(start, *rescaled) {
+                Ok(e) => self.e_rescaled_start = Some(e),
+                Err(why) => self.miss(Status::Degenerate, "E_rescaled_start", &why),
+            },
+            Some(Err(why)) => self.miss(Status::Degenerate, "E_rescaled_start", why),
+            None => {}
+        }
+        unmatched
+    }
+
+    /// E of the shuffled samples, and whether E differs from it. Each has the error of a mean over
+    /// samples. The samples of E are samples of one network, and are as correlated as the share of
+    /// their edges that coincide.
+    fn add_shuffled(&mut self, plan: &Plan, shuffled: PublishedNumbers, samples: usize) {
+        self.e_shuffled = Some(shuffled.e);
+        self.e_shuffled_se = shuffled.e_se;
+        let n = samples as f64;
+        let se = shuffled.e_se.map(|se| se * (2.0 + (n - 1.0) * plan.overlap()).sqrt());
+        let difference = self.e.map(|e| e - shuffled.e);
+        self.e_p = difference.zip(se).and_then(|(d, se)| p_value(d, se, n - 1.0));
+    }
+
+    fn add_neurons(&mut self, plan: &Plan, measurement: &Measurement) {
+        if measurement.neurons.is_empty() {
+            return;
+        }
+        let layers = || plan.layers().map(|(name, range)| (name, &measurement.neurons[range]));
+        let all = ("all", &measurement.neurons[..]);
+        let bin = plan.method().parameters().max_distance / DEGREE_BINS;
+        for (part, neurons) in layers().chain([all]) {
+            let degrees = neurons.iter().filter_map(|n| n.degree);
+            let dimensions = neurons.iter().filter_map(|n| Some(n.dimension?.slope));
+            self.distributions.push(Distribution::new(part, "degree", bin, degrees));
+            let dimensions = Distribution::new(part, "dimension", DIMENSION_BIN, dimensions);
+            self.distributions.push(dimensions);
+        }
+        if plan.keeps_neurons() {
+            let owned = |(name, neurons): (&str, &[Neuron])| (name.to_owned(), neurons.to_vec());
+            self.neuron_values = layers().map(owned).collect();
+        }
+    }
 }
 
-fn spectrum_over(q: &[f64], samples: &[Spectrum]) -> Vec<SpectrumPoint> {
-    let over = |value: &dyn Fn(&Spectrum) -> Option<f64>| {
-        let values: Option<Vec<f64>> = samples.iter().map(value).collect();
-        let values = values.unwrap_or_default();
-        (mean(values.iter().copied()), deviation(values.iter().copied()))
-    };
-    let point = |(k, &q): (usize, &f64)| {
-        let (tau, tau_std) = over(&|s| Some(s.tau[k].slope));
-        let (r2, r2_std) = over(&|s| s.tau[k].r2);
-        let (alpha, alpha_std) = over(&|s| s.alpha.get(k).copied());
-        let (f, f_std) = over(&|s| s.f.get(k).copied());
-        Some(SpectrumPoint { q, tau: tau?, r2, alpha, f, tau_std, r2_std, alpha_std, f_std })
-    };
-    q.iter().enumerate().filter_map(point).collect()
+impl HopEmergence {
+    /// The numbers of a measurement against the run's baseline. `q` is the method's q grid.
+    pub fn new(q: &[f64], baseline: &Baseline, measurement: &HopMeasurement) -> Self {
+        let start = baseline.hops.iter().find(|b| b.hops == measurement.hops);
+        let of = |samples: &[Fractal], stable: Option<Fractal>| Baseline {
+            step: baseline.step,
+            samples: samples.to_vec(),
+            stable,
+            ..Baseline::default()
+        };
+        let stable = measurement.stable.as_ref().map_err(Clone::clone);
+        // A measurement has one value for each sample, and at least one sample.
+        let stable = stable.map(|samples| mean_fractal(samples));
+        let exact_start = start.map_or_else(|| of(&[], None), |b| of(&b.samples, b.stable));
+        let exact = Emergence::of_estimators(
+            q,
+            &exact_start,
+            &measurement.published,
+            stable.transpose().as_ref(),
+        );
+        let estimated = measurement.estimated.as_ref().map(|published| {
+            let start = start.map_or_else(|| of(&[], None), |b| of(&b.estimated, None));
+            Emergence::of_estimators(q, &start, published, None)
+        });
+        let statuses = [Some(exact.status), estimated.as_ref().map(|e| e.status)];
+        let missing = statuses.into_iter().flatten().find(|status| *status != Status::Ok);
+        let without_spectrum = |row| Emergence { spectrum: Vec::new(), ..row };
+        Self {
+            hops: measurement.hops,
+            exact: without_spectrum(exact),
+            estimated: estimated.map(without_spectrum),
+            error: measurement.error,
+            status: missing.unwrap_or(Status::Ok),
+        }
+    }
+
+    /// What is missing, in words.
+    pub fn why(&self) -> Option<String> {
+        let exact = self.exact.why.clone();
+        let estimated = self.estimated.as_ref().and_then(|e| e.why.as_ref());
+        let estimated = estimated.map(|why| format!("estimated distances: {why}"));
+        let reasons: Vec<String> = exact.into_iter().chain(estimated).collect();
+        (!reasons.is_empty()).then(|| format!("{} hops: {}", self.hops, reasons.join("; ")))
+    }
 }

@@ -1,4 +1,4 @@
-//! Both estimators, and the sums that they take.
+//! Both estimators, and the sums that they use.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::mfa::{
 };
 use crate::source::Source;
 
-/// Layers that are summed side by side; their sums are held together.
+/// Layers that are summed in parallel; their sums are in memory at the same time.
 pub(super) const SIDE_BY_SIDE: usize = 16;
 
-/// Both estimators, with what they need made once, for the snapshots of one plan.
+/// Both estimators with their tables, for all snapshots of one plan.
 #[derive(Clone)]
 pub struct Estimators {
     pub(super) published: Published,
@@ -49,16 +49,16 @@ impl Estimators {
         Self { published, stable, dimensions, start: None, hops }
     }
 
-    /// Gives the weights of step 0, for the rescaled start.
+    /// Sets the weights of step 0, for the rescaled start.
     pub fn start_from(&mut self, weights: Arc<dyn Source + Sync>) {
         self.start = Some(weights);
     }
 
-    /// The sums of a layer of the whole network.
+    /// The sums of a layer of the complete network.
     pub(super) fn layer(&self, plan: &Plan, masses: &BoxMasses<'_>) -> LayerSums {
         match (plan.published_on_whole(), plan.stable()) {
             (true, true) => {
-                let (published, stable) = self.stable.sums_beside(&self.published, masses);
+                let (published, stable) = self.stable.sums_of_both(&self.published, masses);
                 LayerSums { published: Some(published), stable: Some(stable) }
             }
             (published, stable) => LayerSums {
@@ -104,7 +104,7 @@ fn added(
     parts.flatten().reduce(add).ok_or(Degenerate::NoNeurons { min_edges })
 }
 
-/// What is made of the kept neurons of a histogram; none without any.
+/// Applies a function to the kept neurons of a histogram; none without any.
 pub(super) fn sums_of<T>(
     plan: &Plan,
     histogram: &PackedHistogram,
@@ -115,7 +115,8 @@ pub(super) fn sums_of<T>(
     })
 }
 
-/// Makes something of each layer, some of them side by side, and takes it in their order.
+/// Applies a function to each layer, some of them in parallel, and takes the results in the order
+/// of the layers.
 pub(super) fn for_each_layer<T: Send>(
     snapshot: &Snapshot,
     make: impl Fn(&LayerSnapshot) -> T + Sync,

@@ -7,10 +7,12 @@ use crate::mfa::Degenerate;
 #[non_exhaustive]
 pub enum Fault {
     /// Some weights are infinite or NaN.
-    #[error("weights that are not finite: {weights}")]
+    #[error("weights that are not finite (NaN or infinite): {weights}{}", place(.tensors))]
     NonFinite {
         /// How many.
         weights: u64,
+        /// The tensors that hold them, by name; empty over several hops.
+        tensors: String,
     },
     /// The network, or one of its samples, is degenerate.
     #[error("{place}: {why}")]
@@ -20,4 +22,8 @@ pub enum Fault {
         /// What is missing.
         why: Degenerate,
     },
+}
+
+fn place(tensors: &str) -> String {
+    if tensors.is_empty() { String::new() } else { format!(", in {tensors}") }
 }

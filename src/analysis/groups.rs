@@ -1,4 +1,4 @@
-//! Parts of a network that are looked at on their own: layers, blocks, roles, and the whole.
+//! Parts of a network that are measured separately: layers, blocks, roles, and the network itself.
 
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +52,7 @@ impl Group {
         Self::all(&sources.map(|(_, layer)| layer).collect::<Vec<_>>()).len()
     }
 
-    /// The whole network, of so many layers that edges leave.
+    /// The complete network, from the layers that edges leave.
     pub(super) fn network(sources: &[&NeuronLayer]) -> Self {
         let members = (0..sources.len()).collect();
         Self::of(Scope::Network, "all".to_owned(), sources, members)
@@ -99,14 +99,14 @@ pub(super) fn by_group<T>(
 ) -> impl Iterator<Item = Result<Vec<T>, Degenerate>> {
     let mut of_folds: Vec<_> = of_folds.into_iter().map(Vec::into_iter).collect();
     groups.iter().map(move |_| {
-        // All folds go on to the next group, also where one of them has no result.
+        // Every fold advances to the next group, even if one of them has no result.
         let of_group: Vec<_> = of_folds.iter_mut().filter_map(Iterator::next).collect();
         of_group.into_iter().collect()
     })
 }
 
-/// Adds the sums of layers, which come in order, up to those of the groups. A group is finished as
-/// soon as its last layer has come, so that few sums are held at once.
+/// Adds the sums of layers, which come in order, to those of their groups. A group is finished as
+/// soon as its last layer has come, so that few sums are in memory at once.
 pub(super) struct Fold<'a, T, F> {
     groups: &'a [Group],
     open: Vec<Option<PowerSums>>,

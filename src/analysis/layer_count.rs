@@ -1,4 +1,4 @@
-//! Counting one neuron layer: all that a snapshot takes of the weights that leave it.
+//! Counts one neuron layer: everything that a snapshot needs from the weights that leave it.
 
 use std::cell::Cell;
 
@@ -28,7 +28,7 @@ impl<'a> Read<'a> {
     }
 }
 
-/// A layer, its tensors, and where in a snapshot it is counted.
+/// A layer, its tensors, and the part of a snapshot for its counts.
 pub(super) struct LayerJob<'a> {
     pub(super) plan: &'a Plan,
     pub(super) layer: &'a SourceLayer,
@@ -41,12 +41,12 @@ pub(super) struct LayerJob<'a> {
 }
 
 impl LayerJob<'_> {
-    /// Counts the layer, unless its counts are there already.
+    /// Counts the layer, unless its counts are up to date.
     pub(super) fn count(mut self) -> Result<(), SourceError> {
         let values: Vec<Values<'_>> = self.read.iter().map(|read| read.values().values()).collect();
         let start = self.plan.start_deviations.as_deref();
         let start = start.map(|all| &all[self.number..self.number + values.len()]);
-        self.counts.reused = self.counts.from.are(&values, start);
+        self.counts.reused = self.counts.from.matches(&values, start);
         if self.counts.reused {
             return Ok(());
         }
@@ -63,8 +63,8 @@ impl LayerJob<'_> {
         Ok(())
     }
 
-    /// Counts the edges of all neurons and those of the samples; gives the number of weights that are
-    /// not finite.
+    /// Counts the edges of all neurons and those of the samples; returns the number of weights that
+    /// are not finite.
     fn count_whole(&mut self, start: Option<&[f64]>) -> Result<u64, SourceError> {
         let all = self.layer.tensors.iter().zip(self.read);
         let matrices =
@@ -93,8 +93,8 @@ impl LayerJob<'_> {
         Ok(counted.not_finite)
     }
 
-    /// Tables that rescale each tensor to its deviation at step 0; none when that is not wanted, or
-    /// one of the tensors has none.
+    /// Tables that rescale each tensor to its deviation at step 0; none if they were not asked for,
+    /// or if a tensor has no deviation.
     fn rescaled(&self, start: &[f64]) -> Option<Vec<RadiusTable>> {
         if !self.plan.controls.norm_matched {
             return None;
@@ -126,7 +126,7 @@ pub(super) fn count_rescaled(
     Ok(rows)
 }
 
-/// Counts the edges between the drawn neurons of a sample; gives the number of their weights that
+/// Counts the edges between the drawn neurons of a sample; returns the number of their weights that
 /// are not finite.
 fn count_sample(
     plan: &Plan,

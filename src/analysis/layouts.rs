@@ -1,4 +1,5 @@
-//! That the weights of each layout are counted where the model has them, against a plain reading.
+//! Tests that the weights of each layout are counted as the model uses them, against a plain
+//! reading.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -46,12 +47,11 @@ fn snapshot(memory: &Memory, network: &Network, draw: &Draw) -> Snapshot {
     snapshot
 }
 
-/// Where a tensor's weights between a source and a target neuron stand: element numbers.
-type Places<'a> = &'a dyn Fn(&str, usize, usize) -> Vec<usize>;
+/// The element numbers of a tensor's weights between a source and a target neuron.
+type Elements<'a> = &'a dyn Fn(&str, usize, usize) -> Vec<usize>;
 
-/// Compares the snapshot with what reading single weights gives, for the whole network and for
-/// samples.
-fn assert_counts(memory: &Memory, network: &Network, places: Places<'_>) {
+/// Compares the snapshot with counts of single weights, for the complete network and for samples.
+fn assert_counts(memory: &Memory, network: &Network, elements: Elements<'_>) {
     for draw in [Draw::whole(), Draw::random(network, 7, 3, 5).unwrap()] {
         let counted = snapshot(memory, network, &draw);
         for (sample, layers) in draw.resolve(network).unwrap().iter().enumerate() {
@@ -64,7 +64,7 @@ fn assert_counts(memory: &Memory, network: &Network, places: Places<'_>) {
                 for &source in sources.iter().filter(|_| !leaving.is_empty()) {
                     let mut edges = Vec::new();
                     for (name, targets, weights) in &leaving {
-                        let at = targets.iter().flat_map(|&t| places(name, source, t));
+                        let at = targets.iter().flat_map(|&t| elements(name, source, t));
                         edges.extend(at.map(|k| 1.0 / f64::from(weights[k]).abs()));
                     }
                     distances.push(edges);
@@ -117,8 +117,8 @@ fn drawn_sources_have_the_edges_of_their_group() {
     let draw = r#"{"samples": [{"c1.in": [0, 2], "c1": [5, 0, 1, 7, 4], "c2": [0, 2, 6, 7, 1]}]}"#;
     let draw: Draw = serde_json::from_str(draw).unwrap();
     let plan = Plan::new(&method(), &network, &draw, false).unwrap();
-    // 4 groups: inputs 2g and 2g + 1 meet outputs 3g to 3g + 2. Drawn neurons stand in order: 0, 1, 4,
-    // 5, 7.
+    // 4 groups: inputs 2g and 2g + 1 meet outputs 3g to 3g + 2. Drawn neurons are in order: 0, 1,
+    // 4, 5, 7.
     let [first, second] = plan.sources.as_slice() else { panic!("two source layers") };
     let runs = |layer: &SourceLayer| layer.tensors[0].drawn_runs(&layer.drawn[0], 0);
     assert_eq!(runs(first), [DrawnRun { rows: vec![0, 1], edges: 5 }]);
@@ -199,7 +199,7 @@ fn the_rows_of_a_feature_by_head_and_as_published() {
             rows.into_iter().map(|row| row * columns(name) + source).collect()
         });
     }
-    // A sample's edges differ; the whole network's do not.
+    // The edges of a sample differ, those of the complete network do not.
     let [published, interleaved] = [None, Some(heads)].map(|heads| infer(&memory, heads));
     let whole = Draw::whole();
     assert_eq!(snapshot(&memory, &published, &whole), snapshot(&memory, &interleaved, &whole));

@@ -54,7 +54,8 @@ impl Estimators {
         };
         let not_finite = snapshot.not_finite();
         if not_finite > 0 {
-            let fault = Fault::NonFinite { weights: not_finite };
+            let tensors = tensors_with_not_finite(plan, snapshot);
+            let fault = Fault::NonFinite { weights: not_finite, tensors };
             measurement.published = Err(fault.clone());
             measurement.stable = plan.stable().then_some(Err(fault));
             return measurement;
@@ -111,8 +112,8 @@ impl Estimators {
         measurement
     }
 
-    /// The groups of the whole network: by the published estimator, where it takes the whole, and
-    /// by the stable one, where the plan has it.
+    /// The groups of the complete network: by the published estimator if it uses all neurons, and
+    /// by the stable one if the plan has it.
     #[allow(clippy::type_complexity)]
     fn whole(
         &self,
@@ -147,7 +148,8 @@ impl Estimators {
         sample: usize,
     ) -> Vec<Result<Spectrum, Degenerate>> {
         if !plan.details() {
-            // Layers are not wanted on their own: as one network they take one turn into powers.
+            // Layers are not measured separately: their moments are summed as one network and
+            // converted to powers once.
             let all = snapshot.layers.iter().map(|layer| &layer.samples[sample]);
             let spectrum = PackedHistogram::lend(all, |rows| {
                 let masses = BoxMasses::of_rows(plan.method(), rows);
@@ -166,7 +168,7 @@ impl Estimators {
     }
 }
 
-/// Groups with the network last, of which alone it is kept what was fitted.
+/// Groups, the network last. Only the network keeps the data of its fits.
 fn only_network_scales(
     mut groups: Vec<Result<Spectrum, Degenerate>>,
 ) -> Vec<Result<Spectrum, Degenerate>> {
@@ -191,4 +193,22 @@ fn in_range(plan: &Plan, snapshot: &Snapshot) -> Option<f64> {
 fn deviations(plan: &Plan, snapshot: &Snapshot) -> BTreeMap<String, f64> {
     let named = plan.tensors().cloned().zip(snapshot.deviations.iter().copied());
     named.filter(|(_, deviation)| deviation.is_finite()).collect()
+}
+
+/// How many layers a message lists.
+const LISTED: usize = 3;
+
+/// The tensors whose weights are not all finite, by name: of a layer that several tensors
+/// leave, all of them.
+fn tensors_with_not_finite(plan: &Plan, snapshot: &Snapshot) -> String {
+    let of_layer = |k: usize| {
+        let names: Vec<&str> =
+            plan.sources[k].tensors.iter().map(|t| t.connection.parameter.as_str()).collect();
+        names.join(" or ")
+    };
+    let layers: Vec<String> = snapshot.layers_not_finite().map(of_layer).collect();
+    match layers.len() {
+        ..=LISTED => layers.join(", "),
+        n => format!("{} and {} more", layers[..LISTED].join(", "), n - LISTED),
+    }
 }

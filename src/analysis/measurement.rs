@@ -1,4 +1,4 @@
-//! What is measured of one snapshot.
+//! The measurement of one snapshot.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub struct Measurement {
     pub controls: Nulls,
     /// The neurons of the whole network, layer by layer; empty without details.
     pub neurons: Vec<Neuron>,
-    /// A neuron of some layers, with what its dimension is fitted to; empty without details.
+    /// One neuron of some layers, with the data of the fit of its dimension; empty without details.
     pub boxes: Vec<NeuronBoxes>,
     /// Source neurons of the published estimator's networks, kept or not, mean over samples.
     pub source_neurons: f64,
@@ -40,7 +40,7 @@ pub struct Measurement {
 #[derive(Clone, Debug, Default)]
 pub struct GroupMeasurement {
     /// Published estimator, one spectrum for each sample; none when one of them has no value. Only
-    /// the network's still know what they were fitted to.
+    /// the spectra of the network keep the data of their fits.
     pub published: Option<Vec<Spectrum>>,
     /// Stable estimator over all neurons of the group.
     pub stable: Option<Fractal>,
@@ -76,10 +76,10 @@ pub struct GroupNulls {
 pub struct Draws {
     /// alpha0 and width of each draw.
     pub fractals: Vec<Fractal>,
-    /// Of the neurons of all draws, taken together as one network.
+    /// Of the neurons of all draws, as one network.
     pub together: Fractal,
-    /// Of the neurons of all draws but one, for each; empty where a draw deals so large a share
-    /// that nothing needs it.
+    /// Of the neurons of all draws except one, for each draw; empty if a draw deals so large a
+    /// share that this is not needed.
     pub without_one: Vec<Fractal>,
     /// The share of its sources that a draw deals of the part's layers, the lowest of them, in
     /// (0, 1].
@@ -93,7 +93,7 @@ pub struct Draws {
 pub struct SmallLayer {
     /// The share of its sources that a draw deals, in (0, 1].
     pub share: f64,
-    /// alpha0 and width of all draws together in which this layer is that of one draw: what it
-    /// alone adds to the spread.
+    /// alpha0 and width of all draws together, with this layer taken from one draw: the spread that
+    /// this layer alone adds.
     pub fractals: Vec<Fractal>,
 }

@@ -1,14 +1,13 @@
-//! From live weights to a row of numbers: the pipeline that monitor and replay share.
+//! From live weights to a row of numbers: the pipeline that the monitor and the replay share.
 //!
 //! 1. [`Plan`]: which tensors, which neurons, which radii; made once for a run.
-//! 2. [`Plan::snapshot`]: weights → a [`Snapshot`] of radius histograms. This is all that the
-//!    training thread waits for; it holds counts, not weights.
+//! 2. [`Plan::snapshot`]: weights → a [`Snapshot`] of radius histograms. The training thread waits
+//!    only for this; a snapshot holds counts, not weights.
 //! 3. [`Estimators::measure`]: histograms → spectra, a [`Measurement`].
 //! 4. [`Emergence::new`]: a measurement against the [`Baseline`] → the numbers of one row.
 
 mod baseline;
 mod boxes;
-mod compare;
 mod controls;
 mod count;
 mod distribution;
@@ -32,6 +31,7 @@ mod scaling;
 mod shuffled;
 mod significance;
 mod snapshot;
+mod spectrum;
 mod statistics;
 mod status;
 mod structure;
@@ -57,9 +57,10 @@ pub use verdict::{Look, Measured, ONSET_LEVEL, ONSET_ROWS, Onset, Verdict, p_tex
 pub use warning::{Concern, WarningKind};
 
 pub(crate) use distribution::Distribution;
-pub(crate) use emergence::{HopEmergence, SpectrumPoint};
+pub(crate) use emergence::HopEmergence;
 pub(crate) use groups::Group;
 pub(crate) use hops::MOST_HOPS;
 pub(crate) use parts::Part;
 pub(crate) use scaling::NeuronBoxes;
+pub(crate) use spectrum::SpectrumPoint;
 pub(crate) use verdict::Outcome;

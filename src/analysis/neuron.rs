@@ -1,8 +1,8 @@
-//! What is measured of neurons.
+//! Measures of neurons.
 
 use crate::mfa::{Line, Statistics};
 
-/// What is measured of one neuron of the whole network.
+/// Measures of one neuron of the complete network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Neuron {
     /// Edges in range.

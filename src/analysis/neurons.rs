@@ -12,7 +12,7 @@ use crate::mfa::{Dimensions, Statistics};
 /// All neurons of the whole network, layer by layer.
 pub(super) fn neurons(snapshot: &Snapshot, dimensions: &Dimensions) -> Vec<Neuron> {
     let count = snapshot.layers.iter().map(|layer| layer.whole.neurons()).sum();
-    // In place: gathered layer by layer they would stand in memory twice.
+    // Written in place: collecting them layer by layer would take twice the memory.
     let mut all = vec![Neuron { edges: 0, dimension: None, degree: None }; count];
     let mut rest = all.as_mut_slice();
     let part =
@@ -49,7 +49,7 @@ fn measure(layer: &LayerSnapshot, dimensions: &Dimensions, neurons: &mut [Neuron
     });
 }
 
-/// Of the neurons of a group, out of those of the network.
+/// The statistics of a group, computed from the neurons of the network.
 pub(super) fn statistics(plan: &Plan, group: &Group, neurons: &[Neuron]) -> NeuronStatistics {
     let ranges = group.members.iter().map(|&k| plan.sources[k].whole.clone());
     let members = ranges.flat_map(|range| &neurons[range]);

@@ -1,4 +1,4 @@
-//! The null controls of one snapshot: what E is where there is nothing to see.
+//! The null controls of one snapshot: E of networks without structure.
 
 use rayon::prelude::*;
 

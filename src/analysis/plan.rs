@@ -1,4 +1,4 @@
-//! What a run analyses: made once, from the network and the draw.
+//! What a run analyses; made once, from the network and the draw.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -88,14 +88,14 @@ impl TensorPlan {
         (0..groups).map(of).filter(|run| run.edges > 0 && !run.rows.is_empty()).collect()
     }
 
-    /// Whether the drawn edges are whole rows and columns of the tensor's first two axes.
+    /// Whether the drawn edges are complete rows and columns of the tensor's first two axes.
     pub(super) fn can_be_gathered(&self) -> bool {
         self.connection.groups == 1 && !self.connection.flattened
     }
 }
 
-/// The share of their edges that two samples have in common, mean over all pairs, of the edges that
-/// leave some layers; drawn neurons stand in ascending order.
+/// The share of edges that two samples have in common, mean over all pairs, among the edges that
+/// leave some layers; drawn neurons are in ascending order.
 fn overlap<'a>(layers: impl Iterator<Item = &'a SourceLayer>, samples: usize) -> f64 {
     let common = |one: &[usize], other: &[usize]| {
         one.iter().filter(|neuron| other.binary_search(neuron).is_ok()).count()
@@ -170,10 +170,10 @@ impl Plan {
         })
     }
 
-    /// With distances over several hops beside it.
+    /// Adds distances over several hops.
     ///
     /// # Errors
-    /// [`HopsError`] when the network has no path of so many hops, or they cannot be computed.
+    /// [`HopsError`] when the network has no path of that many hops, or they cannot be computed.
     pub fn with_hops(mut self, hops: Hops) -> Result<Self, HopsError> {
         self.hops = Some(HopsPlan::new(&self.method, &self.network, &self.draw, hops)?);
         Ok(self)
@@ -184,26 +184,25 @@ impl Plan {
         self.hops.as_ref()
     }
 
-    /// With these null controls; without any where the plan does not take the whole network.
+    /// Sets the null controls; there are none if the plan does not measure the complete network.
     pub fn with_controls(mut self, controls: Controls) -> Self {
         self.controls = if self.stable { controls } else { Controls::none() };
         self
     }
 
-    /// With each layer, block and role on its own, and with the dimension and degree of every
-    /// neuron.
+    /// Adds each layer, block and role, and the dimension and degree of every neuron.
     pub fn with_details(mut self) -> Self {
         self.details = true;
         self.groups = Group::all(&leaving_layers(&self.network, &self.sources));
         self
     }
 
-    /// With every neuron's own numbers kept, as well as all else of [`Self::with_details`].
+    /// Keeps the numbers of every neuron, and adds everything that [`Self::with_details`] adds.
     pub fn with_neurons(self) -> Self {
         Self { keeps_neurons: true, ..self.with_details() }
     }
 
-    /// Gives the standard deviation of each matrix at step 0, by name, to which the norm-matched
+    /// Sets the standard deviation of each matrix at step 0, by name, to which the norm-matched
     /// control rescales; matrices that are not named have none.
     pub fn start_from(&mut self, deviations: &BTreeMap<String, f64>) {
         let of = |name: &String| deviations.get(name).copied().unwrap_or(f64::NAN);
@@ -215,12 +214,12 @@ impl Plan {
         self.controls
     }
 
-    /// The parts of the network that are measured on their own, the whole network last.
+    /// The parts of the network that are measured separately, the network itself last.
     pub fn groups(&self) -> &[Group] {
         &self.groups
     }
 
-    /// Whether layers and neurons are measured on their own.
+    /// Whether layers and neurons are measured separately.
     pub fn details(&self) -> bool {
         self.details
     }
@@ -278,7 +277,8 @@ impl Plan {
         self.overlap
     }
 
-    /// Whether all samples, two or more, are the same neurons, so that they differ by rounding alone.
+    /// Whether there are two or more samples and all have the same neurons, so that they differ
+    /// only by rounding.
     pub fn samples_coincide(&self) -> bool {
         self.overlap >= 1.0
     }
@@ -289,7 +289,7 @@ impl Plan {
         overlap(members, self.sample_neurons.len()) >= 1.0
     }
 
-    /// Whether the published estimator takes the whole network, not samples.
+    /// Whether the published estimator uses the complete network, not samples.
     pub fn published_on_whole(&self) -> bool {
         self.sample_neurons.is_empty()
     }

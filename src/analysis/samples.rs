@@ -16,9 +16,9 @@ pub(super) fn mean_fractal(samples: &[Fractal]) -> Option<Fractal> {
     })
 }
 
-/// E of the published estimator, and how sure it is.
+/// E of the published estimator, and its error.
 pub(super) struct PublishedNumbers {
-    /// From the means over samples.
+    /// E from the means over samples.
     pub(super) e: f64,
     /// Standard error over the samples.
     pub(super) e_se: Option<f64>,
@@ -27,12 +27,12 @@ pub(super) struct PublishedNumbers {
 }
 
 impl PublishedNumbers {
-    /// Of samples against their own step 0.
+    /// The numbers of samples, each against its own step 0.
     pub(super) fn of(start: &[Fractal], now: &[Fractal]) -> Result<Self, NoEmergence> {
         let nothing = Fractal { alpha0: f64::NAN, width: f64::NAN };
         let mean_of = |samples: &[Fractal]| mean_fractal(samples).unwrap_or(nothing);
         let e = degree_of_emergence(mean_of(start), mean_of(now))?;
-        // Paired: what a sample's neurons have in common with their own step 0 cancels.
+        // Paired differences: effects that a sample's neurons share with their own step 0 cancel.
         let paired = start.iter().zip(now).map(|(&start, &now)| degree_of_emergence(start, now));
         let of_mean = |std: f64| std / (now.len() as f64).sqrt();
         Ok(match paired.collect::<Result<Vec<f64>, _>>() {

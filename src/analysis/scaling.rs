@@ -1,4 +1,4 @@
-//! What the fits go through: ln Z_q(r) of the network, and N(r) of a few of its neurons.
+//! The data of the fits: ln Z_q(r) of the network, and N(r) of a few of its neurons.
 //!
 //! Both at no more than [`RADII`] radii, evenly in ln r as far as radii are occupied; the smallest
 //! and the largest are always there.
@@ -29,7 +29,7 @@ pub struct MeanScaling {
 }
 
 impl MeanScaling {
-    /// Of the samples' spectra on this q grid; none without samples.
+    /// The means over the samples' spectra on this q grid; none without samples.
     pub(super) fn of(q: &[f64], samples: &[Spectrum]) -> Option<Self> {
         let (first, others) = samples.split_first()?;
         let everywhere = |r: &&f64| {
@@ -63,7 +63,7 @@ impl MeanScaling {
     }
 }
 
-/// A neuron, and how the mass of its box grows.
+/// A neuron, and the mass of its box at each radius.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NeuronBoxes {
     /// Its layer.
@@ -85,7 +85,7 @@ impl NeuronBoxes {
     }
 }
 
-/// At most `most` of the numbers below n, evenly, both ends among them.
+/// At most `most` of the numbers below n, evenly spaced, both ends included.
 pub(super) fn even(n: usize, most: usize) -> impl Iterator<Item = usize> {
     let last = n.min(most).saturating_sub(1);
     (0..n.min(most)).map(move |k| (k * n.saturating_sub(1) + last / 2) / last.max(1))
@@ -106,7 +106,7 @@ pub(super) fn thinned<T>(items: &[T], radius: impl Fn(&T) -> f64) -> Vec<&T> {
         if distance(before) < distance(after) { before } else { after }
     };
     let mut chosen: Vec<usize> = (0..RADII).map(nearest).collect();
-    // Rounding must not cost an end.
+    // Rounding must not drop an end.
     (chosen[0], chosen[RADII - 1]) = (0, items.len() - 1);
     chosen.dedup();
     chosen.into_iter().map(|k| &items[k]).collect()

@@ -1,11 +1,11 @@
 //! The shuffled control: both estimators on networks whose matrices are permuted at random.
 //!
-//! The stable estimator sees the whole network, or a fixed share of every wide layer's neurons dealt
-//! from the same pool, as often as the plan says; where the weights are matched to their norm at
-//! step 0, those too. The published estimator sees its own samples, once (or, where it takes the
-//! whole network, one deal of it). What is drawn are histograms ([`crate::counting::Dealer`]), not weights.
-//! Samples are drawn one by one: where two overlap, permuted weights would agree on what they share,
-//! and these do not.
+//! The stable estimator uses the complete network, or a fixed share of the neurons of every wide
+//! layer dealt from the same pool, for as many draws as the plan says; it also uses the
+//! norm-matched weights, if they are computed. The published estimator uses its own samples, once
+//! (or one deal of the complete network, if it has no samples). The draws are histograms
+//! ([`crate::counting::Dealer`]), not weights. Samples are drawn one by one: where two samples overlap,
+//! permuted weights would agree on the shared edges, and these draws do not.
 
 use std::collections::BTreeMap;
 
@@ -19,27 +19,27 @@ use super::measurement::{Draws, SmallLayer};
 use super::plan::{DrawnRun, Plan, SourceLayer};
 use super::significance::LEAST_SHARE;
 use super::snapshot::Snapshot;
-use crate::counting::{Dealer, Urn};
+use crate::counting::{Dealer, PoolSampler};
 use crate::mfa::{BoxMasses, Degenerate, Fractal, PowerSums, Spectrum};
 
-/// A network of up to so many sources is dealt whole.
-const WHOLE: usize = 2048;
+/// A network of up to this many sources has all of them dealt.
+const ALL_DEALT_LIMIT: usize = 2048;
 
-/// How many sources of a larger network a draw of the stable control deals. A deal costs time: these
-/// keep all controls within the time of the measurement itself.
+/// How many sources of a larger network one draw of the stable control deals. The numbers keep the
+/// time of all controls within the time of the measurement itself.
 struct Budget {
     in_all: usize,
     per_layer: usize, // on average, where that is more
     least: usize,     // of a layer, where there are as many; even
 }
 
-/// Of the weights as they are.
+/// For the unchanged weights.
 const PLAIN: Budget = Budget { in_all: 1024, per_layer: 8, least: 16 };
 
-/// Of the matched weights: they carry the claims.
+/// For the matched weights, on which the claims are based.
 const MATCHED: Budget = Budget { in_all: 1024, per_layer: 24, least: 24 };
 
-/// Layers of a sample whose rows are held together and take one turn into powers.
+/// Layers of a sample whose rows are in memory together and are converted to powers once.
 const TOGETHER: usize = 8;
 
 /// Both estimators on shuffled weights.
@@ -52,16 +52,15 @@ pub(super) struct Shuffled {
     pub(super) matched: Vec<Result<Draws, Degenerate>>,
 }
 
-/// By how much a layer's share is to be larger than the lowest for the layer to be looked at on its
-/// own.
+/// If a layer's share is larger than the lowest by this factor, its spread is measured separately.
 const LARGER: f64 = 1.2;
 
 impl Budget {
-    /// How many of its sources each layer has dealt in a draw: the same share of all, but for small
-    /// layers.
+    /// How many sources of each layer a draw deals: the same share of all layers, except for small
+    /// ones.
     fn dealt(&self, widths: &[usize]) -> Vec<usize> {
         let all: usize = widths.iter().sum();
-        if all <= WHOLE {
+        if all <= ALL_DEALT_LIMIT {
             return widths.to_vec();
         }
         let wanted = self.in_all.max(self.per_layer * widths.len());
@@ -186,7 +185,7 @@ impl Draw<'_> {
         self.estimators.stable_fractal(sums)
     }
 
-    /// What a layer alone adds to the spread of a group with these sums.
+    /// The spread that a layer alone adds to a group with these sums.
     fn small_layer(
         &self,
         share: f64,
@@ -240,7 +239,7 @@ impl Draw<'_> {
         let (estimators, plan) = (self.estimators, self.plan);
         if plan.published_on_whole() {
             let parts: Vec<_> =
-                jobs.par_iter().map(|&(layer, first)| self.whole(layer, first)).collect();
+                jobs.par_iter().map(|&(layer, first)| self.all_sources(layer, first)).collect();
             return Ok(vec![estimators.published_of(plan, parts.into_iter())?]);
         }
         let sample = |sample| {
@@ -251,9 +250,9 @@ impl Draw<'_> {
         samples.collect::<Vec<_>>().into_iter().collect()
     }
 
-    /// One deal of a layer, for the published estimator: what it fits depends on the rarest radii,
-    /// so it takes every source.
-    fn whole(&self, layer: &SourceLayer, first: usize) -> Option<PowerSums> {
+    /// One deal of a layer, for the published estimator. Its fits depend on the rarest radii, so it
+    /// uses every source.
+    fn all_sources(&self, layer: &SourceLayer, first: usize) -> Option<PowerSums> {
         let method = self.plan.method();
         let pools = layer.tensors.iter().zip(&self.snapshot.pools[first..]);
         let dealers: Vec<Dealer> = pools
@@ -287,11 +286,11 @@ impl Draw<'_> {
         let slots = self.plan.method().slots();
         for (k, tensor) in layer.tensors.iter().enumerate() {
             let rng = &mut self.generator(first + k, self.plan.controls.shuffled + sample);
-            let mut urn = Urn::new(&self.snapshot.pools[first + k]);
+            let mut sampler = PoolSampler::new(&self.snapshot.pools[first + k]);
             for DrawnRun { rows: of_run, edges } in tensor.drawn_runs(&layer.drawn[sample], sample)
             {
                 for row in of_run {
-                    urn.draw(edges as u64, &mut rows[row * slots..(row + 1) * slots], rng);
+                    sampler.draw(edges as u64, &mut rows[row * slots..(row + 1) * slots], rng);
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! How far a measured value lies from draws of its null control, and how often chance alone goes as far.
+//! The distance of a measured value from draws of its null control, and how often chance alone
+//! gives as large a distance.
 //!
 //! The null hypothesis: the weights of each matrix are exchangeable. Under it the measured network is
 //! itself one draw, with the spread of one shuffled network. With the mean m and the standard
@@ -48,12 +49,12 @@ use super::statistics::{deviation, mean};
 pub struct Excess {
     /// The difference.
     pub value: f64,
-    /// Its standard error where there is nothing but chance: the spread of one network, and the
-    /// error of the control's mean; none from fewer than two draws, or where they deal too small
-    /// a share of the sources to show it.
+    /// Its standard error if there is only chance: the spread of one network, and the error of the
+    /// control's mean. None from fewer than two draws, or if they deal too small a share of the
+    /// sources to show it.
     pub se: Option<f64>,
-    /// The probability that chance alone goes as far from 0, on either side, in [0, 1]; none
-    /// without an error above 0.
+    /// The probability that chance alone gives a value as far from 0, on either side, in [0, 1];
+    /// none without an error above 0.
     pub p: Option<f64>,
 }
 
@@ -62,24 +63,26 @@ pub struct Excess {
 pub(super) struct Control {
     /// The statistic of each draw; one at least.
     pub(super) draws: Vec<f64>,
-    /// The statistic of all draws taken together as one network.
+    /// The statistic of all draws as one network.
     pub(super) together: f64,
-    /// The statistic of all draws but one taken together, for each; none where it is not needed.
+    /// The statistic of all draws except one as one network, for each draw; none if it is not
+    /// needed.
     pub(super) without_one: Vec<f64>,
     /// φ_0, the lowest share of a layer's sources that a draw deals, in (0, 1].
     pub(super) share: f64,
-    /// φ_l of the layers of which it deals more, and the statistic with each draw of the layer alone.
+    /// φ_l of the layers of which a draw deals more, and the statistic with each draw of the layer
+    /// alone.
     pub(super) small: Vec<(f64, Vec<f64>)>,
     /// The law of the draws.
     pub(super) tails: Tails,
 }
 
-/// How often draws lie far out.
+/// How heavy the tails of the draws are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Tails {
-    /// As a normal law has it.
+    /// As heavy as those of a normal law.
     Normal,
-    /// More often.
+    /// Heavier.
     Heavy,
 }
 
@@ -89,7 +92,7 @@ const HEAVY: f64 = 7.0;
 /// The same where its spread is that of the jackknife.
 const HEAVY_JACKKNIFE: f64 = 4.0;
 
-/// Below this share of the sources, draws with heavy tails do not show the spread of a whole
+/// Below this share of the sources, draws with heavy tails do not show the spread of a complete
 /// network: neither single draws nor, in the jackknife, all draws together.
 pub(super) const LEAST_SHARE: f64 = 0.25;
 
@@ -145,11 +148,11 @@ impl Excess {
     }
 }
 
-/// Below this standard error a difference is that of rounding.
+/// Below this standard error a difference is due to rounding.
 const ROUNDING: f64 = 1e-12;
 
-/// The two-sided p of `value` with standard error `se` on some degrees of freedom; none where the
-/// error is that of rounding or not finite, or there is no degree of freedom.
+/// The two-sided p of `value` with standard error `se` and these degrees of freedom; none if the
+/// error is due to rounding or not finite, or there is no degree of freedom.
 pub(super) fn p_value(value: f64, se: f64, degrees: f64) -> Option<f64> {
     let t = value / se;
     let student = StudentsT::new(0.0, 1.0, degrees).ok()?;

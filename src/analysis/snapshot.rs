@@ -21,7 +21,7 @@ pub struct Snapshot {
 /// A snapshot of a layer that edges leave.
 #[derive(Clone, Debug)]
 pub(super) struct LayerSnapshot {
-    /// All its neurons; none where the whole network is not wanted.
+    /// All its neurons; none if the complete network is not needed.
     pub(super) whole: PackedHistogram,
     /// The same with its matrices rescaled to their spread at step 0; no neurons where the control is
     /// not computed.
@@ -56,7 +56,7 @@ impl LayerSnapshot {
 }
 
 impl Snapshot {
-    /// Memory for the snapshots of a plan; to be used again from step to step.
+    /// Memory for the snapshots of a plan; it is reused from step to step.
     pub fn new(plan: &Plan) -> Self {
         let tensors = plan.tensors().count();
         Self {
@@ -78,14 +78,20 @@ impl Snapshot {
         self.layers.iter().map(|layer| layer.not_finite).sum()
     }
 
-    /// Neuron layers that were not counted again, since all weights that leave them are those from
-    /// which this memory was counted before.
+    /// The layers that such weights leave, by number.
+    pub(super) fn layers_not_finite(&self) -> impl Iterator<Item = usize> {
+        let layers = self.layers.iter().enumerate();
+        layers.filter(|(_, layer)| layer.not_finite > 0).map(|(k, _)| k)
+    }
+
+    /// Neuron layers that were not counted again, because all weights that leave them are unchanged
+    /// since the last count.
     pub fn unchanged_layers(&self) -> usize {
         self.layers.iter().filter(|layer| layer.reused).count()
     }
 }
 
-/// Equal counts; what the memory was counted from before does not matter.
+/// Equal if the counts are equal; earlier contents of the memory do not matter.
 impl PartialEq for Snapshot {
     fn eq(&self, other: &Self) -> bool {
         let bits = |deviations: &[f64]| deviations.iter().map(|d| d.to_bits()).collect::<Vec<_>>();

@@ -6,11 +6,12 @@ use super::fault::Fault;
 use crate::mfa::Degenerate;
 
 /// Whether a row's numbers are there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Status {
     /// All values that were asked for are there.
+    #[default]
     Ok,
     /// Weights are infinite or NaN: no values.
     NonFinite,
@@ -35,7 +36,7 @@ impl Status {
         }
     }
 
-    /// The status of this name; degenerate for a name that is none.
+    /// The status of this name; degenerate for an unknown name.
     pub(crate) fn read(name: &str) -> Self {
         let all = [Self::Ok, Self::NonFinite, Self::NoNeurons, Self::Dropped];
         all.into_iter().find(|s| s.as_str() == name).unwrap_or(Self::Degenerate)

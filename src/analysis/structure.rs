@@ -1,7 +1,8 @@
-//! Is it structure? A part of the network against its shuffles.
+//! Measures of structure: a part of the network against its shuffles.
 //!
 //! With every matrix rescaled to its standard deviation at step 0, the stable estimator gives a
-//! width and an alpha0, and the same of K shuffles:
+//! width and an alpha0. It gives a width_k and an alpha0_k for each of K shuffles of these
+//! matrices:
 //!
 //! ```text
 //! width_excess  = ln width  - mean_k ln width_k
@@ -32,11 +33,14 @@ pub struct Structure {
     pub e_norm_matched: Option<f64>,
 }
 
-/// What has no value, and why.
+/// The column of the shuffled control, which needs no matched norm as the others here do.
+pub(super) const E_STABLE_SHUFFLED: &str = "E_stable_shuffled";
+
+/// The name of a value that is missing, and why.
 pub(super) type Missing = (&'static str, String);
 
 impl Structure {
-    /// Of a part whose step 0 and whose weights now have these spectra.
+    /// The measures of a part with these spectra at step 0 and now.
     pub(super) fn of(
         start: Option<Fractal>,
         stable: Option<Fractal>,
@@ -70,9 +74,9 @@ impl Structure {
                     let e = stable.and_then(|now| degree_of_emergence(start, now).ok());
                     structure.e_excess = e.and_then(|e| Excess::of(e, &control));
                 }
-                Err(why) => note("E_stable_shuffled", &why),
+                Err(why) => note(E_STABLE_SHUFFLED, &why),
             },
-            Some(Err(why)) => note("E_stable_shuffled", why),
+            Some(Err(why)) => note(E_STABLE_SHUFFLED, why),
             None => {}
         }
         match &nulls.matched {

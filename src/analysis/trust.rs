@@ -1,15 +1,15 @@
-//! When the numbers of a step should not be believed, and why, in words.
+//! When not to believe the numbers of a step, and why, in words.
 //!
 //! The marks are the fields of [`Trust`]; [`WarningKind`] lists the warnings and when they are raised.
 //!
 //! Below an R² of 0.7, nearly a third of what ln Z does is not the line. With less than half of the
 //! neurons, the spectrum is that of the strongly connected ones alone.
 //!
-//! Some warnings concern the conclusion at a step; others only the published
-//! estimator, whose numbers are kept to compare with the literature. A condition that holds from step
-//! 0 on belongs to the run: its code is in every row, its words in the first one.
+//! Some warnings concern the conclusion at a step; others only the published estimator, whose
+//! numbers are kept to compare with the literature. A condition that holds from step 0 on concerns
+//! the run: its code is in every row, its text only in the first one.
 
-use super::baseline::{Baseline, Place};
+use super::baseline::{Baseline, SpectrumPosition};
 use super::measurement::Measurement;
 use super::plan::Plan;
 use super::statistics::mean;
@@ -37,7 +37,7 @@ pub struct Trust {
 impl Trust {
     /// The marks of a measurement, and the warnings on it.
     pub(super) fn of(plan: &Plan, baseline: &Baseline, measurement: &Measurement) -> Self {
-        let mut trust = Self::standing(plan, measurement);
+        let mut trust = Self::without_baseline(plan, measurement);
         for warning in &mut trust.warnings {
             warning.from_start = baseline.warnings.contains(&warning.kind);
         }
@@ -49,8 +49,8 @@ impl Trust {
         trust
     }
 
-    /// What holds of a measurement on its own.
-    pub(super) fn standing(plan: &Plan, measurement: &Measurement) -> Self {
+    /// The marks and warnings that need no baseline.
+    pub(super) fn without_baseline(plan: &Plan, measurement: &Measurement) -> Self {
         let mut trust = Self { in_range: measurement.in_range, ..Self::default() };
         let Ok(samples) = &measurement.published else { return trust };
         let parameters = plan.method().parameters();
@@ -93,14 +93,14 @@ impl Trust {
         trust
     }
 
-    /// Warns where E, with this p, cannot be told from that of shuffled weights.
+    /// Warns if E, with this p, is indistinguishable from E of shuffled weights.
     pub(super) fn check_chance(&mut self, e: f64, shuffled: f64, p: f64) {
         if e > 0.0 && p >= LEVEL {
             let p = p_text(p);
             let text = format!(
                 "E is indistinguishable from the shuffled control ({e:.4} vs {shuffled:.4}, {p})"
             );
-            self.warn(WarningKind::ENotToldApart, text);
+            self.warn(WarningKind::EIndistinguishable, text);
         }
     }
 
@@ -127,10 +127,10 @@ impl Trust {
 
     fn check_places(&mut self, baseline: &Baseline, samples: &[Spectrum]) {
         let n = samples.len();
-        if baseline.places.len() != n {
+        if baseline.positions.len() != n {
             return;
         }
-        let pairs = || baseline.places.iter().zip(samples.iter().map(Place::of));
+        let pairs = || baseline.positions.iter().zip(samples.iter().map(SpectrumPosition::of));
         let same_top = pairs().filter(|(start, now)| start.top == now.top).count();
         self.argmax_stable = Some(same_top as f64 / n as f64);
         if same_top < n {
@@ -142,8 +142,9 @@ impl Trust {
         let moved = pairs().filter(|(start, now)| start.smallest_radius != now.smallest_radius);
         let moved = moved.count();
         if 2 * moved >= n && moved > 0 {
-            let radius = |places: &mut dyn Iterator<Item = f64>| places.sum::<f64>() / n as f64;
-            let start = radius(&mut baseline.places.iter().map(|p| p.smallest_radius));
+            let radius =
+                |positions: &mut dyn Iterator<Item = f64>| positions.sum::<f64>() / n as f64;
+            let start = radius(&mut baseline.positions.iter().map(|p| p.smallest_radius));
             let now = radius(&mut samples.iter().map(|s| s.smallest_radius));
             let text = format!(
                 "the smallest radius moved from {start:.1} to {now:.1} ({moved} of {n} samples)"
@@ -162,11 +163,11 @@ impl Trust {
         self.warnings.iter().map(|warning| warning.kind.code()).collect()
     }
 
-    /// What concerns one thing, as one text; none without any. What held at step 0 is left out,
-    /// save for the `first` row of a run.
+    /// The texts of the warnings about `concern`, as one text; none without any. Warnings that held
+    /// at step 0 are only in the `first` row of a run.
     pub fn text(&self, concern: Concern, first: bool) -> Option<String> {
-        let told = |w: &&Warning| w.kind.concern() == concern && (first || !w.from_start);
-        let texts = self.warnings.iter().filter(told).map(|warning| warning.text.as_str());
+        let shown = |w: &&Warning| w.kind.concern() == concern && (first || !w.from_start);
+        let texts = self.warnings.iter().filter(shown).map(|warning| warning.text.as_str());
         let texts: Vec<&str> = texts.collect();
         (!texts.is_empty()).then(|| texts.join("; "))
     }

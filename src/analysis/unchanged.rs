@@ -1,13 +1,13 @@
-//! Recognising weights that have not changed since a snapshot's memory was last counted from them:
-//! frozen layers, which need not be counted again.
+//! Recognises weights that have not changed since the memory of a snapshot was last counted, such
+//! as frozen layers, which need not be counted again.
 //!
-//! Weights are recognised by what they are, not by what a framework says of them: every tensor is
-//! hashed (XXH3, 64 bits) while its weights come from memory, which costs a few percent of counting
-//! them. Where the hash is that of last time, the counts are kept. The hashes are recorded, too: they
-//! show that two checkpoints hold the same weights.
+//! Weights are recognised by their values, not by the framework's flags: every tensor is hashed
+//! (XXH3, 64 bits) while its weights are read from memory, which costs a few percent of counting
+//! them. If the hash is that of the last time, the counts are kept. The hashes are also recorded:
+//! they show that two checkpoints hold the same weights.
 //!
-//! What is measured of such a layer is kept beside its counts, so that it is measured once more and
-//! then never again.
+//! The measurements of such a layer are kept with its counts, so that an unchanged layer is
+//! measured once more and then never again.
 
 use std::sync::OnceLock;
 
@@ -20,18 +20,18 @@ use crate::mfa::{PowerSums, Values};
 /// Bytes that one task hashes.
 const PART: usize = 1 << 20;
 
-/// What a layer was last counted from.
+/// The weights from which a layer was last counted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CountedFrom {
     hashes: Vec<u64>,
     start: Option<Vec<u64>>, // bits of the deviations of step 0 that were rescaled to
-    complete: bool,          // whether the counting came to its end
+    complete: bool,          // whether the counting was completed
 }
 
 impl CountedFrom {
-    /// Whether the layer was counted from just these tensors, rescaled to these deviations of step
-    /// 0. If not, it is about to be: [`Self::done`] says when it was.
-    pub(super) fn are(&mut self, tensors: &[Values<'_>], start: Option<&[f64]>) -> bool {
+    /// Whether the layer was counted from exactly these tensors, rescaled to these deviations of
+    /// step 0. If not, the caller counts it and then calls [`Self::done`].
+    pub(super) fn matches(&mut self, tensors: &[Values<'_>], start: Option<&[f64]>) -> bool {
         let hashes: Vec<u64> = tensors.par_iter().map(|values| hash(*values)).collect();
         let start = start.map(|start| start.iter().map(|s| s.to_bits()).collect::<Vec<u64>>());
         let same = self.complete && hashes == self.hashes && start == self.start;
@@ -39,19 +39,19 @@ impl CountedFrom {
         same
     }
 
-    /// A hash of each tensor that was last shown.
+    /// A hash of each tensor of the last call of [`Self::matches`].
     pub(super) fn hashes(&self) -> &[u64] {
         &self.hashes
     }
 
-    /// The layer has been counted from the tensors last shown.
+    /// The layer has been counted from the tensors of the last call of [`Self::matches`].
     pub(super) fn done(&mut self) {
         self.complete = true;
     }
 }
 
-/// What has been measured of a layer since it was last counted. Filled for layers that were not
-/// counted again, others are measured each time.
+/// Measurements of a layer since it was last counted. Kept only for layers that were not counted
+/// again; other layers are measured each time.
 #[derive(Clone, Debug)]
 pub(super) struct Measured {
     pub(super) whole: Kept<Option<LayerSums>>,
@@ -61,7 +61,7 @@ pub(super) struct Measured {
 }
 
 impl Measured {
-    /// Nothing yet, of a layer of so many samples.
+    /// No measurements yet, for a layer of this many samples.
     pub(super) fn new(samples: usize) -> Self {
         Self {
             whole: Kept::default(),
@@ -72,15 +72,15 @@ impl Measured {
     }
 }
 
-/// The sums of a layer's neurons by the published and by the stable estimator, where they take the
-/// whole network.
+/// The sums of a layer's neurons for the published and for the stable estimator, if they use the
+/// complete network.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LayerSums {
     pub(super) published: Option<PowerSums>,
     pub(super) stable: Option<PowerSums>,
 }
 
-/// A value that is kept once it has been made.
+/// A value that is kept once it has been computed.
 #[derive(Clone, Debug)]
 pub(super) struct Kept<T>(OnceLock<T>);
 
@@ -91,22 +91,23 @@ impl<T> Default for Kept<T> {
 }
 
 impl<T: Clone> Kept<T> {
-    /// The value that is kept, or, where `keep` says no, a new one. A thread that asks while another
-    /// makes the value makes it too: the other may be one of low priority that gets no processor.
+    /// The kept value, or a new one if `keep` is false. If another thread is computing the value,
+    /// this one computes it too instead of waiting: the other may have low priority and get no
+    /// processor.
     pub(super) fn get(&self, keep: bool, make: impl FnOnce() -> T) -> T {
         if !keep {
             return make();
         }
         self.0.get().cloned().unwrap_or_else(|| {
             let made = make();
-            // Both have made the same.
+            // Both threads computed the same value.
             let _ = self.0.set(made.clone());
             made
         })
     }
 }
 
-/// The values as they lie in memory.
+/// The bytes of the values in memory.
 fn bytes(values: Values<'_>) -> &[u8] {
     match values {
         Values::F32(v) => bytemuck::cast_slice(v),
@@ -133,7 +134,7 @@ mod tests {
     fn the_second_look_at_the_same_weights_knows_them() {
         let (mut from, weights) = (CountedFrom::default(), weights(1000));
         let mut look = |start| {
-            let same = from.are(&[Values::F32(&weights)], start);
+            let same = from.matches(&[Values::F32(&weights)], start);
             from.done();
             same
         };
@@ -148,11 +149,11 @@ mod tests {
         let mut weights = weights(n);
         let mut from = CountedFrom::default();
         for at in [0, 1, 12_345, PART / 4 - 1, PART / 4, n / 2, n - 2, n - 1] {
-            from.are(&[Values::F32(&weights)], None);
+            from.matches(&[Values::F32(&weights)], None);
             from.done();
-            assert!(from.are(&[Values::F32(&weights)], None));
+            assert!(from.matches(&[Values::F32(&weights)], None));
             weights[at] += 1.0;
-            assert!(!from.are(&[Values::F32(&weights)], None), "value {at}");
+            assert!(!from.matches(&[Values::F32(&weights)], None), "value {at}");
             from.done();
         }
     }
@@ -161,7 +162,7 @@ mod tests {
     fn what_was_not_counted_to_the_end_is_counted_again() {
         let (mut from, weights) = (CountedFrom::default(), weights(10));
         for _ in 0..5 {
-            assert!(!from.are(&[Values::F32(&weights)], None));
+            assert!(!from.matches(&[Values::F32(&weights)], None));
         }
     }
 
@@ -178,7 +179,7 @@ mod tests {
     fn tensors_without_values_are_alike() {
         let mut from = CountedFrom::default();
         for seen in [false, true] {
-            assert_eq!(from.are(&[Values::F64(&[])], None), seen);
+            assert_eq!(from.matches(&[Values::F64(&[])], None), seen);
             from.done();
         }
     }

@@ -1,14 +1,14 @@
-//! What is claimed of a row and of a run, and how often such a claim is wrong.
+//! Claims about a row and about a run, and how often they are wrong.
 //!
-//! **A row** has structure where one of width_excess and alpha0_excess has p < 0.025, so that p of
-//! both together, twice the smaller one, is below 0.05: of rows without structure at most 5 % are
+//! **A row** has structure if width_excess or alpha0_excess has p < 0.025, so that p of both
+//! together, twice the smaller one, is below 0.05: at most 5 % of rows without structure are
 //! claimed to have it.
 //!
-//! **A run** is looked at many times, and all its rows share the luck of one network. So its
-//! *onset* is the first of three rows in a row in which the same measure has p < 0.001 on the same
-//! side. Of simulated runs without structure at most 5 % have an onset, in 10 to 300 looks
-//! (`examples/calibrate`). Rows whose weights are those of an earlier row, and rows without a value,
-//! are passed over.
+//! **A run** is tested many times, and all its rows depend on one random network. So its *onset* is
+//! the first of three consecutive rows in which the same measure has p < 0.001 on the same side. At
+//! most 5 % of simulated runs without structure have an onset, with 10 to 300 rows
+//! (`examples/calibrate`). Rows whose weights are those of an earlier row, and rows without a
+//! value, are skipped.
 
 use std::fmt;
 
@@ -20,17 +20,18 @@ pub const LEVEL: f64 = 0.05;
 /// The p below which a row counts for the onset.
 pub const ONSET_LEVEL: f64 = 0.001;
 
-/// How many rows in a row make an onset.
+/// How many consecutive rows make an onset.
 pub const ONSET_ROWS: usize = 3;
 
-/// On which side of chance a row lies.
+/// The side of chance on which a row lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Neurons differ more than those of shuffled weights.
     AboveChance,
-    /// The network cannot be told apart from its shuffles.
-    NotToldApart,
+    /// The network is indistinguishable from its shuffles.
+    #[serde(rename = "not_told_apart")]
+    Indistinguishable,
     /// Neurons differ less than those of shuffled weights.
     BelowChance,
 }
@@ -68,10 +69,10 @@ impl Look {
     }
 }
 
-/// What is claimed of a row. `Display` gives the words.
+/// The claim about a row. `Display` gives the words.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// On which side of chance; that of the measure with the smaller p.
+    /// The side of chance, from the measure with the smaller p.
     pub outcome: Outcome,
     /// p of both measures together: twice the smaller one, 1 at most.
     pub p: f64,
@@ -82,7 +83,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Of a row; none without a p.
+    /// The verdict on a row; none without a p.
     pub fn of(look: Look) -> Option<Self> {
         let Look { width, alpha0 } = look;
         let measures = [width, alpha0];
@@ -90,7 +91,7 @@ impl Verdict {
         let first = all.clone().min_by(|a, b| a.p.total_cmp(&b.p))?;
         let p = (all.count() as f64 * first.p).min(1.0);
         let outcome = match p < LEVEL {
-            false => Outcome::NotToldApart,
+            false => Outcome::Indistinguishable,
             true if first.value > 0.0 => Outcome::AboveChance,
             true => Outcome::BelowChance,
         };
@@ -102,7 +103,7 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { outcome, p, width, alpha0 } = *self;
-        if outcome == Outcome::NotToldApart {
+        if outcome == Outcome::Indistinguishable {
             return write!(f, "none found ({})", p_text(p));
         }
         let measures = [width, alpha0].iter().flatten().count() as f64;
@@ -124,7 +125,7 @@ pub fn p_text(p: f64) -> String {
     if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {}", significant(p, 2)) }
 }
 
-/// A number above 0 with so many significant digits, as a plain decimal.
+/// A number above 0 with `digits` significant digits, as a plain decimal.
 fn significant(value: f64, digits: i32) -> String {
     let magnitude = if value > 0.0 { value.log10().floor() as i32 } else { 0 };
     let decimals = (digits - 1 - magnitude).max(0) as usize;
@@ -139,7 +140,7 @@ pub struct Onset {
     below: Option<u64>,
 }
 
-/// Rows in a row that lie on one side of chance by one measure.
+/// Consecutive rows that lie on one side of chance by one measure.
 #[derive(Clone, Copy, Debug, Default)]
 struct Streak {
     side: i8, // 0 where there is none
@@ -176,13 +177,13 @@ impl Onset {
         self.above.into_iter().chain(self.below).min()
     }
 
-    /// The step at which structure is first seen on the side of an outcome; on either side for a
-    /// network that is not told apart.
+    /// The step at which structure is first seen on the side of an outcome; on either side for
+    /// [`Outcome::Indistinguishable`].
     pub fn found_on(&self, outcome: Outcome) -> Option<u64> {
         match outcome {
             Outcome::AboveChance => self.above,
             Outcome::BelowChance => self.below,
-            Outcome::NotToldApart => self.found(),
+            Outcome::Indistinguishable => self.found(),
         }
     }
 }
@@ -204,7 +205,7 @@ mod tests {
         let found = verdict(measured(0.1, 0.0249), measured(0.0, 0.9));
         assert_eq!((found.outcome, found.p), (Outcome::AboveChance, 0.0498));
         let found = verdict(measured(0.1, 0.0251), measured(0.2, 0.03));
-        assert_eq!((found.outcome, found.p), (Outcome::NotToldApart, 0.0502));
+        assert_eq!((found.outcome, found.p), (Outcome::Indistinguishable, 0.0502));
         let found = verdict(measured(0.1, 0.02), measured(-0.2, 0.001));
         assert_eq!((found.outcome, found.p), (Outcome::BelowChance, 0.002));
         let found = verdict(measured(0.1, 0.7), measured(0.2, 0.6));
@@ -254,7 +255,7 @@ mod tests {
         let on = |outcome| both.found_on(outcome);
         assert_eq!(on(Outcome::AboveChance), Some(3), "on the side of the verdict");
         assert_eq!(on(Outcome::BelowChance), Some(0));
-        assert_eq!(on(Outcome::NotToldApart), Some(0));
+        assert_eq!(on(Outcome::Indistinguishable), Some(0));
         assert_eq!(onset(&[yes, yes]), None);
         assert_eq!(onset(&[]), None);
     }

@@ -92,6 +92,9 @@ kinds! {
     Overlap, "overlap", Conclusion,
         format!("two samples share more than {OVERLAP} of their edges"),
         "Samples share most of their edges: E_se says little about the network.";
+    NotMatched, "not_matched", Conclusion,
+        "a matrix has no spread at step 0 or now, or the rescaled network has no spectrum",
+        "The weights cannot be rescaled to their spread at step 0: there is no measure of structure.";
     Repeated, "repeated", Conclusion,
         "`same_as` has a value",
         "The weights are those of an earlier step, bit for bit: the row says nothing new.";
@@ -107,9 +110,9 @@ kinds! {
     RadiiMoved, "radii_moved", Published,
         "the smallest occupied radius is not that of step 0 in half of the samples or more",
         "The smallest radius differs from step 0: published E moves with it, E_stable does not.";
-    ENotToldApart, "e_chance", Published,
+    EIndistinguishable, "e_chance", Published,
         format!("`E` > 0 and `E_p` ≥ {LEVEL}"),
-        "Published E cannot be told apart from that of shuffled weights.";
+        "Published E is indistinguishable from E of shuffled weights.";
 }
 
 impl WarningKind {

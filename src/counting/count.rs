@@ -1,4 +1,4 @@
-//! Counting all edges of some neurons.
+//! Counts all edges of a range of neurons.
 //!
 //! In parallel over source neurons; counts are integers, so the order does not matter.
 
@@ -11,11 +11,11 @@ use super::sampled::count_sampled_edges;
 use super::tile::Tile;
 use crate::mfa::Values;
 
-/// Neurons that a task counts at least.
+/// The fewest neurons that one task counts.
 const TILE: usize = 192;
 
-/// The most neurons that one task counts: as many as a kernel takes at once (half as many where their
-/// weights are rescaled too), in whole tiles.
+/// The most neurons that one task counts: as many as a kernel handles at once (half as many if the
+/// weights are also counted rescaled), a multiple of [`TILE`].
 const WIDEST: usize = 2048usize.next_multiple_of(TILE);
 
 /// Counts all edges of the matrices, which share their source neurons, into those neurons' rows
@@ -35,15 +35,14 @@ pub fn count_edges(table: &RadiusTable, matrices: &[EdgeMatrix<'_>], rows: &mut 
     parts.map(count).sum()
 }
 
-/// Neurons that one task counts of a layer of so many: with a kernel the more, the longer the runs of
-/// memory that it reads; to other code every row is a place of its own that is counted into, and no more
-/// of them may be than a cache holds.
+/// How many of a layer's `neurons` one task counts. A kernel reads longer runs of memory if it
+/// counts more neurons. Other code counts into all rows in turn, and these must fit the cache.
 pub(super) fn width(table: &RadiusTable, neurons: usize) -> usize {
     let share = neurons.div_ceil(rayon::current_num_threads());
     if table.has_kernel() { share.next_multiple_of(TILE).clamp(TILE, WIDEST) } else { TILE }
 }
 
-/// The counting of some neurons.
+/// A range of neurons to count.
 pub(super) struct Counting<'a> {
     pub table: &'a RadiusTable,
     /// The number of the first one.
@@ -54,8 +53,9 @@ pub(super) struct Counting<'a> {
 }
 
 impl Counting<'_> {
-    /// Adds a matrix's edges, those of its rescaled weights and those between drawn neurons to rows of
-    /// their own; gives how many weights are not finite.
+    /// Counts a matrix: its edges, the same edges with rescaled weights, and the edges between
+    /// drawn neurons, each into rows of their own. Returns the number of weights that are not
+    /// finite.
     pub fn add(
         &mut self,
         matrix: &EdgeMatrix<'_>,
@@ -70,7 +70,8 @@ impl Counting<'_> {
             let cells = rows.start * slots..rows.end * slots;
             let counts = &mut self.rows[cells.clone()];
             let distances = self.distances.get_mut(rows).unwrap_or_default();
-            // One part without groups; with them, drawn neurons of several stand side by side.
+            // Without groups there is one part; with groups, the drawn neurons of several parts
+            // follow each other.
             let drawn =
                 if matrix.layout.groups > 1 { Vec::new() } else { std::mem::take(&mut drawn) };
             let matched = rescaled.as_mut().map(|(table, rows)| (*table, &mut rows[cells]));

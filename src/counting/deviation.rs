@@ -1,7 +1,7 @@
-//! The spread of a matrix's weights: what the norm-matched control holds fixed.
+//! The standard deviation of a matrix's weights, which the norm-matched control keeps fixed.
 //!
-//! σ = √(Σ (w - μ)²/n) over all n weights, population, in f64. Deviations are taken from the first
-//! weight, so that a mean far from 0 costs no digits; parts of fixed length are summed in order, so
+//! σ = √(Σ (w - μ)²/n) over all n weights (population), in f64. Deviations are taken from the first
+//! weight, so that a mean far from 0 loses no digits. Parts of fixed length are summed in order, so
 //! that the result is the same bits on any number of threads.
 
 use multiversion::multiversion;

@@ -1,11 +1,11 @@
-//! Distances read off weights.
+//! Computes distances from weights.
 //!
 //! ```text
 //! d(i, j) = min over the edges e from i to j of f(w_e)
 //! ```
 //!
-//! f is the [`Transfer`] function, in f64 from the stored weight. A weight that is NaN is no edge here;
-//! [`Values::not_finite`] tells how many there are.
+//! f is the [`Transfer`] function, in f64 from the stored weight. A NaN weight is not an edge here;
+//! [`Values::not_finite`] counts NaN and infinite weights.
 
 use std::ops::Range;
 
@@ -29,8 +29,8 @@ pub struct Column {
 
 impl Distances {
     /// Shortens distances by the edges to the given targets, which share their source neurons
-    /// (rows) with this matrix. With `taps_apart` each tap of a target has a column of its own,
-    /// else the nearest tap counts. Runs in the caller's rayon pool.
+    /// (rows) with this matrix. With `taps_apart` each tap of a target has a separate column,
+    /// otherwise the nearest tap counts. Runs in the caller's rayon pool.
     ///
     /// # Panics
     /// When a target, a column or a source lies outside its matrix.
@@ -106,7 +106,7 @@ struct TileEdges<'a, W> {
 }
 
 impl<W: Copy + Into<f64>> TileEdges<'_, W> {
-    /// Those of the next `sources` sources that have edges to a target: its group's.
+    /// Those of the next `sources` sources that have edges to `target`: the sources of its group.
     #[inline(always)]
     fn sources(&self, target: usize, sources: usize) -> Range<usize> {
         let group = target / (self.layout.targets / self.layout.groups);
@@ -119,7 +119,7 @@ impl<W: Copy + Into<f64>> TileEdges<'_, W> {
     #[inline(always)]
     fn taps(&self, target: usize, k: usize) -> impl Iterator<Item = f64> {
         let EdgeLayout { sources, groups, taps, source_stride, target_stride, .. } = self.layout;
-        // A source's place within its group.
+        // The index of the source within its group.
         let source = match groups {
             1 => self.first + k,
             _ => (self.first + k) % (sources / groups),

@@ -1,16 +1,16 @@
-//! Weight tensors as edges: where each edge stands among the stored values.
+//! Weight tensors as edges: the position of each edge among the stored values.
 
 use crate::mfa::Values;
 
-/// Where in a row-major tensor the edges stand: the edge from source s to target t, tap k, is
+/// The positions of the edges in a row-major tensor: the edge from source s to target t, tap k, is
 /// element `t * target_stride + s * source_stride + k`.
 ///
 /// PyTorch's `[out, in, taps..]` has `source_stride = taps`, `target_stride = in * taps`;
 /// `[in, out]` (Conv1D) has `source_stride = out`, `target_stride = 1`, `taps = 1`.
 ///
 /// With g > 1 groups (a grouped convolution, `[out, in/g, taps..]`) sources and target rows fall
-/// into g equal runs, and edges stand between a source and the targets of its own run only: s in
-/// the formula is then the source's place within its group.
+/// into g equal runs, and a source has edges only to the targets of its own run. In the formula, s
+/// is then the index of the source within its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EdgeLayout {
     /// Number of source neurons.

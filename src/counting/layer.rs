@@ -1,4 +1,4 @@
-//! Counting a neuron layer: all that one pass over its weights gives.
+//! Counts a neuron layer: everything that one pass over its weights yields.
 
 use std::cell::Cell;
 
@@ -11,7 +11,7 @@ use super::kernel::DrawnShare;
 use super::packed::{Large, PackedHistogram, PackedPart};
 use super::radius_table::RadiusTable;
 
-/// Where the edges of a neuron layer are counted; what was there is replaced.
+/// The destination of the counts of a neuron layer; previous contents are replaced.
 #[derive(Debug)]
 pub struct LayerRows<'a> {
     /// The neurons' counters.
@@ -29,7 +29,7 @@ pub struct LayerRows<'a> {
 pub struct Rescaled<'a> {
     /// A rescaled table for each matrix.
     pub tables: &'a [RadiusTable],
-    /// Takes the counters, for as many neurons as there are of [`LayerRows::counts`].
+    /// Receives the counters, for as many neurons as [`LayerRows::counts`] has.
     pub counts: &'a mut PackedHistogram,
 }
 
@@ -40,11 +40,11 @@ pub struct Drawn<'a> {
     pub sources: &'a [usize],
     /// For each matrix, the target rows, ascending, each once.
     pub targets: Vec<&'a [usize]>,
-    /// Takes the counters of the drawn neurons.
+    /// Receives the counters of the drawn neurons.
     pub counts: &'a mut PackedHistogram,
 }
 
-/// What counting a neuron layer found besides its rows.
+/// Results of counting a neuron layer, other than its rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
     /// Weights that are infinite or NaN; they are counted as left out.
@@ -55,8 +55,8 @@ pub struct Counted {
     pub rescaled_pools: Vec<Vec<u64>>,
 }
 
-/// Counts all edges of the matrices, which share their source neurons, like [`super::count_edges`], with
-/// all else that one pass over the weights gives.
+/// Counts all edges of the matrices, which share their source neurons, like [`super::count_edges`],
+/// and everything else that one pass over the weights yields.
 ///
 /// # Panics
 /// When there are not as many distance sums as neurons, a matrix has no rescaled table or no drawn
@@ -151,7 +151,7 @@ struct Draw<'a> {
     targets: Vec<&'a [usize]>,
 }
 
-/// Some consecutive neurons of a layer, and where they are counted.
+/// Some consecutive neurons of a layer, and the destination of their counts.
 struct Task<'a> {
     first: usize,
     distances: &'a mut [f64],
@@ -159,7 +159,7 @@ struct Task<'a> {
 }
 
 impl Layer<'_> {
-    /// Counts; gives, for each part, the counts that are too large to be packed.
+    /// Counts; returns, for each part, the counts that are too large to be packed.
     fn count(&self, task: Task<'_>) -> (Counted, Vec<Vec<Large>>) {
         let Task { first, distances, parts } = task;
         let slots = self.table.method().slots();

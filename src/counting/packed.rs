@@ -1,8 +1,8 @@
-//! Radius histograms in a quarter of their memory: what is kept of a snapshot.
+//! Radius histograms in a quarter of the memory, for snapshots.
 //!
-//! A neuron has few edges at any one radius. A byte holds how many, and the few counts that no byte
-//! holds stand in a list beside them. The edges that are left out (slot 0) are often more: they have
-//! four bytes.
+//! A neuron has few edges at any one radius, so a count takes one byte. The few counts that do not
+//! fit a byte are in a separate list. The number of edges left out (slot 0) is often larger and
+//! takes four bytes.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -21,7 +21,7 @@ pub struct PackedHistogram {
     large: Vec<Large>,  // by neuron
 }
 
-/// A count that no byte holds.
+/// A count that does not fit a byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Large {
     neuron: u32,
@@ -69,7 +69,7 @@ impl PackedHistogram {
         [left_out, left_out + kept + large]
     }
 
-    /// Becomes an empty histogram of so many neurons, in the same memory where that is enough.
+    /// Resets to an empty histogram of `neurons` neurons. Reuses the memory if it is large enough.
     pub fn reset(&mut self, neurons: usize) {
         self.left_out.clear();
         self.left_out.resize(neurons, 0);
@@ -78,7 +78,7 @@ impl PackedHistogram {
         self.large.clear();
     }
 
-    /// Takes the counters of all neurons, row after row.
+    /// Replaces the counters of all neurons by `rows`, row after row.
     ///
     /// # Panics
     /// When there are not [`Method::slots`] of them for each neuron.
@@ -89,7 +89,7 @@ impl PackedHistogram {
         self.set_large(large);
     }
 
-    /// Parts of the neurons that end at these, which ascend up to [`Self::neurons`].
+    /// Splits the neurons into parts that end at `ends`, ascending up to [`Self::neurons`].
     pub(super) fn split(&mut self, ends: &[usize]) -> Vec<PackedPart<'_>> {
         let (mut left_out, mut counts) = (&mut self.left_out[..], &mut self.counts[..]);
         let mut first = 0;
@@ -105,7 +105,7 @@ impl PackedHistogram {
         ends.iter().map(part).collect()
     }
 
-    /// Takes what packing all parts gave, in their order.
+    /// Sets the large counts that packing the parts returned, in the order of the parts.
     pub(super) fn set_large(&mut self, large: Vec<Large>) {
         self.large = large;
     }
@@ -150,7 +150,7 @@ impl PackedPart<'_> {
         self.left_out.len()
     }
 
-    /// Takes the counters of these neurons; gives those that no byte holds.
+    /// Sets the counters of these neurons; returns those that do not fit a byte.
     pub fn pack(self, rows: &[u32]) -> Vec<Large> {
         if self.left_out.is_empty() || !narrow(rows, self.left_out, self.counts) {
             return Vec::new();
@@ -169,7 +169,7 @@ impl PackedPart<'_> {
 /// The most that a byte holds.
 const MOST: u32 = u8::MAX as u32;
 
-/// Packs rows; gives whether a count is too large for it.
+/// Packs rows; returns whether a count does not fit a byte.
 #[multiversion(targets = "simd")]
 fn narrow(rows: &[u32], left_out: &mut [u32], counts: &mut [u8]) -> bool {
     let kept = counts.len() / left_out.len().max(1);

@@ -1,14 +1,14 @@
 //! From an f32 weight to its radius without a division.
 //!
-//! The slot of a weight is a step function of the bits of |w|. The table finds the float at
-//! which each step lies by bisection on the plain f64 code ([`Method::slot_of_weight`]), and cuts
-//! the bit patterns into buckets so small that each holds one step at most. A look-up is then a
-//! shift, one table entry and one compare, and agrees with the f64 code on every f32. Subnormal
-//! weights, whose neighbours differ by whole octaves, take the f64 code itself.
+//! The slot of a weight is a step function of the bits of |w|. The table finds the float at which
+//! each step lies by bisection on the plain f64 code ([`Method::slot_of_weight`]), and cuts the bit
+//! patterns into buckets so small that each holds one step at most. A look-up is then a shift, one
+//! table entry and one compare, and agrees with the f64 code on every f32. Subnormal weights, whose
+//! neighbours differ by whole octaves, use the f64 code itself.
 //!
-//! A rescaled table gives the slot of w·factor, both the factor and the product rounded to f32, for
-//! the norm-matched control: what torch makes of an f32 tensor times a number. It is as monotone a
-//! function of |w|, so as cheap a look-up.
+//! A rescaled table gives the slot of w·factor, with the factor and the product rounded to f32, for
+//! the norm-matched control: this is how torch multiplies an f32 tensor by a number. The slot is
+//! still a monotone function of |w|, so the look-up costs the same.
 
 use std::sync::OnceLock;
 
@@ -80,17 +80,18 @@ impl RadiusTable {
         (self.kernel.is_some() || instructions == Instructions::Plain).then_some(self)
     }
 
-    /// Whether there are layouts that something counts faster than this table.
+    /// Whether a kernel counts some layouts faster than this table.
     pub(super) fn has_kernel(&self) -> bool {
         self.kernel.is_some() && self.factor.is_none()
     }
 
-    /// What counts so many sources of a layout faster than this table, where there is such.
+    /// The kernel that counts `sources` sources of a layout faster than this table, if there is
+    /// one.
     pub(super) fn kernel_for(&self, layout: &EdgeLayout, sources: usize) -> Option<Kernel> {
         self.kernel.filter(|kernel| self.has_kernel() && kernel.serves(layout, sources))
     }
 
-    /// What weights are multiplied by, if they are.
+    /// The factor by which weights are multiplied, if any.
     pub(super) fn factor(&self) -> Option<f32> {
         self.factor
     }
@@ -173,8 +174,8 @@ fn first_at_least_one(weight: &impl Fn(u32) -> f64) -> u32 {
     low
 }
 
-/// A key that is monotone in the distance, so that bisection misses no step: slots, with the two
-/// ends of the range told apart.
+/// A key that is monotone in the distance, so that bisection misses no step: the slot, with
+/// different values for the two ends of the range.
 fn ordered_slot(method: &Method, weight: f64) -> usize {
     let parameters = method.parameters();
     let distance = parameters.transfer.distance(weight);

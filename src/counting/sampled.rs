@@ -72,7 +72,7 @@ fn gather<W: Weight>(
     rows: &mut [u32],
 ) -> u64 {
     let taps = layout.taps;
-    let places: Vec<usize> = sources.iter().map(|s| s * layout.source_stride).collect();
+    let offsets: Vec<usize> = sources.iter().map(|s| s * layout.source_stride).collect();
     let mut gathered = Vec::new();
     let mut not_finite = 0;
     for targets in targets.chunks((GATHERED / (sources.len() * taps).max(1)).max(1)) {
@@ -81,8 +81,8 @@ fn gather<W: Weight>(
             let row = weights.get(target * layout.target_stride..).unwrap_or_default();
             match taps {
                 // A call to copy four bytes costs more than the bytes.
-                1 => gathered.extend(places.iter().map(|place| row[*place])),
-                _ => places.iter().for_each(|at| gathered.extend_from_slice(&row[*at..][..taps])),
+                1 => gathered.extend(offsets.iter().map(|offset| row[*offset])),
+                _ => offsets.iter().for_each(|at| gathered.extend_from_slice(&row[*at..][..taps])),
             }
         }
         let layout = EdgeLayout::out_in(targets.len(), sources.len(), taps);

@@ -8,12 +8,12 @@
 //! 1. Every edge is labelled with a slot, independently, b with probability K_b/(n·m). A source's
 //!    labels are counted rather than listed: a Poisson count for each slot (given their sum, such
 //!    counts are those of independent labels), then single labels up to m.
-//! 2. Of a slot given C_b > K_b times, C_b - K_b of its edges, chosen uniformly, are taken back; the
-//!    holes are filled, in random order, with the slots that were given too seldom.
+//! 2. If a slot was given C_b > K_b times, it is taken back from C_b - K_b of its edges, chosen
+//!    uniformly; these get, in random order, the slots that were given too seldom.
 //!
 //! Both steps treat all edges alike and end with exactly K_b edges in slot b, so every arrangement
 //! has the same probability: the draw is without replacement, as a permutation is. It costs about n
-//! (slots + 1.5 √m) random numbers in place of n·m.
+//! (slots + 1.5 √m) random numbers instead of n·m.
 //!
 //! The probabilities are exact to 2⁻³²: those of the tables that the random numbers look up.
 
@@ -79,7 +79,7 @@ impl Alias {
         let entry = random as u32 & (self.entries.len() as u32 - 1);
         let (threshold, other) = self.entries[entry as usize];
         let itself = ((random >> 32) as u32) < threshold;
-        // A coin that no processor foresees.
+        // A random branch would be predicted badly.
         self.first + select_unpredictable(itself, entry, other)
     }
 }
@@ -94,8 +94,8 @@ pub struct Dealer {
 }
 
 impl Dealer {
-    /// For a matrix whose weights fall into the slots as `pool` says, `edges` for each source; none
-    /// when the pool is no whole number of such sources.
+    /// For a matrix with `pool[b]` weights in slot b and `edges` edges for each source; none if the
+    /// number of weights is not a multiple of `edges`.
     pub fn new(pool: &[u64], edges: usize) -> Option<Self> {
         let total: u64 = pool.iter().sum();
         let edges = edges as u64;
@@ -115,13 +115,14 @@ impl Dealer {
     /// Replaces the rows, one of [`crate::mfa::Method::slots`] counters for each source, by a random
     /// deal.
     ///
-    /// An even number of rows s, fewer than there are sources S, is dealt out of a pool of the same
-    /// shares, rounded at random to whole weights. Among s sources that share such a pool, the
-    /// counts of one source would vary by a factor of (1 - 1/s)/(1 - 1/S) too little, and all that
-    /// depends on differences between sources with them. So each half of the rows gets a pool of
-    /// its own: of a slot's weights the share 1 - s/S goes to the halves in pairs. That restores
-    /// the variance of a source's counts to that of a whole deal, and its higher factorial moments
-    /// to within 1/s², while the sum over all rows keeps the pool's shares.
+    /// An even number of rows s, fewer than there are sources S, is dealt from a pool of the same
+    /// shares, rounded at random to integers. Among s sources that share such a pool, the variance
+    /// of the counts of one source would be too small by a factor of (1 - 1/s)/(1 - 1/S), and so
+    /// would everything that depends on differences between sources. So each half of the rows gets
+    /// a pool of its own: of a slot's weights, the share 1 - s/S is assigned to the halves in
+    /// pairs. That restores the variance of a source's counts to that of a deal of all sources, and
+    /// its higher factorial moments to within 1/s², while the sum over all rows keeps the pool's
+    /// shares.
     ///
     /// # Panics
     /// When there are more rows than sources, or an odd number that is smaller.
@@ -271,13 +272,13 @@ fn slot_of(counts: impl Iterator<Item = u64>, mut edge: u64) -> usize {
     panic!("edge {edge} beyond the last one")
 }
 
-/// A matrix's weights, to be drawn one by one without replacement: what the drawn part of a permuted
-/// matrix holds.
+/// Draws the weights of a matrix one by one without replacement, for the drawn part of a permuted
+/// matrix.
 ///
-/// A slot is proposed with the probability that it had at first, and accepted with the share of its
-/// weights that are left; when half of all are gone, the probabilities are made anew.
+/// A slot is proposed with its initial probability, and accepted with the share of its weights that
+/// are left. When half of all weights are drawn, the probabilities are computed again.
 #[derive(Clone, Debug)]
-pub struct Urn {
+pub struct PoolSampler {
     at_first: Vec<u64>,
     left: Vec<u64>, // ≤ at_first
     total: u64,     // of left
@@ -285,8 +286,8 @@ pub struct Urn {
     slots: Alias,
 }
 
-impl Urn {
-    /// For weights that fall into the slots as `pool` says.
+impl PoolSampler {
+    /// For `pool[b]` weights in each slot b.
     pub fn new(pool: &[u64]) -> Self {
         let total: u64 = pool.iter().sum();
         let shares: Vec<f64> = pool.iter().map(|&count| count as f64).collect();
@@ -297,7 +298,7 @@ impl Urn {
     /// Draws the next `edges` weights, or as many as are left, and adds each to the counter of its slot.
     ///
     /// # Panics
-    /// When the row has not a counter for each slot.
+    /// When the row does not have a counter for each slot.
     pub fn draw(&mut self, edges: u64, row: &mut [u32], rng: &mut impl Rng) {
         let mut wanted = edges.min(self.total);
         while wanted > 0 {
@@ -313,16 +314,17 @@ impl Urn {
         }
     }
 
-    /// Takes a weight, of which one at least is left, and gives its slot; the caller lowers `total`.
+    /// Takes one of the weights that are left, of which there must be one, and returns its slot;
+    /// the caller lowers `total`.
     #[inline]
     fn take(&mut self, rng: &mut impl Rng) -> usize {
         loop {
             let random = rng.next_u64();
             let slot = self.slots.at(random) as usize;
-            // Of an empty slot too, which the table may give by its rounding.
+            // The table may give an empty slot because of its rounding.
             let Some(left) = self.left.get_mut(slot).filter(|left| **left > 0) else { continue };
-            // Taken with probability left/at_first, to within 2⁻²⁴ for up to 256 slots: by the bits
-            // of the lower half that the table has not used.
+            // Accepted with probability left/at_first, to within 2⁻²⁴ for up to 256 slots, by the
+            // bits of the lower half that the table has not used.
             let used = self.slots.entries.len().ilog2();
             let rest = u128::from(random as u32 >> used);
             if (rest * u128::from(self.at_first[slot])) >> (32 - used) < u128::from(*left) {

@@ -1,5 +1,5 @@
-//! Counting a task's share of a matrix: by a kernel where one serves it, else weight by weight by
-//! the table of radii.
+//! Counts a task's share of a matrix: with a kernel if one serves it, otherwise weight by weight
+//! with the table of radii.
 
 use super::edges::EdgeLayout;
 use super::kernel::{CHUNK, Counters, DrawnShare, Share};
@@ -18,8 +18,8 @@ pub(super) struct Tile<'a> {
 }
 
 impl Tile<'_> {
-    /// Counts all that is wanted of a matrix without groups, or of one group; no distances where there
-    /// is no room for them.
+    /// Counts everything asked for of a matrix without groups, or of one group. Distances are not
+    /// summed if their slice is empty.
     pub fn count_all<W: Weight>(
         &self,
         weights: &[W],
@@ -90,8 +90,8 @@ impl Tile<'_> {
     }
 
     /// Adds the kept distances of each source, in the order of the kernels, so that every machine
-    /// gets the same bits: where a source's edges lie side by side by their place in chunks of 64,
-    /// else by tap.
+    /// gets the same bits: by position in chunks of 64 if the edges of a source lie side by side,
+    /// otherwise by tap.
     fn add_distances<W: Weight>(&self, weights: &[W], sums: &mut [f64]) {
         let EdgeLayout { targets, taps, source_stride, target_stride, .. } = self.layout;
         let method = self.table.method();
@@ -104,25 +104,27 @@ impl Tile<'_> {
         if target_stride == taps {
             for (k, sum) in sums[..sources].iter_mut().enumerate() {
                 let edges = &weights[(self.first + k) * source_stride..][..targets * taps];
-                let mut places = [0.0; CHUNK];
+                let mut partial_sums = [0.0; CHUNK];
                 for (k, weight) in edges.iter().enumerate() {
-                    places[k % CHUNK] += kept(*weight);
+                    partial_sums[k % CHUNK] += kept(*weight);
                 }
-                *sum += places.iter().sum::<f64>();
+                *sum += partial_sums.iter().sum::<f64>();
             }
             return;
         }
-        let mut places = vec![0.0; sources * taps];
+        let mut partial_sums = vec![0.0; sources * taps];
         for target in 0..targets {
-            for (k, places) in places.chunks_exact_mut(taps).enumerate() {
+            for (k, partial_sums) in partial_sums.chunks_exact_mut(taps).enumerate() {
                 let start = target * target_stride + (self.first + k) * source_stride;
-                for (place, weight) in places.iter_mut().zip(&weights[start..start + taps]) {
-                    *place += kept(*weight);
+                for (partial_sum, weight) in
+                    partial_sums.iter_mut().zip(&weights[start..start + taps])
+                {
+                    *partial_sum += kept(*weight);
                 }
             }
         }
-        for (sum, places) in sums.iter_mut().zip(places.chunks_exact(taps)) {
-            *sum += places.iter().sum::<f64>();
+        for (sum, partial_sums) in sums.iter_mut().zip(partial_sums.chunks_exact(taps)) {
+            *sum += partial_sums.iter().sum::<f64>();
         }
     }
 

@@ -5,7 +5,7 @@ use half::{bf16, f16};
 use super::kernel::Stored;
 use super::radius_table::RadiusTable;
 
-/// What the counting loops need of a stored weight.
+/// Operations on stored weights for the counting loops.
 pub(super) trait Weight: Stored + Sync {
     fn slot(self, table: &RadiusTable) -> usize;
     fn wide(self) -> f64;

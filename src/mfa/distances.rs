@@ -18,7 +18,7 @@ pub struct Distances {
 }
 
 impl Distances {
-    /// A matrix without edges. `memory` is taken for it.
+    /// A matrix without edges, whose values reuse `memory`.
     pub fn none(rows: usize, columns: usize, mut memory: Vec<f64>) -> Self {
         memory.clear();
         memory.resize(rows * columns, f64::INFINITY);
@@ -62,7 +62,7 @@ impl Distances {
         &self.least
     }
 
-    /// Its memory, for another matrix.
+    /// The memory of its values, for another matrix.
     pub fn into_memory(self) -> Vec<f64> {
         self.values
     }

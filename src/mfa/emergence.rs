@@ -5,7 +5,7 @@
 //! ```
 //!
 //! E has no value when alpha0 ≤ 0 at either end, when w(0) is 0, or when an input is not finite;
-//! [`NoEmergence`] says which. A width below 10⁻⁹ is what rounding leaves of 0 and counts as 0.
+//! [`NoEmergence`] gives the reason. A width below 10⁻⁹ is a rounding error and counts as 0.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// to 20), differences of tau make 10⁻¹⁰ of them.
 const ZERO_WIDTH: f64 = 1e-9;
 
-/// The two numbers of a spectrum that emergence is made of.
+/// The two numbers of a spectrum from which emergence is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fractal {
     /// alpha at the top of the spectrum: the typical fractal dimension (regularity).

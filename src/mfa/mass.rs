@@ -1,8 +1,8 @@
 //! Box mass: N_i(r) = 1 + #{j : radius_ij ≤ r}, p_i(r) = N_i(r) / T_i, T_i = N_i(d).
 //!
-//! The 1 is the box's own centre; it keeps p^q finite for q < 0. A neuron is kept when it has
-//! more than `min_edges` edges in range. Without a kept neuron, or with one radius only, there is
-//! nothing to fit: [`Degenerate`] says which.
+//! The 1 is the box's own centre; it keeps p^q finite for q < 0. A neuron is kept when it has more
+//! than `min_edges` edges in range. Without a kept neuron, or with one radius only, there is
+//! nothing to fit: [`Degenerate`] gives the reason.
 
 use multiversion::multiversion;
 
@@ -108,7 +108,7 @@ impl<'a> BoxMasses<'a> {
         &self.edges
     }
 
-    /// T and number of each kept neuron, in an order that depends on what they count alone.
+    /// T and number of each kept neuron, in an order that depends only on their counts.
     pub(super) fn ordered(&self) -> &[(u32, u32)] {
         &self.order
     }
@@ -120,8 +120,8 @@ impl<'a> BoxMasses<'a> {
     }
 }
 
-/// Finds the neurons to keep, each as its T, its fingerprint (two words) and its number, 32 bits each,
-/// and adds their rows up.
+/// Finds the neurons to keep, each as its T, its fingerprint (two words) and its number, 32 bits
+/// each, and adds up their rows.
 #[multiversion(targets = "simd")]
 fn read(rows: &[u32], min_edges: u32, kept: &mut Vec<u128>, sums: &mut [u64]) {
     let (ones, others): (Vec<u32>, Vec<u32>) = (1..sums.len() as u64).map(factors).unzip();
@@ -140,9 +140,9 @@ fn read(rows: &[u32], min_edges: u32, kept: &mut Vec<u128>, sums: &mut [u64]) {
     }
 }
 
-/// The factors of a slot's counters in a neuron's fingerprint: two neurons share it when they count the
-/// same, and hardly otherwise. Sorted by it, neurons come in an order that does not depend on their
-/// numbers.
+/// The factors of a slot's counters in a neuron's fingerprint. Neurons with equal counts have equal
+/// fingerprints, and others almost never do. Sorted by it, neurons are in an order that does not
+/// depend on their numbers.
 fn factors(slot: u64) -> (u32, u32) {
     let mut z = slot.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

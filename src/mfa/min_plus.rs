@@ -8,8 +8,8 @@
 //! does not depend on the order in which it is taken, so the result is the same bits for any order
 //! of the intermediate neurons and on any number of threads.
 //!
-//! Every distance is ≥ 0. So a path through m is at least A(i, m) + min_j B(m, j) long, and once
-//! all j have a path shorter than that, m is of no use: most intermediate neurons are told off by
+//! Every distance is ≥ 0, so a path through m is at least A(i, m) + min_j B(m, j) long. Once every
+//! j has a path shorter than that, m cannot improve any: most intermediate neurons are pruned with
 //! one addition. Likewise a total above `limit` (the end of the range in which distances are kept)
 //! stays above it over further layers. Rounding is monotone, so neither changes a result.
 
@@ -20,10 +20,10 @@ use super::distances::Distances;
 /// Intermediate neurons taken first, whatever the rest is.
 const SEEDS: usize = 16;
 
-/// Neurons after which the longest distance so far is found anew.
+/// Neurons between two updates of the longest distance so far.
 const ROUND: usize = 16;
 
-/// Up to this many edges the plain loop is faster than telling neurons off.
+/// Up to this many edges the plain loop is faster than pruning.
 const SMALL: usize = 1024;
 
 /// Memory that [`shorten`] uses from call to call.

@@ -1,6 +1,6 @@
 //! The mathematics of NeuroMFA: slices in, numbers out.
 //!
-//! The way through this module, for one network:
+//! The steps for one network:
 //!
 //! 1. [`Parameters`] are checked into a [`Method`] (ranges, steps, q grid);
 //! 2. weights become distances d = f(w) ([`Transfer`]), distances become radii, and a
@@ -10,11 +10,12 @@
 //!    [`Stable`] on a fixed radius grid with analytic derivatives;
 //! 5. [`degree_of_emergence`] compares two of them.
 //!
-//! Distances over two and more layers are min-plus products in place of step 2; the
-//! paper's algorithm 4 estimates them.
+//! Distances over two and more layers are min-plus products, which replace step 2; the paper's
+//! algorithm 4 estimates them.
 //!
-//! Nothing here knows a file, a clock, the layout of a weight tensor or libtorch. Parallel loops run in the
-//! rayon pool of the caller; results are the same bits on any number of threads.
+//! This module uses no files, no clock and no libtorch, and does not know the layout of a weight
+//! tensor. Parallel loops run in the rayon pool of the caller; results are the same bits on any
+//! number of threads.
 
 mod distances;
 mod emergence;
@@ -47,7 +48,7 @@ pub(crate) use min_plus::{Scratch, shorten};
 pub(crate) use neuron::{Dimensions, Statistics, box_counts};
 pub(crate) use spectrum::SCALING_Q;
 
-/// What tests and benches use besides.
+/// Further items for tests and benches.
 pub(crate) mod exports {
     pub use super::distances::Distances;
     pub use super::min_plus::min_plus;

@@ -1,4 +1,4 @@
-//! What is measured of a single neuron, and of many together.
+//! Measures of a single neuron, and statistics over many.
 //!
 //! - The fractal dimension D_i of neuron i is the least-squares slope of ln N_i(r) on ln r over the
 //!   neuron's own occupied radii, with its R². A neuron that is not kept (too few edges in range),
@@ -22,7 +22,7 @@ pub struct Dimensions {
 }
 
 impl Dimensions {
-    /// For neurons of at most `largest_mass` - 1 edges.
+    /// The tables for neurons of at most `largest_mass` - 1 edges.
     pub fn new(method: &Method, largest_mass: u32) -> Self {
         let radii = 1..method.slots();
         Self {
@@ -32,11 +32,11 @@ impl Dimensions {
         }
     }
 
-    /// D_i as the slope of the line, with its R², from the counters of a neuron. `scratch` is memory
-    /// to be used again.
+    /// D_i as the slope of the line, with its R², from the counters of a neuron. `scratch` is
+    /// memory that is reused.
     ///
     /// # Panics
-    /// When the neuron has more edges than [`Self::new`] was told.
+    /// When the neuron has more edges than `largest_mass` of [`Self::new`] allows.
     pub fn of(&self, row: &[u32], scratch: &mut [Vec<f64>; 2]) -> Option<Line> {
         let edges: u32 = row[1..].iter().sum();
         if edges <= self.min_edges {
@@ -48,8 +48,8 @@ impl Dimensions {
         let (mut mass, mut points) = (1, 0);
         for (count, ln_radius) in row[1..].iter().zip(&self.ln_radius) {
             mass += count;
-            // Where nothing is counted, the next point takes the place: no branch, which would be
-            // foreseen badly.
+            // A radius without edges is overwritten by the next point. A branch here would be
+            // predicted badly.
             (x[points], y[points]) = (*ln_radius, self.ln_mass[mass as usize - 1]);
             points += usize::from(*count > 0);
         }
@@ -88,7 +88,8 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Of finite values; none of no values. Sums run over the values as they come.
+    /// Computes the statistics of finite values; none for no values. Sums run in the order of the
+    /// values.
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         let n = values.len();
         let first = *values.first()?;

@@ -1,4 +1,4 @@
-//! The parameters of the method, and their one check.
+//! The parameters of the method, and the function that checks them.
 //!
 //! | name | default | purpose | range |
 //! |---|---|---|---|
@@ -18,11 +18,12 @@ const MAX_RADII: u32 = 20_000;
 const MAX_STEPS: f64 = (1u32 << 31) as f64;
 const MAX_Q: f64 = 20.0;
 
-/// Parameters as a person gives them; see the module's table for defaults and ranges.
+/// Parameters before they are checked; see the module's table for defaults and ranges.
 ///
 /// The defaults are those behind the published numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Parameters {
     /// The function that turns a weight into a distance.
     pub transfer: Transfer,
@@ -54,6 +55,64 @@ impl Default for Parameters {
             q_max: 3.0,
             q_step: 0.1,
         }
+    }
+}
+
+impl Parameters {
+    /// The function that turns a weight into a distance.
+    #[must_use]
+    pub fn transfer(mut self, transfer: Transfer) -> Self {
+        self.transfer = transfer;
+        self
+    }
+
+    /// Distances at or below this are left out.
+    #[must_use]
+    pub fn min_distance(mut self, min_distance: f64) -> Self {
+        self.min_distance = min_distance;
+        self
+    }
+
+    /// Distances above this are left out.
+    #[must_use]
+    pub fn max_distance(mut self, max_distance: f64) -> Self {
+        self.max_distance = max_distance;
+        self
+    }
+
+    /// Step to which a distance is rounded (half to even) to give its radius.
+    #[must_use]
+    pub fn radius_step(mut self, radius_step: f64) -> Self {
+        self.radius_step = radius_step;
+        self
+    }
+
+    /// A neuron is kept when it has more kept edges than this.
+    #[must_use]
+    pub fn min_edges(mut self, min_edges: u32) -> Self {
+        self.min_edges = min_edges;
+        self
+    }
+
+    /// Lower end of the q grid.
+    #[must_use]
+    pub fn q_min(mut self, q_min: f64) -> Self {
+        self.q_min = q_min;
+        self
+    }
+
+    /// Upper end of the q grid.
+    #[must_use]
+    pub fn q_max(mut self, q_max: f64) -> Self {
+        self.q_max = q_max;
+        self
+    }
+
+    /// Step of the q grid.
+    #[must_use]
+    pub fn q_step(mut self, q_step: f64) -> Self {
+        self.q_step = q_step;
+        self
     }
 }
 
@@ -142,7 +201,7 @@ impl Parameters {
     }
 }
 
-/// Checked parameters: what the algorithms take.
+/// Checked parameters, which the algorithms use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Method {
     parameters: Parameters,
@@ -180,7 +239,7 @@ impl Method {
         self.radii() + 1
     }
 
-    /// The radius that a slot ≥ 1 stands for.
+    /// The radius of a slot ≥ 1.
     pub fn radius(&self, slot: usize) -> f64 {
         f64::from(self.first_radius + slot as u32 - 1) / f64::from(self.per_unit)
     }

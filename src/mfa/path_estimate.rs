@@ -32,8 +32,8 @@
 //! target sees the trials that it would see alone. Where paths reach a target from several layers,
 //! a trial draws from each of them. A layer no wider than the budget takes part in full, once.
 //!
-//! The paper's text leaves open the tolerance, the first r and what to do without a path; these
-//! are ours.
+//! The paper does not specify the tolerance, the first r, or the result without a path; these are
+//! choices of this crate.
 
 use multiversion::multiversion;
 use rand::Rng;
@@ -62,7 +62,7 @@ pub struct Between<'a> {
     edges: &'a Distances,
 }
 
-/// Memory that [`PathEstimator::estimate`] uses from call to call.
+/// Memory that [`PathEstimator::estimate`] reuses.
 #[derive(Clone, Debug, Default)]
 pub struct Trials {
     orders: Vec<Vec<u32>>, // by layer between: its neurons; a draw shuffles some to the end
@@ -140,7 +140,7 @@ impl PathEstimator {
     }
 }
 
-/// Draws neurons from a layer, independently of what was drawn before.
+/// Draws neurons from a layer, independently of earlier draws.
 fn draw<'a>(order: &'a mut [u32], budget: usize, rng: &mut impl Rng) -> &'a [u32] {
     if budget < order.len() { order.partial_shuffle(rng, budget).0 } else { order }
 }

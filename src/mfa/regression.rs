@@ -14,11 +14,11 @@ pub struct Line {
     pub r2: Option<f64>,
 }
 
-/// Points that are summed side by side.
+/// Points that are summed in parallel lanes.
 const LANES: usize = 8;
 
 impl Line {
-    /// The line through points, whose x and y stand in step; none when fewer than two x differ.
+    /// The line through the points `(x[k], y[k])`; none when fewer than two x differ.
     ///
     /// # Panics
     /// When there are not as many x as y.
@@ -28,8 +28,8 @@ impl Line {
         (products[0] > 0.0).then(|| Self::of(means, products))
     }
 
-    /// From the means of x and of y, and Σ of the squares and the product of their differences from them;
-    /// that of x is above 0.
+    /// The line for these means of x and y, and these sums of squares and of products of the
+    /// deviations from them; that of x is above 0.
     fn of([mean_x, mean_y]: [f64; 2], [xx, xy, yy]: [f64; 3]) -> Self {
         let slope = xy / xx;
         Self {
@@ -40,7 +40,7 @@ impl Line {
     }
 }
 
-/// What [`Line::of`] takes; none of no points.
+/// The arguments of [`Line::of`]; none for no points.
 #[multiversion(targets = "simd")]
 fn sums_of_points(x: &[f64], y: &[f64]) -> Option<([f64; 2], [f64; 3])> {
     let (x0, y0, n) = (*x.first()?, *y.first()?, x.len() as f64);
@@ -53,7 +53,7 @@ fn sums_of_points(x: &[f64], y: &[f64]) -> Option<([f64; 2], [f64; 3])> {
     Some(([mean_x, mean_y], sums(x, y, products)))
 }
 
-/// Σ of numbers that are made of each point.
+/// Sums of numbers computed from each point.
 #[inline(always)]
 fn sums<const K: usize>(x: &[f64], y: &[f64], of: impl Fn(f64, f64) -> [f64; K]) -> [f64; K] {
     let mut sums = [[0.0; LANES]; K];

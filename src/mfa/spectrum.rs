@@ -6,10 +6,10 @@
 //! - alpha_k = (tau_{k+1} - tau_k) / (q_{k+1} - q_k), f_k = q_k alpha_k - tau_k;
 //! - alpha0 = alpha at the first maximum of f, width = max alpha - min alpha.
 //!
-//! The maximum is always shared: the differences on both sides of q = 0 start or end in
-//! tau(0) = 0, so both have f = 0 exactly, and rounding errors of 10⁻¹⁷ would choose between
-//! two alphas that differ by about one percent. Values of f within 10⁻¹² of the maximum therefore
-//! count as equal, and the first of them is taken: alpha0 = -tau(-0.1) / 0.1 for a concave tau.
+//! There are always two maxima: the differences on both sides of q = 0 start or end in tau(0) = 0,
+//! so both have f = 0 exactly, and rounding errors of 10⁻¹⁷ would choose between two alphas that
+//! differ by about one percent. Values of f within 10⁻¹² of the maximum therefore count as equal,
+//! and the first of them is taken: alpha0 = -tau(-0.1) / 0.1 for a concave tau.
 //!
 //! Source: Xiao et al., arXiv 2402.09099, with the conventions of its published program. R may
 //! change from step to step, since one new outlier weight adds a radius: [`super::Stable`] has a
@@ -30,7 +30,7 @@ const ALPHA_TOLERANCE: f64 = 1e-9;
 /// The q for which [`Scaling`] keeps what was fitted, where they are on the method's grid.
 pub const SCALING_Q: [f64; 6] = [-3.0, -2.0, -1.0, 1.0, 2.0, 3.0];
 
-/// What the slopes tau(q) were fitted to, for a few q.
+/// The data to which the slopes tau(q) were fitted, for a few q.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scaling {
     /// The occupied radii, ascending; the last one is d.
@@ -59,13 +59,13 @@ pub struct Spectrum {
     pub radii: usize,
     /// The smallest of them.
     pub smallest_radius: f64,
-    /// ln Z_q against r, for a few q; empty once it is forgotten.
+    /// ln Z_q against r, for a few q; empty once it was dropped to save memory.
     #[doc(hidden)]
     pub scaling: Scaling,
 }
 
 impl Spectrum {
-    /// Forgets what the slopes were fitted to: most of a spectrum's memory.
+    /// Drops the data of the fits, which takes most of a spectrum's memory.
     pub(crate) fn forget_scaling(&mut self) {
         self.scaling = Scaling::default();
     }
@@ -106,8 +106,8 @@ impl Published {
         Self { method: method.clone(), table: PowerTable::new(method.q(), false) }
     }
 
-    /// Makes ready for masses up to `largest_mass` (largest number of edges of a neuron, plus 1),
-    /// which [`Self::estimate`] asks for.
+    /// Prepares for masses up to `largest_mass` (the largest number of edges of a neuron, plus 1);
+    /// [`Self::estimate`] needs this.
     pub fn reach(&mut self, largest_mass: u32) {
         self.table.reach(largest_mass);
     }
@@ -138,7 +138,7 @@ impl Published {
     /// The spectrum of sums that [`Self::sums`] made, or of several, added.
     ///
     /// # Errors
-    /// As [`Self::estimate`].
+    /// See [`Self::estimate`].
     #[doc(hidden)]
     pub fn spectrum(&self, sums: &PowerSums) -> Result<Spectrum, Degenerate> {
         let occupied = sums.occupied();

@@ -45,7 +45,7 @@ impl Stable {
         Self::over(method, &[q[0], 0.0, q[q.len() - 1]])
     }
 
-    /// alpha(q) over the whole q grid.
+    /// alpha(q) at every q of the grid.
     pub fn whole_spectrum(method: &Method) -> Self {
         Self::over(method, method.q())
     }
@@ -63,8 +63,8 @@ impl Stable {
         }
     }
 
-    /// Makes ready for masses up to `largest_mass` (largest number of edges of a neuron, plus 1),
-    /// which [`Self::estimate`] asks for.
+    /// Prepares for masses up to `largest_mass` (the largest number of edges of a neuron, plus 1);
+    /// [`Self::estimate`] needs this.
     pub fn reach(&mut self, largest_mass: u32) {
         self.table.reach(largest_mass);
     }
@@ -94,7 +94,7 @@ impl Stable {
     /// # Panics
     /// When a mass is above what both were prepared for.
     #[doc(hidden)]
-    pub fn sums_beside(
+    pub fn sums_of_both(
         &self,
         published: &Published,
         masses: &BoxMasses<'_>,
@@ -105,7 +105,7 @@ impl Stable {
     /// alpha(q) of sums that [`Self::sums`] made, or of several, added.
     ///
     /// # Errors
-    /// As [`Self::estimate`].
+    /// See [`Self::estimate`].
     #[doc(hidden)]
     pub fn spectrum(&self, sums: &PowerSums) -> Result<StableSpectrum, Degenerate> {
         let radius = self.first_radius;

@@ -26,6 +26,8 @@ use crate::stop::StopRule;
 /// | [`resume`](MonitorBuilder::resume), [`resume_at`](MonitorBuilder::resume_at), [`overwrite`](MonitorBuilder::overwrite) | the folder must hold no run |
 /// | [`back_pressure`](MonitorBuilder::back_pressure) | wait |
 /// | [`on_failure`](MonitorBuilder::on_failure) | report |
+/// | [`update_repeated_steps`](MonitorBuilder::update_repeated_steps) | a repeated step is an error |
+/// | [`quiet`](MonitorBuilder::quiet) | a few lines on standard error |
 /// | [`threads`](MonitorBuilder::threads) | as many as there are cores |
 pub type MonitorBuilder = RunBuilder<Live>;
 
@@ -37,6 +39,8 @@ pub struct Live {
     pub(super) work: Work,
     pub(super) back_pressure: BackPressure,
     pub(super) on_failure: OnFailure,
+    pub(super) quiet: bool,
+    pub(super) updates: bool,
 }
 
 impl Default for Live {
@@ -47,6 +51,8 @@ impl Default for Live {
             work: Work::default(),
             back_pressure: BackPressure::default(),
             on_failure: OnFailure::default(),
+            quiet: false,
+            updates: false,
         }
     }
 }
@@ -103,6 +109,24 @@ impl RunBuilder<Live> {
     /// again; recorded rows from it on are dropped.
     pub fn resume_at(mut self, step: u64) -> Self {
         self.settings.start = Start::Resume(Some(step));
+        self
+    }
+
+    /// Writes nothing to standard error. Otherwise, in a program without a `tracing` subscriber, the
+    /// monitor says at `attach` what it watches and what is wrong with it, and at the end what it
+    /// found; a subscriber gets events instead.
+    pub fn quiet(mut self) -> Self {
+        self.origin.quiet = true;
+        self
+    }
+
+    /// Takes a step that is reported again, before the next, as an update: of each value, the last
+    /// counts. For loops whose step does not advance with every call, such as those that accumulate
+    /// gradients. The weights are those of the first call. A step is then recorded when the next is
+    /// reported, and a stop rule's verdict comes one call later. Without this, a repeated step is an
+    /// error.
+    pub fn update_repeated_steps(mut self) -> Self {
+        self.origin.updates = true;
         self
     }
 

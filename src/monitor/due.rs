@@ -57,17 +57,17 @@ impl Monitor {
         let Some(mut snapshot) = self.free_snapshot() else {
             self.pass_over();
             let why = "the side thread was busy with earlier steps".to_owned();
-            return self.send(at, Due::Dropped { why }).map(|()| None);
+            return self.hand_over(at, Due::Dropped { why }).map(|()| None);
         };
         let start = Instant::now();
         if let Err(error) = self.count(step, &mut snapshot) {
             self.spare = Some(snapshot);
             self.pass_over();
             let why = error.to_string();
-            return self.send(at, Due::Dropped { why }).map(|()| Some(error));
+            return self.hand_over(at, Due::Dropped { why }).map(|()| Some(error));
         }
         let snapshot_ms = start.elapsed().as_secs_f64() * 1e3;
-        self.send(at, Due::Analyse { snapshot, snapshot_ms })?;
+        self.hand_over(at, Due::Analyse { snapshot, snapshot_ms })?;
         if self.work == Work::Inline {
             let (answer, reached) = bounded(1);
             let _ = self.ask(Message::Reached(answer), || reached.recv().ok().map(Ok));

@@ -14,14 +14,22 @@ use super::message::{Due, Ending, Failure, Message, failure};
 use super::policy::{BackPressure, OnFailure};
 use super::schedule::Schedule;
 use super::side::Side;
+use super::terminal::{LastRow, Terminal, watched};
 use super::work::Work;
 use super::worker::Worker;
 use crate::analysis::{Plan, Snapshot};
 use crate::error::Error;
+use crate::network::Network;
 use crate::pipeline::{Follow, Opened, Step, open};
-use crate::record::{RecordError, StopRecord, Summary, check_name};
+use crate::record::{Row, StopRecord, Summary};
 use crate::source::Source;
 use crate::stop::Stop;
+
+/// A training thread may own a monitor.
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<Monitor>();
+};
 
 /// A monitor that is attached to a model.
 ///
@@ -35,19 +43,25 @@ pub struct Monitor {
     pub(super) budget: Option<Budget>,
     pub(super) work: Work,
     pub(super) back_pressure: BackPressure,
-    on_failure: OnFailure,
+    pub(super) on_failure: OnFailure,
     pub(super) worker: Option<Worker>, // none once finished
-    known_names: Vec<String>,
-    next_step: u64,
-    last_step: Option<u64>,
+    pub(super) known_names: Vec<String>,
+    pub(super) next_step: u64,
+    pub(super) last_step: Option<u64>,
     stop: Option<StopRecord>,
-    failed: Option<Failure>,
+    pub(super) failed: Option<Failure>,
     pub(super) snapshots: usize,             // that exist
     pub(super) spare: Option<Box<Snapshot>>, // of a step that could not be counted
     pub(super) started: Instant,
     pub(super) in_hook: Duration,
     pub(super) analysing: Duration, // of the time in the hook
     pub(super) due_here: u64,       // due steps reported in this process, where there is a budget
+    terminal: Terminal,
+    warnings: Vec<String>, // at attach
+    last_row: LastRow,
+    pub(super) updates: bool, // whether a repeated step is an update
+    pub(super) held: Option<(Step, Due)>, // the last step, where repeated steps are updates
+    pub(super) repeated: u64, // calls that updated a step
 }
 
 /// What a step call says to the loop.
@@ -102,14 +116,16 @@ impl Monitor {
         start_side: impl FnOnce(Side) -> Result<(), Error>,
     ) -> Result<Self, Error> {
         let MonitorBuilder { settings, mut listeners, origin } = builder;
-        let Live { schedule, budget, work, back_pressure, on_failure } = origin;
+        let Live { schedule, budget, work, back_pressure, on_failure, quiet, updates } = origin;
+        let last_row = LastRow::default();
+        listeners.insert(0, last_row.listener());
         schedule.check()?;
         if let Some(share) = budget.filter(|share| !(*share > 0.0 && *share <= 1.0)) {
             return Err(Error::Budget { share });
         }
         // Which steps a budget passed over is not known afterwards.
         let due = |step| budget.is_none() && schedule.is_due(step);
-        let text = serde_json::to_value(schedule).unwrap_or_default();
+        let text = serde_json::to_value(&schedule).unwrap_or_default();
         let follow = Follow { schedule: text, budget, due: &due, log_first: false };
         let first = Step::now(0, Vec::new());
         // In a pool of its own: what threads keep of the memory for a measurement goes when they end.
@@ -117,10 +133,15 @@ impl Monitor {
         let opened = open(&settings, follow, source.as_ref(), &opening, first, &mut listeners)?;
         drop(opening);
         let pool = Arc::new(settings.pool()?);
-        let Opened { pipeline, resumed_at, last_step, stopped_step, analysis_seconds } = opened;
+        let Opened { pipeline, resumed_at, last_step, stopped_step, analysis_seconds, .. } = opened;
+        let Opened { config, mut warnings, .. } = opened;
+        warnings.extend(last_row.warnings());
+        let folder = settings.folder.display().to_string();
         let stop = pipeline.stop().map(|stop| StopRecord { stop: stop.clone(), stopped_step });
         let plan = Arc::clone(pipeline.plan());
         let worker = Worker::spawn(pipeline, work, &pool, start_side)?;
+        let terminal = Terminal::new(quiet);
+        terminal.attached(&watched(plan.network(), &config, &folder, warnings.len()), &warnings);
         Ok(Self {
             source,
             plan,
@@ -142,7 +163,30 @@ impl Monitor {
             in_hook: Duration::ZERO,
             analysing: Duration::ZERO,
             due_here: 0,
+            terminal,
+            warnings,
+            last_row,
+            updates,
+            held: None,
+            repeated: 0,
         })
+    }
+
+    /// The network that is analysed.
+    pub fn network(&self) -> &Network {
+        self.plan.network()
+    }
+
+    /// What was wrong at `attach`, each a sentence or more: how the network was read, layers that
+    /// can never count, and the warnings about step 0.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The last row that is recorded; none after a resume, until the next. In the background mode
+    /// it may be of an earlier step than the last one reported ([`flush`](Self::flush) waits).
+    pub fn last_row(&self) -> Option<Row> {
+        self.last_row.get()
     }
 
     /// Whether the schedule analyses this step. A budget may pass it over.
@@ -154,60 +198,6 @@ impl Monitor {
     /// with, later the step after the last one reported.
     pub fn next_step(&self) -> u64 {
         self.next_step
-    }
-
-    /// Reports a step, after its update: what the loop logs, and on the schedule's steps the
-    /// weights as they are now. One call for each step, in order; a loop that counts from 0 may
-    /// begin with step 0, which is then logged and not measured again.
-    ///
-    /// # Errors
-    /// - [`Error::StepOrder`] when the step does not come after the last one;
-    /// - [`Error::Record`] for a name that cannot be a column;
-    /// - [`Error::Source`] or [`Error::Snapshot`] when the weights cannot be read; the row is recorded
-    ///   as `dropped`;
-    /// - [`Error::Failed`] when the monitor has failed, at this call or since the last.
-    ///
-    /// With [`OnFailure::KeepTraining`] all but the first two are logged in place of returned.
-    pub fn step(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<Verdict, Error> {
-        let start = Instant::now();
-        let result = self.report(step, scalars);
-        self.in_hook += start.elapsed();
-        result
-    }
-
-    fn report(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<Verdict, Error> {
-        self.check_order(step)?;
-        self.check_names(scalars)?;
-        self.last_step = Some(step);
-        self.next_step = step.saturating_add(1);
-        if let Some(why) = self.failed.clone() {
-            return self.failure(why);
-        }
-        if let Some(why) = self.hear(step) {
-            return self.failure(why);
-        }
-        let scalars = scalars.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
-        let at = Step::now(step, scalars);
-        // Step 0 was measured by `attach`.
-        let unread = match step > 0 && self.schedule.is_due(step) && self.can_pay(step) {
-            true => {
-                let start = Instant::now();
-                let taken = self.take(at);
-                self.analysing += start.elapsed();
-                taken?
-            }
-            false => self.send(at, Due::No).map(|()| None)?,
-        };
-        if let Some(why) = self.failed.clone() {
-            return self.failure(why);
-        }
-        if let Some(error) = unread {
-            match self.on_failure {
-                OnFailure::Report => return Err(error),
-                OnFailure::KeepTraining => tracing::error!("{error}"),
-            }
-        }
-        Ok(self.verdict())
     }
 
     /// Takes note of what the monitor's threads have to say; their failure, if they failed.
@@ -234,30 +224,6 @@ impl Monitor {
         Verdict { stop: self.stop.clone() }
     }
 
-    fn check_order(&self, step: u64) -> Result<(), Error> {
-        // A new run may begin with step 0, which `attach` has measured.
-        let last = self.last_step.map_or(0, |last| last.max(self.next_step.saturating_sub(1)));
-        match self.last_step {
-            Some(_) if step <= last => Err(Error::StepOrder { step, last }),
-            _ => Ok(()),
-        }
-    }
-
-    fn check_names(&mut self, scalars: &[(&str, f64)]) -> Result<(), Error> {
-        for (k, &(name, _)) in scalars.iter().enumerate() {
-            if scalars[..k].iter().any(|(earlier, _)| *earlier == name) {
-                let why = "it is there twice in this call";
-                return Err(RecordError::Name { name: name.to_owned(), why }.into());
-            }
-            if self.known_names.iter().any(|known| known == name) {
-                continue;
-            }
-            check_name(name)?;
-            self.known_names.push(name.to_owned());
-        }
-        Ok(())
-    }
-
     /// Keeps the first failure, and does with it what the caller asked for.
     pub(super) fn failure(&mut self, why: Failure) -> Result<Verdict, Error> {
         if self.failed.is_none() {
@@ -277,6 +243,7 @@ impl Monitor {
     /// [`Error::Failed`] when the monitor has failed (never with [`OnFailure::KeepTraining`]).
     pub fn flush(&mut self) -> Result<(), Error> {
         let start = Instant::now();
+        self.release()?;
         let (answer, answered) = bounded(1);
         let result = self.ask(Message::Flush(answer), || answered.recv().ok());
         self.in_hook += start.elapsed();
@@ -316,13 +283,16 @@ impl Monitor {
             stopped_step: self.stop.as_ref().and_then(|stop| stop.stopped_step),
             run,
             hook: self.in_hook,
+            repeated_calls: self.repeated,
             budget: self.budget.as_ref().map(|budget| budget.record(spent, run.as_secs_f64())),
         };
         let result = self.ask(Message::Finish(ending, answer), || answered.recv().ok());
         if let Some(worker) = self.worker.take() {
             worker.join();
         }
-        result.map_err(|source| Error::Failed { source })
+        let summary = result.map_err(|source| Error::Failed { source })?;
+        self.terminal.finished(&summary);
+        Ok(summary)
     }
 }
 

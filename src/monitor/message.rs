@@ -49,6 +49,7 @@ pub(super) struct Ending {
     pub(super) run: Duration,
     pub(super) hook: Duration,
     pub(super) budget: Option<BudgetRecord>,
+    pub(super) repeated_calls: u64,
 }
 
 /// The hook's way to the recording thread, which learns from it whether training is waiting.

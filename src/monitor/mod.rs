@@ -24,6 +24,8 @@ mod schedule;
 mod side;
 #[cfg(test)]
 mod starved;
+mod step;
+mod terminal;
 mod work;
 mod worker;
 

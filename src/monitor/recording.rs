@@ -18,7 +18,7 @@ use super::message::{Due, Ending, Failure, Inbox, Message, Verdicts, failure};
 use super::side::{Done, Task, analyse_alone, panicked};
 use crate::analysis::Snapshot;
 use crate::error::Error;
-use crate::pipeline::{Analysed, Pipeline, Step};
+use crate::pipeline::{Analysed, End, Pipeline, Step};
 use crate::record::{Cost, Summary};
 
 /// While training waits, the side thread has this many times the processor time of an analysis to come
@@ -203,7 +203,8 @@ impl Recording {
             side_thread_seconds: self.busy.as_secs_f64(),
             analysed: self.verdicts.spent().0,
         };
-        let Ending { last_step, stopped_step, budget, .. } = ending;
-        self.guarded(|pipeline| pipeline.finish(last_step, stopped_step, cost, budget))
+        let Ending { last_step, stopped_step, budget, repeated_calls, .. } = ending;
+        let end = End { last_step, stopped_step, cost, budget, repeated_calls };
+        self.guarded(|pipeline| pipeline.finish(end))
     }
 }

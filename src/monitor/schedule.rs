@@ -11,32 +11,50 @@ use crate::error::Error;
 /// ```
 /// use neuromfa::Schedule;
 ///
-/// let published = Schedule::powers_then_every(512, 1000);
+/// let published = Schedule::every(1000).with_powers_until(512);
 /// let first: Vec<u64> = (0..=2000).filter(|&step| published.is_due(step)).collect();
 /// assert_eq!(first, [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 2000]);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schedule {
     /// Powers of two are due up to here; 0 for none.
     powers_until: u64,
-    /// Above `powers_until`, multiples of this are due; at least 1.
+    /// Above `powers_until`, multiples of this are due; 0 for none.
     every: u64,
+    /// Further steps that are due, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    at: Vec<u64>,
 }
 
 impl Schedule {
     /// Steps 0, n, 2n, ...
     pub fn every(n: u64) -> Self {
-        Self::powers_then_every(0, n)
+        Self { powers_until: 0, every: n, at: Vec::new() }
     }
 
-    /// Steps 0, 1, 2, 4, ... up to the largest power of two ≤ `until`, then every multiple of `n`
-    /// above `until`. The published schedule is `powers_then_every(512, 1000)`.
-    pub fn powers_then_every(until: u64, n: u64) -> Self {
-        Self { powers_until: until, every: n }
+    /// These steps only, in any order.
+    pub fn at(steps: impl IntoIterator<Item = u64>) -> Self {
+        let mut at: Vec<u64> = steps.into_iter().collect();
+        at.sort_unstable();
+        at.dedup();
+        Self { powers_until: 0, every: 0, at }
+    }
+
+    /// Up to step `until`, the powers of two instead: 1, 2, 4, ... The published schedule is
+    /// `Schedule::every(1000).with_powers_until(512)`.
+    #[must_use]
+    pub fn with_powers_until(mut self, until: u64) -> Self {
+        self.powers_until = until;
+        self
     }
 
     /// Whether `step` is analysed.
     pub fn is_due(&self, step: u64) -> bool {
+        self.is_regular(step) || self.at.binary_search(&step).is_ok()
+    }
+
+    /// Whether `step` is analysed, the list aside.
+    fn is_regular(&self, step: u64) -> bool {
         if step <= self.powers_until {
             step == 0 || step.is_power_of_two()
         } else {
@@ -48,13 +66,16 @@ impl Schedule {
     pub(super) fn number_of(&self, step: u64) -> u64 {
         let powers = step.min(self.powers_until).checked_ilog2().map_or(0, |k| u64::from(k) + 1);
         let multiples = |upto: u64| upto.checked_div(self.every).unwrap_or(0);
-        powers + multiples(step).saturating_sub(multiples(self.powers_until))
+        let listed = self.at.iter().filter(|&&at| at <= step && !self.is_regular(at));
+        powers
+            + multiples(step).saturating_sub(multiples(self.powers_until))
+            + listed.count() as u64
     }
 
     /// Refuses a schedule that is never due after step 0.
     pub(super) fn check(&self) -> Result<(), Error> {
         match self.every {
-            0 => Err(Error::EveryZero),
+            0 if self.at.is_empty() => Err(Error::EveryZero),
             _ => Ok(()),
         }
     }
@@ -91,7 +112,7 @@ mod tests {
 
     #[test]
     fn powers_stop_at_until_and_multiples_start_above_it() {
-        let due = |until, n, last| due_up_to(Schedule::powers_then_every(until, n), last);
+        let due = |until, n, last| due_up_to(Schedule::every(n).with_powers_until(until), last);
         assert_eq!(due(8, 5, 20), [0, 1, 2, 4, 8, 10, 15, 20]);
         assert_eq!(due(11, 4, 16), [0, 1, 2, 4, 8, 12, 16]);
         assert_eq!(due(1, 3, 6), [0, 1, 3, 6]);
@@ -109,7 +130,7 @@ mod tests {
 
     #[test]
     fn reads_as_a_sentence_and_survives_json() {
-        let published = Schedule::powers_then_every(600, 1000);
+        let published = Schedule::every(1000).with_powers_until(600);
         assert_eq!(published.to_string(), "powers of two up to step 512, then every 1000 steps");
         assert_eq!(Schedule::every(100).to_string(), "every 100 steps");
         assert_eq!(Schedule::every(1).to_string(), "every step");
@@ -127,7 +148,7 @@ mod tests {
 
         #[test]
         fn due_steps_are_counted(until in 0_u64..70, n in 1_u64..40, step in 0_u64..200) {
-            let schedule = Schedule::powers_then_every(until, n);
+            let schedule = Schedule::every(n).with_powers_until(until);
             let number = (1..=step).filter(|&earlier| schedule.is_due(earlier)).count();
             prop_assert_eq!(schedule.number_of(step), number as u64);
         }

@@ -89,7 +89,7 @@ pub(super) fn analyse_alone(verdicts: &Verdicts) {
 }
 
 /// Gives this thread the lowest priority. libtorch's OpenMP threads spin while they wait for each
-/// other: on a machine whose cores they fill, one thread beside them at their own priority slows
+/// other: on a machine whose cores they fill, one more thread at their priority slows
 /// training several times over. With a core to spare it makes no difference.
 fn yield_to_training() {
     // Linux takes a thread's number where it says process; elsewhere this would be the program.

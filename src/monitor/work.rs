@@ -4,16 +4,16 @@
 ///
 /// | | weights are counted | the rest | for |
 /// |---|---|---|---|
-/// | [`Beside`](Self::Beside) | in the hook, on all cores | on the side thread | most loops |
-/// | [`Inline`](Self::Inline) | in the hook, on all cores | in the hook, on all cores | nothing beside training, and the verdict on the step itself |
+/// | [`Beside`](Self::Background) | in the hook, on all cores | on the side thread | most loops |
+/// | [`Inline`](Self::Inline) | in the hook, on all cores | in the hook, on all cores | no background work, and the verdict on the step itself |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Work {
-    /// The hook counts the weights and goes on; the side thread does the rest. Where other
-    /// programs leave it no processor, or the hook has to wait for it, the analysis is done at the
-    /// priority of training.
+    /// The hook counts the weights and returns; the side thread does the rest, at the lowest
+    /// priority. If other programs leave it no processor, or the hook has to wait for it, the
+    /// analysis runs at the priority of training.
     #[default]
-    Beside,
+    Background,
     /// A step is analysed and recorded when the hook returns, with the stop rule's verdict on it. There
     /// is no side thread, and no thread of low priority; only what the loop logs at other steps is
     /// written next to training.

@@ -42,7 +42,7 @@ impl Worker {
         }
         let analysis = match work {
             Work::Inline => Analysis::Inline(Arc::clone(pool)),
-            Work::Beside => {
+            Work::Background => {
                 let (tasks, given) = bounded(1);
                 start_side(Side {
                     tasks: given.clone(),

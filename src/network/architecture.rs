@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Architecture {
-    /// `lora`: low-rank adapters A and B beside frozen weights (PEFT names).
+    /// `lora`: low-rank adapters A and B of frozen weights (PEFT names).
     Lora,
     /// `mlp`: matrices chained by position, each one's outputs the next one's inputs.
     Mlp,
@@ -26,7 +26,7 @@ pub enum Architecture {
     /// `gpt2`: transformer blocks with one fused query-key-value matrix, stored by `Conv1D` or
     /// by linear layers.
     Gpt2,
-    /// `bert`: transformer blocks of BERT and of what is written after it (HF's ViT too).
+    /// `bert`: transformer blocks of BERT and models with the same names (HF's ViT too).
     Bert,
     /// `vit`: transformer blocks of timm's vision transformers.
     Vit,
@@ -35,9 +35,9 @@ pub enum Architecture {
     /// `transformer`: blocks with separate query, key and value matrices (Llama names), or fused
     /// ones (Phi-3).
     Transformer,
-    /// `generic`: every tensor of two or more dimensions is a bipartite network of its own.
+    /// `generic`: every tensor of two or more dimensions is a separate bipartite network.
     Generic,
-    /// `custom`: put together with [`Network::builder`](super::Network::builder).
+    /// `custom`: built with [`Network::builder`](super::Network::builder).
     Custom,
 }
 

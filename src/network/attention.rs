@@ -1,5 +1,5 @@
 //! The passage through attention: which matrices make queries, keys and values, and which layer
-//! those lead to.
+//! these reach.
 //!
 //! Attention has no weights of its own. The published graph joins each query feature to its
 //! feature of the attention output, and each key and each value to all of them, by edges of
@@ -16,7 +16,7 @@ const NAMES: [(Projection, &[&str]); 3] = [
     (Projection::Value, &["v_proj", "wv", "v", "value", "v_lin", "to_v"]),
 ];
 
-/// What a matrix into an attention layer makes.
+/// The output of a matrix that leads to an attention layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Projection {
@@ -31,13 +31,14 @@ pub enum Projection {
 }
 
 impl Network {
-    /// The attention layer that a connection leads to through queries, keys or values, and which
-    /// of them it makes. `None` for a connection that reaches its target neurons itself.
+    /// The attention layer that a connection reaches through queries, keys or values, and which of
+    /// them it makes. `None` for a connection that reaches its target neurons directly.
     ///
     /// An attention layer has the role [`Role::AttentionOut`]. A matrix of three copies into it is
-    /// a fused query-key-value matrix; of separate matrices the last segment of the name tells
-    /// (`q_proj`, `wq`, `query`, ..). Keys and values narrower than the queries reach a layer of
-    /// their own: they lead to the attention layer that the queries of the same source reach.
+    /// a fused query-key-value matrix; separate matrices are distinguished by the last segment of
+    /// the name (`q_proj`, `wq`, `query`, ..). Keys and values narrower than the queries reach a
+    /// layer of their own: they lead to the attention layer that the queries of the same source
+    /// reach.
     #[must_use]
     pub(crate) fn attention(&self, connection: &Connection) -> Option<(usize, Projection)> {
         let is_attention = |layer: usize| self.layers()[layer].role == Role::AttentionOut;
@@ -94,7 +95,7 @@ mod tests {
             ("layers.0.mlp.dense_4h_to_h.weight", [8, 32]),
         ];
         assert_eq!(passages(&neox, &[]), [attention(Projection::Fused), None, None, None]);
-        // Without what leaves it, the layer is an end, and nothing passes through it.
+        // Without outgoing edges the layer is an end, and no path passes through it.
         assert_eq!(passages(&neox, &["*.dense.weight"]), [None, None, None]);
         let grouped = [
             ("layers.0.self_attn.q_proj.weight", [8, 8]),

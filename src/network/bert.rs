@@ -1,7 +1,7 @@
-//! BERT, RoBERTa, DistilBERT, and the vision transformers that transformers writes after them:
-//! separate query, key and value matrices.
+//! BERT, RoBERTa, DistilBERT, and the vision transformers of the transformers library that follow
+//! them: separate query, key and value matrices.
 
-use super::layout::{Names, lay_out, place_by};
+use super::layout::{Names, lay_out, split_by};
 use super::plan::{Fit, Plan};
 use super::select::Matrix;
 
@@ -19,13 +19,13 @@ const NAMES: Names = [
 
 /// Lays out the blocks; none unless some stem has two of query, key and value.
 pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
-    lay_out(matrices, &NAMES, |name| place_by(&NAMES, name.strip_suffix(".weight")?))
+    lay_out(matrices, &NAMES, |name| split_by(&NAMES, name.strip_suffix(".weight")?))
 }
 
-/// Why a matrix beside the blocks is left out, where that is as it should be.
-pub(super) fn beside(path: &str) -> Option<&'static str> {
+/// Why a matrix outside the blocks is left out, if that is expected.
+pub(super) fn left_out_reason(path: &str) -> Option<&'static str> {
     if path.split('.').any(|segment| segment.starts_with("pooler") || segment == "pre_classifier") {
-        return Some("pooler: it stands outside the blocks");
+        return Some("pooler: it is outside the blocks");
     }
     let head = path.starts_with("cls.")
         || path.starts_with("vocab_")

@@ -7,9 +7,9 @@ use super::select::Matrix;
 
 /// The blocks of one stack, P kinds of matrices each.
 pub(super) struct Blocks<'a, const P: usize> {
-    /// In order, numbered without a gap.
+    /// The blocks in order, numbered without a gap.
     pub blocks: Vec<Block<'a, P>>,
-    /// The matrices that belong to no block.
+    /// Matrices outside all blocks.
     pub unplaced: Vec<Matrix<'a>>,
 }
 
@@ -24,22 +24,22 @@ pub(super) struct Block<'a, const P: usize> {
 /// A stem without its last number.
 type Family<'a> = (&'a str, &'a str);
 
-/// Gathers blocks; none if no stem has the matrices that mark one.
+/// Groups matrices into blocks; none if no stem has the matrices that mark one.
 ///
-/// `place` divides a name into its stem and the kind of matrix; `marks` says from the kinds
-/// present whether a stem is a block. Stems that differ in their last number only are one stack.
+/// `split_name` splits a name into its stem and the kind of matrix; `marks` decides from the kinds
+/// present whether a stem is a block. Stems that differ only in their last number are one stack.
 ///
 /// # Errors
 ///
 /// Two stacks; a number missing from the stack; two matrices of a kind in one block.
 pub(super) fn gather<'a, const P: usize>(
     matrices: &[Matrix<'a>],
-    place: impl Fn(&'a str) -> Option<(&'a str, usize)>,
+    split_name: impl Fn(&'a str) -> Option<(&'a str, usize)>,
     marks: impl Fn([bool; P]) -> bool,
 ) -> Fit<Option<Blocks<'a, P>>> {
     let mut stacks: BTreeMap<Family, BTreeMap<usize, Block<P>>> = BTreeMap::new();
     for matrix in matrices {
-        let Some((stem, kind)) = place(matrix.name()) else {
+        let Some((stem, kind)) = split_name(matrix.name()) else {
             continue;
         };
         let Some((family, number)) = divide(stem) else {
@@ -71,7 +71,7 @@ pub(super) fn gather<'a, const P: usize>(
         ));
     }
     if let Some(pair) = blocks.windows(2).find(|b| b[1].number - b[0].number > 1) {
-        return Err(format!("no block stands between `{}` and `{}`", pair[0].stem, pair[1].stem));
+        return Err(format!("there is no block between `{}` and `{}`", pair[0].stem, pair[1].stem));
     }
     if let Some([a, b, ..]) = blocks
         .iter()
@@ -96,7 +96,7 @@ pub(super) fn gather<'a, const P: usize>(
 }
 
 impl<'a, const P: usize> Blocks<'a, P> {
-    /// The block's matrix of a kind, which it must have; `label` says what it is.
+    /// The block's matrix of a kind, which it must have; `label` names the kind in the error.
     pub fn require(&self, block: &Block<'a, P>, kind: usize, label: &str) -> Fit<Matrix<'a>> {
         block.get(kind).ok_or_else(|| {
             let model = self.blocks.iter().find_map(|b| Some((b, b.get(kind)?)));
@@ -109,7 +109,7 @@ impl<'a, const P: usize> Blocks<'a, P> {
                     matrix.shape(),
                 ),
                 None => format!(
-                    "no matrix beside `{}` {:?} is named as its block's {label}",
+                    "no matrix next to `{}` {:?} is named as its block's {label}",
                     block.first().name(),
                     block.first().shape(),
                 ),
@@ -135,7 +135,7 @@ impl<'a, const P: usize> Block<'a, P> {
     }
 }
 
-/// Divides a stem at its last number; a stem without one is block 0 of a stack of its own.
+/// Splits a stem at its last number; a stem without one is block 0 of a separate stack.
 fn divide(stem: &str) -> Option<(Family<'_>, usize)> {
     let is_digit = |c: char| c.is_ascii_digit();
     let Some(end) = stem.rfind(is_digit).map(|last| last + 1) else {

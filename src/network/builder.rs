@@ -1,4 +1,4 @@
-//! Networks put together by hand.
+//! Networks built by hand.
 
 use std::collections::HashSet;
 
@@ -8,11 +8,11 @@ use super::{
     Role,
 };
 
-/// Puts a [`Network`] together by hand; everything is checked by [`NetworkBuilder::build`].
+/// Builds a [`Network`] by hand; [`NetworkBuilder::build`] checks everything.
 ///
 /// | call | default | changes | meaning |
 /// |---|---|---|---|
-/// | [`layer`](Self::layer) | | | adds a layer of so many neurons, at least 1 |
+/// | [`layer`](Self::layer) | | | adds a layer of this many neurons, at least 1 |
 /// | [`draw`](Self::draw) | 1 | the last layer | a sample of n neurons takes `draw`·n of it; at least 1 |
 /// | [`role`](Self::role) | `Linear` | the last layer | what the edges that leave it do; `Output` where none leave |
 /// | [`block`](Self::block) | none | the last layer | the block it belongs to |
@@ -61,7 +61,7 @@ struct Join {
 }
 
 impl Network {
-    /// Starts a network put together by hand.
+    /// Starts to build a network by hand.
     pub fn builder() -> NetworkBuilder {
         NetworkBuilder::default()
     }
@@ -85,7 +85,7 @@ impl NetworkBuilder {
         self.last_layer(|| format!("draw({draw})"), |layer| layer.draw = draw)
     }
 
-    /// Says what the edges that leave the last layer do.
+    /// Sets what the edges that leave the last layer do.
     pub fn role(self, role: Role) -> Self {
         self.last_layer(|| format!("role({role})"), |layer| layer.role = role)
     }
@@ -115,18 +115,18 @@ impl NetworkBuilder {
         self
     }
 
-    /// Gives every target neuron of the last connection so many of its outputs.
+    /// Sets how many outputs of the last connection each target neuron has.
     pub fn copies(self, copies: usize) -> Self {
         self.last_join(|| format!("copies({copies})"), |join| join.copies = copies)
     }
 
-    /// Interleaves the copies of the last connection by so many heads: its outputs stand as
+    /// Interleaves the copies of the last connection by this many heads: its outputs are ordered as
     /// [heads, copies, width/heads].
     pub fn heads(self, heads: usize) -> Self {
         self.last_join(|| format!("heads({heads})"), |join| join.heads = heads)
     }
 
-    /// Gives the last connection the groups of a grouped convolution `[out, in/groups, taps..]`.
+    /// Sets the groups of the last connection, a grouped convolution `[out, in/groups, taps..]`.
     pub fn groups(self, groups: usize) -> Self {
         self.last_join(|| format!("groups({groups})"), |join| join.groups = groups)
     }
@@ -137,7 +137,7 @@ impl NetworkBuilder {
         self.last_join(|| "flattened()".to_owned(), |join| join.flattened = true)
     }
 
-    /// Says how the tensor of the last connection lies in memory.
+    /// Sets how the tensor of the last connection is stored.
     pub fn orientation(self, orientation: Orientation) -> Self {
         self.last_join(
             || format!("orientation({orientation:?})"),
@@ -151,9 +151,9 @@ impl NetworkBuilder {
     ///
     /// # Errors
     ///
-    /// Layers: a name twice, a width or draw of 0, a layer that nothing joins. Connections: a layer
-    /// or parameter that does not exist, a parameter twice, a layer joined to itself, a shape other
-    /// than layers and copies ask for. No connection at all.
+    /// Layers: a name twice, a width or draw of 0, a layer without connections. Connections: a
+    /// layer or parameter that does not exist, a parameter twice, a layer joined to itself, a shape
+    /// that does not fit the layers and copies. No connection at all.
     pub fn build(self, parameters: &[Parameter]) -> Result<Network, NetworkError> {
         if let Some(error) = self.misplaced {
             return Err(error);

@@ -2,19 +2,19 @@
 //! (ResNet names), then linear layers.
 //!
 //! A neuron is a channel; each pair of output channel and kernel tap is one target. A layer is
-//! called after the module whose outputs it holds. In a residual block (`layer1.0.conv1`, `conv2`,
+//! named after the module whose outputs it holds. In a residual block (`layer1.0.conv1`, `conv2`,
 //! `conv3`, `downsample.0`) the first convolution and the shortcut leave the same layer.
 //!
-//! A convolution that reads 1/g of the channels before it, `[out, in/g, taps..]`, has g groups; no
-//! shape says so, the chain does. A linear layer that reads p times as many values as there are
-//! channels reads a feature map of p positions: it is a convolution of p taps.
+//! A convolution that reads 1/g of the channels before it, `[out, in/g, taps..]`, has g groups. The
+//! shape alone does not show g; the chain does. A linear layer that reads p times as many values as
+//! there are channels reads a feature map of p positions: it is a convolution of p taps.
 
 use super::Role;
 use super::plan::{Fit, Plan, expect_matrix};
 use super::select::Matrix;
 
-/// Chains convolutions, then linear layers; without those put back by a pattern, which have no
-/// place.
+/// Chains convolutions, then linear layers. Matrices that only an include pattern adds are not part
+/// of the chain.
 pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
     let all = matrices.iter().copied();
     let (chained, unplaced): (Vec<Matrix>, Vec<Matrix>) = all.partition(|m| !m.put_back);
@@ -23,9 +23,9 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
     let Some(first) = kernels.first() else {
         return Err("no tensor has the three or more dimensions of a convolution".into());
     };
-    if let Some(odd) = kernels.iter().find(|m| stands_beside(m.path())) {
+    if let Some(odd) = kernels.iter().find(|m| is_side_branch(m.path())) {
         return Err(format!(
-            "`{}` {:?} sounds like a branch or a squeeze beside the chain, not a link of it",
+            "`{}` {:?} looks like a parallel branch or a squeeze layer, not like a part of the chain",
             odd.name(),
             odd.shape()
         ));
@@ -52,9 +52,9 @@ pub(super) fn has_kernels(matrices: &[Matrix]) -> bool {
     matrices.iter().any(|m| !m.put_back && m.shape().len() > 2)
 }
 
-/// Whether a convolution's name is one that parallel branches, squeeze and excitation, and
-/// transposed convolutions have, whose shapes may chain all the same.
-fn stands_beside(path: &str) -> bool {
+/// Whether a convolution has a name of parallel branches, of squeeze and excitation, or of
+/// transposed convolutions. Their shapes may chain, but they are not part of the chain.
+fn is_side_branch(path: &str) -> bool {
     path.split('.').any(|segment| {
         let segment = segment.to_ascii_lowercase();
         matches!(segment.as_str(), "se" | "fc1" | "fc2")
@@ -74,10 +74,10 @@ struct Unit<'a> {
 fn units<'a>(kernels: &[Matrix<'a>]) -> Vec<Unit<'a>> {
     let mut units: Vec<Unit<'a>> = Vec::new();
     for kernel in kernels {
-        let place = place(kernel.path());
-        let stem = place.map(|(stem, _)| stem);
+        let split = split_name(kernel.path());
+        let stem = split.map(|(stem, _)| stem);
         let known = units.iter_mut().rev().find(|u| stem.is_some() && u.stem == stem);
-        match (known, place) {
+        match (known, split) {
             (Some(unit), Some((_, true))) => unit.shortcut = Some(*kernel),
             (Some(unit), _) => unit.convolutions.push(*kernel),
             (None, Some((stem, true))) => units.push(Unit {
@@ -93,8 +93,8 @@ fn units<'a>(kernels: &[Matrix<'a>]) -> Vec<Unit<'a>> {
     units
 }
 
-/// Divides a path into a residual block's stem and whether it is the shortcut.
-fn place(path: &str) -> Option<(&str, bool)> {
+/// Splits a path into a residual block's stem and whether it is the shortcut.
+fn split_name(path: &str) -> Option<(&str, bool)> {
     let numbered = |stem: &&str| stem.rsplit('.').next().is_some_and(|s| s.parse::<u32>().is_ok());
     for shortcut in [".downsample.0", ".shortcut.0", ".downsample.conv", ".shortcut.convolution"] {
         if let Some(stem) = path.strip_suffix(shortcut) {
@@ -124,7 +124,7 @@ impl<'a> Chain<'a> {
         let start = self.end;
         let [.., last] = unit.convolutions.as_slice() else {
             let name = unit.shortcut.map_or("", |m| m.name());
-            return Err(format!("no convolution stands beside the shortcut `{name}`"));
+            return Err(format!("no convolution found next to the shortcut `{name}`"));
         };
         for matrix in &unit.convolutions {
             let is_last = matrix.name() == last.name();
@@ -135,7 +135,7 @@ impl<'a> Chain<'a> {
             let widths = [self.end, start].map(|layer| self.plan.layers[layer].width);
             if shortcut.shape()[..2] != widths {
                 return Err(format!(
-                    "the shortcut `{}` {:?} must join {} channels to {} beside `{}` {:?}",
+                    "the shortcut `{}` {:?} must join {} channels to {} to fit `{}` {:?}",
                     shortcut.name(),
                     shortcut.shape(),
                     widths[1],

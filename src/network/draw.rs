@@ -111,17 +111,18 @@ pub enum DrawError {
 }
 
 impl Draw {
-    /// The whole network instead of samples.
+    /// The complete network instead of samples.
     #[must_use]
     pub const fn whole() -> Self {
         Self { samples: Vec::new() }
     }
 
     /// Draws `neurons` neurons of every layer (`draw` times as many where the layer says so)
-    /// without replacement, `samples` times; a layer no wider than that is taken whole.
+    /// without replacement, `samples` times; a layer no wider than that is taken completely.
     ///
-    /// Neurons stand in ascending order. Sample s and the layer of index l draw from ChaCha8 with
-    /// this seed and the stream s·2³² + l, so more samples leave the earlier ones as they are.
+    /// Neurons are in ascending order. Sample s and the layer of index l draw from ChaCha8 with
+    /// this seed and the stream s·2³² + l, so drawing more samples does not change the earlier
+    /// ones.
     ///
     /// # Errors
     ///
@@ -151,20 +152,20 @@ impl Draw {
         Ok(Self { samples: (0..samples).map(sample).collect() })
     }
 
-    /// Whether this is the whole network.
+    /// Whether this is the complete network.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.samples.is_empty()
     }
 
-    /// The samples, none for the whole network.
+    /// The samples; none for the complete network.
     #[must_use]
     pub fn samples(&self) -> &[Sample] {
         &self.samples
     }
 
-    /// The drawn neurons by sample and index of the layer, checked, in the order given; the whole
-    /// network is one sample of every neuron.
+    /// The drawn neurons by sample and index of the layer, checked, in the order given; the
+    /// complete network is one sample of every neuron.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! Models of two stacks, T5 and BART by name: the blocks of the second attend to the first's output.
+//! Models of two stacks, with the names of T5 and BART: the blocks of the second attend to the
+//! first's output.
 //!
 //! Encoder: `encoder.block.i.residual` → `.attention` → `.middle` → `.mlp` →
 //! `encoder.block.(i+1).residual`. Decoder: `decoder.block.i.residual` → `.attention` → `.cross` →
@@ -42,8 +43,8 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
     }
     let stack_of = |side: &'static str| {
         let here = move |stem: &str| stem.split('.').any(|segment| segment == side);
-        let place = move |name| place(name).filter(|(stem, _)| here(stem));
-        gather::<KINDS>(matrices, place, |present| present[ATTENTION])
+        let split_name = move |name| split_name(name).filter(|(stem, _)| here(stem));
+        gather::<KINDS>(matrices, split_name, |present| present[ATTENTION])
     };
     let (encoder, decoder) = (stack_of("encoder")?, stack_of("decoder")?);
     let placed_in = |blocks: &Option<Blocks<'a, KINDS>>, m: &Matrix| {
@@ -76,7 +77,7 @@ fn lay_out<'a>(
     let first = get(0, ATTENTION)?;
     expect_matrix(&first)?;
     let width = first.inputs();
-    let mut stack = Stack::beside(plan, prefix, first_block, width);
+    let mut stack = Stack::in_plan(plan, prefix, first_block, width);
     for (index, block) in blocks.blocks.iter().enumerate() {
         let i = block.number;
         let part = |kind: usize| get(index, kind);
@@ -121,9 +122,9 @@ fn lay_out<'a>(
     Ok(stack.finish())
 }
 
-/// Divides a name into the block's stem and the kind of matrix. T5 numbers the sublayers of a
-/// block: `encoder.block.0.layer.1.DenseReluDense.wi`.
-fn place(name: &str) -> Option<(&str, usize)> {
+/// Splits a name into the block's stem and the kind of matrix. T5 numbers the sublayers of a block:
+/// `encoder.block.0.layer.1.DenseReluDense.wi`.
+fn split_name(name: &str) -> Option<(&str, usize)> {
     let path = name.strip_suffix(".weight")?;
     NAMES.iter().enumerate().find_map(|(kind, ends)| {
         ends.iter().find_map(|end| {
@@ -134,7 +135,7 @@ fn place(name: &str) -> Option<(&str, usize)> {
     })
 }
 
-/// Why a matrix beside the blocks is left out, where that is as it should be.
-pub(super) fn beside(path: &str) -> Option<&'static str> {
+/// Why a matrix outside the blocks is left out, if that is expected.
+pub(super) fn left_out_reason(path: &str) -> Option<&'static str> {
     path.ends_with("relative_attention_bias").then_some("table of relative positions")
 }

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::architecture::{Architecture, listed};
 
-/// Why a network could not be read off its parameters or put together.
+/// Why a network could not be inferred from its parameters, or built.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NetworkError {
@@ -45,7 +45,7 @@ pub enum NetworkError {
     /// A pattern that matches no parameter.
     #[error(
         "the {list} pattern `{pattern}` matches none of the {count} parameters: it must match a \
-         whole name, and `*` stands for any run of characters"
+         whole name, and `*` matches any run of characters"
     )]
     PatternMatchesNothing {
         /// `include` or `exclude`.
@@ -72,13 +72,15 @@ pub enum NetworkError {
 
     /// No tensor is left to analyse.
     #[error(
-        "none of the {count} parameters is left to analyse: biases, normalisation, embeddings and \
-         the output head are left out by default; put matrices in with an include pattern, or \
-         relax the exclude patterns"
+        "none of the {count} parameters is left to analyse: biases, normalisation, embeddings, \
+         the output head and what is not trainable ({untrained} of them) are left out by default; \
+         put matrices in with an include pattern, or relax the exclude patterns"
     )]
     NoMatrices {
         /// How many parameters there are.
         count: usize,
+        /// How many of them are left out because they are not trainable.
+        untrained: usize,
     },
 
     /// An architecture asked for by name that the parameters do not have.
@@ -102,7 +104,7 @@ pub enum NetworkError {
     PerHead {
         /// The number of heads given.
         heads: usize,
-        /// What stands against it.
+        /// Why it does not apply.
         why: String,
     },
 

@@ -1,4 +1,4 @@
-//! The fallback: every tensor of two or more dimensions is a bipartite network of its own.
+//! The fallback: every tensor of two or more dimensions is a separate bipartite network.
 
 use super::plan::Plan;
 use super::select::Matrix;
@@ -12,7 +12,7 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Plan<'a> {
     plan
 }
 
-/// What a user should know whose parameters were not recognised, and why they were not.
+/// The warning when no architecture fits the parameters, and why.
 pub(super) fn warning(why: &str) -> String {
     format!(
         "The architecture was not recognised ({why}), so every matrix is analysed as a two-layer \

@@ -1,11 +1,12 @@
 //! GPT-2: `h.{i}.attn.c_attn`, `attn.c_proj`, `mlp.c_fc`, `mlp.c_proj`.
 //!
-//! transformers stores them by `Conv1D`, `[in, out]`; nanoGPT stores linear layers, `[out, in]`,
-//! under the same names. The fused matrix tells: `[d, 3d]` is the one, `[3d, d]` the other, and the
-//! square attention output follows it. Both hold [Q; K; V] as blocks.
+//! The transformers library stores them with `Conv1D`, `[in, out]`; nanoGPT stores linear layers,
+//! `[out, in]`, under the same names. The shape of the fused matrix distinguishes the two: `[d,
+//! 3d]` is `Conv1D`, `[3d, d]` is linear, and the square attention output has the same layout. Both
+//! hold [Q; K; V] as blocks.
 
 use super::Orientation;
-use super::layout::{FUSED, Names, lay_out, place_by};
+use super::layout::{FUSED, Names, lay_out, split_by};
 use super::plan::{Fit, Plan};
 use super::select::Matrix;
 
@@ -14,8 +15,8 @@ const NAMES: Names =
 
 /// Lays out the blocks; none without a fused query-key-value matrix.
 pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
-    let place = |name: &'a str| place_by(&NAMES, name.strip_suffix(".weight").unwrap_or(name));
-    let is_fused = |m: &&Matrix<'a>| place(m.name()).is_some_and(|(_, kind)| kind == FUSED);
+    let split_name = |name: &'a str| split_by(&NAMES, name.strip_suffix(".weight").unwrap_or(name));
+    let is_fused = |m: &&Matrix<'a>| split_name(m.name()).is_some_and(|(_, kind)| kind == FUSED);
     let Some(fused) = matrices.iter().find(is_fused) else {
         return Ok(None);
     };
@@ -32,10 +33,10 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
     };
     let oriented: Vec<Matrix<'a>> = matrices
         .iter()
-        .map(|m| match place(m.name()) {
+        .map(|m| match split_name(m.name()) {
             Some(_) if m.shape().len() == 2 => Matrix { orientation, ..*m },
             _ => *m,
         })
         .collect();
-    lay_out(&oriented, &NAMES, place)
+    lay_out(&oriented, &NAMES, split_name)
 }

@@ -5,7 +5,7 @@
 //! parallel: both as in the published program. [`per_head`] reads the rows as they are,
 //! [heads, 3, head size]; that changes which edges a drawn feature has, not the whole network.
 
-use super::layout::{Names, lay_out, place_by};
+use super::layout::{Names, lay_out, split_by};
 use super::plan::{Fit, Plan};
 use super::select::Matrix;
 use super::{Architecture, NetworkError};
@@ -25,7 +25,7 @@ const NAMES: Names = [
 
 /// Lays out the blocks; none without a fused query-key-value matrix.
 pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
-    lay_out(matrices, &NAMES, |name| place_by(&NAMES, name.strip_suffix(".weight")?))
+    lay_out(matrices, &NAMES, |name| split_by(&NAMES, name.strip_suffix(".weight")?))
 }
 
 /// Interleaves the fused rows by head.

@@ -1,4 +1,4 @@
-//! Reading a network off the names and shapes of its parameters.
+//! Infers a network from the names and shapes of its parameters.
 
 use super::plan::{Fit, Plan};
 use super::select::{self, Matrix, Selected, Selection};
@@ -11,11 +11,12 @@ use super::{
 const LISTED: usize = 4;
 
 impl Network {
-    /// Reads a network off the names and shapes of its parameters, in whatever order they come.
+    /// Infers a network from the names and shapes of its parameters, in any order.
     ///
-    /// Without an architecture in `selection` the first of [`Architecture::ALL`] is taken whose names
-    /// are there; without such names cnn where there are convolutions, else mlp. If the shapes then do not fit, it is the generic one,
-    /// with a warning that says what stood against the other.
+    /// Without an architecture in `selection`, takes the first of [`Architecture::ALL`] whose names
+    /// are present; without such names, cnn if there are convolutions, otherwise mlp. If the shapes
+    /// do not fit, the network is generic, with a warning that says why the other architecture does
+    /// not fit.
     ///
     /// # Errors
     ///
@@ -24,7 +25,8 @@ impl Network {
     pub fn infer(parameters: &[Parameter], selection: &Selection) -> Result<Self, NetworkError> {
         let sorted = select::in_natural_order(parameters)?;
         let Selected { matrices, mut left_out } = select::select(&sorted, selection)?;
-        let nothing = || NetworkError::NoMatrices { count: parameters.len() };
+        let untrained = parameters.iter().filter(|p| !p.trainable && !selection.untrained).count();
+        let nothing = || NetworkError::NoMatrices { count: parameters.len(), untrained };
         let remains = |m: &&Matrix| m.excluded.is_none();
         let kept: Vec<Matrix> = matrices.iter().filter(remains).copied().collect();
         if kept.is_empty() {
@@ -35,8 +37,8 @@ impl Network {
         }
 
         let mut warnings = Vec::new();
-        // An excluded matrix keeps its place in the architecture, unless that leaves nothing or the
-        // parameters fit without it only.
+        // An excluded matrix is kept while the architecture is read, unless nothing else is left or
+        // the parameters fit only without it.
         let read = match read(selection.architecture, &matrices) {
             Ok((architecture, plan)) if plan.uses(&kept) => Ok((architecture, plan)),
             _ => read(selection.architecture, &kept),
@@ -57,9 +59,8 @@ impl Network {
         warnings.append(&mut plan.warnings);
         warnings.extend(settle(architecture, &mut plan, &mut left_out));
         for matrix in &matrices {
-            if let Some(pattern) = matrix.excluded {
-                let why = format!("excluded by the pattern `{pattern}`");
-                left_out.push(LeftOut::new(matrix.parameter, why));
+            if let Some(excluded) = matrix.excluded {
+                left_out.push(LeftOut::new(matrix.parameter, excluded.why()));
             }
         }
         left_out.sort_by(|a, b| natural::compare(&a.name, &b.name));
@@ -80,8 +81,8 @@ impl Network {
     }
 }
 
-/// Reads the matrices as the architecture asked for, or as the first that fits; else what stands
-/// against it.
+/// Reads the matrices as the architecture asked for, or as the first that fits; otherwise returns
+/// why it does not fit.
 fn read<'a>(
     architecture: Option<Architecture>,
     matrices: &[Matrix<'a>],
@@ -109,11 +110,12 @@ fn read<'a>(
 struct Reader {
     architecture: Architecture,
     plan: for<'a> fn(&[Matrix<'a>]) -> Fit<Option<Plan<'a>>>,
-    /// A name without which it is not.
+    /// A name that every network of this architecture has.
     sign: &'static str,
 }
 
-/// In the order in which they are tried: those with names of their own come first.
+/// The architectures that are known by their names, in the order in which they are tried: those
+/// with distinctive names come first.
 const NAMED: [Reader; 9] = [
     Reader { architecture: Architecture::Lora, plan: lora::plan, sign: "{module}.lora_A.weight" },
     Reader {
@@ -171,19 +173,20 @@ fn recognise<'a>(matrices: &[Matrix<'a>]) -> Fit<(Architecture, Plan<'a>)> {
     Ok((Architecture::Mlp, mlp::plan(matrices)?))
 }
 
-/// Why an architecture leaves a matrix out that stands beside its own.
-fn beside(architecture: Architecture, matrix: &Matrix) -> Option<&'static str> {
+/// Why an architecture leaves out a matrix that is not one of its own, if that is expected.
+fn left_out_reason(architecture: Architecture, matrix: &Matrix) -> Option<&'static str> {
     let of_its_own = match architecture {
-        Architecture::Lora => lora::beside(matrix.path()),
-        Architecture::Bert => bert::beside(matrix.path()),
-        Architecture::EncoderDecoder => encoder_decoder::beside(matrix.path()),
+        Architecture::Lora => lora::left_out_reason(matrix.path()),
+        Architecture::Bert => bert::left_out_reason(matrix.path()),
+        Architecture::EncoderDecoder => encoder_decoder::left_out_reason(matrix.path()),
         _ => None,
     };
     of_its_own.or_else(|| select::is_last_layer(matrix.name()).then_some("output head"))
 }
 
-/// Puts the matrices that the architecture has no place for beside it if an include pattern asks
-/// for them, and leaves the others out, with a warning unless that is as it should be.
+/// Handles the matrices that the architecture does not use: adds them as separate networks if an
+/// include pattern asks for them, and leaves out the others, with a warning unless this is
+/// expected.
 fn settle(
     architecture: Architecture,
     plan: &mut Plan,
@@ -196,7 +199,7 @@ fn settle(
             continue;
         } else if matrix.included {
             plan.alone(&matrix);
-        } else if let Some(why) = beside(architecture, &matrix) {
+        } else if let Some(why) = left_out_reason(architecture, &matrix) {
             left_out.push(LeftOut::new(matrix.parameter, why));
         } else {
             odd.push(format!("`{name}` {:?}", matrix.shape()));

@@ -25,6 +25,7 @@ pub struct NeuronLayer {
 /// What the edges that leave a neuron layer do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Role {
     /// Residual stream to queries, keys and values.
     Qkv,
@@ -63,11 +64,10 @@ impl fmt::Display for Role {
 
 /// One weight tensor that joins two neuron layers.
 ///
-/// With `copies` c > 1 a target neuron owns c outputs of the tensor: neuron f of a layer of width
-/// m owns the outputs k·m + f for k = 0, .., c - 1. A fused query-key-value matrix has c = 3 and is
-/// read as [Q; K; V] row blocks. With h > 1 heads of s = m/h neurons each, the outputs stand as
-/// [h, c, s] instead: neuron f owns the outputs (⌊f/s⌋·c + k)·s + f mod s
-/// ([`Connection::output`]).
+/// With `copies` c > 1 a target neuron owns c outputs of the tensor: neuron f of a layer of width m
+/// owns the outputs k·m + f for k = 0, .., c - 1. A fused query-key-value matrix has c = 3 and is
+/// read as [Q; K; V] row blocks. With h > 1 heads of s = m/h neurons each, the outputs are ordered
+/// as [h, c, s] instead: neuron f owns the outputs (⌊f/s⌋·c + k)·s + f mod s.
 ///
 /// With g > 1 groups (a grouped convolution, `[outputs, inputs/g, taps..]`) inputs and outputs fall
 /// into g equal runs, and an input has edges to the outputs of its own run only.
@@ -132,8 +132,7 @@ impl Connection {
     ///
     /// # Panics
     /// When the target layer is narrower than the heads.
-    #[must_use]
-    pub const fn output(&self, copy: usize, neuron: usize) -> usize {
+    pub(crate) const fn output(&self, copy: usize, neuron: usize) -> usize {
         let size = self.outputs / self.copies / self.heads;
         (neuron / size * self.copies + copy) * size + neuron % size
     }

@@ -1,4 +1,4 @@
-//! One stack of transformer blocks as neuron layers, whatever its matrices are called.
+//! One stack of transformer blocks as neuron layers, independent of the names of its matrices.
 //!
 //! Block i has the neuron layers `block.i.residual` → `.attention` → `.middle` → `.mlp` →
 //! `block.(i+1).residual`, chained although a model may add attention and MLP in parallel. Query,
@@ -40,9 +40,9 @@ const WORDS: [&str; KINDS] = [
 /// How an architecture names its kinds: the last segments of a name, without `.weight`.
 pub(super) type Names = [&'static [&'static str]; KINDS];
 
-/// Divides a path, a name without `.weight`, into the block's stem and the kind of matrix by its
+/// Splits a path, a name without `.weight`, into the block's stem and the kind of matrix by its
 /// last segments.
-pub(super) fn place_by<'n>(names: &Names, path: &'n str) -> Option<(&'n str, usize)> {
+pub(super) fn split_by<'n>(names: &Names, path: &'n str) -> Option<(&'n str, usize)> {
     names.iter().enumerate().find_map(|(kind, ends)| {
         ends.iter().find_map(|end| {
             let stem = path.strip_suffix(end)?;
@@ -52,17 +52,17 @@ pub(super) fn place_by<'n>(names: &Names, path: &'n str) -> Option<(&'n str, usi
     })
 }
 
-/// Lays out the blocks that `place` finds; none unless some stem has a fused query-key-value
+/// Lays out the blocks that `split_name` finds; none unless some stem has a fused query-key-value
 /// matrix or two of query, key and value.
 pub(super) fn lay_out<'a>(
     matrices: &[Matrix<'a>],
     names: &Names,
-    place: impl Fn(&'a str) -> Option<(&'a str, usize)>,
+    split_name: impl Fn(&'a str) -> Option<(&'a str, usize)>,
 ) -> Fit<Option<Plan<'a>>> {
     let marks = |present: [bool; KINDS]| {
         present[FUSED] || present[..FUSED].iter().filter(|&&p| p).count() > 1
     };
-    let Some(blocks) = gather(matrices, place, marks)? else {
+    let Some(blocks) = gather(matrices, split_name, marks)? else {
         return Ok(None);
     };
     let reader = Reader { blocks: &blocks, names };

@@ -1,11 +1,12 @@
 //! Low-rank adapters (LoRA, PEFT names): `{module}.lora_A[.{adapter}].weight` `[r, in]` and
-//! `lora_B` `[out, r]`, with the frozen weights beside them or alone (adapter_model.safetensors).
+//! `lora_B` `[out, r]`, with the frozen weights in the same file or alone
+//! (adapter_model.safetensors).
 //!
-//! What is trained is what is analysed: A joins the module's inputs to `{module}.rank`, B joins
-//! these r neurons to `{module}.out`. The product B·A is not formed. The frozen weights are left out;
-//! an include pattern puts one in as a network of its own. The A matrices of query, key and value
-//! read one layer, `{parent}.in`, and so do those of gate and up; in cross attention key and value
-//! read `{parent}.context`.
+//! The trained weights are analysed: A joins the module's inputs to `{module}.rank`, B joins these
+//! r neurons to `{module}.out`. The product B·A is not formed. The frozen weights are left out; an
+//! include pattern adds one as a separate network. The A matrices of query, key and value read one
+//! layer, `{parent}.in`, and so do those of gate and up; in cross attention, key and value read
+//! `{parent}.context`.
 
 use super::Role;
 use super::plan::{Fit, Plan};
@@ -37,7 +38,7 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
     let mut ups = Vec::new();
     let mut downs = Vec::new();
     for matrix in matrices {
-        match place(matrix.path()) {
+        match split_name(matrix.path()) {
             Some((module, adapter, false)) => downs.push((module, adapter, *matrix)),
             Some((module, adapter, true)) => ups.push((module, adapter, *matrix)),
             None => plan.unplaced.push(*matrix),
@@ -48,12 +49,12 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
     }
     for (module, adapter, up) in &ups {
         if !downs.iter().any(|(m, a, _)| (m, a) == (module, adapter)) {
-            return Err(format!("no lora_A stands beside `{}` {:?}", up.name(), up.shape()));
+            return Err(format!("no lora_A found next to `{}` {:?}", up.name(), up.shape()));
         }
     }
     for (module, adapter, down) in &downs {
         let Some((.., up)) = ups.iter().find(|(m, a, _)| (m, a) == (module, adapter)) else {
-            return Err(format!("no lora_B stands beside `{}` {:?}", down.name(), down.shape()));
+            return Err(format!("no lora_B found next to `{}` {:?}", down.name(), down.shape()));
         };
         let rank = down.outputs();
         if up.inputs() != rank {
@@ -78,8 +79,8 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
     Ok(Some(plan))
 }
 
-/// Why a matrix beside the adapters is left out, where that is as it should be.
-pub(super) fn beside(path: &str) -> Option<&'static str> {
+/// Why a matrix other than the adapters is left out, if that is expected.
+pub(super) fn left_out_reason(path: &str) -> Option<&'static str> {
     (!path.contains("modules_to_save")).then_some("frozen base: an include pattern puts it in")
 }
 
@@ -129,9 +130,9 @@ fn warnings(plan: &Plan, first: &Matrix) -> Vec<String> {
     warnings
 }
 
-/// Divides a path into the module, the adapter (`""`, else with a dot before it) and whether it
+/// Splits a path into the module, the adapter (`""`, otherwise with a leading dot) and whether it
 /// is B.
-fn place(path: &str) -> Option<(&str, &str, bool)> {
+fn split_name(path: &str) -> Option<(&str, &str, bool)> {
     for (mark, is_up) in
         [("lora_A", false), ("lora_B", true), ("lora_down", false), ("lora_up", true)]
     {

@@ -1,20 +1,21 @@
 //! MLP chains: matrices in natural order of their names, each one's inputs the outputs of the one
 //! before.
 //!
-//! The order of names stands for the order of computation. Where the two differ and the widths
-//! still chain, the layers carry each other's numbers; one-hop values are the same.
+//! The order of names is taken as the order of computation. If the two differ and the widths still
+//! chain, layers have wrong numbers; one-hop values are the same.
 
 use super::Role;
 use super::plan::{Fit, Plan, expect_matrix};
 use super::select::Matrix;
 
-/// Chains all matrices, or all but those put back by a pattern, which are then unplaced.
+/// Chains all matrices, or all except those that only an include pattern adds; these are then
+/// unplaced.
 pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
     chain(matrices, |_| true).or_else(|_| chain(matrices, |m| !m.put_back))
 }
 
-/// Says which name speaks against a chain however well the widths fit: attention with equal widths
-/// and recurrent cells would chain too.
+/// The name that speaks against a chain even if the widths fit: attention of equal widths and
+/// recurrent cells would chain too.
 pub(super) fn doubt(matrices: &[Matrix]) -> Option<String> {
     const SIGNS: [&str; 7] =
         ["attn", "attention", "qkv", "query", "weight_ih", "weight_hh", "lora"];

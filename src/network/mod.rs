@@ -1,8 +1,8 @@
 //! The neuron interaction network (NIN): layers of neurons and the weight tensors that join them.
 //!
-//! A [`Network`] says which neurons there are and which tensor holds the weights between which
-//! two layers; it holds no weights. It is read off the names and shapes of the parameters
-//! ([`Network::infer`]) or put together by hand ([`Network::builder`]).
+//! A [`Network`] says which neurons there are and which tensor holds the weights between which two
+//! layers; it holds no weights. It is inferred from the names and shapes of the parameters
+//! ([`Network::infer`]) or built by hand ([`Network::builder`]).
 //!
 //! | architecture | recognised by | neuron layers |
 //! |---|---|---|
@@ -83,7 +83,7 @@ pub use select::Selection;
 pub(crate) use attention::Projection;
 pub(crate) use exports::*;
 
-/// What the command, tests and benches use besides.
+/// Further items for the command, tests and benches.
 pub(crate) mod exports {
     pub use super::draw::{Draw, DrawError};
 }

@@ -47,7 +47,7 @@ impl Network {
         &self.left_out
     }
 
-    /// What a user should know about how the parameters were read, each a sentence or more.
+    /// Warnings about how the parameters were read, each a sentence or more.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
@@ -64,7 +64,7 @@ impl Network {
         self.connections.iter().filter(move |c| c.source == layer)
     }
 
-    /// Says what contradicts the invariants of the types.
+    /// What contradicts the invariants of the types, in words.
     pub(super) fn contradiction(&self) -> Option<String> {
         let mut names = HashSet::new();
         for layer in &self.layers {

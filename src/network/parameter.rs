@@ -10,14 +10,39 @@ pub struct Parameter {
     pub name: String,
     /// The length of each dimension, outermost first.
     pub shape: Vec<usize>,
+    /// Whether training may change it. A buffer (a mask, running statistics, a fixed position
+    /// encoding) is not trainable; a layer that is frozen for now is.
+    #[serde(default = "trainable", skip_serializing_if = "is_trainable")]
+    pub trainable: bool,
+    /// Whether the program's own filter keeps it.
+    #[serde(skip, default = "trainable")]
+    pub(crate) wanted: bool,
+}
+
+fn trainable() -> bool {
+    true
+}
+
+fn is_trainable(trainable: &bool) -> bool {
+    *trainable
 }
 
 impl Parameter {
-    /// A parameter of this name and shape.
+    /// A trainable parameter of this name and shape.
     pub fn new(name: impl Into<String>, shape: impl Into<Vec<usize>>) -> Self {
-        Self { name: name.into(), shape: shape.into() }
+        Self { name: name.into(), shape: shape.into(), trainable: true, wanted: true }
+    }
+
+    /// The same as a buffer, which training does not change.
+    #[must_use]
+    pub fn not_trainable(mut self) -> Self {
+        self.trainable = false;
+        self
     }
 }
+
+/// Why a parameter that is not trainable is left out.
+pub(super) const UNTRAINED: &str = "not trainable, so a buffer and no weight";
 
 /// A parameter that is no part of the network, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,6 +57,11 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
+    /// Whether it is left out because training does not change it.
+    pub(crate) fn is_buffer(&self) -> bool {
+        self.why == UNTRAINED
+    }
+
     pub(super) fn new(parameter: &Parameter, why: impl Into<String>) -> Self {
         Self { name: parameter.name.clone(), shape: parameter.shape.clone(), why: why.into() }
     }

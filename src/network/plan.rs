@@ -1,19 +1,19 @@
-//! A network under construction, as the architectures write it down.
+//! A network under construction by an architecture.
 
 use super::select::Matrix;
 use super::{Connection, NeuronLayer, Orientation, Role};
 
-/// What an architecture makes of the matrices, or why they do not fit it: names and shapes.
+/// The result of an architecture for the matrices, or why they do not fit it: names and shapes.
 pub(super) type Fit<T> = Result<T, String>;
 
-/// Layers and connections, excluded matrices still in place.
+/// Layers and connections, with excluded matrices still included.
 #[derive(Debug, Default)]
 pub(super) struct Plan<'a> {
     pub layers: Vec<NeuronLayer>,
     pub connections: Vec<Connection>,
-    /// Matrices without a place in the architecture.
+    /// Matrices that the architecture does not use.
     pub unplaced: Vec<Matrix<'a>>,
-    /// What the user should know, each a sentence or more.
+    /// Warnings for the user, each a sentence or more.
     pub warnings: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ impl<'a> Plan<'a> {
         self.layers.len() - 1
     }
 
-    /// Joins two layers by a matrix, and lends the connection for what is more to say.
+    /// Joins two layers by a matrix, and returns the connection for further changes.
     pub fn join(
         &mut self,
         matrix: &Matrix<'a>,
@@ -55,7 +55,7 @@ impl<'a> Plan<'a> {
         &mut self.connections[last]
     }
 
-    /// Makes a matrix a bipartite network of its own.
+    /// Adds a matrix as a separate bipartite network.
     pub fn alone(&mut self, matrix: &Matrix<'a>) {
         let name = matrix.name();
         let source = self.layer(format!("{name}.in"), matrix.inputs(), Role::Linear, None);
@@ -63,7 +63,7 @@ impl<'a> Plan<'a> {
         self.join(matrix, source, target, 1);
     }
 
-    /// Whether any of these matrices has a place, or will get one by its include pattern.
+    /// Whether any of these matrices is used, or will be because of its include pattern.
     pub fn uses(&self, matrices: &[Matrix]) -> bool {
         matrices
             .iter()
@@ -76,10 +76,10 @@ impl<'a> Plan<'a> {
         let connections = &self.connections;
         let leaves = |layer| connections.iter().any(|c| c.source == layer);
         let joined = |layer| leaves(layer) || connections.iter().any(|c| c.target == layer);
-        let mut places = Vec::with_capacity(self.layers.len());
+        let mut positions = Vec::with_capacity(self.layers.len());
         let mut layers = Vec::with_capacity(self.layers.len());
         for (index, mut layer) in std::mem::take(&mut self.layers).into_iter().enumerate() {
-            places.push(layers.len());
+            positions.push(layers.len());
             if !leaves(index) {
                 layer.role = Role::Output;
             }
@@ -89,8 +89,8 @@ impl<'a> Plan<'a> {
         }
         self.layers = layers;
         for connection in &mut self.connections {
-            connection.source = places[connection.source];
-            connection.target = places[connection.target];
+            connection.source = positions[connection.source];
+            connection.target = positions[connection.target];
         }
     }
 }
@@ -110,7 +110,7 @@ pub(super) fn expect_shape(
         return Ok(());
     }
     Err(format!(
-        "`{}` has shape {:?}, but must have {expected:?} beside `{}` {:?}",
+        "`{}` has shape {:?}, but must have {expected:?} to fit `{}` {:?}",
         matrix.name(),
         matrix.shape(),
         from.name(),

@@ -27,12 +27,12 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
     let mut cells: Vec<Cell<'a>> = Vec::new();
     let mut others = Vec::new();
     for matrix in matrices {
-        let Some((stem, is_hidden, layer, direction)) = place(matrix.name()) else {
+        let Some((stem, is_hidden, layer, direction)) = split_name(matrix.name()) else {
             others.push(*matrix);
             continue;
         };
-        let place = (stem, layer, direction);
-        let at = cells.iter().position(|c| (c.stem, c.layer, c.direction) == place);
+        let key = (stem, layer, direction);
+        let at = cells.iter().position(|c| (c.stem, c.layer, c.direction) == key);
         let at = at.unwrap_or_else(|| {
             cells.push(Cell { stem, layer, direction, input: None, hidden: None });
             cells.len() - 1
@@ -60,7 +60,7 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
     Ok(Some(plan))
 }
 
-/// Lays out one module; gives the hidden layers of its last layer, one for each direction.
+/// Lays out one module; returns the hidden layers of its last layer, one for each direction.
 fn lay_out<'a>(plan: &mut Plan<'a>, cells: &[Cell<'a>]) -> Fit<Vec<usize>> {
     let prefix = prefix(cells[0].stem);
     let mut below: Vec<usize> = Vec::new();
@@ -72,7 +72,7 @@ fn lay_out<'a>(plan: &mut Plan<'a>, cells: &[Cell<'a>]) -> Fit<Vec<usize>> {
             if cell.layer != number {
                 let name = input.name();
                 return Err(format!(
-                    "no layer {number} stands before `{name}` {:?}",
+                    "there is no layer {number} before `{name}` {:?}",
                     input.shape()
                 ));
             }
@@ -101,7 +101,7 @@ fn lay_out<'a>(plan: &mut Plan<'a>, cells: &[Cell<'a>]) -> Fit<Vec<usize>> {
     Ok(below)
 }
 
-/// What the layer above reads: the hidden layer, or a layer of both directions side by side.
+/// The input of the layer above: the hidden layer, or a layer of both directions concatenated.
 fn joined(plan: &mut Plan, prefix: &str, number: usize, hidden: &[usize]) -> usize {
     if let [one] = hidden {
         return *one;
@@ -134,7 +134,7 @@ impl<'a> Cell<'a> {
             (Some(input), Some(hidden)) => (input, hidden),
             (Some(one), None) | (None, Some(one)) => {
                 let other = if self.input.is_some() { "weight_hh" } else { "weight_ih" };
-                return Err(format!("no {other} stands beside `{}` {:?}", one.name(), one.shape()));
+                return Err(format!("no {other} found next to `{}` {:?}", one.name(), one.shape()));
             }
             (None, None) => return Err("a recurrent layer has no matrix".into()),
         };
@@ -156,8 +156,8 @@ fn prefix(stem: &str) -> String {
     if stem.is_empty() { String::new() } else { format!("{stem}.") }
 }
 
-/// Divides a name into the module's stem, whether it is weight_hh, the layer and the direction.
-fn place(name: &str) -> Option<(&str, bool, usize, &str)> {
+/// Splits a name into the module's stem, whether it is weight_hh, the layer and the direction.
+fn split_name(name: &str) -> Option<(&str, bool, usize, &str)> {
     let (stem, last) = name.rsplit_once('.').unwrap_or(("", name));
     let (is_hidden, rest) = match last.strip_prefix("weight_ih") {
         Some(rest) => (false, rest),

@@ -1,36 +1,42 @@
-//! Which parameters take part: what is left out by default, and the user's patterns.
+//! Which parameters take part: the defaults, and the user's patterns.
 
 use serde::{Deserialize, Serialize};
 
+use super::parameter::UNTRAINED;
 use super::{Architecture, LeftOut, NetworkError, Orientation, Parameter, natural};
 
 /// Which parameters to analyse, and as what.
 ///
 /// | field | default | meaning |
 /// |---|---|---|
-/// | `include` | none | patterns of matrices to put in although they are left out by default |
-/// | `exclude` | none | patterns of parameters to take out; wins over `include` |
+/// | `include` | none | patterns of matrices to include that are left out by default |
+/// | `exclude` | none | patterns of parameters to leave out; has priority over `include` |
+/// | `untrained` | false | whether to include what is not trainable ([`Parameter::trainable`]) |
 /// | `architecture` | inferred | how to read the names |
 /// | `per_head` | none | the number of attention heads by which GPT-NeoX interleaves its fused query-key-value rows as [heads, 3, head size]; none reads them as [Q; K; V] blocks, as published |
 ///
-/// A **pattern** must match a whole name; `*` stands for any run of characters, dots and the empty
-/// run included, and every other character for itself: `*.mlp.*`, `model.layers.0.*`. A pattern
+/// A **pattern** must match a complete name. `*` matches any run of characters, dots and the empty
+/// run included; every other character matches itself: `*.mlp.*`, `model.layers.0.*`. A pattern
 /// that matches no parameter is an error.
 ///
 /// Left out by default are tensors of fewer than two dimensions (biases, normalisation), learned
 /// tokens `[1, 1, n]`, embeddings and the output head of a language model, and in a transformer
-/// every tensor that is not one of the block's weight matrices. An included tensor stands in its
-/// architecture's place if there is one, and else is a bipartite network of its own,
+/// every tensor that is not one of the block's weight matrices. An included tensor takes its
+/// position in the architecture if there is one. Otherwise it is a separate bipartite network,
 /// `{parameter}.in` to `{parameter}.out`, read as `[out, in, taps..]` like every other (so the rows
-/// of an embedding table are targets). Excluding a matrix leaves the layers it joined in place as
+/// of an embedding table are targets). If a matrix is excluded, the layers that it joins stay as
 /// long as another matrix joins them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Selection {
-    /// Patterns of matrices to put in.
+    /// Patterns of matrices to include.
     pub include: Vec<String>,
-    /// Patterns of parameters to take out.
+    /// Patterns of parameters to leave out.
     pub exclude: Vec<String>,
+    /// Whether to include parameters that are not trainable.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub untrained: bool,
     /// The architecture, if not to be inferred.
     pub architecture: Option<Architecture>,
     /// Heads of the fused query-key-value rows; none: as published.
@@ -42,14 +48,32 @@ pub struct Selection {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Matrix<'a> {
     pub parameter: &'a Parameter,
-    /// Left out by default, in because of an include pattern.
+    /// Left out by default, added by an include pattern.
     pub put_back: bool,
     /// An include pattern matches.
     pub included: bool,
-    /// The exclude pattern that matches: the matrix marks its place, then goes.
-    pub excluded: Option<&'a str>,
-    /// How it lies in memory; architectures that know better say so.
+    /// Excluded by a pattern or a filter: the matrix is used to read the architecture and then
+    /// removed.
+    pub excluded: Option<Excluded<'a>>,
+    /// Its layout; an architecture may replace it.
     pub orientation: Orientation,
+}
+
+/// What excludes a matrix.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Excluded<'a> {
+    ByPattern(&'a str),
+    ByFilter,
+}
+
+impl Excluded<'_> {
+    /// The reason, for [`LeftOut`].
+    pub fn why(self) -> String {
+        match self {
+            Self::ByPattern(pattern) => format!("excluded by the pattern `{pattern}`"),
+            Self::ByFilter => "excluded by the program's filter".to_owned(),
+        }
+    }
 }
 
 impl<'a> Matrix<'a> {
@@ -115,7 +139,7 @@ pub(super) fn in_natural_order(parameters: &[Parameter]) -> Result<Vec<&Paramete
     }
 }
 
-/// Divides parameters in natural order.
+/// Splits parameters, given in natural order, into those that take part and those left out.
 pub(super) fn select<'a>(
     sorted: &[&'a Parameter],
     selection: &'a Selection,
@@ -129,11 +153,15 @@ pub(super) fn select<'a>(
     let mut selected = Selected { matrices: Vec::new(), left_out: Vec::new() };
     for parameter in sorted {
         let name = &parameter.name;
-        let excluded = first_match(&selection.exclude, name);
+        let filtered = (!parameter.wanted).then_some(Excluded::ByFilter);
+        let pattern = first_match(&selection.exclude, name).map(Excluded::ByPattern);
+        let excluded = pattern.or(filtered);
         let included = first_match(&selection.include, name).is_some();
         let shape = parameter.shape.as_slice();
         let is_head = || is_last_layer(name) && embeddings.contains(&shape);
+        let untrained = !parameter.trainable && !selection.untrained;
         let why = without_edges(parameter)
+            .or_else(|| untrained.then_some(UNTRAINED))
             .or_else(|| left_out_by_name(name))
             .or_else(|| matches!(shape, [1, 1, _, ..]).then_some("a token: it joins one pair"))
             .or_else(|| is_head().then_some("output head, of the shape of the embedding"));
@@ -182,7 +210,7 @@ fn first_match<'a>(patterns: &'a [String], name: &str) -> Option<&'a str> {
     hit.map(String::as_str)
 }
 
-/// Whether a pattern matches a whole name, `*` standing for any run of characters.
+/// Whether a pattern matches a complete name; `*` matches any run of characters.
 fn matches(pattern: &str, name: &str) -> bool {
     let Some((head, tail)) = pattern.split_once('*') else {
         return pattern == name;
@@ -192,7 +220,7 @@ fn matches(pattern: &str, name: &str) -> bool {
     };
     let mut pieces: Vec<&str> = tail.split('*').collect();
     let last = pieces.pop().unwrap_or_default();
-    // Leftmost places leave the most for the pieces that follow.
+    // The leftmost match leaves the most text for the next pieces.
     for piece in pieces {
         match rest.split_once(piece) {
             Some((_, after)) => rest = after,
@@ -255,11 +283,11 @@ fn is_norm(name: &str) -> bool {
     })
 }
 
-/// Looks at the module and the one around it (`embeddings.word_embeddings`, `patch_embed.proj`),
-/// no further: a whole model may stand under a name such as `embedder`.
+/// Checks only the module and the one around it (`embeddings.word_embeddings`, `patch_embed.proj`):
+/// a complete model may have a name such as `embedder`.
 fn is_embedding(name: &str) -> bool {
     let path = name.strip_suffix(".weight").unwrap_or(name);
-    // T5 and BART call so the table that encoder and decoder share.
+    // The table that encoder and decoder share in T5 and BART.
     if matches!(path, "shared" | "model.shared" | "transformer.shared") {
         return true;
     }

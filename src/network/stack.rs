@@ -4,7 +4,7 @@ use super::Role;
 use super::plan::Plan;
 use super::select::Matrix;
 
-/// Blocks written down one after the other: [`Stack::open`], then the block's attention, then
+/// Builds blocks one after the other: [`Stack::open`], then the block's attention, then
 /// [`Stack::close`].
 pub(super) struct Stack<'a> {
     pub plan: Plan<'a>,
@@ -18,12 +18,12 @@ pub(super) struct Stack<'a> {
 impl<'a> Stack<'a> {
     /// An empty stack around a residual stream of this width.
     pub fn new(width: usize) -> Self {
-        Self::beside(Plan::default(), "", 0, width)
+        Self::in_plan(Plan::default(), "", 0, width)
     }
 
-    /// An empty stack in a plan that holds another: with a prefix to its names, its blocks counted
-    /// from `first` on.
-    pub fn beside(plan: Plan<'a>, prefix: &'static str, first: usize, width: usize) -> Self {
+    /// An empty stack in a plan that already has one, with a prefix to its names and its blocks
+    /// counted from `first` on.
+    pub fn in_plan(plan: Plan<'a>, prefix: &'static str, first: usize, width: usize) -> Self {
         Self { plan, prefix, first, width, last: None }
     }
 
@@ -61,7 +61,7 @@ impl<'a> Stack<'a> {
         self.last = Some((number, mlp, *down));
     }
 
-    /// Ends with the output of the last block, and says which layer that is.
+    /// Ends with the output of the last block; returns the index of that layer.
     pub fn finish(mut self) -> (Plan<'a>, usize) {
         let number = self.last.as_ref().map_or(0, |(number, ..)| number + 1);
         let output = self.layer(number, "residual", self.width, Role::Output);

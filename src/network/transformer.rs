@@ -1,5 +1,5 @@
-//! Transformers with separate query, key and value matrices: Llama, Mistral, Qwen, OPT and
-//! models written after them; Phi-3, which fuses them as [Q; K; V] blocks, and gate and up too.
+//! Transformers with separate query, key and value matrices: Llama, Mistral, Qwen, OPT and models
+//! with the same names; Phi-3, which fuses them as [Q; K; V] blocks, and gate and up too.
 
 use super::layout::{Names, OUT, lay_out};
 use super::plan::{Fit, Plan};
@@ -18,17 +18,17 @@ const NAMES: Names = [
     &["down_proj", "w2", "down", "fc2"],
 ];
 
-/// Segments that may stand between the block's stem and the last one.
+/// Segments that may be between the block's stem and the last one.
 const ATTENTION: [&str; 4] = ["self_attn", "attention", "attn", "self_attention"];
 const MLP: [&str; 4] = ["mlp", "feed_forward", "ffn", "ff"];
 
 /// Lays out the blocks; none unless some stem has two of query, key and value.
 pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
-    lay_out(matrices, &NAMES, place)
+    lay_out(matrices, &NAMES, split_name)
 }
 
-/// Divides a name into the block's stem and the kind of matrix.
-fn place(name: &str) -> Option<(&str, usize)> {
+/// Splits a name into the block's stem and the kind of matrix.
+fn split_name(name: &str) -> Option<(&str, usize)> {
     let path = name.strip_suffix(".weight").unwrap_or(name);
     let (around, last) = path.rsplit_once('.').unwrap_or(("", path));
     let kind = NAMES.iter().position(|names| names.contains(&last))?;

@@ -7,8 +7,8 @@
 //! | `transformer_blocks.j` | in → q, k, v → attn1 → cross → q → attn2 → middle → ff → next; context → k, v → attn2 |
 //! | `downsamplers.0`, `upsamplers.0`, `conv_in`, `conv_out` | in → out |
 //!
-//! Units follow each other as they are computed: where one reads as many channels as the one before
-//! gives, they share the layer; where it reads more (a skip connection is put beside), it has a
+//! Units are chained in the order of computation. A unit that reads as many channels as the
+//! previous one gives shares its layer. A unit that reads more (because of a skip connection) has a
 //! layer `{unit}.in` of its own. All units read one `time_embedding`, all cross attentions one
 //! `context`.
 
@@ -18,7 +18,7 @@ use super::Role;
 use super::plan::{Fit, Plan};
 use super::select::Matrix;
 
-/// Where a unit stands: what is before its name, stage and number in it, unit and kind.
+/// The order of a unit: the prefix of its name, stage and number in it, unit and kind.
 type Order<'a> = (&'a str, usize, usize, usize, usize);
 
 struct Unit<'a> {
@@ -35,7 +35,8 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
     let mut units: BTreeMap<Order<'a>, Unit<'a>> = BTreeMap::new();
     let mut builder = Builder::default();
     for matrix in matrices {
-        let Some((order, stem, part)) = place(matrix.path()).filter(|_| !matrix.put_back) else {
+        let Some((order, stem, part)) = split_name(matrix.path()).filter(|_| !matrix.put_back)
+        else {
             builder.plan.unplaced.push(*matrix);
             continue;
         };
@@ -61,8 +62,8 @@ const RESNET: &usize = &0;
 const ATTENTION: &usize = &1;
 const CONVOLUTION: usize = 2;
 
-/// Divides a path into the unit's order, its stem and the part.
-fn place(path: &str) -> Option<(Order<'_>, &str, &str)> {
+/// Splits a path into the unit's order, its stem and the part.
+fn split_name(path: &str) -> Option<(Order<'_>, &str, &str)> {
     for (end, stage) in [("conv_in", 0), ("conv_out", 4)] {
         if let Some(prefix) = path.strip_suffix(end).filter(|p| p.is_empty() || p.ends_with('.')) {
             return Some(((prefix, stage, 0, 0, CONVOLUTION), path, "conv"));
@@ -100,7 +101,7 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    /// Adds the layers that many units read.
+    /// Adds the layers that several units read.
     fn outside(&mut self, units: &BTreeMap<Order<'a>, Unit<'a>>) {
         let first = |end: &str| {
             let mut parts = units.values().flat_map(|unit| &unit.parts);
@@ -161,7 +162,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// A transformer block, reached by a matrix from a layer; what leaves it.
+    /// Adds a transformer block, reached by a matrix from a layer; returns what leaves it.
     fn block(
         &mut self,
         block: &Unit<'a>,
@@ -260,10 +261,10 @@ impl<'a> Unit<'a> {
     fn get(&self, names: &[&str]) -> Fit<Matrix<'a>> {
         let found = names.iter().find_map(|name| self.parts.get(name));
         found.copied().ok_or_else(|| {
-            let beside = self.parts.values().next();
-            let beside =
-                beside.map_or(String::new(), |m| format!(" beside `{}` {:?}", m.name(), m.shape()));
-            format!("`{}.{}.weight` is missing{beside}", self.stem, names[0])
+            let sibling = self.parts.values().next();
+            let sibling = sibling
+                .map_or(String::new(), |m| format!(" next to `{}` {:?}", m.name(), m.shape()));
+            format!("`{}.{}.weight` is missing{sibling}", self.stem, names[0])
         })
     }
 

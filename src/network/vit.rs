@@ -1,7 +1,7 @@
 //! timm's vision transformers: `blocks.{i}.attn.qkv` (fused, [Q; K; V] blocks), `attn.proj`,
 //! `mlp.fc1`, `mlp.fc2`.
 
-use super::layout::{Names, lay_out, place_by};
+use super::layout::{Names, lay_out, split_by};
 use super::plan::{Fit, Plan};
 use super::select::Matrix;
 
@@ -10,5 +10,5 @@ const NAMES: Names =
 
 /// Lays out the blocks; none without a fused query-key-value matrix.
 pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
-    lay_out(matrices, &NAMES, |name| place_by(&NAMES, name.strip_suffix(".weight")?))
+    lay_out(matrices, &NAMES, |name| split_by(&NAMES, name.strip_suffix(".weight")?))
 }

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::run::Listener;
-use super::settings::{Nodes, Samples, Settings, Start};
+use super::settings::{Filter, Nodes, Samples, Settings, Start};
 use crate::analysis::Controls;
 use crate::mfa::Parameters;
-use crate::network::{Architecture, Network, Selection};
+use crate::network::{Architecture, Network, Parameter, Selection};
 use crate::record::Row;
 
 /// Configures a run: the options that a monitor and a replay share. `Origin` says where the weights
@@ -137,6 +138,21 @@ impl<Origin> RunBuilder<Origin> {
     /// Leaves out matrices: a name, with `*` for any characters.
     pub fn exclude(mut self, pattern: impl Into<String>) -> Self {
         self.settings.selection.exclude.push(pattern.into());
+        self
+    }
+
+    /// Keeps only the parameters for which `keep` is true; of them, the defaults and patterns choose.
+    /// `keep` sees name, shape and whether the parameter is trainable.
+    pub fn filter(mut self, keep: impl Fn(&Parameter) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.filter = Some(Filter(Arc::new(keep)));
+        self
+    }
+
+    /// Whether only trainable parameters are analysed (default: true). A tch `VarStore` knows which
+    /// are trainable: variables made with `*_no_train` are buffers, and a frozen layer is still
+    /// trainable. Checkpoint files do not say, so there all parameters are analysed.
+    pub fn trainable_only(mut self, only: bool) -> Self {
+        self.settings.selection.untrained = !only;
         self
     }
 

@@ -5,6 +5,8 @@
 
 mod analyst;
 mod builder;
+mod findings;
+mod judge;
 mod open;
 mod run;
 mod settings;
@@ -13,7 +15,8 @@ mod watched;
 
 pub(crate) use analyst::{Analysed, Analyst};
 pub use builder::RunBuilder;
+pub(crate) use judge::{Judge, Logged};
 pub(crate) use open::{Follow, Opened, open};
-pub(crate) use run::{Listener, Pipeline, Step, observe};
+pub(crate) use run::{End, Listener, Pipeline, Step};
 pub use settings::Samples;
-pub(crate) use settings::{Settings, Start};
+pub(crate) use settings::{Nodes, Settings, Start};

@@ -9,10 +9,12 @@ use rayon::ThreadPool;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::findings::findings;
+use super::judge::{Judge, Logged};
 use super::settings::{Nodes, Settings, Start};
 use super::tally::Tally;
 use super::watched::Watched;
-use super::{Analyst, Listener, Pipeline, Step, observe};
+use super::{Analyst, Listener, Pipeline, Step};
 use crate::analysis::{Baseline, Estimators, Plan, Snapshot};
 use crate::error::Error;
 use crate::mfa::Method;
@@ -22,7 +24,6 @@ use crate::record::{
     computed_quantities, holds_run, resume,
 };
 use crate::source::{CheckpointFile, Source, save};
-use crate::stop::RuleState;
 
 /// Which steps the run analyses.
 pub(crate) struct Follow<'a> {
@@ -43,6 +44,10 @@ pub(crate) struct Opened {
     pub(crate) stopped_step: Option<u64>,
     /// Seconds that the last analysis took, snapshot and all.
     pub(crate) analysis_seconds: f64,
+    /// The configuration, as in run.json.
+    pub(crate) config: RunConfig,
+    /// What the network and its shapes give reason to warn of.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Begins a run with the weights as they are at the step `first`, and records that step; or goes
@@ -59,6 +64,9 @@ pub(crate) fn open(
     settings.check_network()?;
     settings.hops()?;
     let network = settings.network(source)?;
+    let mut warnings = network.warnings().to_vec();
+    warnings.extend(findings(&network, &settings.parameters));
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let mut config = RunConfig::new(
         settings.parameters.clone(),
         settings.sampling(),
@@ -91,7 +99,7 @@ pub(crate) fn open(
             let plan = plan(settings, &method, &config, &recorded.draw);
             let mut plan = plan.map_err(in_run)?;
             plan.start_from(&recorded.baseline.deviations);
-            return go_on(settings, plan, recorded, follow.due, listeners);
+            return go_on(settings, plan, recorded, follow.due, listeners, (config, warnings));
         }
     }
     // Said before the work, and once more under the folder's lock.
@@ -128,10 +136,7 @@ pub(crate) fn open(
     let mut pipeline = Pipeline {
         analyst: Arc::clone(&analyst),
         recorder,
-        rule: settings.stop_rule.clone().map(|rule| {
-            let state = RuleState::new(&rule);
-            (rule, state)
-        }),
+        judge: settings.stop_rule.clone().map(Judge::new),
         unseen_checked: false,
         listeners: std::mem::take(listeners),
         tally: Tally::default(),
@@ -146,7 +151,15 @@ pub(crate) fn open(
     let analysed = analyst.compare(&measurement, start);
     pipeline.record_analysed(first, analysed, snapshot_ms)?;
     let analysis_seconds = snapshot_ms / 1e3 + start.elapsed().as_secs_f64();
-    Ok(Opened { pipeline, resumed_at: None, last_step: None, stopped_step: None, analysis_seconds })
+    Ok(Opened {
+        pipeline,
+        resumed_at: None,
+        last_step: None,
+        stopped_step: None,
+        analysis_seconds,
+        config,
+        warnings,
+    })
 }
 
 /// Keeps the weights of step 0, or of the file that takes its place, in the run's folder.
@@ -191,29 +204,30 @@ fn go_on(
     mut recorded: Recorded,
     due: &dyn Fn(u64) -> bool,
     listeners: &mut Vec<Listener>,
+    (config, warnings): (RunConfig, Vec<String>),
 ) -> Result<Opened, Error> {
     let mut tally = Tally::default();
-    let mut rule = settings.stop_rule.clone().map(|rule| {
-        let state = RuleState::new(&rule);
-        (rule, state)
-    });
-    // The state is a function of the rows, so the rows that were kept give it back.
+    let mut judge = settings.stop_rule.clone().map(Judge::new);
+    // The state is a function of the rows and of what was logged between them.
+    let mut logged = Logged::of(judge.as_ref(), &recorded.metrics);
     let mut watched = Watched::of(settings.stop_rule.as_ref(), &computed_quantities());
     for row in &recorded.rows {
         tally.add_recorded(row);
         for watched in &mut watched {
             row.value(watched.quantity()).map(|value| watched.add(value));
         }
-        if let Some((rule, state)) = &mut rule {
-            observe(rule, state, row.step, row.status, &|name| row.value(name));
+        if let Some(judge) = &mut judge {
+            logged.up_to(row.step, judge);
+            judge.judge(row.step, row.status, &|name| row.value(name));
         }
     }
     if settings.tensorboard {
         let from = recorded.gap_from.unwrap_or(recorded.next_step);
         recorded.recorder.show_in_tensorboard(Some(from));
     }
-    if let Some((_, state)) = &rule {
-        recorded.recorder.write_state(state)?;
+    if let Some(judge) = &mut judge {
+        logged.up_to(u64::MAX, judge);
+        recorded.recorder.write_state(judge.state())?;
     }
     let mut estimators = Estimators::new(&plan);
     if plan.controls().rescaled_start {
@@ -223,7 +237,7 @@ fn go_on(
     let mut pipeline = Pipeline {
         analyst: Arc::new(Analyst { plan, estimators, baseline: recorded.baseline }),
         recorder: recorded.recorder,
-        rule,
+        judge,
         unseen_checked: recorded.rows.len() > 1,
         listeners: std::mem::take(listeners),
         tally,
@@ -253,6 +267,8 @@ fn go_on(
         last_step: recorded.last_step,
         stopped_step: recorded.stopped_step,
         analysis_seconds: recorded.rows.iter().rev().find_map(took).map_or(0.0, |ms| ms / 1e3),
+        config,
+        warnings,
     })
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::analyst::{Analysed, Analyst};
+use super::judge::Judge;
 use super::tally::{Seen, Tally};
 use super::watched::Watched;
 use crate::analysis::{Concern, Emergence, Plan, Snapshot, Status, WarningKind};
 use crate::error::Error;
-use crate::record::{BudgetRecord, Cost, Recorder, Row, StopRecord, Summary, computed_quantities};
-use crate::stop::{RuleState, Stop, StopRule, Value};
+use crate::record::{BudgetRecord, Cost, Recorder, Row, StopRecord, Summary};
+use crate::stop::Stop;
 
 /// Called with each analysed row.
 pub(crate) type Listener = Box<dyn FnMut(&Row) + Send>;
@@ -31,11 +32,23 @@ impl Step {
     }
 }
 
+/// The end of a run, as its owner reports it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct End {
+    pub(crate) last_step: Option<u64>,
+    /// The step at which the stop was reported to the loop.
+    pub(crate) stopped_step: Option<u64>,
+    pub(crate) cost: Cost,
+    pub(crate) budget: Option<BudgetRecord>,
+    /// Calls that reported a step again.
+    pub(crate) repeated_calls: u64,
+}
+
 /// A run being analysed and recorded.
 pub(crate) struct Pipeline {
     pub(super) analyst: Arc<Analyst>,
     pub(super) recorder: Recorder,
-    pub(super) rule: Option<(StopRule, RuleState)>,
+    pub(super) judge: Option<Judge>,
     pub(super) unseen_checked: bool, // whether the rule's quantities were looked for in a row
     pub(super) listeners: Vec<Listener>,
     pub(super) tally: Tally,
@@ -67,11 +80,14 @@ impl Pipeline {
 
     /// The stop rule's verdict so far.
     pub(crate) fn stop(&self) -> Option<&Stop> {
-        self.rule.as_ref().and_then(|(_, state)| state.stop())
+        self.judge.as_ref().and_then(Judge::stop)
     }
 
     /// Records what the loop logged at a step.
     pub(crate) fn log(&mut self, at: &Step) -> Result<(), Error> {
+        if let Some(judge) = &mut self.judge {
+            judge.log(at.step, at.scalars.iter().map(|(name, value)| (name.as_str(), *value)));
+        }
         Ok(self.recorder.log_metrics(at.step, at.wall_time, &at.scalars)?)
     }
 
@@ -163,22 +179,20 @@ impl Pipeline {
     }
 
     fn judge(&mut self, row: &Row) -> Result<(), Error> {
-        let Some((rule, state)) = &mut self.rule else { return Ok(()) };
-        observe(rule, state, row.step, row.emergence.status, &|name| row.value(name));
+        let Some(judge) = &mut self.judge else { return Ok(()) };
+        judge.judge(row.step, row.emergence.status, &|name| row.value(name));
         if !self.unseen_checked && !row.scalars.is_empty() {
             self.unseen_checked = true;
-            let computed = computed_quantities();
-            let logged = |name: &&str| row.scalars.iter().any(|(n, _)| n == name);
-            let quantities = rule.quantities().into_iter();
-            for name in quantities.filter(|n| !computed.contains(n) && !logged(n)) {
+            let to_log = judge.to_log();
+            for name in judge.unseen().iter().filter(|name| to_log.contains(name)) {
                 tracing::warn!(
-                    "the stop rule watches {name:?}, which the loop did not log at step {}: \
+                    "the stop rule watches {name:?}, which the loop has not logged up to step {}: \
                      without it the rule cannot stop the run",
                     row.step
                 );
             }
         }
-        Ok(self.recorder.write_state(state)?)
+        Ok(self.recorder.write_state(judge.state())?)
     }
 
     /// Waits until all that was recorded is on the disk.
@@ -187,39 +201,14 @@ impl Pipeline {
     }
 
     /// Ends the run: writes summary.json.
-    pub(crate) fn finish(
-        &mut self,
-        last_step: Option<u64>,
-        stopped_step: Option<u64>,
-        cost: Cost,
-        budget: Option<BudgetRecord>,
-    ) -> Result<Summary, Error> {
+    pub(crate) fn finish(&mut self, end: End) -> Result<Summary, Error> {
+        let End { last_step, stopped_step, cost, budget, repeated_calls } = end;
         let stop = self.stop().map(|stop| StopRecord { stop: stop.clone(), stopped_step });
         let mut summary = self.tally.summary(self.recorder.folder(), last_step, stop, cost);
-        summary.budget = budget;
+        (summary.budget, summary.repeated_calls) = (budget, repeated_calls);
+        summary.unseen = self.judge.as_ref().map(Judge::unseen).unwrap_or_default();
         self.recorder.write_summary(&summary)?;
         self.recorder.sync()?;
         Ok(summary)
     }
-}
-
-/// Shows a row to a stop rule. A dropped step was not analysed, so it does not count. What the
-/// computation gave no value for because weights were not finite counts as not finite.
-pub(crate) fn observe(
-    rule: &StopRule,
-    state: &mut RuleState,
-    step: u64,
-    status: Status,
-    value: &dyn Fn(&str) -> Option<f64>,
-) {
-    if status == Status::Dropped {
-        return;
-    }
-    let computed = computed_quantities();
-    let value = |name: &str| match value(name) {
-        Some(value) => Value::Is(value),
-        None if status == Status::NonFinite && computed.contains(&name) => Value::NotFinite,
-        None => Value::Absent,
-    };
-    state.observe(rule, step, &value);
 }

@@ -1,13 +1,15 @@
 //! What a run is asked to do, before it is checked.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rayon::ThreadPool;
 
 use crate::analysis::{Controls, Hops, HopsError, MOST_HOPS};
 use crate::error::Error;
 use crate::mfa::Parameters;
-use crate::network::{Draw, DrawError, Network, Selection};
+use crate::network::{Draw, DrawError, Network, Parameter, Selection};
 use crate::record::{Need, RecordError, Sampling, column, columns};
 use crate::source::Source;
 use crate::stop::StopRule;
@@ -55,12 +57,23 @@ pub(crate) enum Start {
     Resume(Option<u64>),
 }
 
+/// Which parameters the program keeps.
+#[derive(Clone)]
+pub(crate) struct Filter(pub(super) Arc<dyn Fn(&Parameter) -> bool + Send + Sync>);
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Filter")
+    }
+}
+
 /// What a run is asked to do.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) folder: PathBuf,
     pub(crate) parameters: Parameters,
     pub(crate) selection: Selection,
+    pub(crate) filter: Option<Filter>,
     pub(crate) network: Option<Network>,
     pub(crate) nodes: Nodes,
     pub(crate) stable: bool,
@@ -82,6 +95,7 @@ impl Settings {
             folder,
             parameters: Parameters::default(),
             selection: Selection::default(),
+            filter: None,
             network: None,
             nodes: Nodes::Drawn(Samples::default()),
             stable: true,
@@ -110,9 +124,13 @@ impl Settings {
 
     /// Refuses what would be without effect.
     pub(super) fn check_network(&self) -> Result<(), Error> {
-        let Selection { include, exclude, architecture, per_head } = &self.selection;
+        let Selection { include, exclude, untrained, architecture, per_head } = &self.selection;
         let named = architecture.is_some() || per_head.is_some();
-        let selects = !include.is_empty() || !exclude.is_empty() || named;
+        let selects = !include.is_empty()
+            || !exclude.is_empty()
+            || *untrained
+            || self.filter.is_some()
+            || named;
         if self.network.is_some() && selects { Err(Error::TwoNetworks) } else { Ok(()) }
     }
 
@@ -170,9 +188,14 @@ impl Settings {
     pub(super) fn network(&self, source: &dyn Source) -> Result<Network, Error> {
         let network = match &self.network {
             Some(network) => network.clone(),
-            None => Network::infer(&source.parameters(), &self.selection)?,
+            None => {
+                let mut parameters = source.parameters();
+                for parameter in &mut parameters {
+                    parameter.wanted = self.filter.as_ref().is_none_or(|keeps| keeps.0(parameter));
+                }
+                Network::infer(&parameters, &self.selection)?
+            }
         };
-        network.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
         Ok(network)
     }
 

@@ -90,6 +90,8 @@ impl Tally {
             last_e_excess: self.e_excess.map(|(last, _)| last),
             last_e_excess_p: self.e_excess.and_then(|(_, p)| p),
             stop,
+            repeated_calls: 0,
+            unseen: Vec::new(),
             hook_share: cost.hook_share(),
             cost,
             budget: None,

@@ -1,4 +1,4 @@
-//! What a column of a table is: its name, its meaning, its value, and the views that show it.
+//! A column of a table: its name, meaning, value, and the views that show it.
 
 use super::number::optional;
 
@@ -27,7 +27,7 @@ pub struct Column<R> {
     value: Value<R>,
 }
 
-/// What a column is about, what to look at first first.
+/// What a column is about, most important first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A measure of structure.
@@ -38,17 +38,17 @@ pub enum Kind {
     Alpha0,
     /// The width.
     Width,
-    /// What the estimators rest on.
+    /// The data of the estimators.
     Fit,
-    /// What the analysis cost.
+    /// Cost of the analysis.
     Cost,
     /// Which row it is.
     Row,
-    /// What to make of the row.
+    /// How to read the row.
     Note,
 }
 
-/// What a run computes only if it is asked to.
+/// Values that a run computes only on request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// More than one sample.
@@ -66,7 +66,7 @@ pub enum Need {
 }
 
 impl Need {
-    /// In words.
+    /// The name in words.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Samples => "two samples",
@@ -86,10 +86,12 @@ pub enum View {
     Show(Format),
     /// The table of values in a report.
     Report,
-    /// A line of its own in `neuromfa live`, and a place in the line that `neuromfa watch` prints.
+    /// A separate line in `neuromfa live`, and a part of the line that `neuromfa watch` prints.
     Headline,
     /// `neuromfa live`, with others in one line, under this short name.
     Live(&'static str),
+    /// `neuromfa sensitivity`.
+    Sensitivity,
     /// TensorBoard, for each layer: `layers/NAME/LAYER`.
     Layers,
 }
@@ -99,7 +101,7 @@ pub enum View {
 pub enum Format {
     /// As in the file.
     Plain,
-    /// With this many digits behind the point.
+    /// With this many decimal places.
     Digits(usize),
     /// A p, headed `p`.
     P,
@@ -156,7 +158,7 @@ impl<R> Column<R> {
         })
     }
 
-    /// Its number in a row; none where it is absent, and of a text.
+    /// Its number in a row; none if it is absent or a text.
     pub fn value(&self, row: &R) -> Option<f64> {
         match self.value {
             Value::Number(value) => value(row),

@@ -1,5 +1,4 @@
-//! The columns of emergence.csv: one table, from which everything that writes, reads or shows them
-//! follows.
+//! The columns of emergence.csv: one table, used by everything that writes, reads or shows them.
 
 use super::RecordError;
 use super::column::Column;
@@ -7,11 +6,11 @@ use super::column::Format::{Digits, Plain};
 use super::column::Kind::{Alpha0, Cost, E, Fit, Note, Row as Which, Width};
 use super::column::Need::{RescaledStart, Samples, Shuffle, Stable};
 use super::column::Value::{Count, Number, Text};
-use super::column::View::{self, Headline, Live, Report, Show};
+use super::column::View::{self, Headline, Live, Report, Sensitivity, Show};
 use super::measures::Measured;
 use super::number::{optional, time};
 use super::row::Row;
-use crate::analysis::Concern;
+use crate::analysis::{Concern, Emergence};
 
 /// Before what the loop logs.
 const LEADING: [Column<Row>; 2] = [
@@ -28,16 +27,16 @@ const ESTIMATES: [Column<Row>; 13] = [
     Column::new("alpha0", Alpha0, Number(|row: &Row| row.emergence.alpha0))
         .means("where the spectrum peaks, published")
         .equation("alpha at the first maximum of f, mean over samples")
-        .views(&[Show(Digits(4)), Report, Live("alpha0")]),
+        .views(&[Show(Digits(4)), Report, Live("alpha0"), Sensitivity]),
     Column::new("width", Width, Number(|row: &Row| row.emergence.width))
         .means("width of the spectrum, published")
         .equation("w = max alpha - min alpha, mean over samples")
-        .views(&[Show(Digits(4)), Report, Live("w")]),
+        .views(&[Show(Digits(4)), Report, Live("w"), Sensitivity]),
     Column::new("E", E, Number(|row: &Row| row.emergence.e))
         .means("degree of emergence, published; grows with scale")
         .equation("w(t)/w(0) · ln(alpha0(0)/alpha0(t)), of the means over samples")
         .absent("step 0 has no value, or a value is not above 0")
-        .views(&[Show(Digits(4)), Report, Headline]),
+        .views(&[Show(Digits(4)), Report, Headline, Sensitivity]),
     Column::new("E_se", E, Number(|row: &Row| row.emergence.e_se))
         .means("error of E from which neurons were drawn")
         .range("≥ 0")
@@ -46,7 +45,7 @@ const ESTIMATES: [Column<Row>; 13] = [
         )
         .needs(&[Samples])
         .absent("all samples are the same neurons")
-        .views(&[Show(Digits(4))]),
+        .views(&[Show(Digits(4)), Sensitivity]),
     Column::new("alpha0_std", Alpha0, Number(|row: &Row| row.emergence.alpha0_std))
         .means("spread of alpha0 over the samples")
         .range("≥ 0")
@@ -63,7 +62,7 @@ const ESTIMATES: [Column<Row>; 13] = [
         .means("R² of ln Z at the largest q")
         .range("0 to 1")
         .equation("mean over samples")
-        .views(&[Show(Digits(3)), Report]),
+        .views(&[Show(Digits(3)), Report, Sensitivity]),
     Column::new("E_shuffled", E, Number(|row: &Row| row.emergence.e_shuffled))
         .means(
             "E of shuffled weights: how much of E the distributions of the weights alone explain",
@@ -91,18 +90,18 @@ const ESTIMATES: [Column<Row>; 13] = [
         .means("where the spectrum peaks, stable, over the whole network")
         .equation("alpha(0) of the stable estimator")
         .needs(&[Stable])
-        .views(&[Report]),
+        .views(&[Report, Sensitivity]),
     Column::new("width_stable", Width, Number(|row: &Row| row.emergence.width_stable))
         .means("width of the spectrum, stable, over the whole network")
         .equation("alpha(q_min) - alpha(q_max) of the stable estimator")
         .needs(&[Stable])
-        .views(&[Report]),
+        .views(&[Report, Sensitivity]),
     Column::new("E_stable", E, Number(|row: &Row| row.emergence.e_stable))
         .means("degree of emergence, stable; grows with scale")
         .equation("E of alpha0_stable and width_stable")
         .needs(&[Stable])
         .absent("step 0 has no value, or a value is not above 0")
-        .views(&[Show(Digits(4)), Report, Headline]),
+        .views(&[Show(Digits(4)), Report, Headline, Sensitivity]),
 ];
 
 /// After the measures of a part.
@@ -130,7 +129,8 @@ const REST: [Column<Row>; 15] = [
     Column::new("kept", Fit, Number(|row: &Row| row.emergence.trust.kept))
         .means("share of the source neurons that are kept")
         .range("0 to 1")
-        .equation("kept neurons over all source neurons, mean over samples"),
+        .equation("kept neurons over all source neurons, mean over samples")
+        .views(&[Sensitivity]),
     Column::new("in_range", Fit, Number(|row: &Row| row.emergence.trust.in_range))
         .means("share of the weights whose distances are in range")
         .range("0 to 1")
@@ -199,15 +199,15 @@ pub fn column(name: &str) -> Option<&'static Column<Row>> {
     columns().find(|column| column.name == name)
 }
 
-/// The columns that a view shows, what to look at first first.
+/// The columns that a view shows, most important first.
 pub fn shown_in(view: View) -> Vec<&'static Column<Row>> {
     let mut shown: Vec<_> = columns().filter(|column| column.views.contains(&view)).collect();
     shown.sort_by_key(|column| column.kind);
     shown
 }
 
-/// The quantities that are computed at each analysed step: what a stop rule can watch besides
-/// what the loop logs.
+/// The quantities that are computed at each analysed step. A stop rule can watch these and whatever
+/// the loop logs.
 pub fn computed_quantities() -> Vec<&'static str> {
     columns().filter(|column| column.is_quantity()).map(|column| column.name).collect()
 }
@@ -225,6 +225,13 @@ pub fn check_name(name: &str) -> Result<(), RecordError> {
         return refuse("the monitor has a column of this name; choose another");
     }
     Ok(())
+}
+
+impl Column<Row> {
+    /// Its number in an analysis that is not recorded.
+    pub fn of(&self, emergence: &Emergence) -> Option<f64> {
+        self.value(&Row::new(0, 0.0, Vec::new(), emergence.clone()))
+    }
 }
 
 impl Row {
@@ -249,10 +256,10 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{Emergence, Excess, Status};
+    use crate::analysis::{Excess, Status};
     use crate::record::number;
 
-    /// No column holds another one's quantity: its name is that of its field.
+    /// Every column holds the quantity of its own name: the name is that of its field.
     #[test]
     fn each_column_holds_its_own_quantity() {
         let mut emergence = Emergence::absent(Status::Ok, "");

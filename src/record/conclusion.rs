@@ -1,4 +1,5 @@
-//! What a run comes to, in one line: the verdict on its last row, and when structure was first seen.
+//! The result of a run, in one line: the verdict on its last row, and when structure was first
+//! seen.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,7 +30,7 @@ pub struct Repeat {
     pub same_as: u64,
 }
 
-/// What a run comes to. `Display` gives the line.
+/// The result of a run. `Display` gives the line.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Conclusion {
@@ -57,7 +58,7 @@ pub struct Conclusion {
     looks: Looks,
 }
 
-/// The state of the onset; of two conclusions it does not matter.
+/// The state of the onset, which does not count when two conclusions are compared.
 #[derive(Clone, Debug, Default)]
 struct Looks(Onset);
 
@@ -68,7 +69,7 @@ impl PartialEq for Looks {
 }
 
 impl Conclusion {
-    /// Of all rows of a run.
+    /// The conclusion of all rows of a run.
     pub fn of(rows: &[RecordedRow]) -> Self {
         let mut conclusion = Self::default();
         for row in rows {
@@ -118,7 +119,7 @@ impl Conclusion {
         self.verdict.filter(|_| self.ending.is_none() && self.judged > 1)
     }
 
-    /// How many rows have which warning, the most frequent first, with its meaning.
+    /// The number of rows with each warning, the most frequent first.
     pub fn warnings(&self) -> Vec<(WarningKind, u64)> {
         let kind = |(code, rows): (&String, &u64)| Some((WarningKind::of_code(code)?, *rows));
         let mut all: Vec<_> = self.warnings.iter().filter_map(kind).collect();
@@ -172,7 +173,9 @@ impl fmt::Display for Conclusion {
         };
         write!(f, "{verdict}")?;
         match (self.onset, verdict.outcome) {
-            (Some(step), Outcome::NotToldApart) => write!(f, " at the end; seen from step {step}"),
+            (Some(step), Outcome::Indistinguishable) => {
+                write!(f, " at the end; seen from step {step}")
+            }
             (Some(step), _) => write!(f, ", first seen at step {step}"),
             (None, _) => Ok(()),
         }
@@ -269,11 +272,11 @@ mod tests {
     fn warnings_are_counted_by_kind() {
         let mut counted = conclusion(&[(Status::Ok, ABOVE), (Status::Ok, ABOVE)]);
         counted.add(20, Status::Ok, &|_| None, "radii_moved");
-        let found = [(WarningKind::RadiiMoved, 3), (WarningKind::ENotToldApart, 2)];
+        let found = [(WarningKind::RadiiMoved, 3), (WarningKind::EIndistinguishable, 2)];
         assert_eq!(counted.warnings(), found);
         counted.add(30, Status::Ok, &|_| None, "poor_fit radii_moved unknown");
         assert_eq!(counted.warnings_on(Concern::Conclusion), [(WarningKind::PoorFit, 1)]);
-        let published = [(WarningKind::RadiiMoved, 4), (WarningKind::ENotToldApart, 2)];
+        let published = [(WarningKind::RadiiMoved, 4), (WarningKind::EIndistinguishable, 2)];
         assert_eq!(counted.warnings_on(Concern::Published), published);
     }
 }

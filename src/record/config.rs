@@ -1,4 +1,4 @@
-//! run.json: what the run is.
+//! run.json: the configuration of the run.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -31,7 +31,7 @@ pub enum Sampling {
     Given,
 }
 
-/// The resolved configuration of a run, as it stands in run.json.
+/// The resolved configuration of a run, as in run.json.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunConfig {
@@ -54,8 +54,8 @@ pub struct RunConfig {
     /// The largest number of hops.
     #[serde(default = "one_hop")]
     pub hops: usize,
-    /// Neurons that each trial of the sampled estimate draws from a layer between; null without the
-    /// estimate.
+    /// Neurons that each trial of the sampled estimate draws from an intermediate layer; null
+    /// without the estimate.
     #[serde(default)]
     pub hops_estimated: Option<usize>,
     /// When steps are analysed: a schedule, or the checkpoints given.
@@ -76,7 +76,7 @@ fn one_hop() -> usize {
 }
 
 impl RunConfig {
-    /// Whether each analysis reads all weights of the network, and not the drawn ones alone.
+    /// Whether each analysis reads all weights of the network, not only the drawn ones.
     pub(super) fn reads_all(&self) -> bool {
         self.stable || self.sampling == Sampling::Whole
     }
@@ -102,8 +102,8 @@ impl RunConfig {
         }
     }
 
-    /// The first place where a recorded configuration differs from this one, with both values in
-    /// words; the crate's version does not count.
+    /// The first key at which a recorded configuration differs from this one, with both values in
+    /// words; the crate's version is ignored.
     pub(super) fn difference(&self, recorded: &Self) -> Option<Difference> {
         let comparable = |config: &Self| Self {
             neuromfa: String::new(),
@@ -121,7 +121,7 @@ pub(super) struct Difference {
     pub(super) current: String,
 }
 
-/// The first place where two values differ as they stand in a JSON file.
+/// The first key at which two values differ in a JSON file.
 pub(super) fn difference<T: Serialize>(key: &str, recorded: &T, current: &T) -> Option<Difference> {
     let json = |value: &T| serde_json::to_value(value).unwrap_or_default();
     first_difference(key, &json(recorded), &json(current))
@@ -156,12 +156,12 @@ fn first_difference(key: &str, a: &Value, b: &Value) -> Option<Difference> {
     }
 }
 
-/// A stop rule as a person says it.
+/// A stop rule in words.
 fn sentence(rule: &Value) -> String {
     StopRule::deserialize(rule).map_or_else(|_| words(rule), |rule| rule.to_string())
 }
 
-/// A value without JSON's marks: `drawn (neurons 64, samples 10, seed 0)`.
+/// A value without JSON punctuation: `drawn (neurons 64, samples 10, seed 0)`.
 fn words(value: &Value) -> String {
     let list = |values: Vec<String>| values.join(", ");
     match value {
@@ -169,7 +169,7 @@ fn words(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(values) => format!("({})", list(values.iter().map(words).collect())),
         Value::Object(fields) => match fields.iter().next() {
-            // How serde writes one of several variants.
+            // The form in which serde writes an enum variant.
             Some((variant, Value::Object(inner))) if fields.len() == 1 => {
                 let fields = inner.iter().map(|(name, value)| format!("{name} {}", words(value)));
                 format!("{variant} ({})", list(fields.collect()))

@@ -1,4 +1,4 @@
-//! What a step has besides its row in emergence.csv: many rows in files of their own.
+//! The tables of a step other than emergence.csv: many rows in separate files.
 
 use super::column::Column;
 use super::hops::hop_columns;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// The operating system's refusal, with the file.
+    /// A file that cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
         /// The file.
@@ -52,7 +52,7 @@ pub enum RecordError {
         /// The step asked for.
         step: u64,
     },
-    /// A file with the name of one of a run's, without the run.json that would say of which.
+    /// A file with a name that a run uses, without the run.json of that run.
     #[error(
         "{} exists without a run.json, so it may belong to another program: use another folder, \
          restore run.json and resume the run (resume), or replace it (overwrite)",
@@ -62,7 +62,7 @@ pub enum RecordError {
         /// The file.
         path: PathBuf,
     },
-    /// A file without which a run cannot go on.
+    /// A file without which a run cannot continue.
     #[error(
         "the run cannot continue without {}: {source}. Restore it from a copy, or begin a new run \
          (in another folder, or overwrite)", path.display()

@@ -1,4 +1,4 @@
-//! Names of the files, and whole-file writing.
+//! Names of the files, and atomic replacement of files.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -48,10 +48,11 @@ pub(super) const LOCK: &str = ".lock";
 
 /// Begins the names of event files.
 pub(super) const PREFIX: &str = "events.out.tfevents.";
-/// In the place of a host's name: these are the monitor's own files.
+/// Used instead of a host name: marks the monitor's own files.
 pub(super) const OWN: &str = "neuromfa";
 
-/// A run's files, latest first: run.json is there before those above it, after those below it.
+/// A run's files, newest first: run.json is written before the files above it, after those below
+/// it.
 const FILES: [&str; 15] = [
     SUMMARY,
     STATE,
@@ -92,7 +93,8 @@ pub(super) fn read_error(path: &Path, error: std::io::Error) -> RecordError {
     RecordError::Read { path: path.to_owned(), source: error.into() }
 }
 
-/// Replaces a file whole: a reader, a crash or a power loss meets the old one or the new one.
+/// Replaces a file atomically: after a crash or power loss, and for any reader, there is either the
+/// old file or the new one.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
     write_and_rename(path, bytes, File::sync_data)
 }
@@ -103,15 +105,15 @@ fn write_and_rename(
     sync: fn(&File) -> std::io::Result<()>,
 ) -> Result<(), RecordError> {
     let fail = write_error(path);
-    let beside = beside(path);
-    let mut file = File::create(&beside).map_err(&fail)?;
+    let temporary = temporary_path(path);
+    let mut file = File::create(&temporary).map_err(&fail)?;
     file.write_all(bytes).map_err(&fail)?;
     sync(&file).map_err(&fail)?;
-    std::fs::rename(&beside, path).map_err(&fail)
+    std::fs::rename(&temporary, path).map_err(&fail)
 }
 
-/// Where a file is written before it takes the place of the old one.
-fn beside(path: &Path) -> PathBuf {
+/// The temporary path of a file, before it is renamed.
+fn temporary_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     PathBuf::from(name)
@@ -125,8 +127,8 @@ pub(super) fn remove(path: &Path) -> Result<(), RecordError> {
     }
 }
 
-/// Removes the files of a run; other files of the folder stay. Interrupted, it leaves a run
-/// without rows, or what a run leaves that died before its run.json.
+/// Removes the files of a run; other files of the folder stay. If interrupted, it leaves a run
+/// without rows, or the files of a run that ended before its run.json was written.
 pub(super) fn remove_run(folder: &Path) -> Result<(), RecordError> {
     remove_neurons(folder, 0)?;
     remove_events(folder)?;
@@ -172,12 +174,12 @@ pub(super) fn remove_neurons(folder: &Path, step: u64) -> Result<(), RecordError
     Ok(())
 }
 
-/// Removes what a process left that died while it replaced a file.
+/// Removes temporary files of a process that ended while it replaced a file.
 pub(super) fn remove_unfinished(folder: &Path) -> Result<(), RecordError> {
-    FILES.iter().try_for_each(|name| remove(&beside(&folder.join(name))))
+    FILES.iter().try_for_each(|name| remove(&temporary_path(&folder.join(name))))
 }
 
-/// Waits until the names of new files are on the disk, on systems that tell.
+/// Waits until the names of new files are on the disk, on systems that support it.
 pub(super) fn sync_names(folder: &Path) {
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
@@ -188,8 +190,8 @@ pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Reco
     replace(path, &json(path, value)?)
 }
 
-/// As [`write_json`], for a file that is written often and that a resume makes anew: it does not
-/// wait for the disk, so that a power loss may leave neither the old one nor the new one.
+/// As [`write_json`], for a file that is written often and that a resume writes again. It does not
+/// wait for the disk, so a power loss may leave neither the old nor the new file.
 pub(super) fn write_json_in_passing(
     path: &Path,
     value: &impl Serialize,

@@ -9,7 +9,7 @@ use super::column::View::{Headline, Layers, Live, Report, Show};
 use super::row::Row;
 use crate::analysis::{self, Excess, Part};
 
-/// What has measures of structure: the network at a step, and each part of it.
+/// Something with measures of structure: the network at a step, or a part of it.
 pub(super) trait Measured: Sized + 'static {
     fn structure(&self) -> &analysis::Structure;
 

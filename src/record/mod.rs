@@ -1,4 +1,4 @@
-//! The run directory: what a run leaves behind, in files that any tool reads.
+//! The run directory: the files of a run, in formats that any tool can read.
 //!
 //! | file | holds |
 //! |---|---|
@@ -16,12 +16,12 @@
 //! | `boxes.csv` | step, layer, neuron, r, N(r) at up to 24 radii, and in a last row the fit of ln N on ln r: of one neuron in each of up to six layers |
 //! | `neurons/step-N.csv` | on request: every neuron's dimension and degree |
 //! | `start.safetensors` | for the rescaled start: the weights of step 0 |
-//! | `state.json` | where the stop rule stands |
+//! | `state.json` | stop-rule state |
 //! | `summary.json` | at the end: best and last E, stop reason, cost of monitoring |
 //! | `tb/` | what TensorBoard shows: an event file for each process that wrote the run (docs/views.md) |
 //!
-//! An absent value is an empty field. Numbers read back to the same f64. Rows are appended whole,
-//! with one write; JSON files are replaced whole, by renaming.
+//! An absent value is an empty field. Numbers read back to the same f64. Each append writes
+//! complete rows with one write; JSON files are replaced atomically, by renaming.
 //!
 //! # After a crash
 //!
@@ -34,10 +34,11 @@
 //! emergence.csv  ..  20
 //! ```
 //!
-//! On opening, half lines go first; then step 30, which has no row in emergence.csv, is cut from
-//! the others. All files end with step 29, and the run goes on with step 30. A resume at an
-//! earlier step (an older checkpoint, say) drops the rows from that step on in the same way. The
-//! files are then those of a run that ended there: a metric that has no value left has no column.
+//! When the run is opened, incomplete lines are removed first; then step 30, which has no row in
+//! emergence.csv, is removed from the other files. All files end with step 29, and the run
+//! continues with step 30. A resume at an earlier step (from an older checkpoint, say) drops the
+//! rows from that step on in the same way. The files are then those of a run that ended there: a
+//! metric without any remaining value has no column.
 
 mod column;
 mod columns;

@@ -1,4 +1,4 @@
-//! A run directory, read back: finished, in progress or cut short.
+//! Reads a run directory, whether the run is finished, in progress or interrupted.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use super::resume::recorded_rows;
 use super::table::Contents;
 use super::{RecordError, RunConfig};
 
-/// What a run directory holds.
+/// The contents of a run directory.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RecordedRun {
     /// The run's folder.
     pub folder: PathBuf,
-    /// What the run is.
+    /// The configuration of the run.
     pub config: RunConfig,
     /// The analysed steps, ascending: emergence.csv.
     pub rows: Vec<RecordedRow>,
@@ -47,15 +47,7 @@ impl RecordedRun {
             _ => Ok(Contents::none()),
         };
         let (emergence, logged) = (table(EMERGENCE)?, table(METRICS)?);
-        let mut metrics: BTreeMap<String, Vec<(u64, f64)>> = BTreeMap::new();
-        for row in &logged.rows {
-            // After the step and the time.
-            for (name, cell) in logged.columns.iter().zip(&row.cells).skip(2) {
-                if let Ok(value) = cell.parse() {
-                    metrics.entry(name.clone()).or_default().push((row.step, value));
-                }
-            }
-        }
+        let metrics = logged.series();
         let (folder, rows) = (folder.to_owned(), recorded_rows(&emergence));
         let last_step = logged.last_step().max(emergence.last_step());
         Ok(Self { folder, config, rows, metrics, last_step })

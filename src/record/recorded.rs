@@ -7,9 +7,9 @@ use crate::analysis::Status;
 pub struct RecordedRow {
     /// The step.
     pub step: u64,
-    /// Its status; degenerate when the cell holds no status that this version knows.
+    /// Its status; degenerate if this version does not know the status in the cell.
     pub status: Status,
-    /// The codes of its warnings, as they stand in the column `codes`.
+    /// The codes of its warnings, as in the column `codes`.
     pub codes: String,
     pub(super) values: Vec<(String, f64)>,
 }

@@ -45,7 +45,8 @@ impl Recorder {
             Err(TryLockError::WouldBlock) => {
                 return Err(RecordError::Locked { path: folder.to_owned() });
             }
-            // A file system without locks: the check is for slips, and the run matters more.
+            // The file system has no locks: the lock only guards against mistakes, and the run is
+            // more important.
             Err(TryLockError::Error(_)) => {}
         }
         let folder = folder.to_owned();
@@ -73,7 +74,7 @@ impl Recorder {
         if let Some(path) = without_run(folder).filter(|_| !replace) {
             return Err(RecordError::Unknown { path });
         }
-        // Also what is left of a run that died before its run.json: there is nothing to keep.
+        // Also removes what is left of a run that ended before its run.json was written.
         remove_run(folder)?;
         write_json(&folder.join(NODES), draw)?;
         write_json(&folder.join(BASELINE), baseline)?;
@@ -137,9 +138,9 @@ impl Recorder {
         Ok(())
     }
 
-    /// From here on what is recorded is written for TensorBoard, too, to a new file in `tb/`. A
-    /// resumed run has it forget what it was shown from step `resumed_at` on. That the files cannot
-    /// be written is logged (`tracing`, level warn) and is no failure of the run.
+    /// From now on, rows are also written for TensorBoard, to a new file in `tb/`. A resumed run
+    /// makes TensorBoard discard what it was shown from step `resumed_at` on. If the files cannot
+    /// be written, this is logged (`tracing`, level warn) and the run continues.
     pub fn show_in_tensorboard(&mut self, resumed_at: Option<u64>) {
         match EventFile::create(&self.folder, resumed_at) {
             Ok(events) => self.events = Some(events),
@@ -196,15 +197,15 @@ impl Recorder {
 }
 
 fn without_tensorboard(why: &RecordError) {
-    tracing::warn!("the run goes on without TensorBoard's files: {why}");
+    tracing::warn!("the run continues without TensorBoard files: {why}");
 }
 
 fn names_of(scalars: &[(String, f64)]) -> Vec<&str> {
     scalars.iter().map(|(name, _)| name.as_str()).collect()
 }
 
-/// The table of a file, made where it is not there, with a column for each name between the
-/// `head` columns and the `tail` columns.
+/// The table of a file, created if it is missing, with a column for each name between the `head`
+/// columns and the `tail` columns.
 fn table<'t>(
     table: &'t mut Option<Table>,
     path: &Path,

@@ -1,4 +1,4 @@
-//! Going on with a recorded run.
+//! Resumes a recorded run.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ use super::{RecordError, Recorder, RunConfig, Summary};
 use crate::analysis::{Baseline, Group, NeuronBoxes, Scope, Status};
 use crate::network::Draw;
 
-/// A run that goes on.
+/// A run that is being resumed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Recorded {
@@ -33,19 +33,22 @@ pub struct Recorded {
     pub next_step: u64,
     /// The last step that was reported, or lost; none when only the first was measured.
     pub last_step: Option<u64>,
-    /// The step at which training was told to stop, if the run had ended so.
+    /// The step at which the stop rule ended training, if it did.
     pub stopped_step: Option<u64>,
     /// The analysed steps before it.
     pub rows: Vec<RecordedRow>,
+    /// What the loop logged before it, each quantity with its steps, ascending.
+    pub metrics: BTreeMap<String, Vec<(u64, f64)>>,
     /// The hashes of their tensors, by step, in the order of the tensors.
     pub hashes: BTreeMap<u64, Vec<u64>>,
-    /// When the files end before the step at which the run goes on: the first step they lack.
+    /// If the files end before the step at which the run continues: the first missing step.
     pub gap_from: Option<u64>,
 }
 
-/// Opens the run in a folder to go on with step `at` (where its files end, when `None`): cuts off
-/// what a crash left half written and the rows from that step on. `due` says which steps the run
-/// analyses. `Ok(None)` when there is no run to go on with, so that one can start anew.
+/// Opens the run in a folder to continue with step `at` (after its last recorded step, when
+/// `None`). Removes incomplete lines that a crash left, and the rows from that step on. `due` says
+/// which steps the run analyses. `Ok(None)` when there is no run to resume, so that a new one can
+/// begin.
 ///
 /// # Errors
 /// - [`RecordError::NothingToResume`] when `at` is beyond step 1 and there is no run;
@@ -80,20 +83,21 @@ pub fn resume(
             let source = "its rows from the first step on are not there".into();
             return Err(RecordError::Damaged { path: folder.join(path), source });
         }
-        // It was killed while its first step was written.
+        // The process was killed while it wrote its first step.
         remove_run(folder)?;
         return Ok(None);
     }
     if next_step >= complete && last_step > Some(complete) {
         tracing::warn!(
-            "the files of the run in {} are whole only before step {complete}: what they hold \
-             from that step on is cut off",
+            "the files of the run in {} are complete only before step {complete}: the rows \
+             from that step on are removed",
             folder.display()
         );
     }
     let summary = folder.join(SUMMARY);
-    let told = read_json::<Summary>(&summary).ok().and_then(|summary| summary.stop?.stopped_step);
-    // The run is not at its end any more.
+    let recorded_stop =
+        read_json::<Summary>(&summary).ok().and_then(|summary| summary.stop?.stopped_step);
+    // The run is no longer finished.
     remove(&summary)?;
     remove_unfinished(folder)?;
     tables.open(folder, &mut recorder)?;
@@ -105,8 +109,9 @@ pub fn resume(
         baseline,
         next_step,
         last_step: gap_from.map_or(tables.metrics.last_step(), |_| Some(next_step - 1)),
-        stopped_step: told.filter(|&step| step < next_step),
+        stopped_step: recorded_stop.filter(|&step| step < next_step),
         rows: recorded_rows(&tables.emergence),
+        metrics: tables.metrics.series(),
         hashes: tables.hashes(),
         gap_from,
     }))
@@ -133,7 +138,7 @@ fn needed<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T, RecordErr
     read_json(&path).map_err(|source| RecordError::Damaged { path, source })
 }
 
-/// What the tables hold.
+/// The contents of the tables.
 struct Tables {
     metrics: Contents,
     details: [Contents; DETAILS.len()],
@@ -153,7 +158,7 @@ impl Tables {
         Ok(Self { metrics: read(METRICS)?, details, emergence: read(EMERGENCE)? })
     }
 
-    /// Refuses tables with other columns than those of this version: its rows would not fit.
+    /// Rejects tables whose columns differ from those of this version: new rows would not fit.
     fn check_columns(&self, folder: &Path) -> Result<(), RecordError> {
         let details = DETAILS.iter().zip(&self.details);
         let details = details.map(|(detail, table)| (detail.file, table, (detail.columns)()));

@@ -6,7 +6,7 @@ use crate::analysis::{Emergence, SpectrumPoint, Status};
 pub(super) const SPECTRUM_COLUMNS: [&str; 11] =
     ["step", "q", "tau", "r2", "alpha", "f", "tau_std", "r2_std", "alpha_std", "f_std", "D_q"];
 
-/// One analysed step, as it stands in emergence.csv and the other tables.
+/// One analysed step, as in emergence.csv and the other tables.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// The step.
@@ -15,7 +15,7 @@ pub struct Row {
     pub(crate) wall_time: f64,
     /// What the loop logged at that step, in its order.
     pub(crate) scalars: Vec<(String, f64)>,
-    /// What was computed.
+    /// The computed values.
     pub(crate) emergence: Emergence,
     /// Milliseconds that training waited for the snapshot; none for a dropped step.
     pub(crate) snapshot_ms: Option<f64>,

@@ -1,6 +1,6 @@
-//! The rows of scaling.csv and of boxes.csv: what was fitted, and the fits.
+//! The rows of scaling.csv and of boxes.csv: the fitted points, and the fits.
 //!
-//! The points come first and the fits last, so that a step whose fits are there is whole.
+//! The points come first and the fits last, so that a step whose fits are present is complete.
 
 use super::number::{number, optional};
 use super::row::Row;

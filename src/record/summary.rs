@@ -1,4 +1,4 @@
-//! summary.json: what a run came to.
+//! summary.json: final results and monitoring cost.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,10 +18,10 @@ pub struct Best {
     pub value: f64,
 }
 
-/// What monitoring cost, or a replay.
+/// The cost of monitoring, or of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// Whether a loop was training meanwhile; false for a replay of checkpoints.
+    /// Whether a training loop was running; false for a replay of checkpoints.
     pub live: bool,
     /// Seconds from the start of the monitor (of this process, after a resume) to its end.
     pub run_seconds: f64,
@@ -53,17 +53,17 @@ impl Cost {
 pub struct Spacing {
     /// The step at which this was chosen.
     pub from_step: u64,
-    /// Each so many due steps one was analysed.
+    /// One of this many due steps was analysed.
     pub every: u64,
 }
 
-/// What a budget for monitoring came to.
+/// The result of a budget for monitoring.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BudgetRecord {
     /// The share of the run's time that monitoring was given, 0 to 1.
     pub share: f64,
-    /// The share that analyses took: what training waited for them, and the processor time of
-    /// other threads.
+    /// The share that analyses took: the time that training waited for them, and the processor time
+    /// of other threads.
     pub used: f64,
     /// The spacings of the analyses; none while each due step was analysed.
     pub spacings: Vec<Spacing>,
@@ -75,7 +75,8 @@ pub struct StopRecord {
     /// The verdict.
     #[serde(flatten)]
     pub stop: Stop,
-    /// The step at which training was told; none when the run ended before.
+    /// The step at which the stop was reported to the training loop; none when the run ended
+    /// before.
     pub stopped_step: Option<u64>,
 }
 
@@ -92,7 +93,7 @@ pub struct Summary {
     pub(crate) dropped: u64,
     /// Rows whose status is neither ok nor dropped.
     pub(crate) without_value: u64,
-    /// What the run comes to.
+    /// The result of the run.
     #[serde(default)]
     pub(crate) conclusion: Conclusion,
     /// Highest E, published estimator.
@@ -111,11 +112,17 @@ pub struct Summary {
     pub(crate) last_e_excess_p: Option<f64>,
     /// Why the run was stopped; none when no rule stopped it.
     pub(crate) stop: Option<StopRecord>,
+    /// Calls that reported a step again and updated it.
+    #[serde(default)]
+    pub(crate) repeated_calls: u64,
+    /// Quantities of the stop rule that never had a value.
+    #[serde(default)]
+    pub(crate) unseen: Vec<String>,
     /// What monitoring cost.
     pub(crate) cost: Cost,
     /// `cost.hook_seconds / cost.run_seconds`.
     pub(crate) hook_share: Option<f64>,
-    /// What the budget for monitoring came to; none without one.
+    /// The result of the budget for monitoring; none without one.
     #[serde(default)]
     pub(crate) budget: Option<BudgetRecord>,
 }
@@ -171,7 +178,8 @@ impl Summary {
         self.stop.as_ref().map(|stop| &stop.stop)
     }
 
-    /// The step at which the loop was told to stop; none when the run ended before.
+    /// The step at which the stop was reported to the training loop; none when the run ended
+    /// before.
     pub fn stopped_step(&self) -> Option<u64> {
         self.stop.as_ref()?.stopped_step
     }
@@ -179,6 +187,44 @@ impl Summary {
     /// The share of the run that training waited for the monitor, 0 to 1; none for a replay.
     pub fn hook_share(&self) -> Option<f64> {
         self.hook_share
+    }
+}
+
+impl Summary {
+    /// The kinds of warnings that concern something, each with the number of its rows.
+    fn counted(&self, concern: Concern) -> String {
+        let count = |(kind, rows): &(WarningKind, u64)| format!("{} {rows}", kind.code());
+        let all: Vec<String> = self.conclusion.warnings_on(concern).iter().map(count).collect();
+        all.join(", ")
+    }
+
+    /// Quantities that the stop rule never saw; none without any.
+    fn unseen_text(&self) -> Option<String> {
+        let names: Vec<String> = self.unseen.iter().map(|name| format!("{name:?}")).collect();
+        (!names.is_empty()).then(|| {
+            let names = names.join(", ");
+            format!(
+                "the stop rule watches {names}, which never had a value: it could not stop the run"
+            )
+        })
+    }
+
+    /// The verdict, and what weakens it: a line or a few.
+    pub(crate) fn headline(&self) -> String {
+        let mut text = format!("structure: {}", self.conclusion);
+        let warnings = self.counted(Concern::Conclusion);
+        if !warnings.is_empty() {
+            text += &format!("; warnings of {} rows: {warnings}", self.rows);
+        }
+        if let Some(unseen) = self.unseen_text() {
+            text += &format!("\nwarning: {unseen}");
+        }
+        text
+    }
+
+    /// All kinds of warnings, by code, each with the number of its rows.
+    pub fn warnings(&self) -> Vec<(&'static str, u64)> {
+        self.conclusion.warnings().into_iter().map(|(kind, rows)| (kind.code(), rows)).collect()
     }
 }
 
@@ -216,6 +262,12 @@ impl fmt::Display for Summary {
                 stop.stop.reason, stop.stop.measured_step
             )?;
         }
+        if self.repeated_calls > 0 {
+            writeln!(f, "updates  {} calls reported a step again", self.repeated_calls)?;
+        }
+        if let Some(unseen) = self.unseen_text() {
+            writeln!(f, "rule     {unseen}")?;
+        }
         if self.dropped + self.without_value > 0 {
             let (dropped, without) = (self.dropped, self.without_value);
             writeln!(
@@ -223,12 +275,8 @@ impl fmt::Display for Summary {
                 "rows     {dropped} dropped, {without} without values (see the column status)"
             )?;
         }
-        let count = |(kind, rows): &(WarningKind, u64)| format!("{} {rows}", kind.code());
-        let counts = |concern| {
-            let all: Vec<String> = self.conclusion.warnings_on(concern).iter().map(count).collect();
-            all.join(", ")
-        };
-        let [findings, caveats] = [Concern::Conclusion, Concern::Published].map(counts);
+        let [findings, caveats] =
+            [Concern::Conclusion, Concern::Published].map(|concern| self.counted(concern));
         if !findings.is_empty() {
             writeln!(f, "warnings of {} rows: {findings}", self.rows)?;
         }

@@ -1,5 +1,6 @@
-//! A CSV file that only grows, by whole rows.
+//! A CSV file to which complete rows are appended.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -18,11 +19,11 @@ pub(super) struct Table {
     columns: Vec<String>,
 }
 
-/// What a table held when it was opened.
+/// The contents of a table when it was opened.
 pub(super) struct Contents {
     pub(super) columns: Vec<String>,
     pub(super) rows: Vec<StoredRow>,
-    end: u64,       // where the last whole row ends
+    end: u64,       // where the last complete row ends
     reshaped: bool, // columns were taken out: the file's text is not that of the rows
 }
 
@@ -42,7 +43,7 @@ impl Table {
     }
 
     /// Cuts a file to what `contents` kept of it and opens it for appending. Without rows it is
-    /// removed: its first row makes it anew.
+    /// removed; its first row creates it again.
     pub(super) fn open(path: &Path, contents: &Contents) -> Result<Option<Self>, RecordError> {
         if contents.rows.is_empty() {
             return remove(path).map(|()| None);
@@ -67,8 +68,8 @@ impl Table {
         self.file.write_all(&lines(rows)).map_err(write_error(&self.path))
     }
 
-    /// Adds a column before the `at`-th; the rows so far have no value there. The file is replaced
-    /// whole.
+    /// Adds a column before the `at`-th; existing rows have no value in it. The file is replaced
+    /// atomically.
     pub(super) fn insert_column(&mut self, at: usize, name: &str) -> Result<(), RecordError> {
         let contents = Contents::read(&self.path)?;
         self.columns.insert(at, name.to_owned());
@@ -84,7 +85,7 @@ impl Table {
 
     pub(super) fn sync(&self) -> Result<(), RecordError> {
         match self.file.sync_data() {
-            // What is no file on a disk (a pipe, /dev/full) has nothing to wait for.
+            // A pipe or a device such as /dev/full has nothing to sync.
             Err(e) if e.kind() != std::io::ErrorKind::InvalidInput => {
                 Err(write_error(&self.path)(e))
             }
@@ -106,14 +107,27 @@ pub(super) fn lines<'a>(rows: impl IntoIterator<Item = &'a Cells>) -> Vec<u8> {
 }
 
 impl Contents {
-    /// What an absent file holds.
+    /// Of metrics.csv: each logged quantity with its steps, ascending.
+    pub(super) fn series(&self) -> BTreeMap<String, Vec<(u64, f64)>> {
+        let mut series: BTreeMap<String, Vec<(u64, f64)>> = BTreeMap::new();
+        for row in &self.rows {
+            // After the step and the time.
+            for (name, cell) in self.columns.iter().zip(&row.cells).skip(2) {
+                if let Ok(value) = cell.parse() {
+                    series.entry(name.clone()).or_default().push((row.step, value));
+                }
+            }
+        }
+        series
+    }
+
+    /// The contents of a missing file.
     pub(super) fn none() -> Self {
         Self { columns: Vec::new(), rows: Vec::new(), end: 0, reshaped: false }
     }
 
-    /// Reads the whole rows of a file; what follows the first row that is cut short or is no row
-    /// (a file system's zeros after a power loss, say) is not kept. Without a whole header there
-    /// are no columns.
+    /// Reads the complete rows of a file. It stops at the first row that is cut or is not a row
+    /// (zeros after a power loss, say). Without a complete header there are no columns.
     pub(super) fn read(path: &Path) -> Result<Self, RecordError> {
         let mut bytes = Vec::new();
         File::open(path)
@@ -155,8 +169,8 @@ impl Contents {
         }
     }
 
-    /// Takes out the columns beside `own` that have no value in the rows: a run that ended with
-    /// the last of them would not have them.
+    /// Removes the columns other than `own` that have no value in the rows: a run that ended with
+    /// the last of these rows would not have them.
     pub(super) fn drop_unused_columns(&mut self, own: &[&str]) {
         let used = |(k, name): (usize, &String)| {
             own.contains(&name.as_str()) || self.rows.iter().any(|row| !row.cells[k].is_empty())
@@ -188,7 +202,7 @@ pub fn csv_text(rows: &[Cells]) -> Vec<u8> {
     lines(rows)
 }
 
-/// The header and the whole rows of one of a run's CSV files; also of a run in progress.
+/// The header and the complete rows of one of a run's CSV files, also while the run is in progress.
 ///
 /// # Errors
 /// [`RecordError::Read`] when the file cannot be read.

@@ -8,7 +8,7 @@ use super::stored::{Elements, Stored};
 use super::{Source, SourceError, Tensor, pytorch, safetensors};
 use crate::network::Parameter;
 
-/// The names under which a folder holds a model, in the order in which they are looked for.
+/// The file names under which a folder may hold a model, in search order.
 const MODELS: [&str; 12] = [
     "model.safetensors",
     "model.safetensors.index.json",
@@ -26,12 +26,13 @@ const MODELS: [&str; 12] = [
 
 /// A checkpoint: one file, or several behind an index.
 ///
-/// The format is told by what a file holds, not by its name: safetensors, or a zip archive as
-/// PyTorch, Lightning, TorchScript and tch (`.ot`) write it. Nothing in a file is ever executed.
+/// The format is recognised by the content of a file, not by its name: safetensors, or a zip
+/// archive as written by PyTorch, Lightning, TorchScript and tch (`.ot`). Nothing in a file is ever
+/// executed.
 ///
-/// The files are mapped: values are lent where they lie row-major, so memory holds what the
-/// analysis has touched; a tensor that is stored as a view (transposed, say) is copied when it is
-/// read. A file must not be cut short while it is open.
+/// The files are memory-mapped: row-major values are borrowed from the map, so only the parts that
+/// an analysis reads take memory. A tensor that is stored as a view (transposed, say) is copied
+/// when it is read. A file must not be truncated while it is open.
 ///
 /// ```no_run
 /// use neuromfa::source::{CheckpointFile, Source};
@@ -46,7 +47,7 @@ const MODELS: [&str; 12] = [
 pub struct CheckpointFile {
     path: PathBuf,
     shards: Vec<Mapped>,
-    tensors: BTreeMap<String, (usize, Stored)>, // the shard, and where in it
+    tensors: BTreeMap<String, (usize, Stored)>, // the shard, and the position in it
 }
 
 impl CheckpointFile {
@@ -55,10 +56,10 @@ impl CheckpointFile {
     /// `adapter_model.*`, `diffusion_pytorch_model.*`, `model.pt`, `model.pth`, `model.ot`, the
     /// first of these.
     ///
-    /// Of what `torch.save` pickled, the state dict is taken: the value of the first of the keys
-    /// `model`, `state_dict`, `module` and `model_state_dict` that holds tensors, or else the whole
-    /// object. A first part `module.` or `_orig_mod.` (of `DataParallel` and `torch.compile`) that
-    /// all names share is dropped.
+    /// From an object saved with `torch.save`, the state dict is used: the value of the first of
+    /// the keys `model`, `state_dict`, `module` and `model_state_dict` that holds tensors, or else
+    /// the complete object. A prefix `module.` or `_orig_mod.` (of `DataParallel` and
+    /// `torch.compile`) that all names share is removed.
     ///
     /// # Errors
     /// [`SourceError::File`] with the file and the reason: absent, cut short, a structure that does
@@ -85,7 +86,7 @@ impl CheckpointFile {
         Ok(checkpoint)
     }
 
-    /// Adds the shards that an index names; whether all hold a pickled state dict.
+    /// Adds the shards that an index names; returns whether all hold a pickled state dict.
     fn add_index(&mut self, index: &Path) -> Result<bool, SourceError> {
         let weight_map = read_index(index)?;
         let folder = index.parent().unwrap_or(Path::new(""));
@@ -113,7 +114,7 @@ impl CheckpointFile {
         Ok(pickled)
     }
 
-    /// Adds the tensors of a file; whether it holds a pickled state dict.
+    /// Adds the tensors of a file; returns whether it holds a pickled state dict.
     fn add_shard(&mut self, path: &Path) -> Result<bool, SourceError> {
         let file = Mapped::open(path)?;
         let refuse = |why: String| SourceError::file(path, why);
@@ -138,7 +139,7 @@ impl CheckpointFile {
         Ok(pickled)
     }
 
-    /// Drops what `DataParallel` and `torch.compile` put before every name.
+    /// Removes the prefixes that `DataParallel` and `torch.compile` add to every name.
     fn drop_wrappers(&mut self) {
         let shared = |tensors: &BTreeMap<String, _>, wrapper: &str| {
             let wrapped = |name: &String| name.starts_with(wrapper) && name.len() > wrapper.len();
@@ -153,7 +154,7 @@ impl CheckpointFile {
         }
     }
 
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         self.path.display().to_string()
     }
 }
@@ -165,12 +166,12 @@ impl Source for CheckpointFile {
     }
 
     fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {
-        let missing = || SourceError::Missing { name: name.to_owned(), place: self.place() };
+        let missing = || SourceError::Missing { name: name.to_owned(), place: self.location() };
         let (shard, stored) = self.tensors.get(name).ok_or_else(missing)?;
         if let Elements::Other(dtype) = &stored.elements {
             return Err(SourceError::Type {
                 name: name.to_owned(),
-                place: self.place(),
+                place: self.location(),
                 dtype: dtype.clone(),
             });
         }
@@ -191,7 +192,7 @@ enum Format {
 }
 
 impl Format {
-    /// What a file holds, by its first bytes. Only a file that says nothing is taken at its name.
+    /// The format of a file, by its first bytes. The name decides only if these are not conclusive.
     fn of(path: &Path, file: &[u8]) -> Result<Self, String> {
         const SAVE_AGAIN: &str = "the format of torch before version 1.6: load it with torch.load \
              and save it again with torch.save, which writes the zip format";
@@ -212,7 +213,7 @@ impl Format {
     }
 }
 
-/// The shard of each tensor. Shards lie beside the index.
+/// The shard of each tensor. Shards lie next to the index.
 fn read_index(index: &Path) -> Result<BTreeMap<String, String>, SourceError> {
     #[derive(serde::Deserialize)]
     struct Index {
@@ -224,9 +225,9 @@ fn read_index(index: &Path) -> Result<BTreeMap<String, String>, SourceError> {
         .map_err(|e| refuse(format!("not an index of a checkpoint's shards: {e}")))?;
     for name in weight_map.values() {
         let mut parts = Path::new(name).components();
-        let beside = matches!(parts.next(), Some(std::path::Component::Normal(_)));
-        if !beside || parts.next().is_some() {
-            let why = format!("it names the shard {name:?}, which is not a file beside it");
+        let is_file_name = matches!(parts.next(), Some(std::path::Component::Normal(_)));
+        if !is_file_name || parts.next().is_some() {
+            let why = format!("it names the shard {name:?}, which is not a file next to it");
             return Err(refuse(why));
         }
     }

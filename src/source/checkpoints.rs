@@ -1,4 +1,4 @@
-//! A run's checkpoints, found by their names.
+//! Finds the checkpoints of a run by their names.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use super::SourceError;
 use super::checkpoint_file::model_in;
 use super::trainer_log::logged_at;
 
-/// A checkpoint and the step that its name says.
+/// A checkpoint and the step in its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checkpoint {
@@ -22,7 +22,7 @@ pub struct Checkpoint {
 const WORDS: [&str; 6] = ["step", "checkpoint", "ckpt", "iter", "model", "epoch"];
 /// Ends of the names of files that may hold weights.
 const WEIGHTS: [&str; 6] = ["safetensors", "pt", "pth", "bin", "ckpt", "ot"];
-/// What a trainer saves beside the weights, by the beginnings of the names.
+/// Other files that a trainer saves, by the beginnings of their names.
 const STATE_OF_TRAINING: [&str; 8] = [
     "optim",
     "scheduler",
@@ -42,13 +42,13 @@ impl Checkpoint {
 
     /// The checkpoints among files and folders, ordered by step.
     ///
-    /// A file is a checkpoint, whatever its name; so is a folder that holds a model under one of the
-    /// names of [`super::CheckpointFile::open`]. Of any other folder, and of one without a step in
-    /// its name that holds several, the checkpoints are taken that lie in it and whose names say a
-    /// step: folders `checkpoint-N` or `stepN` and files such as `model-stepN.safetensors`,
-    /// `ckpt_N.pt`, `iter_N.pth`, `model_N.bin`, `epoch=3-step=N.ckpt`, `stepN.ot`. Optimizers,
-    /// schedulers, generators' states and arguments that lie there too are passed over. A single
-    /// file without a step in its name is step 0.
+    /// A file is a checkpoint, whatever its name; so is a folder that holds a model under one of
+    /// the names of [`super::CheckpointFile::open`]. From any other folder, and from one without a
+    /// step in its name that holds several checkpoints, those with a step in their names are used:
+    /// folders `checkpoint-N` or `stepN` and files such as `model-stepN.safetensors`, `ckpt_N.pt`,
+    /// `iter_N.pth`, `model_N.bin`, `epoch=3-step=N.ckpt`, `stepN.ot`. Other files there
+    /// (optimizers, schedulers, states of random generators, arguments) are skipped. A single file
+    /// without a step in its name is step 0.
     ///
     /// # Errors
     /// [`SourceError::File`] with the path: absent, no checkpoint in it, no step in its name, or
@@ -65,7 +65,7 @@ impl Checkpoint {
                 _ if !within.is_empty() => {
                     if model {
                         let path = path.display();
-                        tracing::warn!("the model in {path} itself has no step: passed over");
+                        tracing::warn!("the model in {path} itself has no step: skipped");
                     }
                     found.append(&mut within);
                 }
@@ -95,8 +95,8 @@ impl Checkpoint {
         }
     }
 
-    /// The checkpoints that lie in a folder and whose names say a step; whether to warn of folders
-    /// that seem to be one and hold no model.
+    /// The checkpoints in a folder that have a step in their names. `warn`: whether to warn of
+    /// folders that look like a checkpoint and hold no model.
     ///
     /// # Errors
     /// [`SourceError`] when the folder cannot be listed.
@@ -107,12 +107,12 @@ impl Checkpoint {
             let path = entry.map_err(unreadable)?.path();
             let Some(step) = step_of(&path) else { continue };
             if is_state_of_training(&path) {
-                tracing::debug!("{} holds no weights: passed over", path.display());
+                tracing::debug!("{} holds no weights: skipped", path.display());
             } else if has_end_of_weights(&path) && path.is_file() || holds_model(&path) {
                 found.push(Self { step, path });
             } else if warn && path.is_dir() {
                 tracing::warn!(
-                    "{} holds no model.safetensors, pytorch_model.bin or the like: passed over",
+                    "{} holds no model.safetensors, pytorch_model.bin or the like: skipped",
                     path.display()
                 );
             }
@@ -120,8 +120,8 @@ impl Checkpoint {
         Ok(found)
     }
 
-    /// `num_attention_heads` (or GPT-2's `n_head`) of the config.json beside the weights; nothing
-    /// where there is no such file or number.
+    /// `num_attention_heads` (or GPT-2's `n_head`) of the config.json next to the weights; none if
+    /// there is no such file or number.
     pub fn attention_heads(&self) -> Option<usize> {
         let text = std::fs::read(self.folder()?.join("config.json")).ok()?;
         let config: Value = serde_json::from_slice(&text).ok()?;
@@ -135,8 +135,8 @@ impl Checkpoint {
         if self.path.is_dir() { Some(self.path.as_path()) } else { self.path.parent() }
     }
 
-    /// What the trainer logged at this step: the numbers of `trainer_state.json`'s `log_history`,
-    /// in its order. Nothing where there is no such file beside the weights.
+    /// What the trainer logged at this step: the numbers in `log_history` of `trainer_state.json`,
+    /// in its order. Empty if there is no such file next to the weights.
     pub fn logged(&self) -> Vec<(String, f64)> {
         let path = self.folder().map(|f| f.join("trainer_state.json")).filter(|p| p.is_file());
         path.map(|path| logged_at(self.step, &path)).unwrap_or_default()
@@ -156,8 +156,8 @@ fn is_state_of_training(path: &Path) -> bool {
     STATE_OF_TRAINING.iter().any(|start| name.starts_with(start))
 }
 
-/// The step that a name says: Lightning's `step=N` anywhere in it, else the number at its end, if
-/// one of [`WORDS`] stands before it.
+/// The step in a name: Lightning's `step=N` anywhere in it, otherwise the number at its end if one
+/// of [`WORDS`] precedes it.
 fn step_of(path: &Path) -> Option<u64> {
     let whole = if path.is_dir() || !has_end_of_weights(path) {
         path.file_name()
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_trainer_saves_beside_the_weights_is_passed_over() {
+    fn other_files_of_a_trainer_are_skipped() {
         let dir = tempfile::tempdir().unwrap();
         let hugging_face = [
             "pytorch_model.bin",
@@ -268,8 +268,8 @@ mod tests {
             std::fs::write(dir.path().join(name), []).unwrap();
         }
         assert_eq!(steps(&[dir.path().to_owned()]).unwrap(), [500, 1000]);
-        // The model after the last step, as `save_model` leaves it, has no step; a folder with
-        // a step in its name is one checkpoint, whatever lies in it.
+        // The model after the last step, as saved by `save_model`, has no step; a folder with a
+        // step in its name is one checkpoint, whatever it holds.
         std::fs::write(dir.path().join(SINGLE), []).unwrap();
         assert_eq!(steps(&[dir.path().to_owned()]).unwrap(), [500, 1000]);
         std::fs::write(folder.join("ckpt_3.pt"), []).unwrap();

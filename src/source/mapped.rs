@@ -1,4 +1,4 @@
-//! A file's bytes, mapped into memory rather than read.
+//! The bytes of a file, memory-mapped.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -9,7 +9,7 @@ use memmap2::Mmap;
 
 use super::SourceError;
 
-/// The bytes of a file; memory holds what has been touched.
+/// The bytes of a file; only the parts that were read take memory.
 #[derive(Debug)]
 pub(super) struct Mapped(Mmap);
 

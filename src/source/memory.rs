@@ -1,4 +1,4 @@
-//! Weights that the caller hands over.
+//! Weights that the caller provides.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -6,8 +6,8 @@
 //! | [`CheckpointFile`] | safetensors, PyTorch's `.pt`, `.pth`, `.bin`, Lightning's `.ckpt`, tch's `.ot`; single or sharded; mapped |
 //! | [`Memory`] | vectors that the caller hands over |
 //!
-//! All give the same thing, a [`Tensor`] in the type in which it is stored, so that a replay of
-//! a run's checkpoints gives the numbers of the run.
+//! All give a [`Tensor`] in the type in which it is stored, so that a replay of a run's checkpoints
+//! gives the numbers of the run.
 
 mod checkpoint_file;
 mod checkpoints;
@@ -34,13 +34,13 @@ pub(crate) use tch_varstore::VarStoreWeights;
 pub use tensor::Tensor;
 pub use weights::{Block, Source};
 
-/// What the command uses besides.
+/// Further items for the command.
 pub(crate) mod exports {
     use std::path::Path;
 
     use super::{Checkpoint, SourceError};
 
-    /// The checkpoints in a folder whose names say a step, without warnings.
+    /// The checkpoints in a folder that have a step in their names, without warnings.
     ///
     /// # Errors
     /// [`SourceError`] when the folder cannot be listed.

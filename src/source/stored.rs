@@ -36,14 +36,15 @@ impl Elements {
     }
 }
 
-/// Where a tensor lies in its file.
+/// The position and layout of a tensor in its file.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
     pub(super) elements: Elements,
     pub(super) shape: Vec<usize>, // its product does not overflow
-    /// In elements, one for each dimension; `None` for row-major.
+    /// The stride of each dimension, in elements; `None` for row-major.
     pub(super) strides: Option<Vec<usize>>,
-    /// In the file, from the tensor's first element on; those of a row-major tensor end with it.
+    /// The byte range in the file, from the tensor's first element on; for a row-major tensor it
+    /// ends with the last element.
     pub(super) bytes: Range<usize>,
 }
 
@@ -61,8 +62,8 @@ impl Stored {
         }
     }
 
-    /// Lends the bytes as values where they lie row-major and aligned; copies them where they do
-    /// not (the header of a safetensors file may have any length).
+    /// Borrows the bytes as values if they are row-major and aligned; otherwise copies them (the
+    /// header of a safetensors file may have any length).
     fn cast<'a, T: AnyBitPattern + NoUninit>(
         &self,
         bytes: &'a [u8],

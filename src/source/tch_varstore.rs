@@ -1,7 +1,7 @@
 //! The live weights of a tch model.
 #![allow(unsafe_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use half::{bf16, f16};
 use tch::{Device, Kind, Tensor as Torch, nn::VarStore};
@@ -20,17 +20,32 @@ use crate::network::Parameter;
 /// caller during calls of the hook.
 #[derive(Debug)]
 pub(crate) struct VarStoreWeights {
-    variables: BTreeMap<String, Torch>, // shallow clones: they share storage with the model
+    variables: BTreeMap<String, Variable>,
+}
+
+#[derive(Debug)]
+struct Variable {
+    tensor: Torch, // a shallow clone: it shares storage with the model
+    trainable: bool,
 }
 
 impl VarStoreWeights {
     /// Takes shallow clones of the store's variables.
     pub(crate) fn new(store: &VarStore) -> Self {
-        Self { variables: store.variables().into_iter().collect() }
+        // A frozen variable is still in the list of trainable ones; a buffer never was.
+        let trained = store.trainable_variables();
+        let trained: HashSet<_> = trained.iter().map(|tensor| tensor.data_ptr()).collect();
+        let variable = |tensor: Torch| {
+            let trainable = trained.contains(&tensor.data_ptr());
+            Variable { tensor, trainable }
+        };
+        let named = store.variables().into_iter();
+        Self { variables: named.map(|(name, tensor)| (name, variable(tensor))).collect() }
     }
 
     fn variable(&self, name: &str) -> Result<&Torch, SourceError> {
-        self.variables.get(name).ok_or_else(|| SourceError::Missing {
+        let found = self.variables.get(name).map(|variable| &variable.tensor);
+        found.ok_or_else(|| SourceError::Missing {
             name: name.to_owned(),
             place: "the VarStore".to_owned(),
         })
@@ -47,8 +62,12 @@ const fn is_weight(kind: Kind) -> bool {
 
 impl Source for VarStoreWeights {
     fn parameters(&self) -> Vec<Parameter> {
-        let weights = self.variables.iter().filter(|(_, t)| is_weight(t.kind()));
-        weights.map(|(name, t)| Parameter::new(name, shape(t))).collect()
+        let weights = self.variables.iter().filter(|(_, v)| is_weight(v.tensor.kind()));
+        let parameter = |(name, variable): (&String, &Variable)| {
+            let parameter = Parameter::new(name, shape(&variable.tensor));
+            if variable.trainable { parameter } else { parameter.not_trainable() }
+        };
+        weights.map(parameter).collect()
     }
 
     fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {

@@ -1,4 +1,4 @@
-//! A tensor's values: lent or owned.
+//! The values of a tensor: borrowed or owned.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use half::{bf16, f16};
 
 use crate::mfa::Values;
 
-/// The values of one tensor, row-major: lent by the source ([`Values`]), or owned (a `Vec`, or a
-/// shared one).
+/// The values of one tensor, row-major: borrowed from the source ([`Values`]), or owned (a `Vec`,
+/// or a shared one).
 ///
 /// ```
 /// use neuromfa::mfa::Values;
@@ -42,7 +42,7 @@ impl Tensor<'_> {
         }
     }
 
-    /// Bytes held in memory of its own.
+    /// Bytes of owned memory.
     pub(crate) fn owned_bytes(&self) -> usize {
         match &self.0 {
             Held::Lent(_) => 0,

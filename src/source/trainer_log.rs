@@ -1,4 +1,4 @@
-//! What Hugging Face's trainer logged: `log_history` of trainer_state.json.
+//! The log of the Hugging Face trainer: `log_history` of trainer_state.json.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -7,8 +7,8 @@ use serde_json::Value;
 
 /// The numbers that were logged at a step, in their order; the first of each name.
 ///
-/// Python writes NaN and the infinities as bare words, which JSON does not have; they are numbers
-/// here as well. Nothing, with a warning, where the file cannot be read.
+/// Python writes NaN and the infinities as bare words, which JSON does not have; they are read as
+/// numbers. Empty, with a warning, if the file cannot be read.
 pub(super) fn logged_at(step: u64, path: &Path) -> Vec<(String, f64)> {
     let text = std::fs::read(path).map_err(|e| e.to_string());
     let state: Value = match text
@@ -16,7 +16,7 @@ pub(super) fn logged_at(step: u64, path: &Path) -> Vec<(String, f64)> {
     {
         Ok(state) => state,
         Err(why) => {
-            tracing::warn!("{}: {why}: passed over", path.display());
+            tracing::warn!("{}: {why}: skipped", path.display());
             return Vec::new();
         }
     };
@@ -35,7 +35,7 @@ pub(super) fn logged_at(step: u64, path: &Path) -> Vec<(String, f64)> {
     logged
 }
 
-/// The words that are no JSON, with their values.
+/// The words that are not valid JSON, with their values.
 const WORDS: [(&str, f64); 3] =
     [("NaN", f64::NAN), ("-Infinity", f64::NEG_INFINITY), ("Infinity", f64::INFINITY)];
 
@@ -44,7 +44,7 @@ fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str().and_then(word))
 }
 
-/// The text with [`WORDS`] put in quotes where they stand outside of strings.
+/// The text with [`WORDS`] quoted where they are outside of strings.
 fn quoted_words(text: &[u8]) -> Cow<'_, [u8]> {
     let mut quoted = Vec::new();
     let (mut copied, mut at, mut in_string) = (0, 0, false);

@@ -1,4 +1,4 @@
-//! What a source of weights is.
+//! The trait for sources of weights.
 
 use super::error::SourceError;
 use super::tensor::Tensor;
@@ -19,8 +19,8 @@ pub trait Source: Send {
     fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError>;
 
     /// Blocks of a tensor's elements, one after the other, each row-major: for device memory, so
-    /// that only what is needed is moved. `None` (the default) when reading the whole tensor is
-    /// as good.
+    /// that only the needed elements are copied. `None` (the default) when reading the complete
+    /// tensor is as good.
     ///
     /// # Errors
     /// [`SourceError`] when there is no such tensor or it cannot be read.
@@ -30,8 +30,8 @@ pub trait Source: Send {
     }
 }
 
-/// The elements of a tensor at the crossing of some rows (first axis) and columns (second axis);
-/// further axes are taken whole.
+/// The elements of a tensor in some rows (first axis) and columns (second axis); all elements of
+/// further axes are included.
 #[derive(Clone, Copy, Debug)]
 pub struct Block<'a> {
     /// Indices on the first axis.

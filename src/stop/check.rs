@@ -3,7 +3,7 @@
 use super::number::plain;
 use super::rule::{Mode, QuantityRule, StopRule};
 
-/// A stop rule that cannot mean what its author meant.
+/// A stop rule that is certainly a mistake.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StopRuleError {
@@ -83,8 +83,8 @@ pub enum StopRuleError {
 }
 
 impl StopRule {
-    /// Refuses parameters out of range. `computed` are the names that every analysed row has;
-    /// any other name may be one that the loop logs (see [`quantities`](Self::quantities)).
+    /// Rejects parameters out of range. `computed` are the names that every analysed row has; any
+    /// other name may be one that the loop logs (see [`quantities`](Self::quantities)).
     pub(crate) fn check(&self, computed: &[&str]) -> Result<(), StopRuleError> {
         self.leaves().into_iter().try_for_each(|rule| rule.check(computed))
     }

@@ -11,19 +11,19 @@
 //!    waited steps becomes 0;
 //! 5. otherwise one more step was waited: stop if there are now `patience` or more.
 //!
-//! The first case that holds decides; cases 1 to 3 leave b and the count alone. With
-//! `ignore_not_finite` a NaN is better than nothing, so it falls through to case 5.
+//! The first case that holds decides; cases 1 to 3 leave b and the count unchanged. With
+//! `ignore_not_finite`, a NaN counts as no improvement, so it falls through to case 5.
 //!
-//! **Rows that are not judged.** Steps before `start_from_step` do not exist for the rule. Where
-//! the quantity is absent (a metric that is logged now and then, a dropped row) the step is not
-//! counted and the last verdict stands. A quantity that has no value *because* weights or inputs
-//! were not finite counts as not finite, as absent with `ignore_not_finite`.
+//! **Rows that are not judged.** The rule ignores steps before `start_from_step`. If the quantity
+//! is absent (a metric that is logged now and then, a dropped row), the step is not counted and the
+//! last verdict is kept. A quantity that has no value *because* weights or inputs were not finite
+//! counts as not finite, or as absent with `ignore_not_finite`.
 //!
-//! **Combinations.** Every quantity of a rule is judged anew at each row, so that a patience rule
-//! whose quantity improves again takes its verdict back, and so does a threshold that is left
-//! again. `a.and(b)` says stop at the first row at which the standing verdicts of both sides say
-//! so; `a.or(b)` when either does. The verdict of the rule as a whole is final: from then on the
-//! state does not change, and holds the numbers that led to it.
+//! **Combinations.** Every quantity of a rule is judged again at each row. A patience rule
+//! withdraws its verdict if its quantity improves again, and so does a threshold rule if the value
+//! crosses back. `a.and(b)` stops at the first row at which the current verdicts of both sides are
+//! to stop; `a.or(b)` when either is. The verdict of the complete rule is final: the state no
+//! longer changes, and holds the numbers that led to it.
 
 mod check;
 mod number;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-/// Every digit, without a long row of zeros.
+/// All digits, without a long row of zeros.
 pub(super) fn plain(x: f64) -> String {
     let readable = x == 0.0 || !x.is_finite() || (1e-5..1e16).contains(&x.abs());
     if readable { x.to_string() } else { format!("{x:e}") }

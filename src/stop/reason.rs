@@ -54,8 +54,8 @@ impl QuantityRule {
 }
 
 impl Stop {
-    /// The reason as told at the row of `step`, which may be later than the measurement.
-    pub(super) fn told_at(&self, step: u64) -> String {
+    /// The reason as reported at the row of `step`, which may be later than the measurement.
+    pub(super) fn reported_at(&self, step: u64) -> String {
         match self.measured_step {
             measured if measured == step => self.reason.clone(),
             measured => format!("{}, measured at step {measured}", self.reason),

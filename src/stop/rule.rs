@@ -1,4 +1,4 @@
-//! Stop rules: what they watch and when they say stop.
+//! Stop rules: what they watch and when they stop training.
 
 use std::fmt;
 
@@ -74,7 +74,7 @@ pub enum StopRule {
 /// | `min`, `max`           | `min`   | which direction is better                      |              |
 /// | `patience`             | 3       | analysed steps without improvement before stop | ≥ 1          |
 /// | `min_delta`            | 0       | an improvement must exceed this                | ≥ 0, finite  |
-/// | `ignore_not_finite`    | off     | go on where the quantity is NaN or infinite    |              |
+/// | `ignore_not_finite`    | off     | continue if the quantity is NaN or infinite    |              |
 /// | `stopping_threshold`   | none    | stop once better than this                     | finite       |
 /// | `divergence_threshold` | none    | stop once worse than this                      | finite, worse than `stopping_threshold` |
 /// | `start_from_step`      | 0       | first training step that the rule looks at     |              |
@@ -194,7 +194,7 @@ impl QuantityRule {
         self
     }
 
-    /// Look at no training step before this one.
+    /// Ignore training steps before this one.
     pub fn start_from_step(mut self, step: u64) -> Self {
         self.start_from_step = step;
         self

@@ -1,7 +1,7 @@
-//! What a stop rule has seen so far.
+//! The state of a stop rule.
 //!
-//! The state is a pure function of the rule and the observations: fed the rows of a recorded run,
-//! it is what it was when the run wrote them, however often the run was interrupted.
+//! The state is a pure function of the rule and the observations: replaying the rows of a recorded
+//! run gives the state of the run when it wrote them, however often it was interrupted.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub enum Value {
 pub struct Stop {
     /// Why, in words and with the numbers.
     pub reason: String,
-    /// The step whose measurement led to it; training has usually gone on a little since.
+    /// The step whose measurement led to it; training has usually continued for some steps since.
     pub measured_step: u64,
 }
 
@@ -64,7 +64,7 @@ pub struct QuantityState {
     pub best: Option<Best>,
     /// Analysed steps since then that had the quantity.
     pub wait: u64,
-    /// The verdict at the last row that had the quantity; `None` is to go on.
+    /// The verdict at the last row that had the quantity; `None` means to continue.
     pub verdict: Option<Stop>,
 }
 
@@ -100,9 +100,9 @@ impl RuleState {
             for (state, rule) in self.quantities.iter_mut().zip(rule.leaves()) {
                 state.observe(rule, step, value);
             }
-            let mut standing = self.quantities.iter();
-            self.stop = verdict(rule, &mut standing, step)
-                .map(|reason| Stop { reason, measured_step: step });
+            let mut states = self.quantities.iter();
+            self.stop =
+                verdict(rule, &mut states, step).map(|reason| Stop { reason, measured_step: step });
         }
         self.stop.clone()
     }
@@ -119,21 +119,21 @@ impl RuleState {
     }
 }
 
-/// The reason to stop, if the standing verdicts amount to one. Takes one state for each leaf of
-/// `rule`; of an `or` whose sides agree, the left one speaks.
+/// The reason to stop, if the current verdicts amount to one. Takes one state for each leaf of
+/// `rule`; for an `or` whose sides agree, the reason is that of the left one.
 fn verdict(
     rule: &StopRule,
-    standing: &mut std::slice::Iter<'_, QuantityState>,
+    states: &mut std::slice::Iter<'_, QuantityState>,
     step: u64,
 ) -> Option<String> {
     match rule {
-        StopRule::On(_) => Some(standing.next()?.verdict.as_ref()?.told_at(step)),
+        StopRule::On(_) => Some(states.next()?.verdict.as_ref()?.reported_at(step)),
         StopRule::And(a, b) => {
-            let (a, b) = (verdict(a, standing, step), verdict(b, standing, step));
+            let (a, b) = (verdict(a, states, step), verdict(b, states, step));
             Some(format!("{}; and {}", a?, b?))
         }
         StopRule::Or(a, b) => {
-            let (a, b) = (verdict(a, standing, step), verdict(b, standing, step));
+            let (a, b) = (verdict(a, states, step), verdict(b, states, step));
             a.or(b)
         }
     }

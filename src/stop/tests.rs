@@ -1,4 +1,4 @@
-//! Stop steps worked out by hand; `oracle` does the same on random runs.
+//! Stop steps computed by hand; `oracle` does the same for random runs.
 
 mod oracle;
 
@@ -111,7 +111,7 @@ fn rows_without_the_quantity() {
     assert_eq!(stop(patient.ignore_not_finite(), &broken), Some(3));
 }
 
-/// E and loss, one pair a row; NaN stands for a row that lacks the quantity.
+/// E and loss, one pair a row; NaN marks a row that lacks the quantity.
 fn run_pairs(rule: &StopRule, pairs: &[(f64, f64)]) -> RuleState {
     let cell = |x: f64| {
         if x.is_nan() { Value::Absent } else { Value::Is(x) }

@@ -155,8 +155,8 @@ fn it_converges_from_above_as_the_budget_grows() {
     assert!(errors[1] > 0.5 && errors[5].abs() <= TOLERANCE / 2.0, "{errors:?}");
 }
 
-/// A chain of three layers: the distances to all of the second layer on are estimated, and the
-/// third hop goes on from there. Draws depend on the seed, the source, the hop and the sample.
+/// A chain of three layers: the distances to all of the second layer are estimated, and the third
+/// hop continues from them. Draws depend on the seed, the source, the hop and the sample.
 #[test]
 fn a_chain_counts_as_its_plain_estimate() {
     let case = cases().swap_remove(0);

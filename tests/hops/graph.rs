@@ -233,7 +233,8 @@ pub fn cases() -> Vec<Case> {
     }));
 
     // Heads interleaved, as the model has them.
-    let per_head = Selection { per_head: Some(3), ..Selection::default() };
+    let mut per_head = Selection::default();
+    per_head.per_head = Some(3);
     let network = Network::infer(&parameters(&neox), &per_head).unwrap();
     cases.push(case("per head", network, &neox, &|name| {
         let block = usize::from(name.starts_with("layers.1"));

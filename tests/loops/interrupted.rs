@@ -1,4 +1,4 @@
-//! A loop that can be interrupted and gone on with: what it logs is a function of the step, too.
+//! A loop that can be interrupted and resumed: what it logs is a function of the step, too.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,12 +42,12 @@ pub fn builder(run: &Path) -> MonitorBuilder {
         .sampled(Samples { neurons: 16, samples: 4, seed: 7 })
         .hops(2)
         .hops_estimated(8)
-        .parameters(Parameters { q_step: 0.5, ..Parameters::default() })
+        .parameters(Parameters::default().q_step(0.5))
         .stop_when(StopRule::on("E").max().patience(10_000).or(loss))
         .threads(1)
 }
 
-/// Runs the loop from where the monitor says, up to and with the step `last`.
+/// Runs the loop from the monitor's next step up to and including the step `last`.
 pub fn run_to(monitor: &mut Monitor, weights: &Memory, last: u64) {
     for step in monitor.next_step()..=last {
         set_weights(weights, step);

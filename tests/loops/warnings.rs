@@ -1,4 +1,4 @@
-//! What is said by `tracing` at level warn.
+//! Captures `tracing` messages of level warn.
 
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
@@ -9,10 +9,10 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 /// Calls `f` and returns what it warned of, on this thread.
 pub fn warnings_of<T>(f: impl FnOnce() -> T) -> (T, Vec<String>) {
-    let said = Arc::new(Mutex::new(Vec::new()));
-    let result = tracing::subscriber::with_default(Warnings(Arc::clone(&said)), f);
-    let said = said.lock().unwrap().clone();
-    (result, said)
+    let captured = Arc::new(Mutex::new(Vec::new()));
+    let result = tracing::subscriber::with_default(Warnings(Arc::clone(&captured)), f);
+    let captured = captured.lock().unwrap().clone();
+    (result, captured)
 }
 
 struct Warnings(Arc<Mutex<Vec<String>>>);

@@ -43,7 +43,7 @@ pub fn zip(entries: &[Entry], wide: bool) -> Vec<u8> {
         let extra = if wide { &extra[..] } else { &[] };
         let narrow = |n: u64| if wide { u64::from(u32::MAX) } else { n };
         fixed(&mut directory, narrow(size), extra.len());
-        // The comment's length, the disk, attributes; the place of the entry.
+        // The comment's length, the disk, attributes; the position of the entry.
         directory.extend(le(&[(0, 2), (0, 2), (0, 6), (narrow(start), 4)]));
         directory.extend(name);
         directory.extend(extra);

@@ -1,5 +1,5 @@
-//! A second implementation of the method, as its definition reads: one power per neuron, radius
-//! and q, and compensated sums. It shares no code with the crate, not even the q grid.
+//! A second implementation of the method, directly from its definition: one power per neuron,
+//! radius and q, and compensated sums. It shares no code with the crate, not even the q grid.
 #![allow(dead_code)] // each test file uses its part
 
 use neuromfa::mfa::{Parameters, Transfer};

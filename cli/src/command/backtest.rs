@@ -75,9 +75,9 @@ impl Backtest {
             Direction::Min => Mode::Min,
             Direction::Max => Mode::Max,
         };
-        let (patience, min_delta) = (self.patience, self.min_delta);
-        let start_from_step = self.start_from_step;
-        let grid = Grid { monitor: self.monitor, mode, patience, min_delta, start_from_step };
+        let mut grid = Grid::on(self.monitor, mode);
+        (grid.patience, grid.min_delta) = (self.patience, self.min_delta);
+        grid.start_from_step = self.start_from_step;
         for (run, folder) in runs.iter().zip(&self.runs) {
             ensure!(
                 run.has(&grid.monitor),

@@ -1,4 +1,4 @@
-//! What to analyse of a checkpoint, for the subcommands that read one.
+//! Options for what to analyse of a checkpoint, for the subcommands that read one.
 
 use anyhow::bail;
 use clap::Args;

@@ -26,6 +26,13 @@ pub struct Method {
     /// Take the neurons that a nodes.json names (another run's, say).
     #[arg(long, value_name = "FILE", conflicts_with_all = ["neurons", "samples", "seed"])]
     nodes: Option<PathBuf>,
+    /// Analyse as this run did: its network, neurons, parameters and baseline.
+    #[arg(long, value_name = "RUN", conflicts_with_all = [
+        "neurons", "samples", "seed", "whole", "nodes", "hops", "hops_estimate", "baseline",
+        "architecture", "include", "exclude", "per_head", "no_controls", "rescaled_start",
+        "every_neuron",
+    ])]
+    like: Option<PathBuf>,
     /// Also compute distances over 2 to K layers (hops.csv); K is 2 or 3.
     #[arg(long, default_value_t = 1, value_name = "K")]
     hops: usize,
@@ -54,7 +61,14 @@ pub struct Method {
 impl Method {
     /// A replay into the folder `out`; `first` is the run's first checkpoint.
     pub fn replay(self, out: PathBuf, first: Option<&Checkpoint>) -> anyhow::Result<Replay> {
+        let threads = |replay: Replay| match self.threads {
+            Some(n) => replay.threads(n),
+            None => replay,
+        };
         let mut replay = Replay::new(out);
+        if let Some(run) = self.like {
+            return Ok(threads(replay.like(run)?));
+        }
         replay = match (self.whole, self.nodes) {
             (true, _) => replay.whole(),
             (_, Some(file)) => replay.nodes(file),
@@ -65,9 +79,8 @@ impl Method {
             }),
         };
         let controls = if self.no_controls { Controls::none() } else { Controls::default() };
-        replay = replay
-            .controls(Controls { rescaled_start: self.rescaled_start, ..controls })
-            .hops(self.hops);
+        let controls = if self.rescaled_start { controls.with_rescaled_start() } else { controls };
+        replay = replay.controls(controls).hops(self.hops);
         if self.every_neuron {
             replay = replay.with_neurons();
         }
@@ -80,9 +93,6 @@ impl Method {
         if let Some(first) = first {
             replay = replay.selection(self.choice.selection(first)?);
         }
-        Ok(match self.threads {
-            Some(n) => replay.threads(n),
-            None => replay,
-        })
+        Ok(threads(replay))
     }
 }

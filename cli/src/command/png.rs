@@ -3,7 +3,7 @@
 #[cfg(feature = "png")]
 pub use crate::report::PngWriter;
 
-/// Stands in for the real one, and says how to get it.
+/// Replaces the real writer in builds without PNG, with an error that says how to get it.
 #[cfg(not(feature = "png"))]
 pub enum PngWriter {}
 

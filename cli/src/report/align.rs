@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use neuromfa::internals::analysis::p_text;
 
-/// A number with this many digits behind the point; small ones keep as many significant digits.
+/// A number with this many decimal places; small ones keep as many significant digits.
 pub(super) fn rounded(cell: &str, digits: usize) -> String {
     match cell.parse::<f64>() {
         Ok(value) if value != 0.0 && value.abs() < 10f64.powi(1 - digits as i32) && digits > 0 => {

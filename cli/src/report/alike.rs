@@ -11,8 +11,8 @@ pub(super) struct Run {
 /// The longest repeated stretch that is looked for.
 const LONGEST: usize = 80;
 
-/// Divides rows into runs, in order. Rows are alike when their names are but for numbers, and
-/// what else stands in them is the same.
+/// Divides rows into runs, in order. Rows are alike when their names are equal except for numbers,
+/// and everything else in them is equal.
 pub(super) fn runs(names: &[Vec<&str>], rest: &[&str]) -> Vec<Run> {
     let keys: Vec<(String, &str)> =
         names.iter().zip(rest).map(|(n, &rest)| (template(&n.join(" ")), rest)).collect();
@@ -34,7 +34,7 @@ pub(super) fn runs(names: &[Vec<&str>], rest: &[&str]) -> Vec<Run> {
     runs
 }
 
-/// How often the first `period` keys stand one after the other.
+/// How often the first `period` keys are repeated at the start.
 fn repeats<K: PartialEq>(keys: &[K], period: usize) -> usize {
     keys.chunks_exact(period).take_while(|chunk| *chunk == &keys[..period]).count()
 }
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_fold_and_what_stands_beside_them_does_not() {
+    fn blocks_fold_and_other_rows_do_not() {
         let names = ["in", "b.0.x", "b.0.y", "b.1.x", "b.1.y", "b.2.x", "b.2.y", "b.3.x", "out"];
         let lines: Vec<Vec<&str>> = names.iter().map(|&n| vec![n]).collect();
         let same = [""; 9];

@@ -1,4 +1,4 @@
-//! Runs side by side as tables for a terminal.
+//! A comparison of runs as tables for a terminal.
 
 use super::align::{align, p_cell, rounded};
 use crate::compare::{At, Compared, Layer};

@@ -1,4 +1,4 @@
-//! A neuron interaction network as text: what an analysis would take, before it is run.
+//! A neuron interaction network as text: what an analysis would use, before it is run.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -10,7 +10,7 @@ use neuromfa::network::{Connection, LeftOut, Network, Orientation, Parameter};
 const WIDTH: usize = 100;
 /// Heads of the columns that hold numbers.
 const NUMBERS: [&str; 4] = ["width", "drawn", "block", "edges"];
-/// Names that stand for all that were left out for one reason.
+/// Names that are listed for each reason to leave parameters out.
 const NAMED: usize = 3;
 
 /// The network as text: a line on what it is, its neuron layers, the connections, what was left
@@ -71,7 +71,7 @@ fn connections(text: &mut String, network: &Network, parameters: &[Parameter], a
     table(text, &["Connection", "shape", "edges", ""], &rows.collect::<Vec<_>>(), all);
 }
 
-/// What is not plain about a connection.
+/// The unusual properties of a connection.
 fn note(c: &Connection) -> String {
     let mut notes = Vec::new();
     if c.orientation == Orientation::InOut {
@@ -119,9 +119,9 @@ fn left_out(text: &mut String, left_out: &[LeftOut], all: bool) {
 struct Row {
     name: String,
     cells: Vec<String>,
-    /// From where to where, on a line of its own.
+    /// Source and target, on a separate line.
     below: Option<(String, String)>,
-    /// What rows that are alike have in common besides their names.
+    /// What similar rows have in common, other than their names.
     alike: String,
 }
 
@@ -168,7 +168,7 @@ fn table(text: &mut String, heads: &[&str], rows: &[Row], all: bool) {
     for ((title, cells), note) in lines.iter().zip(notes) {
         let mut line = title.clone();
         for ((cell, width), head) in cells.iter().zip(&widths).zip(heads) {
-            // Numbers stand to the right, names to the left.
+            // Numbers are right-aligned, names left-aligned.
             line += &match NUMBERS.contains(head) {
                 true => format!("{cell:>width$}  "),
                 false => format!("{cell:<width$}  "),
@@ -179,7 +179,7 @@ fn table(text: &mut String, heads: &[&str], rows: &[Row], all: bool) {
     }
 }
 
-/// A number with its thousands apart.
+/// A number with its thousands separated.
 fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What should be known of a run's numbers: warnings by kind, and caveats.
+//! Notes on a run's numbers: warnings by kind, and caveats.
 
 use neuromfa::internals::analysis::{Concern, WarningKind};
 use neuromfa::internals::record::{Cells, Conclusion};
@@ -65,7 +65,7 @@ mod tests {
         let [findings, caveats] = notes(&conclusion, &columns, &rows).try_into().unwrap();
         assert_eq!((findings.concern, caveats.concern), (Concern::Conclusion, Concern::Published));
         let [poor_fit, e_chance] =
-            [WarningKind::PoorFit, WarningKind::ENotToldApart].map(WarningKind::meaning);
+            [WarningKind::PoorFit, WarningKind::EIndistinguishable].map(WarningKind::meaning);
         let counted = format!("poor_fit, 2 of 3 steps: {poor_fit}");
         assert_eq!(findings.lines, [counted, "At step 0: R² is 0.5".to_owned()]);
         assert_eq!(caveats.lines, [format!("e_chance, 1 of 3 steps: {e_chance}")]);

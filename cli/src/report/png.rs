@@ -14,7 +14,7 @@ const DENSITY: f32 = 300.0;
 /// An inch in SVG's pixels.
 const INCH: f32 = 96.0;
 
-/// What stands in for Helvetica, the likest first; another font where none of them is there.
+/// Fonts that replace Helvetica, most similar first; another font if none of them is installed.
 const FAMILIES: [&str; 7] = [
     "Helvetica",
     "Arial",
@@ -35,7 +35,7 @@ pub enum PngError {
          fonts-liberation or fonts-dejavu-core), or take SVG files"
     )]
     NoFont,
-    /// What resvg says.
+    /// The error of resvg.
     #[error("the picture {name} cannot be drawn: {why}")]
     Drawing {
         /// The picture's name.

@@ -11,9 +11,9 @@ use neuromfa::internals::record::{
     read_rows, read_table,
 };
 
-/// The run in a folder as text: a line on what it is, a row for each analysed step with all that
-/// the loop logged, then the verdict and the warnings by kind. Also of a run in progress. A p
-/// stands after its measure.
+/// The run in a folder as text: a line that describes it, a row for each analysed step with
+/// everything that the loop logged, then the verdict and the warnings by kind. Also for a run in
+/// progress. A p follows its measure.
 ///
 /// # Errors
 /// [`RecordError::Read`] when the folder holds no run or a file of it cannot be read.
@@ -77,15 +77,15 @@ fn shown(columns: &[String]) -> Vec<(usize, Format)> {
     let logged = columns.iter().enumerate().filter(|(_, name)| column(name).is_none());
     let mut shown: Vec<_> = logged.map(|(k, _)| (1, (k, Format::Digits(5)))).collect();
     for column in known() {
-        let place = match column.kind {
+        let position = match column.kind {
             Kind::Row => 0,
             Kind::Fit => 3,
             Kind::Note => 4,
             _ => 2,
         };
         let at = columns.iter().position(|name| name == column.name);
-        shown.extend(at.zip(column.format()).map(|cell| (place, cell)));
+        shown.extend(at.zip(column.format()).map(|cell| (position, cell)));
     }
-    shown.sort_by_key(|(place, _)| *place);
+    shown.sort_by_key(|(position, _)| *position);
     shown.into_iter().map(|(_, cell)| cell).collect()
 }

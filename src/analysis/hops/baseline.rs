@@ -1,4 +1,4 @@
-//! What later steps compare against, over several hops.
+//! The values that later steps are compared with, over several hops.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use super::plan::HopsPlan;
 use crate::analysis::samples::{fractals, mean_fractal};
 use crate::mfa::Fractal;
 
-/// What the baseline step measured at one number of hops.
+/// The measurement of the baseline step at one number of hops.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HopBaseline {
     /// The number of hops.
@@ -36,7 +36,7 @@ impl HopBaseline {
 }
 
 impl HopsPlan {
-    /// What a baseline lacks of the values that this plan computes, in words.
+    /// In words: which of the values that this plan computes are missing from a baseline.
     pub fn lacking(&self, baseline: &[HopBaseline]) -> Option<String> {
         self.each().find_map(|hops| {
             let Some(start) = baseline.iter().find(|start| start.hops == hops) else {

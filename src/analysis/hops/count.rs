@@ -12,12 +12,12 @@ use super::walk::Walk;
 use crate::source::{Source, SourceError, Tensor};
 
 impl HopsPlan {
-    /// Counts the distances as the weights are now. The source is called on this thread, the
+    /// Counts the distances with the current weights. The source is called on this thread, the
     /// counting runs in the pool.
     ///
     /// # Errors
-    /// [`SourceError`] when a tensor cannot be read or has changed its shape; `snapshot` is then
-    /// of no use.
+    /// [`SourceError`] when a tensor cannot be read or has changed its shape; the contents of
+    /// `snapshot` are then invalid.
     pub fn count(
         &self,
         source: &dyn Source,
@@ -43,8 +43,8 @@ impl HopsPlan {
             pool.install(|| count_paths(Walk::new(self, paths, &distances), snapshot));
             for (layer, distances) in distances.iter_mut().enumerate() {
                 let over = distances.take_if(|_| self.last_use[layer] <= k);
-                if let Some(LayerDistances { places, ends }) = over {
-                    self.give_back(places.into_iter().chain(ends.into_iter().flatten()));
+                if let Some(LayerDistances { waypoints, ends }) = over {
+                    self.give_back(waypoints.into_iter().chain(ends.into_iter().flatten()));
                 }
             }
         }
@@ -70,7 +70,7 @@ fn count_paths(walk: Walk<'_>, snapshot: &mut HopsSnapshot) {
         }
     }
     if let Some(estimate) = estimate {
-        walk.plan.give_back(estimate.into_places());
+        walk.plan.give_back(estimate.into_matrices());
     }
     walk.plan.give_back(walk.so_far.into_iter().flatten());
 }

@@ -1,4 +1,4 @@
-//! The distances of the edges that leave one layer, as the weights are now.
+//! The distances of the edges that leave one layer, with the current weights.
 
 use super::edges::{LayerEdges, TensorEdges};
 use super::paths::End;
@@ -10,14 +10,14 @@ use crate::source::{SourceError, Tensor};
 
 /// The distances of a layer's edges.
 pub(super) struct LayerDistances {
-    /// By place: from all neurons to all.
-    pub(super) places: Vec<Distances>,
-    /// By end and sample: from all neurons to the drawn targets.
+    /// By waypoint: from all neurons of the layer to all neurons of the waypoint.
+    pub(super) waypoints: Vec<Distances>,
+    /// By end and sample: from all neurons of the layer to the drawn targets.
     pub(super) ends: Vec<Vec<Distances>>,
 }
 
 impl LayerDistances {
-    /// The distances as the weights are now. Runs in the caller's rayon pool.
+    /// The distances with the current weights. Runs in the caller's rayon pool.
     pub(super) fn new(
         edges: &LayerEdges,
         plan: &HopsPlan,
@@ -26,7 +26,7 @@ impl LayerDistances {
         let transfer = plan.method.parameters().transfer;
         let none =
             |columns| Distances::none(edges.width, columns, plan.memory(edges.width * columns));
-        let mut places: Vec<_> = edges.places.iter().map(|&(_, width)| none(width)).collect();
+        let mut waypoints: Vec<_> = edges.waypoints.iter().map(|&(_, width)| none(width)).collect();
         let targets = |end: &End, drawn: &[Vec<usize>]| end.targets(drawn[end.layer].len());
         let mut ends: Vec<Vec<_>> = edges
             .ends
@@ -35,8 +35,8 @@ impl LayerDistances {
             .collect();
         for (tensor, values) in edges.tensors.iter().zip(tensors) {
             let matrix = matrix(tensor, values)?;
-            if let Some((place, columns)) = &tensor.place {
-                places[*place].shorten_by(&matrix, transfer, columns, false);
+            if let Some((waypoint, columns)) = &tensor.waypoint {
+                waypoints[*waypoint].shorten_by(&matrix, transfer, columns, false);
             }
             if let Some(end) = tensor.end {
                 for (distances, drawn) in ends[end].iter_mut().zip(&plan.drawn) {
@@ -44,7 +44,7 @@ impl LayerDistances {
                 }
             }
         }
-        Ok(Self { places, ends })
+        Ok(Self { waypoints, ends })
     }
 }
 

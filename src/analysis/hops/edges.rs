@@ -1,16 +1,16 @@
-//! The edges that leave one layer, and where they lead.
+//! The edges that leave one layer, and what they reach.
 
-use super::paths::{End, Place};
+use super::paths::{End, Waypoint};
 use crate::counting::{Column, EdgeLayout};
 use crate::network::{Connection, Network, Orientation, Projection};
 
-/// The tensors that leave a layer, and what they lead to.
+/// The tensors that leave a layer, and the waypoints and ends that they reach.
 #[derive(Clone, Debug)]
 pub(super) struct LayerEdges {
     pub(super) tensors: Vec<TensorEdges>,
-    /// Places from which paths go on, with the width of each.
-    pub(super) places: Vec<(Place, usize)>,
-    /// Ends; none where no path of two hops ends over this layer.
+    /// Waypoints from which paths continue, each with its width.
+    pub(super) waypoints: Vec<(Waypoint, usize)>,
+    /// Ends; none if no path of two hops ends with an edge of this layer.
     pub(super) ends: Vec<End>,
     pub(super) width: usize,
 }
@@ -20,20 +20,20 @@ pub(super) struct LayerEdges {
 pub(super) struct TensorEdges {
     pub(super) connection: Connection,
     pub(super) layout: EdgeLayout,
-    pub(super) place: Option<(usize, Vec<Column>)>, // index into places
-    pub(super) end: Option<usize>,                  // index into ends
+    pub(super) waypoint: Option<(usize, Vec<Column>)>, // index into `waypoints`
+    pub(super) end: Option<usize>,                     // index into `ends`
 }
 
 impl LayerEdges {
-    /// The edges of a layer. `follows`: whether some edge leads to the layer.
+    /// The edges of a layer. `follows`: whether an edge leads to the layer.
     pub(super) fn new(network: &Network, layer: usize, follows: bool) -> Self {
-        let (mut places, mut ends) = (Vec::new(), Vec::new());
+        let (mut waypoints, mut ends) = (Vec::new(), Vec::new());
         let mut tensors = Vec::new();
         for connection in network.leaving(layer) {
-            let place = Place::reached_by(network, connection);
-            let place = place.goes_on(network).then(|| {
-                let columns = columns_to(place, network, connection);
-                (index_of(&mut places, (place, place.width(network))), columns)
+            let waypoint = Waypoint::reached_by(network, connection);
+            let waypoint = waypoint.has_next(network).then(|| {
+                let columns = columns_to(waypoint, network, connection);
+                (index_of(&mut waypoints, (waypoint, waypoint.width(network))), columns)
             });
             let end = follows.then(|| index_of(&mut ends, End::of(network, connection)));
             let Connection { inputs, outputs, taps, groups, .. } = *connection;
@@ -41,17 +41,17 @@ impl LayerEdges {
                 Orientation::OutIn => EdgeLayout::grouped(outputs, inputs, taps, groups),
                 Orientation::InOut => EdgeLayout::in_out(inputs, outputs),
             };
-            tensors.push(TensorEdges { connection: connection.clone(), layout, place, end });
+            tensors.push(TensorEdges { connection: connection.clone(), layout, waypoint, end });
         }
-        Self { tensors, places, ends, width: network.layers()[layer].width }
+        Self { tensors, waypoints, ends, width: network.layers()[layer].width }
     }
 }
 
-/// Which number of the place each output of a tensor shortens.
-fn columns_to(place: Place, network: &Network, connection: &Connection) -> Vec<Column> {
+/// The column of the waypoint that each output of a tensor shortens.
+fn columns_to(waypoint: Waypoint, network: &Network, connection: &Connection) -> Vec<Column> {
     let width = connection.outputs / connection.copies;
     let projection = network.attention(connection).map(|(_, projection)| projection);
-    let keys_and_values = place.width(network) - 1;
+    let keys_and_values = waypoint.width(network) - 1;
     let column = |copy: usize, neuron: usize| match projection {
         Some(Projection::Key | Projection::Value) => keys_and_values,
         Some(Projection::Fused) if copy > 0 => keys_and_values,
@@ -66,7 +66,7 @@ fn columns_to(place: Place, network: &Network, connection: &Connection) -> Vec<C
         .collect()
 }
 
-/// The index of an entry, which is added where it is not there.
+/// The index of an entry; the entry is added if it is missing.
 fn index_of<T: PartialEq>(entries: &mut Vec<T>, entry: T) -> usize {
     entries.iter().position(|e| *e == entry).unwrap_or_else(|| {
         entries.push(entry);

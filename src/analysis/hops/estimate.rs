@@ -1,11 +1,11 @@
 //! The sampled estimate next to the exact distances ([`PathEstimator`]).
 //!
 //! Every distance from a source neuron is estimated once for a snapshot, in the order of the hops:
-//! to all neurons of a place, from the estimates at the places before; at the last hop to the drawn
-//! targets of each sample. First edges are exact, and so is the passage through attention, which
-//! has no layer to draw from.
+//! first to all neurons of a waypoint, from the estimates at the waypoints before it; at the last
+//! hop to the drawn targets of each sample. First edges are exact, and so is the passage through
+//! attention, which has no layer to draw from.
 //!
-//! The draws of one source neuron, one hop and one place or end are the same at every step and
+//! The draws of one source neuron, one hop and one waypoint or end are the same at every step and
 //! independent of all others.
 
 use rand::SeedableRng;
@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::distances::LayerDistances;
 use super::error::ErrorTally;
-use super::paths::{Arrival, Place, Via};
+use super::paths::{Arrival, Via, Waypoint};
 use super::walk::{Walk, pass};
 use crate::mfa::{Between, Distances, Histogram, PathEstimator, Scratch, Trials, count_distances};
 
@@ -22,46 +22,52 @@ use crate::mfa::{Between, Distances, Histogram, PathEstimator, Scratch, Trials, 
 pub(super) struct Estimate<'a> {
     walk: &'a Walk<'a>,
     estimator: PathEstimator,
-    so_far: Vec<Vec<Distances>>, // by hops - 2 and place: from the source neurons to all of the place
+    so_far: Vec<Vec<Distances>>, // by hops - 2 and waypoint: from the source neurons to the waypoint's
 }
 
-/// The pairs of one source neuron with the neurons of a place or the targets of an end.
+/// The pairs of one source neuron with the neurons of a waypoint or the targets of an end.
 #[derive(Clone, Copy)]
 struct Pairs {
     source: usize, // among the layer's source neurons
     hop: usize,
-    index: usize,          // among the places or the ends at this hop
-    sample: Option<usize>, // none for a place
+    index: usize,          // among the waypoints or ends at this hop
+    sample: Option<usize>, // none for a waypoint
 }
 
 impl<'a> Estimate<'a> {
-    /// Estimates the distances to the places between. Runs in the caller's rayon pool.
+    /// Estimates the distances to the waypoints. Runs in the caller's rayon pool.
     pub(super) fn new(walk: &'a Walk<'a>, budget: usize) -> Self {
         let estimator = PathEstimator::new(&walk.plan.method, budget);
         let mut estimate = Self { walk, estimator, so_far: Vec::new() };
         for hop in 2..walk.paths.reached.len() {
-            let places = walk.paths.reached[hop - 1].places.iter().enumerate();
-            let step = |(index, (place, arrivals)): (_, &(Place, Vec<Arrival>))| {
-                estimate.step(hop, index, *place, arrivals)
+            let waypoints = walk.paths.reached[hop - 1].waypoints.iter().enumerate();
+            let step = |(index, (waypoint, arrivals)): (_, &(Waypoint, Vec<Arrival>))| {
+                estimate.step(hop, index, *waypoint, arrivals)
             };
-            let places = places.map(step).collect();
-            estimate.so_far.push(places);
+            let waypoints = waypoints.map(step).collect();
+            estimate.so_far.push(waypoints);
         }
         estimate
     }
 
-    /// The matrices of the places between, whose memory can be used again.
-    pub(super) fn into_places(self) -> impl Iterator<Item = Distances> {
+    /// The matrices of the waypoints, whose memory can be reused.
+    pub(super) fn into_matrices(self) -> impl Iterator<Item = Distances> {
         self.so_far.into_iter().flatten()
     }
 
-    fn step(&self, hop: usize, index: usize, place: Place, arrivals: &[Arrival]) -> Distances {
+    fn step(
+        &self,
+        hop: usize,
+        index: usize,
+        waypoint: Waypoint,
+        arrivals: &[Arrival],
+    ) -> Distances {
         let Walk { plan, paths, .. } = self.walk;
-        let (neurons, width) = (paths.neurons.len(), plan.width(place));
+        let (neurons, width) = (paths.neurons.len(), plan.width(waypoint));
         let mut all = Distances::none(neurons, width, plan.memory(neurons * width));
         all.fill_rows(Trials::default, |trials, source, row| {
             let pairs = Pairs { source, hop, index, sample: None };
-            let edges = |layer: &'a LayerDistances, index: usize| &layer.places[index];
+            let edges = |layer: &'a LayerDistances, index: usize| &layer.waypoints[index];
             self.arrive(pairs, arrivals, edges, 0..width, trials, row);
         });
         all
@@ -114,8 +120,8 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    /// The estimates of these pairs over their last hop. `features` says to which
-    /// features of an attention layer a passage leads.
+    /// The estimates of these pairs over their last hop. `features` are the features of an
+    /// attention layer that a passage reaches.
     fn arrive(
         &self,
         pairs: Pairs,
@@ -125,7 +131,7 @@ impl<'a> Estimate<'a> {
         trials: &mut Trials,
         distances: &mut [f64],
     ) {
-        // First edges are as they are.
+        // First edges are exact.
         let before = match pairs.hop {
             2 => &self.walk.so_far[0],
             hop => &self.so_far[hop - 3],

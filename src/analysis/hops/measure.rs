@@ -23,7 +23,7 @@ pub struct HopMeasurement {
     pub error: EstimateError,
 }
 
-/// Both estimators, with what they need made once, for the snapshots of one plan.
+/// Both estimators with their tables, for all snapshots of one plan.
 #[derive(Clone, Debug)]
 pub struct HopEstimators {
     published: Published,
@@ -42,7 +42,7 @@ impl HopEstimators {
 
     /// The spectra of a snapshot of this plan, by number of hops. Runs in the caller's rayon pool.
     pub fn measure(&self, plan: &HopsPlan, snapshot: &HopsSnapshot) -> Vec<HopMeasurement> {
-        let fault = Fault::NonFinite { weights: snapshot.not_finite };
+        let fault = Fault::NonFinite { weights: snapshot.not_finite, tensors: String::new() };
         let of_hop = |(hops, counts): (usize, &HopCounts)| {
             let estimated = counts.estimated.as_ref();
             if snapshot.not_finite > 0 {

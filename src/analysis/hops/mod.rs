@@ -4,15 +4,15 @@
 //! d_k(x, y) = min over m₁ … m_(k-1) of d(x, m₁) + d(m₁, m₂) + … + d(m_(k-1), y)
 //! ```
 //!
-//! with one neuron of each layer on the way; all neurons of the layers between take part, also
-//! when x and y are drawn. Then masses and spectra as at one hop. docs/hops.md says which paths
-//! there are, and what passes through attention.
+//! with one neuron of each layer on the way. All neurons of the layers between take part, even if x
+//! and y are drawn. Masses and spectra are then computed as at one hop. docs/hops.md lists the
+//! paths, and explains the passage through attention.
 //!
 //! 1. [`HopsPlan`]: which layers, which tensors, in which order; made once.
 //! 2. `HopsPlan::count`: tensors → distances → one radius histogram for each number of hops and
 //!    each sample. A layer's distances are made once for a snapshot and kept while a source layer
 //!    needs them.
-//! 3. [`HopMeasurement`], [`super::HopEmergence`]: as their namesakes at one hop.
+//! 3. [`HopMeasurement`], [`super::HopEmergence`]: like `Measurement` and `Emergence` at one hop.
 //!
 //! [`Hops::budget`] adds the sampled estimate, with its error against the exact distances
 //! ([`crate::mfa::PathEstimator`]).
@@ -21,7 +21,6 @@ mod baseline;
 mod count;
 mod distances;
 mod edges;
-mod emergence;
 mod error;
 mod estimate;
 mod measure;

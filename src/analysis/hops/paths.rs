@@ -1,18 +1,18 @@
-//! Which paths there are: places, and the ways from one to the next.
+//! The paths through a network: waypoints, and the hops between them.
 
 use crate::network::{Connection, Network, Projection};
 
-/// Where a path stands between two hops.
+/// What a path passes between two hops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum Waypoint {
     /// A neuron of a layer.
     Layer(usize),
     /// A query, key or value feature of an attention layer.
     Projections(usize),
 }
 
-impl Place {
-    /// Where a connection leads.
+impl Waypoint {
+    /// The waypoint that a connection reaches.
     pub(super) fn reached_by(network: &Network, connection: &Connection) -> Self {
         match network.attention(connection) {
             Some((attention, _)) => Self::Projections(attention),
@@ -20,9 +20,9 @@ impl Place {
         }
     }
 
-    /// Numbers that say how far a path is that stands here: one for each neuron. At the
-    /// projections one for each query, then the least over all keys and values, which lead to all
-    /// features alike.
+    /// How many distances describe the paths to this waypoint: one for each neuron of a layer. At
+    /// the projections, one for each query, then the smallest over all keys and values, which lead
+    /// to all features alike.
     pub(super) fn width(self, network: &Network) -> usize {
         match self {
             Self::Layer(layer) => network.layers()[layer].width,
@@ -30,15 +30,15 @@ impl Place {
         }
     }
 
-    /// Whether a path can go on from here.
-    pub(super) fn goes_on(self, network: &Network) -> bool {
+    /// Whether a path can continue from here.
+    pub(super) fn has_next(self, network: &Network) -> bool {
         match self {
             Self::Layer(layer) => network.leaving(layer).next().is_some(),
             Self::Projections(_) => true,
         }
     }
 
-    /// The places one hop on.
+    /// The waypoints after one more hop.
     pub(super) fn next(self, network: &Network) -> Vec<Self> {
         let mut next = match self {
             Self::Layer(layer) => {
@@ -52,8 +52,7 @@ impl Place {
     }
 }
 
-/// Targets at the end of paths: paths to equal ends reach the same neurons, and the shortest
-/// counts.
+/// Targets at the end of paths. Paths with equal ends reach the same neurons; the shortest counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct End {
     pub(super) layer: usize,
@@ -74,7 +73,7 @@ impl End {
         Self { layer, projection: None, copies: 1, taps: 1 }
     }
 
-    /// Targets when so many neurons of the layer are drawn.
+    /// The number of targets when `drawn` neurons of the layer are drawn.
     pub(super) fn targets(self, drawn: usize) -> usize {
         self.copies * drawn * self.taps
     }
@@ -83,7 +82,7 @@ impl End {
 /// The last hop of a path so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {
-    /// Index of the place before, among those at the hop before.
+    /// Index of the previous waypoint, among those of the previous hop.
     pub(super) from: usize,
     pub(super) via: Via,
 }
@@ -91,27 +90,27 @@ pub(super) struct Arrival {
 /// How a hop is made.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Via {
-    /// Over the edges of a layer: the `index`-th of its ways (to a place or to an end).
+    /// Over edges of a layer, to the `index`-th of its waypoints or ends.
     Edges { layer: usize, index: usize },
     /// From queries, keys and values to their attention layer.
     Passage,
 }
 
-/// Where the paths of so many hops from one layer stand.
+/// What the paths from one layer reach after a number of hops.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reached {
-    /// Places from which they go on.
-    pub(super) places: Vec<(Place, Vec<Arrival>)>,
+    /// Waypoints from which they continue.
+    pub(super) waypoints: Vec<(Waypoint, Vec<Arrival>)>,
     /// Their targets, if they end here.
     pub(super) ends: Vec<(End, Vec<Arrival>)>,
 }
 
 impl Reached {
-    pub(super) fn place(&mut self, place: Place, arrival: Arrival) {
-        insert(&mut self.places, place, arrival);
+    pub(super) fn add_waypoint(&mut self, waypoint: Waypoint, arrival: Arrival) {
+        insert(&mut self.waypoints, waypoint, arrival);
     }
 
-    pub(super) fn end(&mut self, end: End, arrival: Arrival) {
+    pub(super) fn add_end(&mut self, end: End, arrival: Arrival) {
         insert(&mut self.ends, end, arrival);
     }
 }
@@ -125,12 +124,12 @@ fn insert<K: PartialEq>(entries: &mut Vec<(K, Vec<Arrival>)>, key: K, arrival: A
 
 /// The number of hops of the longest path, at most `most`.
 pub(super) fn longest(network: &Network, most: usize) -> usize {
-    let mut places: Vec<Place> = (0..network.layers().len()).map(Place::Layer).collect();
+    let mut waypoints: Vec<Waypoint> = (0..network.layers().len()).map(Waypoint::Layer).collect();
     for hops in 0..most {
-        places = places.iter().flat_map(|place| place.next(network)).collect();
-        places.sort_unstable();
-        places.dedup();
-        if places.is_empty() {
+        waypoints = waypoints.iter().flat_map(|waypoint| waypoint.next(network)).collect();
+        waypoints.sort_unstable();
+        waypoints.dedup();
+        if waypoints.is_empty() {
             return hops;
         }
     }

@@ -1,10 +1,10 @@
-//! What is computed over several hops: made once, from the network and the draw.
+//! What is computed over several hops; made once, from the network and the draw.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::edges::LayerEdges;
-use super::paths::{Arrival, End, Place, Reached, Via, longest};
+use super::paths::{Arrival, End, Reached, Via, Waypoint, longest};
 use super::settings::{Hops, HopsError, MOST_HOPS};
 use crate::mfa::Method;
 use crate::network::{Draw, Network};
@@ -32,11 +32,11 @@ pub(super) struct SourcePaths {
     pub(super) layer: usize,
     /// Neurons drawn in any sample, ascending.
     pub(super) neurons: Vec<usize>,
-    /// By sample: the place of each drawn neuron in `neurons`.
+    /// By sample: the index of each drawn neuron in `neurons`.
     pub(super) members: Vec<Vec<usize>>,
     /// By sample: rows in the histograms.
     pub(super) rows: Vec<Range<usize>>,
-    /// Where paths of 1, 2, .. hops stand.
+    /// What paths of 1, 2, .. hops reach.
     pub(super) reached: Vec<Reached>,
     /// Layers whose edges the paths take.
     pub(super) uses: Vec<usize>,
@@ -46,8 +46,8 @@ impl HopsPlan {
     /// A plan for the drawn samples, or for the whole network as one sample.
     ///
     /// # Errors
-    /// [`HopsError`] when the hops are out of range, the network has no path of so many hops, or
-    /// the whole network would take too long, or the draw does not fit.
+    /// [`HopsError`] when the hops are out of range, the network has no path of that many hops, the
+    /// complete network would take too long, or the draw does not fit.
     pub fn new(
         method: &Method,
         network: &Network,
@@ -110,11 +110,11 @@ impl HopsPlan {
         2..=self.hops.most
     }
 
-    /// The width of a place ([`Place::width`]).
-    pub(super) fn width(&self, place: Place) -> usize {
-        match place {
-            Place::Layer(layer) => self.widths[layer],
-            Place::Projections(layer) => self.widths[layer] + 1,
+    /// The width of a waypoint ([`Waypoint::width`]).
+    pub(super) fn width(&self, waypoint: Waypoint) -> usize {
+        match waypoint {
+            Waypoint::Layer(layer) => self.widths[layer],
+            Waypoint::Projections(layer) => self.widths[layer] + 1,
         }
     }
 
@@ -128,14 +128,15 @@ impl HopsPlan {
         all.max().unwrap_or(0) as u32 + 1
     }
 
-    /// Memory for so many distances. What is much too large stays for the matrix that it was
-    /// made for: else, in time, all of it would be as large as the largest.
+    /// Memory for this many distances. A buffer that is much too large is kept for the matrix that
+    /// it was made for; otherwise all buffers would in time grow as large as the largest.
     pub(super) fn memory(&self, distances: usize) -> Vec<f64> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = |m: &&Vec<f64>| (distances..=2 * distances).contains(&m.capacity());
         let best = memory.iter().filter(fits).map(Vec::capacity).min();
-        let place = memory.iter().position(|m| Some(m.capacity()) == best);
-        place.map_or_else(|| Vec::with_capacity(distances), |place| memory.swap_remove(place))
+        let waypoint = memory.iter().position(|m| Some(m.capacity()) == best);
+        waypoint
+            .map_or_else(|| Vec::with_capacity(distances), |waypoint| memory.swap_remove(waypoint))
     }
 
     /// Takes the memory of matrices that are not needed any more.
@@ -144,17 +145,17 @@ impl HopsPlan {
         memory.extend(matrices.into_iter().map(crate::mfa::Distances::into_memory));
     }
 
-    /// Sums of two distances at each step, if no neuron between were told off.
+    /// Sums of two distances at each step, without pruning.
     fn sums(&self, network: &Network) -> f64 {
         let mut sums = 0.0;
         for source in &self.sources {
             for pair in source.reached.windows(2) {
                 let rows = |arrival: &Arrival| {
-                    pair[0].places[arrival.from].0.width(network) as f64
+                    pair[0].waypoints[arrival.from].0.width(network) as f64
                         * source.neurons.len() as f64
                 };
-                for (place, arrivals) in &pair[1].places {
-                    let width = place.width(network) as f64;
+                for (waypoint, arrivals) in &pair[1].waypoints {
+                    let width = waypoint.width(network) as f64;
                     sums += arrivals.iter().map(rows).sum::<f64>() * width;
                 }
                 for (end, arrivals) in &pair[1].ends {
@@ -185,8 +186,8 @@ impl SourcePaths {
         });
         let rows = rows.collect();
         let arrivals = reached.iter().flat_map(|r| {
-            let places = r.places.iter().flat_map(|(_, arrivals)| arrivals);
-            places.chain(r.ends.iter().flat_map(|(_, arrivals)| arrivals))
+            let waypoints = r.waypoints.iter().flat_map(|(_, arrivals)| arrivals);
+            waypoints.chain(r.ends.iter().flat_map(|(_, arrivals)| arrivals))
         });
         let layer_of = |arrival: &Arrival| match arrival.via {
             Via::Edges { layer, .. } => Some(layer),
@@ -199,7 +200,7 @@ impl SourcePaths {
     }
 }
 
-/// Where the paths from a layer stand after 1, 2, .. hops. Ends count from two hops on.
+/// What the paths from a layer reach after 1, 2, .. hops. Ends count from two hops on.
 fn reached_from(
     network: &Network,
     layers: &[LayerEdges],
@@ -207,26 +208,26 @@ fn reached_from(
     most: usize,
 ) -> Vec<Reached> {
     let mut all: Vec<Reached> = Vec::with_capacity(most);
-    let mut before = vec![Place::Layer(source)];
+    let mut before = vec![Waypoint::Layer(source)];
     for hops in 1..=most {
         let mut reached = Reached::default();
-        for (from, &place) in before.iter().enumerate() {
-            match place {
-                Place::Layer(layer) => {
+        for (from, &waypoint) in before.iter().enumerate() {
+            match waypoint {
+                Waypoint::Layer(layer) => {
                     let via = |index| Arrival { from, via: Via::Edges { layer, index } };
-                    let LayerEdges { places, ends, .. } = &layers[layer];
-                    for (index, &(place, _)) in places.iter().enumerate() {
-                        reached.place(place, via(index));
+                    let LayerEdges { waypoints, ends, .. } = &layers[layer];
+                    for (index, &(waypoint, _)) in waypoints.iter().enumerate() {
+                        reached.add_waypoint(waypoint, via(index));
                     }
                     for (index, &end) in ends.iter().enumerate() {
-                        reached.end(end, via(index));
+                        reached.add_end(end, via(index));
                     }
                 }
-                Place::Projections(layer) => {
+                Waypoint::Projections(layer) => {
                     let arrival = Arrival { from, via: Via::Passage };
-                    reached.end(End::of_passage(layer), arrival);
-                    if Place::Layer(layer).goes_on(network) {
-                        reached.place(Place::Layer(layer), arrival);
+                    reached.add_end(End::of_passage(layer), arrival);
+                    if Waypoint::Layer(layer).has_next(network) {
+                        reached.add_waypoint(Waypoint::Layer(layer), arrival);
                     }
                 }
             }
@@ -235,9 +236,9 @@ fn reached_from(
             reached.ends.clear();
         }
         if hops == most {
-            reached.places.clear();
+            reached.waypoints.clear();
         }
-        before = reached.places.iter().map(|(place, _)| *place).collect();
+        before = reached.waypoints.iter().map(|(waypoint, _)| *waypoint).collect();
         all.push(reached);
     }
     all

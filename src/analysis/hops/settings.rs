@@ -1,4 +1,4 @@
-//! Which distances over several hops are computed, and why they cannot be.
+//! Which distances over several hops are computed, and why they may not be computed.
 
 /// The largest number of hops.
 pub const MOST_HOPS: usize = 3;
@@ -28,7 +28,7 @@ pub enum HopsError {
     /// An estimate through no neuron.
     #[error("hops_estimated = 0 draws no neuron that a path could pass: give at least 1")]
     Budget,
-    /// An estimate of nothing.
+    /// An estimate at one hop.
     #[error(
         "hops_estimated has no effect at one hop, where every distance is an edge's own: \
          ask for hops 2 or {MOST_HOPS} too, or leave it out"
@@ -48,7 +48,7 @@ pub enum HopsError {
     /// The drawn neurons do not fit the network.
     #[error(transparent)]
     Draw(#[from] crate::network::DrawError),
-    /// A whole network that would take too long.
+    /// The complete network would take too long.
     #[error(
         "{hops} hops of the whole network take up to {sums:.1e} sums at each step, more than \
          {most:.0e}: draw samples (sampled, nodes), or ask for fewer hops"

@@ -24,7 +24,7 @@ pub(super) struct EstimatedCounts {
 }
 
 impl HopsSnapshot {
-    /// Memory for the snapshots of a plan; to be used again from step to step.
+    /// Memory for the snapshots of a plan; it is reused from step to step.
     pub fn new(plan: &HopsPlan) -> Self {
         let samples = || -> Vec<Histogram> {
             plan.sample_neurons.iter().map(|&n| Histogram::new(&plan.method, n)).collect()

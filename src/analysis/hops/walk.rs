@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::distances::LayerDistances;
-use super::paths::{Arrival, Place, Via};
+use super::paths::{Arrival, Via, Waypoint};
 use super::plan::{HopsPlan, SourcePaths};
 use crate::mfa::{Distances, Histogram, Scratch, count_distances, shorten};
 
@@ -12,7 +12,7 @@ pub(super) struct Walk<'a> {
     pub(super) plan: &'a HopsPlan,
     pub(super) paths: &'a SourcePaths,
     pub(super) distances: &'a [Option<LayerDistances>],
-    /// By hops - 1 and place: from the source neurons to all of the place.
+    /// By hops - 1 and waypoint: from the source neurons to all neurons of the waypoint.
     pub(super) so_far: Vec<Vec<Distances>>,
     /// Distance of an edge of weight 1.
     pub(super) passage: f64,
@@ -29,33 +29,34 @@ impl<'a> Walk<'a> {
         let (limit, passage) = (parameters.max_distance, parameters.transfer.distance(1.0));
         let mut walk = Self { plan, paths, distances, so_far: Vec::new(), passage, limit };
         for hop in 1..paths.reached.len() {
-            let places = &paths.reached[hop - 1].places;
-            let places = places.iter().map(|(place, arrivals)| walk.step(hop, *place, arrivals));
-            let places = places.collect();
-            walk.so_far.push(places);
+            let waypoints = &paths.reached[hop - 1].waypoints;
+            let waypoints =
+                waypoints.iter().map(|(waypoint, arrivals)| walk.step(hop, *waypoint, arrivals));
+            let waypoints = waypoints.collect();
+            walk.so_far.push(waypoints);
         }
         walk
     }
 
     pub(super) fn layer(&self, layer: usize) -> &'a LayerDistances {
-        // A layer that the paths use is read before they are walked.
+        // Every layer that the paths use is read before the walk.
         self.distances[layer].as_ref().expect("the layer was read")
     }
 
-    /// The distances to a place, all neurons between taking part.
-    fn step(&self, hop: usize, place: Place, arrivals: &[Arrival]) -> Distances {
-        let width = self.plan.width(place);
+    /// The distances to a waypoint, with all neurons between taking part.
+    fn step(&self, hop: usize, waypoint: Waypoint, arrivals: &[Arrival]) -> Distances {
+        let width = self.plan.width(waypoint);
         let neurons = self.paths.neurons.len();
         let mut all = Distances::none(neurons, width, self.plan.memory(neurons * width));
         all.fill_rows(Scratch::default, |scratch, k, row| {
             for &Arrival { from, via } in arrivals {
                 match via {
                     Via::Edges { layer, index } if hop == 1 => {
-                        let first = &self.layer(layer).places[index];
+                        let first = &self.layer(layer).waypoints[index];
                         row.copy_from_slice(first.row(self.paths.neurons[k]));
                     }
                     Via::Edges { layer, index } => {
-                        let edges = &self.layer(layer).places[index];
+                        let edges = &self.layer(layer).waypoints[index];
                         let first = self.so_far[hop - 2][from].row(k);
                         shorten(first, edges, self.limit, row, scratch);
                     }
@@ -111,8 +112,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The hop from queries (one number each), keys and values (the last number, their least) to
-/// neurons of the attention layer.
+/// The hop from queries (one distance each) and from keys and values (the last distance, the
+/// smallest of all) to neurons of the attention layer.
 pub(super) fn pass(
     passage: f64,
     projections: &[f64],

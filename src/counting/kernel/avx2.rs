@@ -9,7 +9,7 @@ use half::{bf16, f16};
 use super::chunk::{Ask, CHUNK, QUARTER};
 use super::vectors::{Binned, Task, Vectors};
 
-/// Says that this machine has AVX2, FMA and F16C.
+/// Proof that this machine has AVX2, FMA and F16C.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx2(());
 
@@ -84,10 +84,11 @@ impl Vectors for Avx2 {
 const ONE: u32 = 0x3f80_0000;
 const INFINITE: u32 = 0x7f80_0000;
 
-/// A number so large that adding it rounds to whole numbers, which are the low bits of the sum.
-const WHOLE: f32 = 8_388_608.0;
+/// 2²³: adding it rounds to an integer, which is then in the low bits of the sum.
+const ROUND_TO_INTEGER: f32 = 8_388_608.0;
 
-/// Takes the estimate of 1/|w|, which is at most 1.5·2⁻¹² of it off, below it.
+/// A factor that brings the estimate of 1/|w|, whose relative error is at most 1.5·2⁻¹², below
+/// 1/|w|.
 const BELOW: f32 = 1.0 - 1.0 / 2048.0;
 
 /// A type that f32 holds exactly.
@@ -234,7 +235,7 @@ fn without_sign_pd(w: __m256d) -> __m256d {
     _mm256_andnot_pd(_mm256_set1_pd(-0.0), w)
 }
 
-/// All bits of the weights that are kept, given by the bits of |w|.
+/// A mask of the weights that are kept, from the bits of |w|.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn kept(ask: &Ask, size: __m256i) -> __m256i {
@@ -243,13 +244,14 @@ fn kept(ask: &Ask, size: __m256i) -> __m256i {
     _mm256_and_si256(_mm256_cmpgt_epi32(size, below), _mm256_cmpgt_epi32(one, size))
 }
 
-/// The radii of weights given by the bits of |w|, 0 for those that are not kept.
+/// The radii of weights, from the bits of |w|; 0 for weights that are not kept.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn radii(size: __m256i, kept: __m256i) -> __m256i {
     let w = _mm256_castsi256_ps(size);
-    let q = _mm256_fmadd_ps(_mm256_rcp_ps(w), _mm256_set1_ps(BELOW), _mm256_set1_ps(WHOLE));
-    let q_and_half = _mm256_sub_ps(q, _mm256_set1_ps(WHOLE - 0.5));
+    let q =
+        _mm256_fmadd_ps(_mm256_rcp_ps(w), _mm256_set1_ps(BELOW), _mm256_set1_ps(ROUND_TO_INTEGER));
+    let q_and_half = _mm256_sub_ps(q, _mm256_set1_ps(ROUND_TO_INTEGER - 0.5));
     let error = _mm256_fmsub_ps(w, q_and_half, _mm256_set1_ps(1.0));
     let one_more = _mm256_srli_epi32::<31>(_mm256_castps_si256(error));
     let radii = _mm256_add_epi32(_mm256_castps_si256(q), one_more);

@@ -9,7 +9,7 @@ use half::{bf16, f16};
 use super::chunk::{Ask, CHUNK, QUARTER};
 use super::vectors::{Binned, Task, Vectors};
 
-/// Says that this machine has AVX-512 with its byte, double word and short vector parts and the first
+/// Proof that this machine has AVX-512 with its byte, double word and short vector parts and the first
 /// of its byte manipulation parts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx512(());
@@ -87,10 +87,10 @@ impl Vectors for Avx512 {
 const ONE: u32 = 0x3f80_0000;
 const INFINITE: u32 = 0x7f80_0000;
 
-/// A number so large that adding it rounds to whole numbers, which are the low bits of the sum.
-const WHOLE: f32 = 8_388_608.0;
+/// 2²³: adding it rounds to an integer, which is then in the low bits of the sum.
+const ROUND_TO_INTEGER: f32 = 8_388_608.0;
 
-/// Takes the estimate of 1/|w|, which is less than 2⁻¹⁴ of it off, below it.
+/// A factor that brings the estimate of 1/|w|, whose relative error is less than 2⁻¹⁴, below 1/|w|.
 const BELOW: f32 = 1.0 - 1.0 / 8192.0;
 
 /// A type that f32 holds exactly.
@@ -212,13 +212,17 @@ fn halves(sums: &mut [f64; QUARTER]) -> [&mut [f64; 8]; 2] {
     [low, high]
 }
 
-/// The radii of weights given by the bits of |w|, 0 for those that are not kept.
+/// The radii of weights, from the bits of |w|; 0 for weights that are not kept.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
 #[inline]
 fn radii(size: __m512i, kept: __mmask16) -> __m512i {
     let w = _mm512_castsi512_ps(size);
-    let q = _mm512_fmadd_ps(_mm512_rcp14_ps(w), _mm512_set1_ps(BELOW), _mm512_set1_ps(WHOLE));
-    let q_and_half = _mm512_sub_ps(q, _mm512_set1_ps(WHOLE - 0.5));
+    let q = _mm512_fmadd_ps(
+        _mm512_rcp14_ps(w),
+        _mm512_set1_ps(BELOW),
+        _mm512_set1_ps(ROUND_TO_INTEGER),
+    );
+    let q_and_half = _mm512_sub_ps(q, _mm512_set1_ps(ROUND_TO_INTEGER - 0.5));
     let error = _mm512_fmsub_ps(w, q_and_half, _mm512_set1_ps(1.0));
     let one_more = _mm512_srli_epi32::<31>(_mm512_castps_si512(error));
     _mm512_maskz_add_epi32(kept, _mm512_castps_si512(q), one_more)
@@ -268,7 +272,7 @@ fn store(slots: __m512i, to: &mut [u8; CHUNK]) {
     unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), slots) }
 }
 
-/// Where in two vectors the lowest bytes of their 32 numbers stand; the second half is not used.
+/// The indices of the lowest bytes of the 32 numbers in two vectors; the second half is not used.
 const LOWEST: [u8; CHUNK] = {
     let mut places = [0; CHUNK];
     let mut k = 0;

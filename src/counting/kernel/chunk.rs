@@ -1,8 +1,8 @@
-//! What is binned at once, and by what.
+//! The weights that are binned together, and the parameters of binning.
 
 use crate::mfa::{Method, Transfer};
 
-/// Weights that are counted as one.
+/// Weights that are counted together.
 pub const CHUNK: usize = 64;
 
 /// Weights that are binned at once.
@@ -11,8 +11,8 @@ pub const QUARTER: usize = CHUNK / 4;
 /// The most counters of a neuron that the kernels serve.
 pub const SLOTS: usize = 160;
 
-/// Counters among which a slot is looked up: as many as a byte has values, so that none lies beyond.
-pub const PLACES: usize = 256;
+/// Range of the counter index of a slot: all values of a byte, so that it is always in bounds.
+pub const INDEX_RANGE: usize = 256;
 
 /// The distances that are kept.
 #[derive(Clone, Copy, Debug, PartialEq)]

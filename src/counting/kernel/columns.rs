@@ -1,9 +1,10 @@
 //! Sources that lie side by side, as in PyTorch's `[out, in, taps..]`.
 //!
-//! A block of weights, some targets of some neighbouring sources, is read as it lies in memory and
-//! binned into a buffer that stays in the second-level cache. From there it is counted 64 sources
-//! after another, whose counters, bytes, stay in the first-level cache, while the next block is
-//! binned. Counted as it is binned, a wide matrix would be read a few cache lines from each page.
+//! A block of weights, some targets of some neighbouring sources, is read in the order of memory
+//! and binned into a buffer that stays in the second-level cache. From there it is counted, 64
+//! sources at a time, while the next block is binned; the counters of 64 sources are bytes and stay
+//! in the first-level cache. If a wide matrix were counted while it is binned, only a few cache
+//! lines of each page would be read at a time.
 
 mod counting;
 mod drawn;
@@ -22,16 +23,17 @@ use super::vectors::{Binned, Stored, Task, Vectors};
 /// More taps would fill a byte with one target.
 pub(super) const MOST_TAPS: usize = u8::MAX as usize;
 
-/// Targets by which memory is asked ahead.
+/// Memory is prefetched by this many targets.
 const AHEAD: usize = 2;
 
-/// The most chunks of slots of a block for one target: enough for whole rows of most matrices, which are
-/// then read without a gap. Half as many, here and below, where weights are counted rescaled too, which takes
-/// another chunk of slots for each.
+/// The most chunks of slots of a block for one target: enough for complete rows of most matrices,
+/// which are then read without gaps. Weights that are also counted rescaled take another chunk of
+/// slots for each, so there are half as many, here and below.
 const CHUNKS: usize = 32;
 
-/// Chunks of slots of a block: a quarter of a megabyte. Of 16 chunks it takes as many targets as bytes
-/// can count; that being odd, groups do not meet in the same few sets of the cache.
+/// Chunks of slots of a block: a quarter of a megabyte. With 16 chunks for each target, a block has
+/// as many targets as a byte can count. That number is odd, so that groups do not share the same
+/// few sets of the cache.
 const BLOCK: usize = 16 * MOST_TAPS;
 
 /// Blocks whose counts cannot fill a u16.
@@ -55,7 +57,7 @@ impl<W: Stored, const SCALED: bool, const SUMS: bool, const TAPPED: bool> Task
         let Pass { ask, share, counts, rescaled, distances } = pass;
         let kinds = 1 + usize::from(SCALED);
         let slots = ask.kept.slots;
-        let Counters { tile, tall, places } = counters;
+        let Counters { tile, tall, offsets } = counters;
         let [next, before] = blocks;
         let (mut next, mut before) = (next, before);
         let taps = if TAPPED { share.layout.taps } else { 1 };
@@ -89,7 +91,7 @@ impl<W: Stored, const SCALED: bool, const SUMS: bool, const TAPPED: bool> Task
             };
             let mut counting = Counting::<TAPPED> {
                 tile: &mut *tile,
-                places: &places[..if TAPPED { width } else { 0 }],
+                offsets: &offsets[..if TAPPED { width } else { 0 }],
                 tall: match targets > height {
                     true => Some(tall.fit(kinds * groups * CHUNK * SLOTS)),
                     false => None,
@@ -107,7 +109,7 @@ impl<W: Stored, const SCALED: bool, const SUMS: bool, const TAPPED: bool> Task
             grow(next, kinds * chunks * full, Bins([0; CHUNK]));
             grow(before, kinds * chunks * full, Bins([0; CHUNK]));
             let mut blocks = 0;
-            // Behind the last block there is one of no target, while which the last one is counted.
+            // A last block without targets: the block before it is counted meanwhile.
             for top in (0..targets).step_by(height).chain([targets]) {
                 let height = height.min(targets - top);
                 for target in 0..height {
@@ -122,11 +124,11 @@ impl<W: Stored, const SCALED: bool, const SUMS: bool, const TAPPED: bool> Task
                         for line in (0..size_of::<[W; CHUNK]>()).step_by(64) {
                             vectors.prefetch(ahead.wrapping_add(line));
                         }
-                        let place = counting.place(0, c, target);
-                        let scaled = counting.place(groups, c, target);
+                        let index = counting.chunk_index(0, c, target);
+                        let scaled = counting.chunk_index(groups, c, target);
                         let sums = &mut sums[c];
                         let mut step = Step { vectors, ask, chunk, sums, counting: &mut counting };
-                        any |= step.bin::<false, SUMS>(before, &mut next[place]);
+                        any |= step.bin::<false, SUMS>(before, &mut next[index]);
                         if SCALED {
                             step.bin::<true, false>(before, &mut next[scaled]);
                         }
@@ -145,7 +147,7 @@ impl<W: Stored, const SCALED: bool, const SUMS: bool, const TAPPED: bool> Task
                     targets: top..top + height,
                     taps,
                     lanes,
-                    spread: counting.place(0, 1, 0),
+                    spread: counting.chunk_index(0, 1, 0),
                 };
                 drawn.count(next, &strip);
                 std::mem::swap(&mut next, &mut before);
@@ -174,11 +176,11 @@ struct Step<'a, 'b, V, W, const TAPPED: bool> {
 }
 
 impl<V: Vectors, W: Stored, const TAPPED: bool> Step<'_, '_, V, W, TAPPED> {
-    /// Bins the chunk and counts one of the block before; gives bits of weights that are not finite.
+    /// Bins the chunk and counts one of the block before; returns bits of weights that are not finite.
     #[inline(always)]
     fn bin<const SCALED: bool, const SUMS: bool>(&mut self, before: &[Bins], to: &mut Bins) -> u32 {
         let waiting = self.counting.waiting(before);
-        // Increments are one a cycle; in between the vector unit bins.
+        // A core does one increment a cycle; the vector unit bins at the same time.
         let bins = [
             self.quarter::<SCALED, SUMS, 0>(waiting),
             self.quarter::<SCALED, SUMS, 1>(waiting),

@@ -2,12 +2,13 @@
 //!
 //! The kernels serve the published shape of the method: d = 1/|w|, kept for 1 < d ≤ a largest
 //! distance below 160, radii 1, 2, 3, … The slot is then the radius itself and fits a byte. The
-//! vector unit turns 64 weights into 64 bytes ([`Vectors`]), plain code counts the bytes ([`rows`],
-//! [`columns`]): one increment in memory for each, of which a core does one a cycle. Where weights are
-//! counted rescaled too, each chunk is binned twice while it is in the cache. Increments stand beside the
-//! vector code of weights that are counted later: some hundred stores later, since a core reads what
-//! it has just written slowly or not at all before the stores ahead of it are done. Everything else
-//! takes the table of [`super::RadiusTable`].
+//! vector unit turns 64 weights into 64 bytes ([`Vectors`]); plain code counts the bytes ([`rows`],
+//! [`columns`]), with one increment in memory for each. A core does one such increment a cycle. If
+//! weights are also counted rescaled, each chunk is binned twice while it is in the cache.
+//!
+//! Increments are interleaved with vector code for weights that are counted some hundred stores
+//! later: a core reads what it has just written slowly, or not before the stores ahead of it are
+//! done. All other methods use the table of [`super::RadiusTable`].
 //!
 //! A slot is found without a division. With r a little below 1/|w| and q = round(r), the radius is
 //! q or q + 1; it is q + 1 just when |w|·(q + ½) < 1, of which a fused multiply-add gives the exact
@@ -39,7 +40,7 @@ pub(super) use share::{Counters, DrawnShare, Share};
 pub(super) use vectors::Stored;
 use vectors::{Task, Vectors};
 
-/// Fewer edges than this are counted sooner than a kernel's own counters are cleared and added.
+/// Below this many edges, clearing and adding up a kernel's counters costs more than it saves.
 const FEW: usize = 1024;
 
 /// The vector instructions with which edges are counted. All give the same counts and sums.
@@ -50,12 +51,12 @@ pub enum Instructions {
     /// AVX2, with FMA and F16C.
     Avx2,
     /// AVX-512, with its byte, double word and short vector parts and the first of its byte
-    /// manipulation parts. Machines that lack the latter take AVX2.
+    /// manipulation parts. Machines that lack the latter use AVX2.
     Avx512,
 }
 
 impl Instructions {
-    /// Those of this machine.
+    /// The widest that this machine has.
     pub fn of_machine() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
@@ -108,8 +109,8 @@ impl Machine {
 }
 
 impl Kernel {
-    /// The kernel for a method with the best instructions of this machine: AVX-512, but for weights in
-    /// f64, which AVX2 divides sooner.
+    /// The kernel for a method with the best instructions of this machine: AVX-512, except that
+    /// weights in f64 use AVX2, which divides them faster.
     pub fn best(method: &Method) -> Option<Self> {
         let with = |instructions| Self::with(instructions, method);
         let (best, narrow) = (with(Instructions::Avx512), with(Instructions::Avx2));
@@ -129,16 +130,16 @@ impl Kernel {
         Some(Self { machine, doubles: machine, kept: Kept::new(method)? })
     }
 
-    /// Whether the edges of so many sources are served: not few, and side by side for each source
-    /// or for each target.
+    /// Whether the kernel counts the edges of `sources` sources of this layout: there must be
+    /// enough of them, and they must lie side by side for each source or for each target.
     pub fn serves(&self, layout: &EdgeLayout, sources: usize) -> bool {
         let columns = layout.source_stride == layout.taps && layout.taps <= columns::MOST_TAPS;
         sources * layout.targets * layout.taps >= FEW
             && (layout.target_stride == layout.taps || columns)
     }
 
-    /// Whether it counts edges between drawn neurons of a layout that is served, beside all others: where
-    /// all are binned into memory before they are counted.
+    /// Whether it also counts the edges between drawn neurons of a layout that it serves: it does
+    /// if all edges are binned into memory before they are counted.
     pub fn counts_drawn(&self, layout: &EdgeLayout) -> bool {
         layout.target_stride != layout.taps
     }

@@ -5,7 +5,7 @@ use super::share::{Pass, not_finite, padded, quarter};
 use super::tally::{RUN, STRETCH, Tally};
 use super::vectors::{Binned, Stored, Task, Vectors};
 
-/// Kept distances are summed by their place in a chunk, the 64 sums of a source then in order.
+/// Kept distances are summed by their position in a chunk, the 64 sums of a source then in order.
 pub(super) struct Rows<'a, W, const SCALED: bool, const SUMS: bool>(pub Pass<'a, W>);
 
 impl<W: Stored, const SCALED: bool, const SUMS: bool> Task for Rows<'_, W, SCALED, SUMS> {

@@ -1,4 +1,4 @@
-//! A task's share of a matrix, and where it is counted.
+//! A task's share of a matrix, and the destination of its counts.
 
 use super::chunk::{Ask, CHUNK, QUARTER};
 use super::vectors::Stored;
@@ -13,7 +13,8 @@ pub struct Share<'a, W> {
     pub last: usize,
 }
 
-/// Where a share is counted; each part has one entry or row of the method's slots for each source.
+/// The destination of the counts of a share. Each part has one entry, or one row of the method's
+/// slots, for each source.
 #[derive(Debug)]
 pub struct Counters<'a> {
     pub counts: &'a mut [u32],
@@ -36,9 +37,11 @@ pub struct DrawnShare<'a> {
     pub rows: &'a mut [u32],
 }
 
-/// A share and where it is counted; `rescaled` and `distances` are used where wanted.
+/// A share and the destination of its counts; `rescaled` and `distances` are used where they were
+/// asked for.
 ///
-/// Nothing here may own memory: with something to drop in it, a loop is compiled to half its speed.
+/// Nothing here may own memory: if there is something to drop, loops compile to code of half the
+/// speed.
 pub struct Pass<'a, W> {
     pub ask: Ask,
     pub share: Share<'a, W>,
@@ -47,7 +50,7 @@ pub struct Pass<'a, W> {
     pub distances: &'a mut [f64],
 }
 
-/// A chunk and the sums of its places, quarter by quarter.
+/// A chunk and the sums of its positions, quarter by quarter.
 #[inline(always)]
 pub fn quarter<'a, W, const K: usize>(
     chunk: &'a [W; CHUNK],
@@ -57,7 +60,7 @@ pub fn quarter<'a, W, const K: usize>(
     (&chunk.as_chunks().0[K], &mut sums.as_chunks_mut().0[K])
 }
 
-/// Kept apart: it is hardly ever called.
+/// Not inlined: it is hardly ever called.
 #[cold]
 #[inline(never)]
 pub fn not_finite<W: Stored>(weights: &[W]) -> u64 {

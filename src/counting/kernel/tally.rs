@@ -1,6 +1,6 @@
 //! Counting the bins of one source.
 
-use super::chunk::{CHUNK, PLACES, SLOTS, add, eight, slot};
+use super::chunk::{CHUNK, INDEX_RANGE, SLOTS, add, eight, slot};
 use super::vectors::Vectors;
 
 /// Sets of counters that take the bins in turn, so that equal radii need not wait for each other.
@@ -12,29 +12,28 @@ pub(super) const STRETCH: usize = 4096;
 /// Most bins that are put between two calls of [`Tally::drain`], so that no counter is full.
 pub(super) const RUN: usize = 32 * STRETCH;
 
-/// Bins by which counting is behind, the chunk that is put next left aside. What was written so
-/// recently would have to be read from the queue of the core's stores, in which the increments
-/// stand too.
+/// How many bins counting lags behind, without the chunk that is put next. Bins written more
+/// recently would have to be read from the core's store queue, which also holds the increments.
 const BEHIND: usize = 2 * CHUNK;
 
-/// Room for all that a stretch puts, and for as many as counting is behind.
+/// Capacity for the bins of a stretch, and for those by which counting lags behind.
 const WAITING: usize = STRETCH + BEHIND;
 
 /// Counters of one source, and bins that wait for them. How many are 0 does not matter: the counter
 /// of 0 gets what is missing to the number of edges.
 #[repr(align(64))]
 pub(super) struct Tally {
-    counters: [[u16; PLACES]; TURNS],
+    counters: [[u16; INDEX_RANGE]; TURNS],
     waiting: [u8; WAITING], // `BEHIND` of them, from `counted` on
     counted: usize,
 }
 
 impl Tally {
     pub fn new() -> Self {
-        Self { counters: [[0; PLACES]; TURNS], waiting: [0; WAITING], counted: 0 }
+        Self { counters: [[0; INDEX_RANGE]; TURNS], waiting: [0; WAITING], counted: 0 }
     }
 
-    /// Counts as many bins as a chunk holds, and puts a chunk behind those that wait.
+    /// Counts as many bins as a chunk holds, and appends a chunk to those that wait.
     #[inline(always)]
     pub fn count_and_put<V: Vectors>(&mut self, vectors: V, parts: [V::Part; 4]) {
         let chunk = vectors.join(parts);
@@ -63,7 +62,7 @@ impl Tally {
         self.counted += BINS;
     }
 
-    /// Adds the counts, of `edges` in all, to the row of the source, and starts again from 0.
+    /// Adds the counts, of `edges` edges, to the row of the source, and resets them.
     #[inline(always)]
     pub fn drain(&mut self, row: &mut [u32], edges: usize) {
         let [a, b, c, d] = &mut self.counters;

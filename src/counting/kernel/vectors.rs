@@ -18,8 +18,9 @@ pub(in super::super) trait Task {
 
 /// Some vector instructions; a value exists only on a machine that has them.
 ///
-/// The methods named as types bin a quarter of a chunk, if `SCALED` its weights times the factor, rounded
-/// to f32; and if `SUMS`, for weights as they are only, each kept distance is added to the sum of its place.
+/// The methods named as types bin a quarter of a chunk: its weights or, if `SCALED`, its weights
+/// times the factor, rounded to f32. If `SUMS`, which is set for weights as they are only, each kept
+/// distance is added to the sum of its position.
 pub(in super::super) trait Vectors: Copy {
     /// The slots of a quarter, in registers.
     type Part: Copy;
@@ -30,14 +31,14 @@ pub(in super::super) trait Vectors: Copy {
     /// Runs a task, compiled for these instructions.
     fn enter<T: Task>(self, task: T) -> u64;
 
-    /// Asks for the cache line at an address, which may be any.
+    /// Prefetches the cache line at an address, which may be invalid.
     fn prefetch(self, at: *const u8);
 
-    /// The same slots, worked out by here: left to itself the compiler puts off what no statement
-    /// needs before, and a store of what is not yet there holds up all stores behind it.
+    /// The same slots, forced to be computed here. Otherwise the compiler delays them until their
+    /// first use, and a store of a value that is not ready delays all stores after it.
     fn worked_out(self, part: Self::Part) -> Self::Part;
 
-    /// The slots of four quarters, worked out.
+    /// The slots of four quarters, computed here.
     fn join(self, parts: [Self::Part; 4]) -> Self::Slots;
 
     /// Writes slots.

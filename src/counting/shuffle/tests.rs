@@ -1,4 +1,4 @@
-//! Deals and urns against the laws of permutations.
+//! Deals and samplers against the laws of permutations.
 
 use super::*;
 use rand::SeedableRng;
@@ -128,11 +128,11 @@ fn deals_have_the_probabilities_of_permutations() {
 fn many_weights_are_drawn_at_once_as_one_by_one() {
     let pool = [900, 0, 3, 60, 41];
     let all = |runs: &[u64]| {
-        let (mut urn, mut row, mut rng) = (Urn::new(&pool), [0; 5], rng(9));
-        runs.iter().for_each(|&edges| urn.draw(edges, &mut row, &mut rng));
+        let (mut sampler, mut row, mut rng) = (PoolSampler::new(&pool), [0; 5], rng(9));
+        runs.iter().for_each(|&edges| sampler.draw(edges, &mut row, &mut rng));
         (row, rng)
     };
-    // 1004 in all: the probabilities are made anew with 502 left, 251 left, …
+    // 1004 in all: the probabilities are computed again with 502 left, 251 left, …
     for edges in [400, 502, 503, 760, 1004] {
         let once = all(&[edges]);
         assert_eq!(all(&vec![1; edges as usize]), once, "{edges}");
@@ -145,11 +145,11 @@ fn weights_are_drawn_without_replacement() {
     let mut rng = rng(5);
     for edges in [7, 8] {
         let mut all = [1; 3];
-        Urn::new(&[3, 0, 4]).draw(edges, &mut all, &mut rng);
+        PoolSampler::new(&[3, 0, 4]).draw(edges, &mut all, &mut rng);
         assert_eq!(all, [4, 1, 5], "no more than there are");
     }
     let mut none = [0; 2];
-    Urn::new(&[0, 0]).draw(5, &mut none, &mut rng);
+    PoolSampler::new(&[0, 0]).draw(5, &mut none, &mut rng);
     assert_eq!(none, [0, 0]);
     // Few and most of a pool; rare slots, and one that holds most.
     let pool: Vec<u64> = [0, 1, 7, 40, 952].to_vec();
@@ -157,9 +157,9 @@ fn weights_are_drawn_without_replacement() {
         let n = 10_000;
         let (mut sums, mut squares) = ([0.0; 5], [0.0; 5]);
         for _ in 0..n {
-            let (mut urn, mut drawn) = (Urn::new(&pool), [0; 5]);
-            urn.draw(edges / 3, &mut drawn, &mut rng);
-            urn.draw(edges - edges / 3, &mut drawn, &mut rng);
+            let (mut sampler, mut drawn) = (PoolSampler::new(&pool), [0; 5]);
+            sampler.draw(edges / 3, &mut drawn, &mut rng);
+            sampler.draw(edges - edges / 3, &mut drawn, &mut rng);
             for (k, drawn) in drawn.into_iter().map(f64::from).enumerate() {
                 sums[k] += drawn;
                 squares[k] += drawn * drawn;

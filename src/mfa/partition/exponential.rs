@@ -33,7 +33,7 @@ pub(super) fn derivative(lambda: f64) -> Series {
 
 /// Σ_k c_k T_k(y) in powers of y.
 fn in_powers(c: impl Fn(usize) -> f64) -> Series {
-    // T_k and T_{k-1}, whose coefficients are whole numbers; T_{-1} = T_1.
+    // T_k and T_{k-1}, whose coefficients are integers; T_{-1} = T_1.
     let (mut now, mut before) = ([0.0; TERMS], [0.0; TERMS]);
     (now[0], before[1]) = (1.0, 1.0);
     let mut series = [0.0; TERMS];

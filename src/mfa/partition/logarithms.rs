@@ -1,4 +1,4 @@
-//! Logarithms of whole numbers.
+//! Logarithms of integers.
 
 use super::exponential::LARGEST;
 

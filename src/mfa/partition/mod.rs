@@ -1,26 +1,27 @@
 //! The partition function by moments.
 //!
-//! With x_i = ln p_i(r) and a centre c in the midst of some neurons,
+//! With x_i = ln p_i(r) and a centre c in the middle of some neurons,
 //!
 //! ```text
 //! Σ_i p_i(r)^q        = e^(qc) · Σ_k a_k(q) · Σ_i (x_i - c)^k
 //! Σ_i p_i(r)^q ln p_i = its derivative in q
 //! ```
 //!
-//! where a_k are the coefficients of a polynomial that is e^(qx) to rounding: 22 sums of powers stand for
-//! all q, and for both estimators. A neuron costs 22 multiplications and additions for each radius, done
-//! for 8 radii at once, and no power; ln p is the difference of two logarithms of whole numbers out of a
-//! table. Where neurons lie close together their higher powers are below rounding and are left out.
+//! where a_k are the coefficients of a polynomial that equals e^(qx) up to rounding: 22 sums of
+//! powers give the result for all q and for both estimators. A neuron costs 22 multiplications and
+//! additions for each radius, done for 8 radii at once, and no power; ln p is the difference of two
+//! logarithms of integers, taken from a table. Where neurons lie close together their higher powers
+//! are below rounding and are left out.
 //!
-//! Neurons are taken in blocks of fixed size, in an order that depends on what they count alone, so
-//! that neurons of like masses come together. A block has a centre in its own midst at each radius, and
-//! several where its neurons lie far apart, so that |q (x_i - c)| ≤ 3 always. Sums around one centre
-//! are added, block by block in order, and turned into powers at the end: so layers of unlike masses
-//! are summed as one network at the cost of their neurons. The result is the same bits for any order
-//! of the neurons and on any number of threads.
+//! Neurons are processed in blocks of fixed size, in an order that depends only on their counts, so
+//! that neurons of similar mass are in one block. At each radius a block has a centre in the middle
+//! of its neurons, or several if they lie far apart, so that |q (x_i - c)| ≤ 3 always. Sums around
+//! one centre are added, block by block in order, and converted to powers at the end: layers of
+//! different mass are summed as one network at the cost of their neurons. The result is the same
+//! bits for any order of the neurons and on any number of threads.
 //!
-//! Terms of both signs cancel, by e³ at most on each side; errors stay below 10⁻¹³ also for neurons of
-//! very different masses.
+//! Terms of both signs cancel, by e³ at most on each side; errors stay below 10⁻¹³ even for neurons
+//! of very different masses.
 
 mod exponential;
 mod logarithms;
@@ -34,7 +35,7 @@ pub(super) use table::PowerTable;
 
 /// Sums over the kept neurons of a network at every possible radius: what the estimators fit.
 ///
-/// p_i(r) is a matter of neuron i alone, so the sums of a network are those of its parts, added.
+/// p_i(r) depends on neuron i only, so the sums of a network are the sums of its parts, added.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PowerSums {
     columns: usize,

@@ -15,15 +15,15 @@ const BLOCK: usize = 96;
 /// Blocks that make one task.
 const TASK: usize = 32;
 
-/// The largest width of a part of a block's neurons: from a centre in its midst, rounded to a step, all
-/// of it lies within 1.
+/// The largest width of a part of a block's neurons: around a centre in its middle, rounded to a
+/// step, all of it lies within 1.
 const WIDEST: f64 = 1.85;
 
-/// Steps between the centres of blocks whose width is from [`NARROW`] to [`ROOMY`]. They all take
+/// Steps between the centres of blocks whose width is from [`COARSE_MIN`] to [`COARSE_MAX`]. They all take
 /// [`TERMS`] powers and still lie within 1 of a rough centre, and neighbouring radii share it.
 const COARSE: i32 = 4;
-const NARROW: f64 = 0.5;
-const ROOMY: f64 = 1.45;
+const COARSE_MIN: f64 = 0.5;
+const COARSE_MAX: f64 = 1.45;
 
 /// The distance from a centre within which 14 powers are enough, or 18: (3y)^k / k! is below 2·10⁻¹⁶
 /// at the first that is left out.
@@ -145,8 +145,8 @@ fn cell(cells: &mut Vec<Cell>, shift: i32) -> &mut Cell {
     &mut cells[found]
 }
 
-/// Adds a block of neurons, one run of logarithms for each. Where they lie far apart they are parted in
-/// equal widths; the centre of a part is in the midst of it.
+/// Adds a block of neurons, one run of logarithms for each. Neurons that lie far apart are divided
+/// into parts of equal width, each with a centre in its middle.
 #[multiversion(targets = "simd")]
 fn add_block(logs: &[[f64; LANES]], centres: &[[f64; LANES]], cells: &mut [Vec<Cell>]) {
     let width = centres.len();
@@ -161,8 +161,8 @@ fn add_block(logs: &[[f64; LANES]], centres: &[[f64; LANES]], cells: &mut [Vec<C
         }
         let widest = (0..LANES).fold(0.0, |widest: f64, l| widest.max(most[l] - least[l]));
         let parts = (widest / WIDEST).ceil().max(1.0);
-        // Few centres, where the neurons leave room.
-        let grid = if (NARROW..=ROOMY).contains(&widest) { COARSE } else { 1 };
+        // Fewer centres, where the width of the block allows it.
+        let grid = if (COARSE_MIN..=COARSE_MAX).contains(&widest) { COARSE } else { 1 };
         for part in (0..parts as u32).map(f64::from) {
             let (mut range, mut shifts) = (Range::ALL, [0; LANES]);
             let mut reach: f64 = 0.0;

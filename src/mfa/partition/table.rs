@@ -1,4 +1,4 @@
-//! What turns moments into Z_q.
+//! Computes Z_q from moments.
 
 use multiversion::multiversion;
 
@@ -93,7 +93,7 @@ impl PowerTable {
         sums
     }
 
-    /// Adds what lies around a centre, so many steps from ln p = 0.
+    /// Adds the sums around a centre that lies `steps` steps from ln p = 0.
     fn add(&self, raw: &[f64], steps: i32, out: &mut [f64]) {
         let row = (STEPS as i32 - steps) as usize * self.q.len();
         let powers = &self.powers[row..][..self.q.len()];

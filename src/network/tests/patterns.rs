@@ -89,10 +89,13 @@ fn nothing_to_analyse_is_an_error() {
         parameters(&[("fc.weight", &[0, 3])]),
     ] {
         let error = Network::infer(&all, &Selection::default()).unwrap_err();
-        assert_eq!(error, NetworkError::NoMatrices { count: all.len() });
+        assert_eq!(error, NetworkError::NoMatrices { count: all.len(), untrained: 0 });
     }
     let all = gpt_neox(1, 6, 11);
-    assert_eq!(selected(&all, &[], &["*"]), Err(NetworkError::NoMatrices { count: 16 }));
+    assert_eq!(
+        selected(&all, &[], &["*"]),
+        Err(NetworkError::NoMatrices { count: 16, untrained: 0 })
+    );
 }
 
 #[test]

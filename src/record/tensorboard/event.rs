@@ -1,9 +1,9 @@
-//! The messages of an event file, in Protocol Buffers' encoding: of `event.proto`, `summary.proto`
-//! and `histogram.proto` what is written here.
+//! The messages of an event file, encoded as Protocol Buffers: the parts of `event.proto`,
+//! `summary.proto` and `histogram.proto` that are written here.
 
 use crate::analysis::Distribution;
 
-/// One message: its fields in the order in which they were put.
+/// One message: its fields in the order in which they were added.
 #[derive(Default)]
 struct Message(Vec<u8>);
 
@@ -53,12 +53,12 @@ impl Message {
     }
 }
 
-/// What a process's file begins with.
+/// The first record of a file.
 pub(super) fn version(wall_time: f64) -> Vec<u8> {
     Message::default().double(1, wall_time).bytes(3, b"brain.Event:2").0
 }
 
-/// The run goes on at this step: what other files hold from it on does not count.
+/// The run continues at this step: values from this step on in other files are discarded.
 pub(super) fn session_start(wall_time: f64, step: u64) -> Vec<u8> {
     let start = Message::default().integer(1, 1);
     Message::default().double(1, wall_time).integer(2, step).bytes(7, &start.0).0
@@ -74,8 +74,8 @@ impl Values {
         self.add(&value);
     }
 
-    /// The histogram of a distribution. Its sums, and the ends of its range, are those of the
-    /// middles and the ends of its bins. Of a distribution of nothing, none.
+    /// The histogram of a distribution. Its sums and the ends of its range are computed from the
+    /// middles and the ends of its bins. None for an empty distribution.
     pub(super) fn histogram(&mut self, tag: &str, of: &Distribution) {
         let Some((&(first, _), &(last, _))) = of.counts.first().zip(of.counts.last()) else {
             return;
@@ -85,7 +85,7 @@ impl Values {
         let (mut limits, mut counts) = (Vec::new(), Vec::new());
         let mut end = first;
         for &(k, neurons) in &of.counts {
-            // A bucket reaches from the one before it: one without neurons stands for a gap.
+            // A bucket starts at the end of the one before it: an empty bucket represents a gap.
             if k > end {
                 limits.push(edge(k));
                 counts.push(0.0);

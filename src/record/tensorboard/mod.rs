@@ -10,12 +10,13 @@
 //!
 //! A value that is absent has no event. TensorBoard keeps scalars as f32.
 //!
-//! Each process writes a file of its own, named so that it comes after those that are there. That
-//! of a resume begins with the step at which the run goes on (a `SessionLog` with status `START`):
-//! TensorBoard then forgets what earlier files hold from that step on. A record that a crash cut in
-//! the middle ends its file, and no other.
+//! Each process writes its own file, whose name sorts after the existing ones. The file of a
+//! resumed run begins with the step at which the run continues (a `SessionLog` with status
+//! `START`): TensorBoard then discards what earlier files hold from that step on. A record that a
+//! crash cut in the middle ends its own file only.
 //!
-//! The files are a view. When they cannot be written, that is said once and the run goes on.
+//! The files are only a view. If they cannot be written, there is one warning and the run
+//! continues.
 
 mod event;
 mod frame;
@@ -43,7 +44,7 @@ pub(super) struct EventFile {
 }
 
 impl EventFile {
-    /// A new file in the run's `tb/`; `resumed_at` is the step at which a resumed run goes on.
+    /// A new file in the run's `tb/`; `resumed_at` is the step at which a resumed run continues.
     pub(super) fn create(run: &Path, resumed_at: Option<u64>) -> Result<Self, RecordError> {
         let folder = run.join(TENSORBOARD);
         std::fs::create_dir_all(&folder).map_err(write_error(&folder))?;
@@ -107,8 +108,8 @@ impl EventFile {
     }
 }
 
-/// Makes the file whose name comes after those in the folder: TensorBoard reads them in the order
-/// of their names, and a clock may be set back.
+/// Creates a file whose name sorts after those in the folder: TensorBoard reads them in the order
+/// of their names, and the clock may have been set back.
 fn create_last(folder: &Path, now: u64) -> Result<(PathBuf, File), RecordError> {
     let entries = std::fs::read_dir(folder).map_err(write_error(folder))?;
     let begun = entries.flatten().filter_map(|entry| {

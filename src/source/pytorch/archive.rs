@@ -1,8 +1,8 @@
 //! The directory of a zip archive, as far as mapped tensors need it.
 //!
-//! A reader of its own because an entry's place in the file is wanted, not its bytes through a
-//! reader, and because every offset must be checked before any is used. Entries that are compressed
-//! may be there (TorchScript's code is); only reading one is refused.
+//! This is a separate reader because the position of an entry in the file is needed, not a reader
+//! of its bytes, and because every offset must be checked before any is used. Compressed entries
+//! may be present (TorchScript's code is compressed); only reading one is refused.
 //!
 //! Format: APPNOTE.TXT of PKWARE, sections 4.3.7 (local header), 4.3.12 (directory), 4.3.14 to
 //! 4.3.16 (its end, and the 64-bit one), 4.5.3 (64-bit sizes).
@@ -20,7 +20,7 @@ const LOCATOR_64_LENGTH: usize = 20;
 const HEADER: &[u8] = b"PK\x01\x02";
 const LOCAL: &[u8] = b"PK\x03\x04";
 const LOCAL_LENGTH: usize = 30;
-/// Names of entries that are longer are refused, so that a message can hold one.
+/// Entries with longer names are refused, so that a message can include a name.
 const NAME: usize = 1024;
 
 /// The entries of an archive by name.
@@ -60,7 +60,7 @@ impl<'a> Archive<'a> {
         self.entries.keys().copied()
     }
 
-    /// Where the bytes of an entry lie in the file; `None` when there is no such entry.
+    /// The position of the bytes of an entry in the file; `None` when there is no such entry.
     pub(super) fn stored(&self, name: &str) -> Result<Option<Range<usize>>, String> {
         let Some(entry) = self.entries.get(name) else { return Ok(None) };
         entry.plain.map_err(|why| format!("its entry {name:?} is {why}"))?;
@@ -68,7 +68,7 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// Where the directory lies.
+/// The position of the directory.
 fn directory(file: &[u8]) -> Result<Range<usize>, String> {
     // A comment of at most 65535 bytes may follow.
     let last = file.len().checked_sub(END_LENGTH).ok_or("it ends too soon")?;
@@ -104,7 +104,7 @@ fn directory(file: &[u8]) -> Result<Range<usize>, String> {
     }
 }
 
-/// The next entry of the directory: its name, where its local header begins, and the entry.
+/// The next entry of the directory: its name, the offset of its local header, and the entry.
 fn entry<'a>(file: &'a [u8], cursor: &mut Cursor<'a>) -> Result<(&'a str, usize, Entry), String> {
     if cursor.take(4)? != HEADER {
         return Err("its directory is damaged".to_owned());
@@ -151,8 +151,8 @@ fn entry<'a>(file: &'a [u8], cursor: &mut Cursor<'a>) -> Result<(&'a str, usize,
     Ok((name, start, Entry { bytes: first..local.at(), plain }))
 }
 
-/// Size, packed size and offset; those that do not fit 32 bits stand, in this order, in the
-/// extra field of id 1.
+/// Size, packed size and offset; those that do not fit 32 bits are, in this order, in the extra
+/// field of id 1.
 fn wide_sizes(extra: &[u8], narrow: [u32; 3]) -> Result<[usize; 3], String> {
     let mut cursor = Cursor::new(extra, 0);
     let mut wide = Cursor::new(&[], 0);

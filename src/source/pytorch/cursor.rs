@@ -1,6 +1,6 @@
-//! Reading forward through bytes that may end at any place.
+//! Reads forward through bytes that may end anywhere.
 
-/// A place in some bytes.
+/// A position in some bytes.
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -41,7 +41,7 @@ impl<'a> Cursor<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// A length or an offset; one beyond the address space lies beyond the bytes too.
+    /// A length or an offset. One that does not fit `usize` is also beyond the end of the bytes.
     pub(super) fn length(&mut self) -> Result<usize, String> {
         usize::try_from(self.u64()?).map_err(|_| CUT.to_owned())
     }

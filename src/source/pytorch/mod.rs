@@ -1,17 +1,17 @@
-//! What PyTorch, Lightning, TorchScript and tch save: a zip archive with a pickle.
+//! The format of PyTorch, Lightning, TorchScript and tch: a zip archive with a pickle.
 //!
-//! `NAME/data.pkl` is a Python object in the pickle format, in which each tensor stands as a call
-//! of `torch._utils._rebuild_tensor_v2` on a storage, which is the archive's entry `NAME/data/KEY`,
-//! with offset, shape and strides. The entries are stored, not compressed, so that a tensor's bytes
-//! lie in the file as they are.
+//! `NAME/data.pkl` is a Python object in the pickle format. Each tensor in it is a call of
+//! `torch._utils._rebuild_tensor_v2` with a storage (the archive's entry `NAME/data/KEY`), offset,
+//! shape and strides. The entries are stored without compression, so the bytes of a tensor can be
+//! used in the file.
 //!
 //! # Safety
 //!
-//! Python's own reader calls whatever function a pickle names. This one knows containers, tensors
-//! and a few calls that make them ([`rebuild`]); every other object is a value without content.
+//! Python's own reader calls any function that a pickle names. This one knows containers, tensors
+//! and a few calls that create them ([`rebuild`]); every other object is a value without content.
 //! Nothing is looked up, imported or executed. Each length, offset and index is checked against the
-//! file before it is used, nesting is bounded, and the values that are made of a pickle take no
-//! more memory than the file is long, and 64 MiB ([`values`]).
+//! file before it is used, nesting is bounded, and the values created from a pickle take at most
+//! the length of the file plus 64 MiB ([`values`]).
 
 mod archive;
 mod cursor;
@@ -30,9 +30,9 @@ use super::stored::Stored;
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) tensors: BTreeMap<String, Stored>,
-    /// Whether Python pickled them: TorchScript and tch give the names as they are.
+    /// Whether Python pickled them. TorchScript and tch files have the names as they are.
     pub(super) state_dict: bool,
-    /// The keys under which they stood.
+    /// The keys under which they were found.
     pub(super) under: Option<String>,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn tensors(file: &[u8]) -> Result<Held, String> {
         let bytes = entry(&format!("data/{}", view.storage.key))?;
         let stored =
             view.stored(bytes, file.len()).map_err(|why| format!("tensor {name:?}: {why}"))?;
-        // tch writes its names so: a dot would be an attribute of an attribute.
+        // tch writes `|` for a dot, which would be an attribute of an attribute.
         let name = if script { name.replace('|', ".") } else { name };
         if let Some(stored) = stored
             && tensors.insert(name.clone(), stored).is_some()
@@ -76,8 +76,8 @@ pub(super) fn tensors(file: &[u8]) -> Result<Held, String> {
     Ok(Held { tensors, state_dict: !script, under: found.under })
 }
 
-/// Whether a file begins as torch wrote before the zip format: a pickled magic number, or a tar
-/// archive.
+/// Whether a file begins like torch files before the zip format: with a pickled magic number, or as
+/// a tar archive.
 pub(super) fn is_legacy(file: &[u8]) -> bool {
     const MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
     let pickled =

@@ -233,7 +233,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// The lowest place of the stack from which values may be taken.
+    /// The lowest position of the stack from which values may be taken.
     fn floor(&self) -> usize {
         self.marks.last().copied().unwrap_or(0)
     }
@@ -248,7 +248,7 @@ impl<'a> Machine<'a> {
         top.copied().ok_or_else(|| "it takes a value that is not there".to_owned())
     }
 
-    /// Takes the mark and what stands on it.
+    /// Removes the mark and returns the values above it.
     fn pop_to_mark(&mut self) -> Result<Vec<Value<'a>>, String> {
         let mark = self.marks.pop().ok_or("it takes a mark that is not there")?;
         Ok(self.stack.split_off(mark))
@@ -291,7 +291,7 @@ impl<'a> Machine<'a> {
         self.input.take(usize::try_from(length).map_err(|_| "a text is too long")?)
     }
 
-    /// A whole number in two's complement; opaque when it does not fit 64 bits.
+    /// An integer in two's complement; opaque when it does not fit 64 bits.
     fn long(&mut self, width: usize) -> Result<Value<'a>, String> {
         let bytes = self.counted(width)?;
         if bytes.len() > 8 {
@@ -326,5 +326,5 @@ fn integer(line: &[u8]) -> Value<'_> {
 }
 
 fn index(line: &[u8]) -> Result<u32, String> {
-    number(line).ok_or_else(|| "a place in its memo is no number".to_owned())
+    number(line).ok_or_else(|| "an index in its memo is not a number".to_owned())
 }

@@ -1,4 +1,4 @@
-//! The calls of a pickle that are understood: those that make tensors and dicts.
+//! The calls in a pickle that are supported: those that create tensors and dicts.
 
 use std::ops::Range;
 
@@ -10,8 +10,7 @@ const DIMENSIONS: usize = 64;
 /// A parameter that is a view of a subclass nests to three.
 const NESTED_CALLS: usize = 8;
 
-/// What the call of a function with these arguments gives: a tensor, a dict, or an object of its
-/// own that nothing is known about.
+/// The result of calling a function with these arguments: a tensor, a dict, or an unknown object.
 pub(super) fn call<'a>(
     heap: &mut Heap<'a>,
     function: Value<'a>,
@@ -138,7 +137,7 @@ fn dimensions<'a>(heap: &Heap<'a>, value: Value<'a>) -> Result<Vec<usize>, Strin
     items.iter().map(dimension).collect()
 }
 
-/// By the name of torch's dtype, or of its storage class.
+/// The element type with this name of a torch dtype or storage class.
 fn elements(name: &str) -> Option<Elements> {
     Some(match name {
         "FloatStorage" | "float32" => Elements::F32,
@@ -155,8 +154,8 @@ impl View<'_> {
         self.elements.is_some()
     }
 
-    /// Where the tensor lies in a file of this length, given the bytes of its storage. `None` when
-    /// it holds no weights.
+    /// The position of the tensor in a file of this length, given the bytes of its storage. `None`
+    /// when it holds no weights.
     pub(super) fn stored(
         &self,
         storage: Option<Range<usize>>,
@@ -179,7 +178,7 @@ impl View<'_> {
         // A view can repeat its elements (strides of 0) far beyond any memory.
         if numbers > length.max(file_length / size) {
             return Err(format!(
-                "it has more elements, of shape {shape:?}, than the file has room for"
+                "it has more elements, of shape {shape:?}, than the file can hold"
             ));
         }
         if numbers == 0 {

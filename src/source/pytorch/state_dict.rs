@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::values::{Node, Pickled, Value, View};
 
-/// Where training scripts keep the state dict, in the order in which they are looked for.
+/// The keys under which training scripts keep the state dict, in search order.
 const KEYS: [&str; 4] = ["model", "state_dict", "module", "model_state_dict"];
-/// What else a training script keeps, by the beginnings of its keys.
+/// Other objects that training scripts keep, by the beginnings of their keys.
 const STATE_OF_TRAINING: [&str; 5] = ["optim", "scheduler", "lr_scheduler", "scaler", "rng"];
 /// Attributes of a pickled module that hold its tensors and are no part of their names.
 const CONTENTS: [&str; 3] = ["_parameters", "_buffers", "_modules"];
@@ -17,11 +17,11 @@ const NAME: usize = 1024;
 /// The tensors that hold weights, by name.
 pub(super) struct Found<'p, 'a> {
     pub(super) tensors: BTreeMap<String, &'p View<'a>>,
-    /// The keys under which they stood, joined by dots.
+    /// The keys under which they were found, joined by dots.
     pub(super) under: Option<String>,
 }
 
-/// Finds the state dict in what a file of this length holds.
+/// Finds the state dict in the object of a file of this length.
 pub(super) fn find<'p, 'a>(
     pickled: &'p Pickled<'a>,
     file_length: usize,
@@ -51,7 +51,7 @@ pub(super) fn find<'p, 'a>(
 
 type Tensors<'p, 'a> = BTreeMap<String, &'p View<'a>>;
 
-/// The first of [`KEYS`] under which tensors stand.
+/// The first of [`KEYS`] whose value holds tensors.
 fn state_dict_in<'p, 'a>(
     pickled: &'p Pickled<'a>,
     at: usize,
@@ -77,8 +77,9 @@ fn entries<'p, 'a>(pickled: &'p Pickled<'a>, node: usize) -> &'p [(&'a str, usiz
     }
 }
 
-/// The collection of tensors with their names. A node that is shared is met more than once; how
-/// often, and how long all names are, is bounded, since a small pickle can share without end.
+/// Collects tensors with their names. A shared node is visited more than once. The number of visits
+/// and the total length of names are bounded, because a small pickle can share nodes exponentially
+/// often.
 struct Walk<'p, 'a> {
     pickled: &'p Pickled<'a>,
     tensors: Tensors<'p, 'a>,

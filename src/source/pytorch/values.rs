@@ -1,20 +1,20 @@
-//! What is made of a pickle: values in one list, which refer to each other by their place in it.
+//! The values of a pickle, in one list; they refer to each other by index.
 //!
-//! A pickle can say that a list holds itself; places hold that without a cycle of owners. What
-//! is made is counted, and no more is made than a file of this length can honestly need.
+//! A pickle can contain a list that holds itself; indices represent this without a cycle of owners.
+//! The number of values is bounded by what a file of this length can need.
 
 use super::super::stored::Elements;
 
-/// Bytes beside the length of the file, for pickles of many small tensors and objects.
+/// Bytes in addition to the length of the file, for pickles of many small tensors and objects.
 const ALLOWANCE: usize = 64 << 20;
 
-/// A small value, or the place of a larger one.
+/// A small value, or the index of a larger one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Value<'a> {
     Int(i64),
     Text(&'a str),
     Node(usize),
-    /// None, a float, bytes and all else that no tensor is made of.
+    /// None, a float, bytes and everything else that is not part of a tensor.
     Opaque,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct View<'a> {
     pub(super) strides: Vec<usize>,
 }
 
-/// The nodes among the items of a list, with their places in the list.
+/// The nodes among the items of a list, with their indices in the list.
 #[derive(Debug, Default)]
 pub(super) struct Items {
     pub(super) length: usize,
@@ -80,7 +80,7 @@ pub(super) struct Heap<'a> {
 }
 
 impl<'a> Heap<'a> {
-    /// For the pickle of a file of this length.
+    /// An empty heap for the pickle of a file of this length.
     pub(super) fn new(file_length: usize) -> Self {
         Self { nodes: Vec::new(), left: file_length.saturating_add(ALLOWANCE) }
     }
@@ -89,8 +89,8 @@ impl<'a> Heap<'a> {
         self.nodes
     }
 
-    /// Counts memory for so many values, three times: a vector that grows has for a moment its old
-    /// room and twice as much.
+    /// Charges memory for this many values, three times: while a vector grows, its old buffer and
+    /// one of twice the size are both allocated.
     pub(super) fn charge<T>(&mut self, values: usize) -> Result<(), String> {
         let bytes = values.saturating_mul(3 * size_of::<T>());
         self.left = self.left.checked_sub(bytes).ok_or_else(|| {

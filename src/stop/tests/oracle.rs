@@ -127,7 +127,7 @@ fn feed(state: &mut RuleState, rule: &StopRule, first: u64, rows: &[[Value; 3]])
     }
 }
 
-/// Whether the standing verdicts, from left to right, amount to a stop.
+/// Whether the current verdicts, from left to right, amount to a stop.
 fn amounts_to_stop(rule: &StopRule, verdicts: &mut impl Iterator<Item = bool>) -> bool {
     match rule {
         StopRule::On(_) => verdicts.next().unwrap(),

@@ -14,7 +14,7 @@ pub struct Curve<'a> {
     pub points: Vec<(f64, f64)>,
 }
 
-/// Draws curves in one frame, with their names in its title. Without points it says so.
+/// Draws curves in one frame, with their names in its title. Without points it shows that there are no values yet.
 pub fn chart(frame: &mut Frame, area: Rect, note: &str, curves: &[Curve<'_>], line: bool) {
     let mut title: Vec<Span<'_>> = vec![" ".into()];
     for curve in curves {

@@ -11,11 +11,11 @@ use ratatui::widgets::{Block, Paragraph, Wrap};
 use super::curve::{Curve, chart, short};
 use super::state::State;
 
-/// The least size that has room for curves.
+/// The smallest terminal in which curves are drawn.
 const CURVES: (u16, u16) = (56, 16);
 
-/// Draws the state. A terminal that is too small for curves has the verdict and the numbers alone,
-/// those that matter most first.
+/// Draws the state. A terminal that is too small for curves shows only the verdict and the numbers,
+/// most important first.
 pub fn draw(frame: &mut Frame, state: &State) {
     let area = frame.area();
     if area.width < CURVES.0 || area.height < CURVES.1 {
@@ -48,13 +48,13 @@ pub fn draw(frame: &mut Frame, state: &State) {
     let curves = 1 + head.len();
     upper(frame, rows[curves], state);
     lower(frame, rows[curves + 1], state);
-    let places = rows[1..curves].iter().chain(&rows[curves + 2..]);
-    for (line, row) in head.into_iter().chain(foot).zip(places) {
+    let areas = rows[1..curves].iter().chain(&rows[curves + 2..]);
+    for (line, row) in head.into_iter().chain(foot).zip(areas) {
         frame.render_widget(Paragraph::new(line).wrap(Wrap { trim: true }), *row);
     }
 }
 
-/// What the run comes to so far, once a step is analysed.
+/// The verdict on the run so far, once a step is analysed.
 fn verdict(state: &State) -> Vec<Line<'static>> {
     let conclusion = &state.conclusion;
     let line = Line::from(format!("structure: {conclusion}").bold());
@@ -113,7 +113,7 @@ fn heading(state: &State) -> Line<'static> {
     line
 }
 
-/// The newest row, the most telling numbers first.
+/// The newest row, most important numbers first.
 fn numbers(state: &State) -> Vec<Line<'static>> {
     let row = &state.emergence;
     let mut lines = Vec::new();
@@ -189,23 +189,23 @@ fn warnings(state: &State) -> Vec<Line<'static>> {
     lines
 }
 
-/// Where the stop rule stands, and what it says if both take no more than `room` columns.
-fn stopping(state: &State, room: usize) -> Vec<Line<'static>> {
+/// The stop-rule state, and the rule itself if both fit in `columns` columns.
+fn stopping(state: &State, columns: usize) -> Vec<Line<'static>> {
     let Some(rule) = &state.rule else { return Vec::new() };
     if let Some(stop) = rule.stop() {
         let text = format!("stop: {} (step {})", stop.reason, stop.measured_step);
         return vec![Line::from(text.red())];
     }
-    let standing = rule.quantities().iter().map(|q| {
+    let state_text = rule.quantities().iter().map(|q| {
         let best = q.best.map_or("no value".to_owned(), |best| {
             format!("best {} (step {})", short(best.value), best.step)
         });
         format!("{} {best}, waited {}", q.monitor, q.wait)
     });
-    let standing = standing.collect::<Vec<_>>().join("; ");
-    let says = state.stop_rule().map_or(String::new(), |rule| format!(" · stops when {rule}"));
-    let both = Line::from(format!("stop rule: {standing}{says}"));
-    vec![if both.width() > room { Line::from(format!("stop rule: {standing}")) } else { both }]
+    let state_text = state_text.collect::<Vec<_>>().join("; ");
+    let rule_text = state.stop_rule().map_or(String::new(), |rule| format!(" · stops when {rule}"));
+    let both = Line::from(format!("stop rule: {state_text}{rule_text}"));
+    vec![if both.width() > columns { Line::from(format!("stop rule: {state_text}")) } else { both }]
 }
 
 #[cfg(test)]

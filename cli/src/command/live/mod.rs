@@ -1,6 +1,7 @@
 //! `neuromfa live`: a run in progress, in a terminal of its own.
 //!
-//! Reads the run's files and writes none: it may start before the run and outlive it.
+//! Reads the run's files and writes none: it may be started before the run, and may continue after
+//! its end.
 
 mod curve;
 mod draw;
@@ -17,7 +18,8 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, Ke
 use self::draw::draw;
 use self::state::State;
 
-/// How often the files' lengths are looked at: file-system events fail on network drives.
+/// How often the lengths of the files are checked: file-system events do not work on network
+/// drives.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Watch a run in progress: curves, the newest spectrum, the stop rule, the cost of monitoring.
@@ -34,7 +36,7 @@ impl Live {
         if !std::io::stdout().is_terminal() {
             anyhow::bail!("live draws on a terminal, and standard output is none: use show");
         }
-        // The terminal is given back on a panic, too.
+        // Restores the terminal on a panic, too.
         let mut terminal = ratatui::try_init()?;
         let result = watch(&mut terminal, State::new(self.run));
         ratatui::try_restore()?;

@@ -1,4 +1,4 @@
-//! What the view shows: the run's files as they were last read.
+//! The state of the view: the run's files as they were last read.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ impl Table {
     }
 }
 
-/// A run as far as its files tell.
+/// A run, as far as its files show.
 #[derive(Debug, Default)]
 pub struct State {
     pub folder: PathBuf,
@@ -86,7 +86,7 @@ impl State {
         Self { folder, ..Self::default() }
     }
 
-    /// Reads the files that changed. One that is not there, or not whole, leaves its place empty.
+    /// Reads the files that changed. A missing or incomplete file is treated as absent.
     pub fn refresh(&mut self) {
         if let Some(path) = self.changed(RUN) {
             self.config = json(&path);
@@ -116,7 +116,7 @@ impl State {
         }
     }
 
-    /// The path of a file that is not as it was when it was last asked for.
+    /// The path of a file, if it has changed since the last call.
     fn changed(&mut self, name: &'static str) -> Option<PathBuf> {
         let path = self.folder.join(name);
         let data = std::fs::metadata(&path).ok();

@@ -71,7 +71,7 @@ fn draw(run: &Recorded, quantity: &str) -> Option<(Drawing, String)> {
     let height = 130.0;
     let x = Scale::of(pairs.iter().map(|p| p.0))?;
     let y = Scale::of(pairs.iter().map(|p| p.1))?;
-    let left = Panel::room_for_ticks(&y, height);
+    let left = Panel::margin_for_ticks(&y, height);
     let title = format!("E against {quantity}");
     let mut drawing = Drawing::new(WIDE, height + 48.0, &name(&title));
     let panel = Panel { left, top: 20.0, width: WIDE - left - 12.0, height, x, y };

@@ -8,7 +8,7 @@ use super::panel::Panel;
 use super::scale::Scale;
 use super::stack::WIDE;
 
-/// Rules of each kind that are named.
+/// How many rules of each kind are named.
 const NAMED: usize = 4;
 
 /// Height of the plane.
@@ -63,7 +63,7 @@ fn draw(marks: &[Mark<'_>], tolerance: f64) -> Option<Drawing> {
     let x = Scale::from_zero(saved.chain([10.0]), f64::INFINITY);
     // A rule that stops at the very beginning must not press the others to the axis.
     let y = Scale::from_zero(given_up.chain([1.2 * tolerance]), 30.0 * tolerance.max(0.1));
-    let (left, top) = (Panel::room_for_ticks(&y, HEIGHT), 40.0);
+    let (left, top) = (Panel::margin_for_ticks(&y, HEIGHT), 40.0);
     let below = 46.0 + (FONT + 4.0) * (named.len() + 1) as f64;
     let mut drawing =
         Drawing::new(WIDE, top + HEIGHT + below, "Steps saved against loss given up by stop rules");
@@ -72,8 +72,8 @@ fn draw(marks: &[Mark<'_>], tolerance: f64) -> Option<Drawing> {
     heading(&mut drawing, marks);
     let (_, at_tolerance) = panel.at(0.0, tolerance);
     drawing.path("thin dash s-faint", &[(left, at_tolerance), (panel.right(), at_tolerance)]);
-    let place = (panel.right(), at_tolerance - 3.0);
-    drawing.words("faint", Anchor::End, place, "tolerance");
+    let position = (panel.right(), at_tolerance - 3.0);
+    drawing.words("faint", Anchor::End, position, "tolerance");
     for mark in &named {
         let Some(Range { saved, given_up }) = &mark.range else { continue };
         let class = format!("thin s-{}", colour(mark.trial.baseline));
@@ -148,21 +148,21 @@ fn heading(drawing: &mut Drawing, marks: &[Mark<'_>]) {
     }
 }
 
-/// The ranks at their marks; marks that lie together share a place.
+/// The ranks at their marks; marks that are close together share a label.
 fn ranks(drawing: &mut Drawing, panel: &Panel, named: &[&Mark<'_>]) {
-    let mut places: Vec<((f64, f64), Vec<String>)> = Vec::new();
+    let mut positions: Vec<((f64, f64), Vec<String>)> = Vec::new();
     for mark in named {
         let (x, y) = panel.at(mark.at.0, mark.at.1);
         let near = |((px, py), _): &&mut ((f64, f64), Vec<String>)| {
             (px - x).abs() < 22.0 && (py - y).abs() < FONT + 2.0
         };
-        match places.iter_mut().find(near) {
+        match positions.iter_mut().find(near) {
             Some((_, ranks)) => ranks.push(mark.rank.to_string()),
-            None => places.push(((x, y), vec![mark.rank.to_string()])),
+            None => positions.push(((x, y), vec![mark.rank.to_string()])),
         }
     }
     let mut taken: Vec<(f64, f64, f64)> = Vec::new(); // from, to, height of the words' foot
-    for ((x, y), ranks) in places {
+    for ((x, y), ranks) in positions {
         let words = ranks.join(", ");
         let wide = width(&words);
         let from = if x + 6.0 + wide < panel.right() { x + 6.0 } else { x - 6.0 - wide };

@@ -46,7 +46,7 @@ struct Fit {
 }
 
 impl Neuron {
-    /// Of its rows at a step, the fit last.
+    /// Reads a neuron from its rows at a step, the fit last.
     fn of(table: &Sheet, rows: &[&Vec<String>]) -> Option<Self> {
         let point = |row: &&Vec<String>| {
             Some((table.number(row, "r")?.ln(), table.number(row, "mass")?.ln()))
@@ -86,7 +86,7 @@ fn draw(run: &Recorded) -> Option<Drawing> {
     let reach = || steps.iter().flat_map(|(_, neurons)| neurons.iter().flat_map(Neuron::reach));
     let x = Scale::of(reach().map(|p| p.0))?;
     let y = Scale::of(reach().map(|p| p.1))?;
-    let left = Panel::room_for_ticks(&y, HEIGHT);
+    let left = Panel::margin_for_ticks(&y, HEIGHT);
     let columns = COLUMNS.min(newest.len());
     let wide = (WIDE - 8.0 + 12.0) / columns as f64 - left - 12.0;
     let rows = newest.len().div_ceil(columns);

@@ -1,4 +1,4 @@
-//! How two series go together.
+//! The correlation of two series.
 //!
 //! ```text
 //! Pearson   r = Σ (x - x̄)(y - ȳ) / √(Σ (x - x̄)² Σ (y - ȳ)²)
@@ -7,8 +7,8 @@
 //!
 //! Neither has a value when one of the two is constant or there are fewer than three pairs. The lag
 //! is the shift of y against x, in rows, at which |r| of the overlapping part is highest; at least
-//! half of the rows overlap. Of equal ones it is the smallest shift, and of a shift forth and back
-//! the one forth.
+//! half of the rows overlap. Of equal values the smallest shift is taken, and of two opposite
+//! shifts the positive one.
 
 /// r; none for a constant series or fewer than three pairs.
 pub(super) fn pearson(pairs: &[(f64, f64)]) -> Option<f64> {

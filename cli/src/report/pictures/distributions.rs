@@ -82,10 +82,10 @@ fn ridges(run: &Recorded, quantity: &str, title: &str) -> Option<Drawing> {
     drawing.words("faint", Anchor::End, (left - 6.0, 9.0), "step");
     for (k, (step, bins)) in all.iter().enumerate() {
         let base = panel.top + REACH + ROW * k as f64;
-        let place =
+        let position =
             |value: f64, neurons: f64| (panel.at(value, 0.0).0, base - REACH * neurons / highest);
         let outline = outline(bins);
-        let points: Vec<_> = outline.into_iter().map(|(v, n)| place(v, n)).collect();
+        let points: Vec<_> = outline.into_iter().map(|(v, n)| position(v, n)).collect();
         let shade = shade(k, all.len());
         drawing.area(&format!("ridge f-{shade}"), &points);
         drawing.path(&format!("thin s-{shade}"), &points);

@@ -1,7 +1,7 @@
 //! SVG text: lines, areas and words.
 //!
-//! One unit is a point (1/72 inch) in print. Words are 9 points; how wide they are is estimated from
-//! the widths of Helvetica's characters, with room for a wider font in its place.
+//! One unit is a point (1/72 inch) in print. Text is 9 points high; its width is estimated from the
+//! widths of Helvetica's characters, with a margin for wider fonts.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use super::style;
 /// Height of the words.
 pub(super) const FONT: f64 = 9.0;
 
-/// A picture in the making.
+/// A picture under construction.
 #[derive(Clone, Debug)]
 pub(super) struct Drawing {
     width: f64,
@@ -19,7 +19,7 @@ pub(super) struct Drawing {
     body: String,
 }
 
-/// Which side of a word its place is.
+/// Which end of a word is at its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Anchor {
     Start,
@@ -75,7 +75,7 @@ impl Drawing {
         );
     }
 
-    /// Words; `_{…}` is set low, `*…*` leans.
+    /// Text; `_{…}` is a subscript, `*…*` is italic.
     pub(super) fn words(&mut self, class: &str, anchor: Anchor, (x, y): (f64, f64), text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
@@ -90,12 +90,12 @@ impl Drawing {
         );
     }
 
-    /// For a page that has the rules of [`style::page_rules`].
+    /// The SVG element for a page that has the rules of [`style::page_rules`].
     pub(super) fn inline(&self) -> String {
         self.document("", "")
     }
 
-    /// A file of its own, as large as it should be in print.
+    /// A separate SVG file, in the size for print.
     pub(super) fn file(&self) -> String {
         let millimetres = |points: f64| short(points * 25.4 / 72.0);
         let (width, height) = (millimetres(self.width), millimetres(self.height));
@@ -124,7 +124,7 @@ fn short(value: f64) -> String {
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
-/// Text as it stands in XML.
+/// Text escaped for XML.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -140,7 +140,7 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// A word, and whether it is low and whether it leans.
+/// A word, whether it is a subscript and whether it is italic.
 type Piece = (String, bool, bool);
 
 fn pieces(text: &str) -> Vec<Piece> {
@@ -208,7 +208,7 @@ pub(super) fn width(text: &str) -> f64 {
         'f' | 't' | 'r' | '-' | '(' | ')' | '/' | '[' | ']' => 0.36,
         'm' | 'M' | 'W' | '%' => 0.87,
         'w' | 'A'..='Z' => 0.72,
-        // Wide in the fonts that come in Helvetica's place.
+        // Wide in the fonts that replace Helvetica.
         '−' | '=' | '+' | '→' | '±' => 0.8,
         _ => 0.6,
     };
@@ -217,13 +217,13 @@ pub(super) fn width(text: &str) -> f64 {
     1.06 * pieces(text).iter().map(piece).sum::<f64>()
 }
 
-/// Words cut so that they fit, with an ellipsis.
-pub(super) fn cut(text: &str, room: f64) -> String {
-    if width(text) <= room {
+/// Text shortened so that it fits into `available`, with an ellipsis.
+pub(super) fn cut(text: &str, available: f64) -> String {
+    if width(text) <= available {
         return text.to_owned();
     }
     let mut kept: String = text.to_owned();
-    while !kept.is_empty() && width(&kept) + width("…") > room {
+    while !kept.is_empty() && width(&kept) + width("…") > available {
         kept.pop();
     }
     kept + "…"

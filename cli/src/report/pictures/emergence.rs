@@ -5,11 +5,12 @@ use super::panel::{Line, Values};
 use super::recorded::Recorded;
 use super::stack::{Level, Marks, stack};
 use neuromfa::internals::analysis::{ONSET_LEVEL, ONSET_ROWS};
+use neuromfa::internals::record::{Column, Kind, View, columns, shown_in};
 
-/// A column of emergence.csv over its steps, with the column of its deviation.
+/// A column of emergence.csv over its steps, with its spread.
 pub(super) fn column(
     run: &Recorded,
-    (name, spread): (&str, Option<&str>),
+    name: &str,
     (colour, pattern): (&str, &'static str),
     label: &str,
 ) -> Line {
@@ -19,7 +20,7 @@ pub(super) fn column(
         label: label.to_owned(),
         x: run.emergence.steps(),
         y: run.emergence.numbers(name),
-        spread: spread.map(|name| run.emergence.numbers(name)),
+        spread: run.emergence.spread(name),
     }
 }
 
@@ -36,8 +37,8 @@ pub(super) fn twice(errors: Values) -> Values {
 }
 
 /// A measure of structure with its band, and a line at 0, where shuffled weights are.
-fn structure(run: &Recorded, (name, se): (&str, &str), title: &str) -> Level {
-    let measure = column(run, (name, Some(se)), ("c1", ""), "");
+fn structure(run: &Recorded, name: &str, title: &str) -> Level {
+    let measure = column(run, name, ("c1", ""), "");
     let shuffled = Line {
         y: measure.y.iter().map(|value| value.map(|_| 0.0)).collect(),
         spread: None,
@@ -52,28 +53,33 @@ fn structure(run: &Recorded, (name, se): (&str, &str), title: &str) -> Level {
 }
 
 /// The measures of structure above one another.
-pub(super) const STRUCTURE: [((&str, &str), &str); 2] = [
-    (
-        ("width_excess", "width_excess_se"),
-        "*width*_{excess} = ln(width / width of shuffled weights)",
-    ),
-    (
-        ("alpha0_excess", "alpha0_excess_se"),
-        "*alpha0*_{excess} = ln(alpha0 / alpha0 of shuffled weights)",
-    ),
+pub(super) const STRUCTURE: [(&str, &str); 2] = [
+    ("width_excess", "*width*_{excess} = ln(width / width of shuffled weights)"),
+    ("alpha0_excess", "*alpha0*_{excess} = ln(alpha0 / alpha0 of shuffled weights)"),
 ];
+
+/// How the controls of E_stable are drawn, in the order of their columns.
+const CONTROLS: [(&str, &str); 3] = [("c2", "dash"), ("c4", "dots"), ("c5", "dots")];
+
+/// E_stable with its controls: each column that `neuromfa live` shows in one line with it.
+fn stable(run: &Recorded) -> Vec<Line> {
+    let short = |view: &View| match view {
+        View::Live(short) => Some(*short),
+        _ => None,
+    };
+    let of_e = columns().filter(|column| column.kind == Kind::E);
+    let shown = of_e.filter_map(|of| Some((of.name, of.views.iter().find_map(short)?)));
+    let controls = shown.zip(CONTROLS.into_iter().cycle());
+    let line = |((name, short), style)| column(run, name, style, short);
+    let stable = column(run, "E_stable", ("c1", ""), "*E*_{stable}");
+    std::iter::once(stable).chain(controls.map(line)).collect()
+}
 
 /// The measures of structure, above E of both estimators with their controls, above the loss.
 pub(super) fn figure(run: &Recorded) -> Figure {
     let published = vec![
-        column(run, ("E", Some("E_se")), ("c1", ""), "*E*"),
-        column(run, ("E_shuffled", Some("E_shuffled_se")), ("c2", "dash"), "shuffled"),
-    ];
-    let stable = vec![
-        column(run, ("E_stable", None), ("c1", ""), "*E*_{stable}"),
-        column(run, ("E_stable_shuffled", None), ("c2", "dash"), "shuffled"),
-        column(run, ("E_norm_matched", None), ("c4", "dots"), "norm matched"),
-        column(run, ("E_rescaled_start", None), ("c5", "dots"), "rescaled start"),
+        column(run, "E", ("c1", ""), "*E*"),
+        column(run, "E_shuffled", ("c2", "dash"), "shuffled"),
     ];
     let level = |title: &str, height, lines| Level {
         title: title.to_owned(),
@@ -82,10 +88,9 @@ pub(super) fn figure(run: &Recorded) -> Figure {
         wide: false,
         with: vec![0.0],
     };
-    let mut levels: Vec<Level> =
-        STRUCTURE.map(|(columns, title)| structure(run, columns, title)).into();
+    let mut levels: Vec<Level> = STRUCTURE.map(|(name, title)| structure(run, name, title)).into();
     levels.push(level("degree of emergence, published estimator", 95.0, published));
-    levels.push(level("degree of emergence, stable estimator", 105.0, stable));
+    levels.push(level("degree of emergence, stable estimator", 105.0, stable(run)));
     let mut text = words(run);
     match loss(run, "ink", "") {
         Some((line, each)) if line.is_there() => {
@@ -112,8 +117,8 @@ pub(super) fn figure(run: &Recorded) -> Figure {
 }
 
 fn enough(run: &Recorded) -> Result<(), String> {
-    let count = |name: &str| run.emergence.numbers(name).iter().flatten().count();
-    match ["width_excess", "alpha0_excess", "E", "E_stable"].map(count).into_iter().max() {
+    let count = |column: &Column<_>| run.emergence.numbers(column.name).iter().flatten().count();
+    match shown_in(View::Headline).into_iter().map(count).max() {
         None | Some(0) => {
             Err("no analysed step has a value of E (see the status in the table).".to_owned())
         }
@@ -142,7 +147,7 @@ fn words(run: &Recorded) -> String {
     }
     text += "E is how far the network has moved from its first step: 0 at the start. E grows with the \
              scale of the weights, so E alone does not show structure. The dashed line is E of \
-             shuffled weights; norm matched is E_stable with each matrix at its scale of the first \
+             shuffled weights; norm-matched is E_stable with each matrix at its scale of the first \
              step. Bands of E are one standard error.";
     text
 }

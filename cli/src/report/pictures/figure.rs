@@ -38,7 +38,7 @@ pub struct SvgFile {
 }
 
 /// A number for a sentence: four significant digits, a true minus.
-pub(super) fn said(value: f64) -> String {
+pub(super) fn number_text(value: f64) -> String {
     let size = value.abs();
     let sign = if value < 0.0 { "−" } else { "" };
     if size == 0.0 {
@@ -54,7 +54,7 @@ pub(super) fn said(value: f64) -> String {
 /// An error for a sentence: two significant digits.
 pub(super) fn error(value: f64) -> String {
     if !(1e-4..1e6).contains(&value) {
-        return said(value);
+        return number_text(value);
     }
     let digits = (1 - value.log10().floor() as i32).clamp(0, 6) as usize;
     format!("{value:.digits$}")
@@ -62,15 +62,15 @@ pub(super) fn error(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{error, said};
+    use super::{error, number_text};
 
     #[test]
     fn numbers_keep_four_digits() {
-        assert_eq!(said(0.156_543_21), "0.1565");
-        assert_eq!(said(-0.000_240_079), "−0.000240");
-        assert_eq!(said(8.286e-6), "8.29e−6");
-        assert_eq!(said(1234.5), "1234");
-        assert_eq!(said(0.0), "0");
+        assert_eq!(number_text(0.156_543_21), "0.1565");
+        assert_eq!(number_text(-0.000_240_079), "−0.000240");
+        assert_eq!(number_text(8.286e-6), "8.29e−6");
+        assert_eq!(number_text(1234.5), "1234");
+        assert_eq!(number_text(0.0), "0");
         assert_eq!([0.027_98, 0.009_736, 3e-5].map(error), ["0.028", "0.0097", "3.00e−5"]);
     }
 }

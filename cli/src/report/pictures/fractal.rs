@@ -6,19 +6,19 @@ use super::recorded::Recorded;
 use super::stack::{Level, Marks, stack};
 
 pub(super) fn figure(run: &Recorded) -> Figure {
-    let level = |title: &str, published: (&str, &str), stable: &str| Level {
+    let level = |title: &str, published: &str, stable: &str| Level {
         title: title.to_owned(),
         height: 100.0,
         lines: vec![
-            column(run, (published.0, Some(published.1)), ("c1", ""), "published"),
-            column(run, (stable, None), ("c2", "dash"), "stable"),
+            column(run, published, ("c1", ""), "published"),
+            column(run, stable, ("c2", "dash"), "stable"),
         ],
         wide: false,
         with: vec![],
     };
     let levels = vec![
-        level("*α*_{0}, where the spectrum peaks", ("alpha0", "alpha0_std"), "alpha0_stable"),
-        level("*w*, width of the spectrum", ("width", "width_std"), "width_stable"),
+        level("*α*_{0}, where the spectrum peaks", "alpha0", "alpha0_stable"),
+        level("*w*, width of the spectrum", "width", "width_stable"),
     ];
     let several = run.emergence.rows.len() > 1;
     let drawing = stack("alpha0 and width over steps", levels, &Marks::default());

@@ -1,7 +1,7 @@
 //! The measures of each layer at each step, as colours.
 
 use super::drawing::{Anchor, Drawing, cut, name, width};
-use super::figure::{Figure, said};
+use super::figure::{Figure, number_text};
 use super::recorded::Recorded;
 use super::stack::WIDE;
 use super::style::{diverging, sequential};
@@ -97,12 +97,13 @@ fn draw(run: &Recorded, column: &str, title: &str) -> Option<Drawing> {
 }
 
 fn columns(drawing: &mut Drawing, steps: &[String], (left, bottom): (f64, f64), cell: f64) {
-    let place = |(k, step): (usize, &String)| (left + cell * (k as f64 + 0.5), width(step) / 2.0);
-    let last = steps.iter().enumerate().next_back().map(place);
+    let position =
+        |(k, step): (usize, &String)| (left + cell * (k as f64 + 0.5), width(step) / 2.0);
+    let last = steps.iter().enumerate().next_back().map(position);
     let (mut free, end) = (f64::NEG_INFINITY, last.map_or(0.0, |(x, half)| x - half - 14.0));
     for (k, step) in steps.iter().enumerate() {
-        let (x, half) = place((k, step));
-        // The last one has its place.
+        let (x, half) = position((k, step));
+        // The last label always has its space.
         if x - half >= free && (x + half <= end || k + 1 == steps.len()) {
             drawing.words("faint", Anchor::Middle, (x, bottom + 11.0), step);
             free = x + half + 14.0;
@@ -128,7 +129,7 @@ fn bar(
         drawing.cell(&colour(value), at, (7.0, part + 0.15));
     }
     let two = |value: f64| {
-        let text = said(value);
+        let text = number_text(value);
         if text.len() > 5 && !text.contains('e') { text.chars().take(5).collect() } else { text }
     };
     drawing.words("faint", Anchor::Start, (x + 9.0, top + 7.0), &two(high));

@@ -39,7 +39,7 @@ use recorded::Recorded;
 #[derive(Debug)]
 pub struct Pictures {
     title: String,
-    /// Of several runs: all of them over one another.
+    /// For several runs: all of them in one figure.
     overlay: Option<Figure>,
     chapters: Vec<Chapter>,
 }
@@ -75,7 +75,7 @@ impl Pictures {
         let mut files: Vec<SvgFile> =
             self.overlay.iter().flat_map(|figure| of(figure, "")).collect();
         for (k, chapter) in self.chapters.iter().enumerate() {
-            // Folders of one name in different places: the number tells them apart.
+            // Different folders with the same name: the number distinguishes them.
             let same = self.chapters.iter().filter(|other| other.title == chapter.title).count();
             let run = match (self.chapters.len(), same) {
                 (1, _) => String::new(),

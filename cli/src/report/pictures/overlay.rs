@@ -1,4 +1,4 @@
-//! Several runs over one another.
+//! Several runs in one figure.
 
 use super::drawing::{cut, name};
 use super::emergence::{STRUCTURE, loss, twice};
@@ -13,7 +13,7 @@ const PATTERNS: [&str; 3] = ["", "dash", "dots"];
 /// The measures of structure, E_stable and the loss of the runs.
 pub(super) fn figure(runs: &[Recorded]) -> Figure {
     let style = |k: usize| (format!("c{}", k % LINES + 1), PATTERNS[k / LINES % PATTERNS.len()]);
-    let column = |value: &str, se: Option<&str>| {
+    let column = |value: &str| {
         let line = |(k, run): (usize, &Recorded)| {
             let (colour, pattern) = style(k);
             Line {
@@ -22,7 +22,7 @@ pub(super) fn figure(runs: &[Recorded]) -> Figure {
                 label: cut(&name(&run.name), 80.0),
                 x: run.emergence.steps(),
                 y: run.emergence.numbers(value),
-                spread: se.map(|name| twice(run.emergence.numbers(name))),
+                spread: run.emergence.spread(value).map(twice),
             }
         };
         runs.iter().enumerate().map(line).collect::<Vec<_>>()
@@ -39,10 +39,9 @@ pub(super) fn figure(runs: &[Recorded]) -> Figure {
         wide,
         with,
     };
-    let structure = STRUCTURE
-        .map(|((value, se), title)| level(title, column(value, Some(se)), false, vec![0.0]));
+    let structure = STRUCTURE.map(|(name, title)| level(title, column(name), false, vec![0.0]));
     let mut levels = Vec::from(structure);
-    levels.push(level("*E*_{stable}", column("E_stable", None), false, vec![0.0]));
+    levels.push(level("*E*_{stable}", column("E_stable"), false, vec![0.0]));
     levels.push(level("loss", losses.collect(), true, vec![]));
     let drawing = stack("Runs compared", levels, &Marks::default());
     let drawing = drawing.ok_or_else(|| "no run has a value of E or a loss.".to_owned());

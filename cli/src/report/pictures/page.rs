@@ -1,4 +1,4 @@
-//! One HTML page that needs nothing but itself.
+//! One self-contained HTML page.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use super::style;
 #[derive(Debug)]
 pub(super) struct Chapter {
     pub(super) title: String,
-    /// What the run comes to, in one line.
+    /// The verdict on the run, in one line.
     pub(super) verdict: String,
     /// Table of the run, as HTML.
     pub(super) table: String,

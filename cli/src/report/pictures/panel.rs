@@ -14,7 +14,7 @@ pub(super) struct Panel {
     pub(super) y: Scale,
 }
 
-/// Values over steps: one place for each, absent where there is none.
+/// Values over steps: one entry for each step, `None` if the value is absent.
 pub(super) type Values = Vec<Option<f64>>;
 
 /// A line over steps, with how it looks and what it is called.
@@ -24,7 +24,7 @@ pub(super) struct Line {
     pub(super) colour: String,
     /// `dash`, `dots` or nothing.
     pub(super) pattern: &'static str,
-    /// What stands at its end.
+    /// The label at its end.
     pub(super) label: String,
     pub(super) x: Vec<f64>,
     pub(super) y: Values,
@@ -54,7 +54,7 @@ impl Line {
 }
 
 impl Panel {
-    /// The place of a point.
+    /// The position of a point in the drawing.
     pub(super) fn at(&self, x: f64, y: f64) -> (f64, f64) {
         (self.left + self.width * self.x.at(x), self.top + self.height * (1.0 - self.y.at(y)))
     }
@@ -67,12 +67,12 @@ impl Panel {
         self.top + self.height
     }
 
-    /// Room that the labels of a vertical axis need on its left.
-    pub(super) fn room_for_ticks(y: &Scale, height: f64) -> f64 {
+    /// Width of the labels of a vertical axis, on its left.
+    pub(super) fn margin_for_ticks(y: &Scale, height: f64) -> f64 {
         y.ticks(height / 22.0).iter().map(|(_, label)| width(label)).fold(0.0, f64::max) + 5.0
     }
 
-    /// The vertical axis: a thin line across at each tick; what it is stands above the panel.
+    /// The vertical axis: a thin line across at each tick; the title is above the panel.
     pub(super) fn vertical(&self, drawing: &mut Drawing, title: &str) {
         self.grid(drawing, true);
         drawing.words("", Anchor::Start, (self.left, self.top - 6.0), title);
@@ -143,8 +143,8 @@ impl Panel {
         let mut ends: Vec<_> = ends.collect();
         ends.sort_by(|a, b| a.1.1.total_cmp(&b.1.1));
         let wanted: Vec<f64> = ends.iter().map(|(_, (_, y))| *y).collect();
-        let places = apart(&wanted, FONT + 2.5, self.top - 2.0, self.bottom());
-        for ((line, end), y) in ends.iter().zip(places) {
+        let positions = apart(&wanted, FONT + 2.5, self.top - 2.0, self.bottom());
+        for ((line, end), y) in ends.iter().zip(positions) {
             let x = self.right() + 6.0;
             if (y - end.1).abs() > 3.0 || end.0 < self.right() - 1.0 {
                 // In the colour of the grid: it must not read as data.
@@ -155,19 +155,19 @@ impl Panel {
         }
     }
 
-    /// Room that the names need on the right.
-    pub(super) fn room_for_labels(lines: &[Line]) -> f64 {
+    /// Width of the names on the right.
+    pub(super) fn margin_for_labels(lines: &[Line]) -> f64 {
         let shown = lines.iter().filter(|line| line.is_there());
         shown.map(|line| width(&line.label)).fold(0.0, f64::max) + 8.0
     }
 }
 
-/// Places at least `gap` apart, as near as may be to the wanted ones (ascending), within the limits
-/// while they have the room.
+/// Positions at least `gap` apart, as near as possible to the wanted ones (ascending), and within
+/// the limits if there is enough space.
 pub(super) fn apart(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
-    let mut places: Vec<f64> = wanted.to_vec();
+    let mut positions: Vec<f64> = wanted.to_vec();
     // Groups that meet share their mean, spread evenly around it.
-    let mut groups: Vec<(usize, usize)> = (0..places.len()).map(|k| (k, k + 1)).collect();
+    let mut groups: Vec<(usize, usize)> = (0..positions.len()).map(|k| (k, k + 1)).collect();
     let centre = |&(from, to): &(usize, usize)| {
         let half = gap * (to - from - 1) as f64 / 2.0;
         let mean = wanted[from..to].iter().sum::<f64>() / (to - from) as f64;
@@ -183,11 +183,11 @@ pub(super) fn apart(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
     }
     for group in &groups {
         let first = centre(group) - gap * (group.1 - group.0 - 1) as f64 / 2.0;
-        for (n, place) in places[group.0..group.1].iter_mut().enumerate() {
-            *place = first + gap * n as f64;
+        for (n, position) in positions[group.0..group.1].iter_mut().enumerate() {
+            *position = first + gap * n as f64;
         }
     }
-    places
+    positions
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a run directory holds for the pictures; also of a run in progress, or of an older version.
+//! The data of a run directory for the pictures; also of a run in progress, or of an older version.
 
 use std::path::Path;
 
@@ -44,6 +44,13 @@ impl Sheet {
     /// The finite numbers of a column.
     pub(super) fn numbers(&self, name: &str) -> Values {
         self.rows.iter().map(|row| self.number(row, name)).collect()
+    }
+
+    /// The finite numbers of the column with its error, or else its deviation over the samples; none
+    /// where it has neither.
+    pub(super) fn spread(&self, name: &str) -> Option<Values> {
+        let spread = ["_se", "_std"].iter().find_map(|suffix| column(&format!("{name}{suffix}")));
+        spread.map(|column| self.numbers(column.name))
     }
 
     /// The steps.

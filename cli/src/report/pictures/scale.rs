@@ -1,4 +1,4 @@
-//! Numbers to places on an axis, and the ticks of the axis.
+//! Maps numbers to positions on an axis; the ticks of the axis.
 
 use std::ops::RangeInclusive;
 
@@ -19,12 +19,12 @@ enum Kind {
 }
 
 impl Scale {
-    /// Evenly spread, with some room at both ends; none without values.
+    /// Linear, with a margin at both ends; none without values.
     pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let range = range(values)?;
         let (low, high) = (*range.start(), *range.end());
-        let room = if high > low { 0.04 * (high - low) } else { 0.1 * low.abs().max(1e-6) };
-        Some(Self { low: low - room, high: high + room, kind: Kind::Linear })
+        let margin = if high > low { 0.04 * (high - low) } else { 0.1 * low.abs().max(1e-6) };
+        Some(Self { low: low - margin, high: high + margin, kind: Kind::Linear })
     }
 
     /// Evenly spread from exactly one number to another.
@@ -32,17 +32,18 @@ impl Scale {
         Self { low, high, kind: Kind::Linear }
     }
 
-    /// By powers of ten when all values are positive and reach over a factor of 30, else evenly.
+    /// Logarithmic when all values are positive and span more than a factor of 30, otherwise
+    /// linear.
     pub(super) fn wide(values: impl IntoIterator<Item = f64> + Clone) -> Option<Self> {
         let (low, high) = range(values.clone())?.into_inner();
         if low <= 0.0 || high < 30.0 * low {
             return Self::of(values);
         }
-        let room = (high / low).powf(0.04);
-        Some(Self { low: low / room, high: high * room, kind: Kind::Log })
+        let margin = (high / low).powf(0.04);
+        Some(Self { low: low / margin, high: high * margin, kind: Kind::Log })
     }
 
-    /// From 0 up, with some room at both ends; by ln(1 + x) when the values reach above `even`.
+    /// From 0 up, with a margin at both ends; by ln(1 + x) when the values reach above `even`.
     pub(super) fn from_zero(values: impl IntoIterator<Item = f64>, even: f64) -> Self {
         let high = values.into_iter().filter(|v| v.is_finite()).fold(0.0, f64::max);
         if high > even {
@@ -52,7 +53,7 @@ impl Scale {
         Self { low: -0.03 * high, high: 1.06 * high, kind: Kind::Linear }
     }
 
-    /// For steps: even, or by powers of ten when most of them lie at the very beginning.
+    /// For steps: linear, or logarithmic when most of them lie at the very beginning.
     pub(super) fn steps(steps: impl IntoIterator<Item = f64> + Clone) -> Option<Self> {
         let (low, high) = range(steps.clone())?.into_inner();
         let all: Vec<f64> = steps.into_iter().collect();
@@ -64,12 +65,12 @@ impl Scale {
 
     /// Where a number lies: 0 at the low end, 1 at the high end.
     pub(super) fn at(&self, value: f64) -> f64 {
-        let place = |x: f64| match self.kind {
+        let position = |x: f64| match self.kind {
             Kind::Linear => x,
             Kind::Log => x.ln(),
             Kind::LogSteps => x.ln_1p(),
         };
-        (place(value) - place(self.low)) / (place(self.high) - place(self.low))
+        (position(value) - position(self.low)) / (position(self.high) - position(self.low))
     }
 
     /// About this many round numbers with their labels, ascending.
@@ -88,7 +89,7 @@ impl Scale {
         let power = 10f64.powi(raw.log10().floor() as i32);
         let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|f| f * power >= raw * (1.0 - 1e-9));
         let step = factor.unwrap_or(10.0) * power;
-        // A little room, so that an end that is a round number is a tick.
+        // A small tolerance, so that a round number at an end gets a tick.
         let first = (self.low / step - 1e-6).ceil() as i64;
         let last = (self.high / step + 1e-6).floor() as i64;
         if last <= first && again {
@@ -99,7 +100,7 @@ impl Scale {
         (first..=last).map(value).collect()
     }
 
-    /// 1, 10, 100 … and, where there is room, 2 and 5 times them.
+    /// 1, 10, 100 … and, if there is space, 2 and 5 times them.
     fn powers(&self, wanted: f64, from_zero: bool) -> Vec<f64> {
         let (first, last) = (self.low.max(1e-300).log10().floor(), self.high.log10().ceil());
         let first = if from_zero { first.max(0.0) } else { first };
@@ -136,7 +137,7 @@ fn label(value: f64, step: f64) -> String {
             1e4.. => (1e3, "k"),
             _ => return format!("{sign}{}", scientific(size)),
         };
-        // The digits that tell this tick from the next.
+        // The digits that distinguish this tick from the next.
         let digits = (-(step / unit).log10()).ceil().clamp(0.0, 3.0) as usize;
         return format!("{sign}{:.digits$}{name}", size / unit);
     }

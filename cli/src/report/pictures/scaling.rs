@@ -7,7 +7,7 @@ use super::recorded::{Recorded, Sheet};
 use super::scale::Scale;
 use super::stack::WIDE;
 
-/// The q's as they stand in the names of the columns, the highest line first.
+/// The values of q as in the names of the columns, the highest line first.
 const Q: [&str; 6] = ["-3", "-2", "-1", "1", "2", "3"];
 
 pub(super) fn figure(run: &Recorded) -> Figure {
@@ -32,7 +32,7 @@ struct Fit {
 }
 
 impl Fit {
-    /// Of the rows of a step.
+    /// Reads the fit of one q from the rows of a step.
     fn of(table: &Sheet, rows: &[&Vec<String>], q: &'static str) -> Option<Self> {
         let column = format!("ln_z_{q}");
         let fit = |what: &str| {
@@ -91,9 +91,9 @@ fn draw(run: &Recorded) -> Option<Drawing> {
     let y = Scale::of(points().map(|p| p.1))?;
     let low = points().map(|p| p.0).fold(f64::INFINITY, f64::min);
     let height = 210.0;
-    let left = Panel::room_for_ticks(&y, height);
+    let left = Panel::margin_for_ticks(&y, height);
     let wide = (WIDE - left - 8.0 - GAP * (steps.len() - 1) as f64) / steps.len() as f64;
-    // The names of the lines stand within the panel, before their left ends.
+    // The names of the lines are inside the panel, before their left ends.
     let names = width("*q* = −3") + 8.0;
     let x = Scale::between(low * wide / (wide - names), 0.02 * -low);
     let mut drawing = Drawing::new(WIDE, height + 62.0, "ln Z_q against ln(r/d) with fits");
@@ -116,8 +116,8 @@ fn labels(drawing: &mut Drawing, panel: &Panel, fits: &[Fit]) {
         fits.iter().map(|fit| (fit, panel.at(fit.points[0].0, fit.points[0].1))).collect();
     ends.sort_by(|a, b| a.1.1.total_cmp(&b.1.1));
     let wanted: Vec<f64> = ends.iter().map(|(_, (_, y))| *y).collect();
-    let places = apart(&wanted, FONT + 1.0, panel.top, panel.bottom());
-    for ((fit, (x, _)), y) in ends.iter().zip(places) {
+    let positions = apart(&wanted, FONT + 1.0, panel.top, panel.bottom());
+    for ((fit, (x, _)), y) in ends.iter().zip(positions) {
         let text = format!("*q* = {}", fit.q.replace('-', "−"));
         drawing.words(&format!("t-{}", fit.colour()), Anchor::End, (x - 5.0, y + 3.0), &text);
     }

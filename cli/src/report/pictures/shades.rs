@@ -8,7 +8,7 @@ pub(super) fn shade(k: usize, n: usize) -> String {
     format!("k{}", (k * (SHADES - 1) + n.saturating_sub(1) / 2) / n.saturating_sub(1).max(1))
 }
 
-/// The steps with their colours, from this place down.
+/// The steps with their colours, from this position down.
 pub(super) fn legend(drawing: &mut Drawing, (x, y): (f64, f64), steps: &[String]) {
     drawing.words("faint", Anchor::Start, (x, y), "step");
     for (k, step) in steps.iter().enumerate() {
@@ -19,7 +19,7 @@ pub(super) fn legend(drawing: &mut Drawing, (x, y): (f64, f64), steps: &[String]
     }
 }
 
-/// The steps with their colours on one line that ends at this place.
+/// The steps with their colours on one line that ends at this position.
 pub(super) fn legend_above(drawing: &mut Drawing, (right, y): (f64, f64), steps: &[String]) {
     let mut x = right;
     for (k, step) in steps.iter().enumerate().rev() {

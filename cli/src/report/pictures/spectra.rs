@@ -49,7 +49,7 @@ fn draw(run: &Recorded) -> Option<Drawing> {
     let x = Scale::of(points().map(|p| p.0))?;
     let y = Scale::of(points().flat_map(|p| [p.1 - p.2, p.1 + p.2]))?;
     let height = 190.0;
-    let left = Panel::room_for_ticks(&y, height);
+    let left = Panel::margin_for_ticks(&y, height);
     let right = steps.iter().map(|step| width(step)).fold(width("step"), f64::max) + 32.0;
     let mut drawing = Drawing::new(WIDE, height + 48.0, "Multifractal spectra by step");
     let panel = Panel { left, top: 20.0, width: WIDE - left - right, height, x, y };

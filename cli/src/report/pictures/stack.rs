@@ -61,9 +61,9 @@ pub(super) fn stack(title: &str, levels: Vec<Level>, marks: &Marks) -> Option<Dr
         .collect();
     let x = Scale::steps(steps)?;
     let left =
-        shown.iter().map(|(level, y)| Panel::room_for_ticks(y, level.height)).fold(0.0, f64::max);
+        shown.iter().map(|(level, y)| Panel::margin_for_ticks(y, level.height)).fold(0.0, f64::max);
     let right =
-        shown.iter().map(|(level, _)| Panel::room_for_labels(&level.lines)).fold(0.0, f64::max);
+        shown.iter().map(|(level, _)| Panel::margin_for_labels(&level.lines)).fold(0.0, f64::max);
     let above = if marks.stopped.is_some() || !marks.warned.is_empty() { 14.0 } else { 0.0 };
     let height: f64 = shown.iter().map(|(level, _)| level.height + 24.0).sum();
     let mut drawing = Drawing::new(WIDE, height + above + 28.0, title);
@@ -93,8 +93,8 @@ fn onset(drawing: &mut Drawing, panel: &Panel, step: f64, first: bool) {
     let x = panel.at(step, 0.0).0.clamp(panel.left, panel.right());
     drawing.path("thin dash s-c3", &[(x, panel.top), (x, panel.bottom())]);
     if first {
-        let room = panel.right() - x > 40.0;
-        let (anchor, x) = if room { (Anchor::Start, x + 4.0) } else { (Anchor::End, x - 4.0) };
+        let right = panel.right() - x > 40.0;
+        let (anchor, x) = if right { (Anchor::Start, x + 4.0) } else { (Anchor::End, x - 4.0) };
         drawing.words("t-c3", anchor, (x, panel.top + 8.0), "onset");
     }
 }

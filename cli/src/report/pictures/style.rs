@@ -1,9 +1,9 @@
 //! Colours and the style sheet of the pictures.
 //!
-//! The lines have the colours of Okabe and Ito (Color Universal Design, 2008), told apart with every
-//! kind of colour vision; orange, sky blue and purple are darker on paper, so that a label in them
-//! can be read. Quantities have the viridis map, whose lightness rises evenly, without its end that
-//! would be lost on the background.
+//! The lines have the colours of Okabe and Ito (Color Universal Design, 2008), which can be
+//! distinguished with any kind of colour vision. Orange, sky blue and purple are darker on paper,
+//! so that labels in these colours are legible. Quantities use the viridis map, whose lightness
+//! rises evenly, without the end that would be invisible on the background.
 
 use std::fmt::Write;
 
@@ -83,13 +83,13 @@ impl Theme {
     }
 }
 
-/// The colour at this place of a list of colours, 0 to 1.
+/// The colour at this position of a list of colours, 0 to 1.
 fn mixed(colours: &[[u8; 3]], at: f64) -> String {
-    let place = at.clamp(0.0, 1.0) * (colours.len() - 1) as f64;
-    let k = (place as usize).min(colours.len() - 2);
+    let position = at.clamp(0.0, 1.0) * (colours.len() - 1) as f64;
+    let k = (position as usize).min(colours.len() - 2);
     let mut text = "#".to_owned();
     for (a, b) in colours[k].iter().zip(colours[k + 1]) {
-        let value = f64::from(*a) + (place - k as f64) * (f64::from(b) - f64::from(*a));
+        let value = f64::from(*a) + (position - k as f64) * (f64::from(b) - f64::from(*a));
         let _ = write!(text, "{:02x}", value.round() as u8);
     }
     text

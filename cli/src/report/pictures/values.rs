@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use super::drawing::escape;
-use super::figure::{error, said};
+use super::figure::{error, number_text};
 use super::recorded::Recorded;
 use crate::report::notes::notes;
 use neuromfa::internals::analysis::{Concern, p_text};
 use neuromfa::internals::record::{View, column, shown_in};
 
-/// As HTML.
+/// The table as HTML.
 pub(super) fn table(run: &Recorded) -> String {
     let mut html = String::new();
     if let Some(config) = &run.config {
@@ -74,7 +74,7 @@ fn values(run: &Recorded) -> String {
             rows,
             "<tr><th scope=\"row\">{}</th><td>{}{spread}{p}</td><td>{}</td><td>{}</td></tr>",
             escape(name),
-            said(value),
+            number_text(value),
             escape(step),
             escape(what)
         );

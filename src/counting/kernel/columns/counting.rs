@@ -3,10 +3,10 @@
 use super::super::chunk::{CHUNK, QUARTER, SLOTS, add};
 use super::memory::{Bins, Tile};
 
-/// The counting of a block, which stands in a buffer group of sources after group.
+/// The counting of a block, whose groups of sources follow each other in the buffer.
 pub struct Counting<'a, const TAPPED: bool> {
     pub tile: &'a mut Tile,
-    pub places: &'a [u16],
+    pub offsets: &'a [u16],
     pub tall: Option<&'a mut [u16]>, // none for one block, which is added to the rows as it is
     pub rows: Rows<'a>,
     pub groups: usize, // that are counted one after the other, those of rescaled weights last
@@ -40,14 +40,14 @@ impl Rows<'_> {
 }
 
 impl<const TAPPED: bool> Counting<'_, TAPPED> {
-    /// Where in the buffer a chunk of a target belongs, of groups from `first` on.
+    /// The index in the buffer of a chunk of a target, in the groups from `first` on.
     #[inline(always)]
-    pub fn place(&self, first: usize, chunk: usize, target: usize) -> usize {
+    pub fn chunk_index(&self, first: usize, chunk: usize, target: usize) -> usize {
         let (group, lane) = if TAPPED { (first, chunk) } else { (first + chunk, 0) };
         group * self.spread + target * self.lanes + lane
     }
 
-    /// Begins with another block, of so many targets.
+    /// Starts to count another block, of `height` targets.
     #[inline(always)]
     pub fn begin(&mut self, height: usize) {
         self.height = height;
@@ -63,14 +63,14 @@ impl<const TAPPED: bool> Counting<'_, TAPPED> {
     /// Counts the K-th quarter of a chunk.
     #[inline(always)]
     pub fn count<const K: usize>(&mut self, waiting: &[u8; CHUNK]) {
-        let places = match TAPPED {
-            true => self.places.get(self.lane * CHUNK + K * QUARTER..).unwrap_or_default(),
+        let offsets = match TAPPED {
+            true => self.offsets.get(self.lane * CHUNK + K * QUARTER..).unwrap_or_default(),
             false => &[],
         };
-        self.tile.count::<TAPPED, K>(places, waiting);
+        self.tile.count::<TAPPED, K>(offsets, waiting);
     }
 
-    /// Goes on to the next chunk.
+    /// Advances to the next chunk.
     #[inline(always)]
     pub fn advance(&mut self) {
         self.at += 1;

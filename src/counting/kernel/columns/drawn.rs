@@ -19,7 +19,7 @@ struct Sample<'a> {
     counted: usize, // the most edges of a source that the bytes hold
 }
 
-/// Where in a block the weights of a strip of sources stand.
+/// The position in a block of the weights of a strip of sources.
 pub struct Strip {
     pub sources: Range<usize>,
     pub targets: Range<usize>,
@@ -29,7 +29,7 @@ pub struct Strip {
 }
 
 impl<'a> Samples<'a> {
-    /// With memory that holds zeros, as it does after [`Self::finish`].
+    /// `memory` must hold zeros, as it does after [`Self::finish`].
     pub fn new(drawn: Vec<DrawnShare<'a>>, slots: usize, memory: &'a mut Vec<u8>) -> Self {
         let rows: usize = drawn.iter().map(|share| share.sources.len()).sum();
         grow(memory, rows * SLOTS, 0);
@@ -55,11 +55,11 @@ impl<'a> Samples<'a> {
             let rows = bytes[drawn.start * SLOTS..].as_chunks_mut::<SLOTS>().0;
             for (row, source) in rows.iter_mut().zip(&sources[drawn]) {
                 let first = (source - strip.sources.start) * strip.taps;
-                for place in first..first + strip.taps {
-                    let column = &block[place / CHUNK * strip.spread..];
+                for position in first..first + strip.taps {
+                    let column = &block[position / CHUNK * strip.spread..];
                     for target in targets {
                         let chunk = &column[(target - strip.targets.start) * strip.lanes];
-                        let counter = &mut row[usize::from(chunk.0[place % CHUNK])];
+                        let counter = &mut row[usize::from(chunk.0[position % CHUNK])];
                         *counter = counter.wrapping_add(1);
                     }
                 }
@@ -87,7 +87,7 @@ impl Sample<'_> {
     }
 }
 
-/// Where ascending numbers lie in a range.
+/// The indices of those of the ascending `numbers` that lie in `range`.
 fn within(numbers: &[usize], range: &Range<usize>) -> Range<usize> {
     let below = |end: usize| numbers.partition_point(|number| *number < end);
     below(range.start)..below(range.end)

@@ -2,10 +2,10 @@
 
 use std::cell::Cell;
 
-use super::super::chunk::{CHUNK, PLACES, QUARTER, SLOTS, eight, slot};
+use super::super::chunk::{CHUNK, INDEX_RANGE, QUARTER, SLOTS, eight, slot};
 
-/// Counters of 64 sources, with room behind so that any place is one in the last one's.
-const COUNTERS: usize = CHUNK * SLOTS + PLACES;
+/// Counters of 64 sources, padded so that any counter index is in bounds for the last source too.
+const COUNTERS: usize = CHUNK * SLOTS + INDEX_RANGE;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
@@ -16,20 +16,20 @@ pub struct Tile([u8; COUNTERS]);
 
 impl Tile {
     /// Counts the K-th quarter of a chunk: one weight of each of its sources, or where `TAPPED`
-    /// weights of the sources whose counters begin at `places`.
+    /// weights of the sources whose counters begin at `offsets`.
     #[inline(always)]
     pub fn count<const TAPPED: bool, const K: usize>(
         &mut self,
-        places: &[u16],
+        offsets: &[u16],
         slots: &[u8; CHUNK],
     ) {
         let slots = &slots.as_chunks::<QUARTER>().0[K];
         for (j, slots) in slots.as_chunks::<8>().0.iter().enumerate() {
             let eight = eight(slots);
             if TAPPED {
-                let places = places.get(8 * j..).unwrap_or_default().iter().enumerate();
-                for (k, place) in places.take(8) {
-                    let counter = &mut self.0[usize::from(*place) + slot(eight, k)];
+                let offsets = offsets.get(8 * j..).unwrap_or_default().iter().enumerate();
+                for (k, offset) in offsets.take(8) {
+                    let counter = &mut self.0[usize::from(*offset) + slot(eight, k)];
                     *counter = counter.wrapping_add(1);
                 }
                 continue;
@@ -54,11 +54,11 @@ impl Tile {
 pub struct Tall(Vec<u16>);
 
 impl Tall {
-    /// So many counts, from a cache line on.
+    /// This many counts, aligned to a cache line.
     pub fn fit(&mut self, counts: usize) -> &mut [u16] {
-        let beside = LINE / size_of::<u16>();
-        grow(&mut self.0, counts + beside, 0);
-        let first = self.0.as_ptr().align_offset(LINE).min(beside);
+        let padding = LINE / size_of::<u16>();
+        grow(&mut self.0, counts + padding, 0);
+        let first = self.0.as_ptr().align_offset(LINE).min(padding);
         &mut self.0[first..first + counts]
     }
 }
@@ -79,15 +79,15 @@ pub struct Scratch {
 pub struct Counters {
     pub tile: Box<Tile>,
     pub tall: Tall,
-    pub places: Vec<u16>, // where in the tile each weight's source begins, where there are taps
+    pub offsets: Vec<u16>, // where in the tile each weight's source begins, where there are taps
 }
 
 impl Counters {
-    /// Makes ready for weights of so many taps.
+    /// Prepares for weights of `taps` taps.
     pub fn fit(&mut self, taps: usize) {
         let source = |k| std::iter::repeat_n((k * SLOTS) as u16, taps);
-        self.places.clear();
-        self.places.extend((0..CHUNK).flat_map(source));
+        self.offsets.clear();
+        self.offsets.extend((0..CHUNK).flat_map(source));
     }
 }
 
@@ -101,7 +101,7 @@ impl Scratch {
             counters: Counters {
                 tile: Box::new(Tile([0; COUNTERS])),
                 tall: Tall::default(),
-                places: Vec::new(),
+                offsets: Vec::new(),
             },
             samples: Vec::new(),
             blocks: Default::default(),
@@ -118,7 +118,7 @@ impl Scratch {
     }
 }
 
-/// Makes sure that there are so many.
+/// Grows a vector to `length` elements, if it has fewer.
 pub fn grow<T: Clone>(all: &mut Vec<T>, length: usize, one: T) {
     if all.len() < length {
         all.reserve_exact(length - all.len());

@@ -104,7 +104,7 @@ fn cross_attention_reads_its_context() {
 
 #[test]
 fn half_an_adapter_is_named() {
-    for (missing, part) in [("lora_B", "no lora_B stands"), ("lora_A", "no lora_A stands")] {
+    for (missing, part) in [("lora_B", "no lora_B found"), ("lora_A", "no lora_A found")] {
         let mut all = adapters(1, 8, &[("self_attn.q_proj", 64, 64)], "");
         all.extend(adapters(1, 8, &[("mlp.up_proj", 64, 64)], ""));
         all.retain(|p| !p.name.contains("up_proj") || !p.name.contains(missing));

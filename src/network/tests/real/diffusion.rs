@@ -63,7 +63,7 @@ fn stable_diffusion() -> Vec<Parameter> {
     resnet(&mut all, "mid_block.resnets.0", 1280, 1280);
     attention(&mut all, "mid_block.attentions.0", 1280);
     resnet(&mut all, "mid_block.resnets.1", 1280, 1280);
-    // What the resnets of each up block read: the stream with the skip connection beside it.
+    // Inputs of the resnets of each up block: the stream and the skip connection.
     let inputs = [[2560, 2560, 2560], [2560, 2560, 1920], [1920, 1280, 960], [960, 640, 640]];
     for (k, inputs) in inputs.into_iter().enumerate() {
         let width = widths[3 - k];

@@ -60,7 +60,7 @@ fn bert_base() {
     );
     let left_out = left_out(&network);
     for expected in [
-        ("bert.pooler.dense.weight", "pooler: it stands outside the blocks"),
+        ("bert.pooler.dense.weight", "pooler: it is outside the blocks"),
         ("cls.predictions.transform.dense.weight", "output head"),
         ("cls.predictions.decoder.weight", "output head, of the shape of the embedding"),
         ("cls.seq_relationship.weight", "output head"),
@@ -206,7 +206,7 @@ fn t5_small_and_flan_t5_small() {
     assert!(left_out(&network).contains(&(table, "table of relative positions")));
     assert!(left_out(&network).contains(&("shared.weight", "embedding")));
 
-    // flan-t5-small: 6 heads of 64 = 384 beside a stream of 512, gated.
+    // flan-t5-small: 6 heads of 64 = 384 for a stream of 512, gated.
     let network = infer(&t5(8, 512, 384, 1024, true));
     assert_eq!(network.warnings(), [""; 0]);
     // 4·384·512 + 3·512·1024 = 2 359 296 and 786 432 more.

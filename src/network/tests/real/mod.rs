@@ -33,7 +33,7 @@ fn leaving<'n>(network: &'n Network, layer: &str) -> Vec<&'n str> {
     network.leaving(index).map(|c| c.parameter.as_str()).collect()
 }
 
-/// Biases of all matrices beside them, as every checkpoint of these models has them.
+/// The matrices with their biases, as every checkpoint of these models has them.
 fn with_biases(all: Vec<Parameter>) -> Vec<Parameter> {
     let bias = |p: &Parameter| {
         let name = p.name.strip_suffix(".weight")?;

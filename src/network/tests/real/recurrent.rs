@@ -117,8 +117,8 @@ fn recurrent_layers_with_a_fault() {
     let without = |name: &str| -> Vec<Parameter> {
         good.iter().filter(|p| !p.name.contains(name)).cloned().collect()
     };
-    misfit(&without("weight_hh_l1"), "no weight_hh stands beside `rnn.weight_ih_l1` [80, 20]");
-    misfit(&without("_l1"), "no layer 1 stands before `rnn.weight_ih_l2`");
+    misfit(&without("weight_hh_l1"), "no weight_hh found next to `rnn.weight_ih_l1` [80, 20]");
+    misfit(&without("_l1"), "there is no layer 1 before `rnn.weight_ih_l2`");
     let mut two = good.clone();
     two.iter_mut().find(|p| p.name == "rnn.weight_hh_l0").unwrap().shape = vec![40, 20];
     misfit(&two, "`rnn.weight_hh_l0` has shape [40, 20]");

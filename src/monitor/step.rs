@@ -1,0 +1,190 @@
+//! Reporting a step: the calls that a training loop makes.
+
+use std::time::Instant;
+
+use super::hook::{Monitor, Verdict};
+use super::message::Due;
+use super::policy::OnFailure;
+use crate::error::Error;
+use crate::pipeline::Step;
+use crate::record::{RecordError, check_name};
+
+/// Whether a step is analysed.
+#[derive(Clone, Copy)]
+enum When {
+    /// If the schedule and the budget say so.
+    Scheduled,
+    /// In any case.
+    Now,
+}
+
+impl Monitor {
+    /// Reports a step, after its update: what the loop logs, and on the schedule's steps the
+    /// weights as they are now. One call for each step, in order; a loop that counts from 0 may
+    /// begin with step 0, which is then logged and not measured again.
+    ///
+    /// # Errors
+    /// - [`Error::StepOrder`] when the step does not come after the last one;
+    /// - [`Error::Record`] for a name that cannot be a column;
+    /// - [`Error::Source`] or [`Error::Snapshot`] when the weights cannot be read; the row is recorded
+    ///   as `dropped`;
+    /// - [`Error::Failed`] when the monitor has failed, at this call or since the last.
+    ///
+    /// With [`OnFailure::KeepTraining`] all but the first two are logged in place of returned.
+    pub fn step(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<Verdict, Error> {
+        let start = Instant::now();
+        let result = self.report(step, scalars, When::Scheduled);
+        self.in_hook += start.elapsed();
+        result
+    }
+
+    /// Reports the next step ([`next_step`](Self::next_step)): for a loop without a counter.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn tick(&mut self, scalars: &[(&str, f64)]) -> Result<Verdict, Error> {
+        self.step(self.next_step, scalars)
+    }
+
+    /// Reports a step whose values cost something to read, such as a loss on a GPU. `scalars` is
+    /// called on the schedule's steps only; other steps are reported without values.
+    ///
+    /// ```
+    /// # use neuromfa::{Monitor, source::Memory};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let weights = Memory::new();
+    /// # weights.set("0.weight", &[32, 32], vec![0.1f32; 1024])?;
+    /// # let mut monitor = Monitor::builder(folder.path().join("run")).quiet().attach_source(weights)?;
+    /// # let expensive = || 0.5;
+    /// let verdict = monitor.step_with(1, || [("loss", expensive())])?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn step_with<'a, S: AsRef<[(&'a str, f64)]>>(
+        &mut self,
+        step: u64,
+        scalars: impl FnOnce() -> S,
+    ) -> Result<Verdict, Error> {
+        match self.schedule.is_due(step) {
+            true => self.step(step, scalars().as_ref()),
+            false => self.step(step, &[]),
+        }
+    }
+
+    /// Reports a step as [`step`](Self::step) does, and analyses it whatever schedule and budget
+    /// say: at the end of an epoch, or before the learning rate changes.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn analyse_now(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<Verdict, Error> {
+        let start = Instant::now();
+        let result = self.report(step, scalars, When::Now);
+        self.in_hook += start.elapsed();
+        result
+    }
+
+    fn report(&mut self, step: u64, scalars: &[(&str, f64)], when: When) -> Result<Verdict, Error> {
+        if self.repeats(step) {
+            self.check_names(scalars)?;
+            self.update(scalars);
+            return Ok(self.verdict());
+        }
+        self.check_order(step)?;
+        self.check_names(scalars)?;
+        self.last_step = Some(step);
+        self.next_step = step.saturating_add(1);
+        if let Some(why) = self.failed.clone() {
+            return self.failure(why);
+        }
+        self.release()?;
+        if let Some(why) = self.hear(step) {
+            return self.failure(why);
+        }
+        let scalars = scalars.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
+        let at = Step::now(step, scalars);
+        // Step 0 was measured by `attach`.
+        let due = match when {
+            When::Scheduled => self.schedule.is_due(step) && self.can_pay(step),
+            When::Now => true,
+        };
+        let unread = match step > 0 && due {
+            true => {
+                let start = Instant::now();
+                let taken = self.take(at);
+                self.analysing += start.elapsed();
+                taken?
+            }
+            false => self.hand_over(at, Due::No).map(|()| None)?,
+        };
+        if let Some(why) = self.failed.clone() {
+            return self.failure(why);
+        }
+        if let Some(error) = unread {
+            match self.on_failure {
+                OnFailure::Report => return Err(error),
+                OnFailure::KeepTraining => tracing::error!("{error}"),
+            }
+        }
+        Ok(self.verdict())
+    }
+
+    /// Whether this is the step that is held for further calls.
+    fn repeats(&self, step: u64) -> bool {
+        self.held.as_ref().is_some_and(|(held, _)| held.step == step)
+    }
+
+    /// Adds to what was logged at the held step; of a name that is there, the last value counts.
+    fn update(&mut self, scalars: &[(&str, f64)]) {
+        let Some((held, _)) = &mut self.held else { return };
+        self.repeated += 1;
+        for &(name, value) in scalars {
+            match held.scalars.iter_mut().find(|(known, _)| known == name) {
+                Some((_, known)) => *known = value,
+                None => held.scalars.push((name.to_owned(), value)),
+            }
+        }
+    }
+
+    /// Hands a step to the recording thread; where repeated steps are updated, the next call does.
+    pub(super) fn hand_over(&mut self, at: Step, due: Due) -> Result<(), Error> {
+        match self.updates {
+            true => self.held = Some((at, due)),
+            false => self.send(at, due)?,
+        }
+        Ok(())
+    }
+
+    /// Hands over the step that is held.
+    pub(super) fn release(&mut self) -> Result<(), Error> {
+        match self.held.take() {
+            Some((at, due)) => self.send(at, due),
+            None => Ok(()),
+        }
+    }
+
+    fn check_order(&self, step: u64) -> Result<(), Error> {
+        // A new run may begin with step 0, which `attach` has measured.
+        let last = self.last_step.map_or(0, |last| last.max(self.next_step.saturating_sub(1)));
+        match self.last_step {
+            Some(_) if step <= last => Err(Error::StepOrder { step, last }),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_names(&mut self, scalars: &[(&str, f64)]) -> Result<(), Error> {
+        for (k, &(name, _)) in scalars.iter().enumerate() {
+            if scalars[..k].iter().any(|(earlier, _)| *earlier == name) {
+                let why = "it is there twice in this call";
+                return Err(RecordError::Name { name: name.to_owned(), why }.into());
+            }
+            if self.known_names.iter().any(|known| known == name) {
+                continue;
+            }
+            check_name(name)?;
+            self.known_names.push(name.to_owned());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! What the monitor says to the person at the terminal.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::analysis::{Concern, Status};
+use crate::network::Network;
+use crate::pipeline::Listener;
+use crate::record::{Row, RunConfig, Sampling, Summary};
+
+/// How many warnings are written out at attach.
+const LISTED: usize = 5;
+
+/// Lines on standard error, for a program that installs no `tracing` subscriber. Such a subscriber
+/// gets events instead, and no line is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terminal {
+    quiet: bool,
+}
+
+impl Terminal {
+    pub(super) const fn new(quiet: bool) -> Self {
+        Self { quiet }
+    }
+
+    /// Writes each line of a text. A terminal that is gone is no failure.
+    fn write(self, text: &str) {
+        if self.quiet || tracing::dispatcher::has_been_set() {
+            return;
+        }
+        let lines: String = text.lines().map(|l| format!("neuromfa: {l}\n")).collect();
+        let _ = std::io::stderr().write_all(lines.as_bytes());
+    }
+
+    /// Says what is watched, and what is wrong with it.
+    pub(super) fn attached(self, watched: &str, warnings: &[String]) {
+        tracing::info!("{watched}");
+        let mut text = watched.to_owned();
+        for warning in warnings.iter().take(LISTED) {
+            text += &format!("\nwarning: {warning}");
+        }
+        if warnings.len() > LISTED {
+            text += &format!("\n{} more warnings: see run.json", warnings.len() - LISTED);
+        }
+        self.write(&text);
+    }
+
+    /// Says what the run found.
+    pub(super) fn finished(self, summary: &Summary) {
+        let headline = summary.headline();
+        tracing::info!(rows = summary.rows(), warnings = ?summary.warnings(), "{headline}");
+        self.write(&headline);
+    }
+}
+
+/// One line: the network, how much of it is analysed, and where the results go.
+pub(super) fn watched(
+    network: &Network,
+    config: &RunConfig,
+    folder: &str,
+    warnings: usize,
+) -> String {
+    let analysed: usize = network.connections().iter().map(|c| c.weights()).sum();
+    let left: usize = network.left_out().iter().map(|l| l.shape.iter().product::<usize>()).sum();
+    let all = analysed + left;
+    let share = 100.0 * analysed as f64 / all.max(1) as f64;
+    let buffers = network.left_out().iter().filter(|l| l.is_buffer()).count();
+    let buffers = match buffers {
+        0 => String::new(),
+        n => format!(" ({} left out)", plural(n, "buffer")),
+    };
+    let neurons = match config.sampling {
+        Sampling::Drawn { neurons, samples, .. } => {
+            format!("{samples} samples of {neurons} neurons")
+        }
+        Sampling::Whole => "all neurons".to_owned(),
+        Sampling::Given => "given neurons".to_owned(),
+    };
+    let matrices = match network.connections().len() {
+        1 => "1 matrix".to_owned(),
+        n => format!("{n} matrices"),
+    };
+    format!(
+        "{}: {matrices}, {share:.0} % of {all} weights analysed{buffers}, {neurons}, {}; results in {folder}",
+        network.architecture(),
+        plural(warnings, "warning"),
+    )
+}
+
+fn plural(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// The last row of a run, as its recording thread leaves it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LastRow(Arc<Mutex<Option<Row>>>);
+
+impl LastRow {
+    /// What keeps it up to date.
+    pub(super) fn listener(&self) -> Listener {
+        let this = self.clone();
+        Box::new(move |row| *this.lock() = Some(row.clone()))
+    }
+
+    pub(super) fn get(&self) -> Option<Row> {
+        self.lock().clone()
+    }
+
+    /// What step 0 shows: why it has no values, or the warnings about its conclusion.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let Some(row) = self.get() else { return Vec::new() };
+        let emergence = &row.emergence;
+        if let (false, Some(why)) = (emergence.status == Status::Ok, &emergence.why) {
+            return vec![format!(
+                "step 0 has no values, so E has no baseline ({why}); attach once the weights have \
+                 edges in range, after the first update for weights that begin at zero, or give a \
+                 baseline"
+            )];
+        }
+        let conclusion = emergence.trust.warnings.iter();
+        let conclusion = conclusion.filter(|warning| warning.kind.concern() == Concern::Conclusion);
+        conclusion.map(|w| format!("step 0: {}. {}", w.text, w.kind.meaning())).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Row>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,203 @@
+//! Loops as real programs have them: counters, epochs, buffers, weights that are not finite.
+
+mod loops;
+
+use loops::{Table, set_weights, weights_at};
+use neuromfa::network::Parameter;
+use neuromfa::source::{Memory, Source, SourceError, Tensor};
+use neuromfa::{Monitor, Schedule, StopRule, Work, backtest::History};
+
+/// A model with one tensor that is not trained.
+#[derive(Clone)]
+struct WithBuffer(Memory);
+
+impl Source for WithBuffer {
+    fn parameters(&self) -> Vec<Parameter> {
+        let of = |p: Parameter| if p.name == "pe" { p.not_trainable() } else { p };
+        self.0.parameters().into_iter().map(of).collect()
+    }
+
+    fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {
+        self.0.tensor(name)
+    }
+}
+
+fn with_buffer() -> WithBuffer {
+    let weights = weights_at(0);
+    weights.set("pe", &[32, 32], vec![f32::NEG_INFINITY; 32 * 32]).unwrap();
+    WithBuffer(weights)
+}
+
+fn connections(monitor: &Monitor) -> Vec<&str> {
+    monitor.network().connections().iter().map(|c| c.parameter.as_str()).collect()
+}
+
+#[test]
+fn what_is_not_trained_is_left_out_and_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let monitor = Monitor::builder(dir.path()).attach_source(with_buffer()).unwrap();
+    assert_eq!(connections(&monitor), ["0.weight", "2.weight"]);
+    let [left] = monitor.network().left_out() else { panic!("one tensor") };
+    assert_eq!(
+        (left.name.as_str(), left.why.as_str()),
+        ("pe", "not trainable, so a buffer and no weight")
+    );
+    assert_eq!(monitor.last_row().unwrap().value("E"), Some(0.0));
+    let _ = monitor.finish().unwrap();
+}
+
+#[test]
+fn what_is_not_trained_can_be_put_in_by_name_or_all() {
+    let builders: [fn(&std::path::Path) -> neuromfa::MonitorBuilder; 2] = [
+        |folder| Monitor::builder(folder).trainable_only(false),
+        |folder| Monitor::builder(folder).include("pe"),
+    ];
+    for builder in builders {
+        let dir = tempfile::tempdir().unwrap();
+        let monitor = builder(dir.path()).attach_source(with_buffer()).unwrap();
+        assert!(connections(&monitor).contains(&"pe"));
+        let row = monitor.last_row().unwrap();
+        assert_eq!(row.status().as_str(), "non_finite");
+        let warning = monitor.warnings().join("\n");
+        assert!(
+            warning.contains("weights that are not finite (NaN or infinite): 1024, in pe"),
+            "{warning}"
+        );
+        let _ = monitor.finish().unwrap();
+    }
+}
+
+#[test]
+fn a_filter_chooses_by_name_and_shape() {
+    let dir = tempfile::tempdir().unwrap();
+    let builder = Monitor::builder(dir.path()).filter(|p| p.shape[0] == 48);
+    let monitor = builder.attach_source(weights_at(0)).unwrap();
+    assert_eq!(connections(&monitor), ["0.weight"]);
+    let [left] = monitor.network().left_out() else { panic!("one tensor") };
+    assert_eq!(left.why, "excluded by the program's filter");
+    let _ = monitor.finish().unwrap();
+}
+
+#[test]
+fn a_matrix_without_spread_leaves_the_row_its_status() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = weights_at(0);
+    weights.set("4.weight", &[32, 32], vec![0.1f32; 1024]).unwrap();
+    let mut monitor = Monitor::builder(dir.path()).every(1).attach_source(weights.clone()).unwrap();
+    set_weights(&weights, 1);
+    let _ = monitor.step(1, &[]).unwrap();
+    let _ = monitor.finish().unwrap();
+    let table = Table::read(dir.path(), "emergence.csv");
+    assert_eq!(table.column("status"), ["ok", "ok"]);
+    assert!(table.column("E_stable").iter().all(|e| !e.is_empty()));
+    assert_eq!(table.column("width_excess")[1], "");
+    assert!(table.column("codes")[1].contains("not_matched"));
+    assert!(table.column("warning")[1].contains("4.weight has standard deviation 0"));
+}
+
+#[test]
+fn a_loop_without_a_counter_ticks() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = weights_at(0);
+    let mut monitor = Monitor::builder(dir.path()).every(2).attach_source(weights.clone()).unwrap();
+    for step in 1..=5 {
+        set_weights(&weights, step);
+        let _ = monitor.tick(&[("loss", step as f64)]).unwrap();
+    }
+    let _ = monitor.finish().unwrap();
+    assert_eq!(Table::read(dir.path(), "emergence.csv").column("step"), ["0", "2", "4"]);
+    assert_eq!(Table::read(dir.path(), "metrics.csv").column("loss"), ["1", "2", "3", "4", "5"]);
+}
+
+#[test]
+fn steps_of_a_list_and_of_an_occasion_are_analysed() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = weights_at(0);
+    let builder = Monitor::builder(dir.path()).schedule(Schedule::at([7, 3]));
+    let mut monitor = builder.attach_source(weights.clone()).unwrap();
+    let mut read = Vec::new();
+    for step in 1..=10 {
+        set_weights(&weights, step);
+        let _ = match step {
+            5 => monitor.analyse_now(step, &[("loss", 0.5)]).unwrap(),
+            _ => monitor
+                .step_with(step, || {
+                    read.push(step);
+                    [("loss", 1.0)]
+                })
+                .unwrap(),
+        };
+    }
+    let _ = monitor.finish().unwrap();
+    assert_eq!(Table::read(dir.path(), "emergence.csv").column("step"), ["0", "3", "5", "7"]);
+    assert_eq!(read, [3, 7], "values are read at due steps only");
+    let refused = Monitor::builder(dir.path().join("x")).schedule(Schedule::at([]));
+    assert!(refused.attach_source(weights_at(0)).is_err());
+}
+
+#[test]
+fn a_repeated_step_is_an_error_or_an_update() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = weights_at(0);
+    let mut monitor =
+        Monitor::builder(dir.path().join("a")).attach_source(weights.clone()).unwrap();
+    let _ = monitor.step(1, &[("loss", 1.0)]).unwrap();
+    assert!(monitor.step(1, &[("loss", 2.0)]).is_err());
+    drop(monitor);
+
+    let folder = dir.path().join("b");
+    let builder = Monitor::builder(&folder).every(2).update_repeated_steps();
+    let mut monitor = builder.attach_source(weights.clone()).unwrap();
+    for step in 1..=4 {
+        set_weights(&weights, step);
+        for part in 0..3 {
+            let loss = step as f64 + 0.1 * f64::from(part);
+            let _ = monitor.step(step, &[("loss", loss)]).unwrap();
+        }
+    }
+    assert!(monitor.step(2, &[]).is_err(), "an earlier step is an error still");
+    let summary = monitor.finish().unwrap();
+    assert_eq!(Table::read(&folder, "metrics.csv").column("loss"), ["1.2", "2.2", "3.2", "4.2"]);
+    let emergence = Table::read(&folder, "emergence.csv");
+    assert_eq!(emergence.column("step"), ["0", "2", "4"]);
+    assert_eq!(emergence.column("loss"), ["", "2.2", "4.2"]);
+    assert!(summary.to_string().contains("updates  8 calls reported a step again"), "{summary}");
+}
+
+/// 20 epochs of 47 steps; `val_loss` gets worse from the second on.
+fn epochs(folder: &std::path::Path, resumed_at: Option<u64>) -> (Option<u64>, String) {
+    let weights = weights_at(0);
+    let rule = StopRule::on("val_loss").patience(2);
+    let builder = Monitor::builder(folder).every(100).work(Work::Inline).stop_when(rule);
+    let builder = if resumed_at.is_some() { builder.resume() } else { builder };
+    let mut monitor = builder.attach_source(weights.clone()).unwrap();
+    let mut stopped = None;
+    for step in monitor.next_step()..=20 * 47 {
+        set_weights(&weights, step);
+        let scalars = [("loss", 1.0), ("val_loss", 1.0 + (step / 47) as f64)];
+        let scalars = if step % 47 == 0 { &scalars[..] } else { &scalars[..1] };
+        if monitor.step(step, scalars).unwrap().should_stop() {
+            stopped = Some(step);
+            break;
+        }
+        if resumed_at.is_none() && step == 120 {
+            monitor.flush().unwrap();
+            break;
+        }
+    }
+    let summary = monitor.finish().unwrap();
+    (stopped, summary.to_string())
+}
+
+#[test]
+fn a_value_at_the_ends_of_epochs_stops_the_run_also_after_a_resume() {
+    let dir = tempfile::tempdir().unwrap();
+    let (stopped, _) = epochs(dir.path(), None);
+    assert_eq!(stopped, None, "interrupted at step 120");
+    let (stopped, summary) = epochs(dir.path(), Some(121));
+    assert_eq!(stopped, Some(200), "the first analysed step after two worse values");
+    assert!(summary.contains("(measured at step 141)"), "{summary}");
+    let outcome = History::read(dir.path(), None).unwrap();
+    let outcome = outcome.try_rule(&StopRule::on("val_loss").patience(2).into());
+    assert_eq!(outcome.stop, Some(141), "a back-test sees what the run saw");
+}
