@@ -16,6 +16,9 @@ const TRAINING: i64 = 1279;
 const EPOCHS: u64 = 300;
 
 fn main() -> Result<()> {
+    // As programs do: the monitor's messages are events, here lines on standard error.
+    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
+    lines.without_time().with_target(false).init();
     tch::manual_seed(0);
     tch::set_num_threads(1); // too little work to share out
     let (wines, grades) = shuffled_wines();

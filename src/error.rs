@@ -61,8 +61,8 @@ pub enum Error {
     },
     /// A network was given, and settings that choose one.
     #[error(
-        "network(..) gives the network, so include, exclude, architecture and per_head have no effect: \
-         leave them out, or leave the network to be inferred"
+        "network(..) gives the network, so include, exclude, orient, rename, architecture and per_head \
+         have no effect: leave them out, or leave the network to be inferred"
     )]
     TwoNetworks,
     /// The snapshot of one step failed; the monitor continues.

@@ -202,6 +202,43 @@ fn adapters_and_diffusion_models_are_found_by_their_files() {
 }
 
 #[test]
+fn matrices_are_turned_and_renamed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    checkpoint(&path, &[("w".to_owned(), vec![12, 40]), ("v".to_owned(), vec![12, 20])]);
+    let path = path.to_str().unwrap();
+    let choice = ["--orient", "w=in-out", "--orient", "v=out-in", "--rename", "v=0"];
+    let network = |choice: &[&str]| -> Value {
+        let text = printed(&[&["inspect", path, "--json"], choice].concat());
+        serde_json::from_str(&text).unwrap()
+    };
+    // v reads 20 values and gives 12, which w reads.
+    let read = network(&choice);
+    let connections = read["connections"].as_array().unwrap();
+    let named: Vec<_> =
+        connections.iter().map(|c| (&c["parameter"], &c["orientation"], &c["inputs"])).collect();
+    assert_eq!(named[0], (&Value::from("v"), &Value::from("out_in"), &Value::from(20)));
+    assert_eq!(named[1], (&Value::from("w"), &Value::from("in_out"), &Value::from(12)));
+    let run = dir.path().join("run");
+    let out = ["analyze", path, "--out", run.to_str().unwrap()];
+    assert_eq!(neuromfa(&[&out[..], &choice].concat()).status.code(), Some(0));
+    let config: Value =
+        serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
+    assert_eq!(config["network"], read);
+    for (arguments, expected) in [
+        (["--orient", "w=up"], "the layout is `up`"),
+        (["--orient", "x=in-out"], "orient pattern `x` matches none"),
+        (["--rename", "v=*"], "more `*` than the pattern"),
+        (["--rename", "v=w"], "are both read as `w`"),
+    ] {
+        let output = neuromfa(&[&["inspect", path][..], &arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn one_clear_line_and_status_2() {
     let neox = data("neox-step0.safetensors");
     let neox = neox.to_str().unwrap();

@@ -23,6 +23,9 @@ use text::Text;
 
 fn main() -> Result<()> {
     let options = Options::parse();
+    // As programs do: the monitor's messages are events, here lines on standard error.
+    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
+    lines.without_time().with_target(false).init();
     tch::set_num_threads(options.libtorch_threads());
     tch::manual_seed(options.seed as i64);
 

@@ -179,7 +179,7 @@ fn drawn_block<'a>(
     let start = earlier.map(|(d, t)| d.len() * t.len() * taps).sum();
     let layout = match tensor.connection.orientation {
         Orientation::OutIn => EdgeLayout::out_in(targets, sources, taps),
-        Orientation::InOut => EdgeLayout::in_out(sources, targets),
+        Orientation::InOut => EdgeLayout::transposed(sources, targets, taps),
     };
     EdgeMatrix::new(values.values().from(start), layout).ok_or_else(|| changed(tensor, values))
 }

@@ -111,6 +111,29 @@ fn groups_and_flattened_maps() {
 }
 
 #[test]
+fn transposed_convolutions() {
+    let memory = memory(
+        6,
+        &[
+            ("tr1.weight", &[12, 16, 3, 3]),
+            ("tr2.weight", &[16, 9, 2, 2]),
+            ("tr3.weight", &[9, 7, 5]),
+        ],
+    );
+    let network = infer(&memory, None);
+    let widths: Vec<usize> = network.layers().iter().map(|l| l.width).collect();
+    assert_eq!(widths, [12, 16, 9, 7]);
+    assert_counts(&memory, &network, &|name, source, target| {
+        let (outputs, taps) = match name {
+            "tr1.weight" => (16, 9),
+            "tr2.weight" => (9, 4),
+            _ => (7, 5),
+        };
+        (0..taps).map(|k| (source * outputs + target) * taps + k).collect()
+    });
+}
+
+#[test]
 fn drawn_sources_have_the_edges_of_their_group() {
     let memory = memory(4, &[("c1.weight", &[8, 3, 1, 1]), ("c2.weight", &[12, 2, 3, 3])]);
     let network = infer(&memory, None);

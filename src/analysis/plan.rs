@@ -67,7 +67,7 @@ impl TensorPlan {
             connection: connection.clone(),
             layout: match connection.orientation {
                 Orientation::OutIn => EdgeLayout::grouped(outputs, inputs, taps, groups),
-                Orientation::InOut => EdgeLayout::in_out(inputs, outputs),
+                Orientation::InOut => EdgeLayout::transposed(inputs, outputs, taps),
             },
             targets: samples.iter().map(|sample| rows_of(&sample[target])).collect(),
         }

@@ -6,7 +6,8 @@ use crate::mfa::Values;
 /// element `t * target_stride + s * source_stride + k`.
 ///
 /// PyTorch's `[out, in, taps..]` has `source_stride = taps`, `target_stride = in * taps`;
-/// `[in, out]` (Conv1D) has `source_stride = out`, `target_stride = 1`, `taps = 1`.
+/// `[in, out, taps..]` (Conv1D, a transposed convolution) has `source_stride = out * taps`,
+/// `target_stride = taps`.
 ///
 /// With g > 1 groups (a grouped convolution, `[out, in/g, taps..]`) sources and target rows fall
 /// into g equal runs, and a source has edges only to the targets of its own run. In the formula, s
@@ -42,8 +43,13 @@ impl EdgeLayout {
 
     /// Row-major `[sources, targets]`.
     pub fn in_out(sources: usize, targets: usize) -> Self {
-        let source_stride = targets;
-        Self { sources, targets, taps: 1, source_stride, target_stride: 1, groups: 1 }
+        Self::transposed(sources, targets, 1)
+    }
+
+    /// Row-major `[sources, targets, taps]`: a transposed convolution.
+    pub fn transposed(sources: usize, targets: usize, taps: usize) -> Self {
+        let source_stride = targets * taps;
+        Self { sources, targets, taps, source_stride, target_stride: taps, groups: 1 }
     }
 
     /// Edges that leave one source neuron.

@@ -18,7 +18,7 @@ use crate::stop::StopRule;
 /// | [`without_layers`](MonitorBuilder::without_layers), [`with_neurons`](MonitorBuilder::with_neurons) | each layer, not each neuron |
 /// | [`hops`](MonitorBuilder::hops), [`hops_estimated`](MonitorBuilder::hops_estimated) | one hop |
 /// | [`parameters`](MonitorBuilder::parameters) | the published ones |
-/// | [`architecture`](MonitorBuilder::architecture), [`network`](MonitorBuilder::network), [`include`](MonitorBuilder::include), [`exclude`](MonitorBuilder::exclude) | read off names and shapes |
+/// | [`architecture`](MonitorBuilder::architecture), [`network`](MonitorBuilder::network), [`include`](MonitorBuilder::include), [`exclude`](MonitorBuilder::exclude), [`orient`](MonitorBuilder::orient), [`rename`](MonitorBuilder::rename) | read off names and shapes |
 /// | [`per_head`](MonitorBuilder::per_head) | fused rows of GPT-NeoX as published |
 /// | [`without_tensorboard`](MonitorBuilder::without_tensorboard) | event files in `tb/` |
 /// | [`baseline`](MonitorBuilder::baseline) | the weights at `attach`, as step 0 |

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::analysis::{Concern, Status};
+use crate::analysis::{Concern, Status, WarningKind};
 use crate::network::Network;
 use crate::pipeline::Listener;
 use crate::record::{Row, RunConfig, Sampling, Summary};
@@ -119,7 +119,13 @@ impl LastRow {
         }
         let conclusion = emergence.trust.warnings.iter();
         let conclusion = conclusion.filter(|warning| warning.kind.concern() == Concern::Conclusion);
-        conclusion.map(|w| format!("step 0: {}. {}", w.text, w.kind.meaning())).collect()
+        let advice = |kind| match kind {
+            WarningKind::PoorFit => " Small initial weights, such as N(0, 0.02), fit.",
+            _ => "",
+        };
+        conclusion
+            .map(|w| format!("step 0: {}. {}{}", w.text, w.kind.meaning(), advice(w.kind)))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Row>> {

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Connection, Network, Role};
+use super::{Architecture, Connection, Network, Role};
 
 /// The last segments of the names of queries, keys and values.
 const NAMES: [(Projection, &[&str]); 3] = [
@@ -46,7 +46,8 @@ impl Network {
         if is_attention(target) && connection.copies == 3 {
             return Some((target, Projection::Fused));
         }
-        let kind = projection(&connection.parameter).filter(|_| connection.copies == 1)?;
+        let kind = projection(&connection.parameter).or_else(|| self.by_order(connection));
+        let kind = kind.filter(|_| connection.copies == 1)?;
         if is_attention(target) {
             return Some((target, kind));
         }
@@ -54,17 +55,34 @@ impl Network {
             return None;
         }
         let queries = self.leaving(connection.source).find(|c| {
-            is_attention(c.target) && projection(&c.parameter) == Some(Projection::Query)
+            let kind = projection(&c.parameter).or_else(|| self.by_order(c));
+            is_attention(c.target) && kind == Some(Projection::Query)
         })?;
         Some((queries.target, kind))
     }
+
+    /// What a matrix makes that was renamed to be read: three that leave one layer are queries, keys
+    /// and values, in this order.
+    fn by_order(&self, connection: &Connection) -> Option<Projection> {
+        let read = self.architecture() != Architecture::Custom;
+        let all: Vec<&Connection> = self.leaving(connection.source).filter(|_| read).collect();
+        let [query, key, value] = all.as_slice() else { return None };
+        let reached = self.layers()[query.target].role == Role::AttentionOut;
+        let kinds = [Projection::Query, Projection::Key, Projection::Value];
+        let found = [query, key, value].into_iter().zip(kinds).filter(|_| reached);
+        found.into_iter().find(|(c, _)| c.parameter == connection.parameter).map(|(_, kind)| kind)
+    }
 }
 
-/// Which of query, key and value a matrix of this name makes, by the last segment of the name.
+/// Which of query, key and value a matrix of this name makes, by the last segment of the name, or
+/// by the end of that (`attn_q`).
 fn projection(name: &str) -> Option<Projection> {
-    let path = name.strip_suffix(".weight").unwrap_or(name);
-    let last = path.rsplit('.').next()?;
-    NAMES.into_iter().find_map(|(kind, names)| names.contains(&last).then_some(kind))
+    let path = name.strip_suffix("weight").unwrap_or(name);
+    let last = path.trim_end_matches(['.', '_']).rsplit('.').next()?;
+    let is_called = |name: &&str| {
+        last.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'))
+    };
+    NAMES.into_iter().find_map(|(kind, names)| names.iter().any(is_called).then_some(kind))
 }
 
 #[cfg(test)]

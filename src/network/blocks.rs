@@ -39,7 +39,7 @@ pub(super) fn gather<'a, const P: usize>(
 ) -> Fit<Option<Blocks<'a, P>>> {
     let mut stacks: BTreeMap<Family, BTreeMap<usize, Block<P>>> = BTreeMap::new();
     for matrix in matrices {
-        let Some((stem, kind)) = split_name(matrix.name()) else {
+        let Some((stem, kind)) = split_name(matrix.reads) else {
             continue;
         };
         let Some((family, number)) = divide(stem) else {
@@ -104,7 +104,7 @@ impl<'a, const P: usize> Blocks<'a, P> {
                 Some((model, matrix)) => format!(
                     "`{}{}` is missing, the like of `{}` {:?}",
                     block.stem,
-                    &matrix.name()[model.stem.len()..],
+                    &matrix.reads[model.stem.len()..],
                     matrix.name(),
                     matrix.shape(),
                 ),

@@ -309,7 +309,7 @@ impl Join {
                 format!("[{outputs}, {inputs}/{}, taps..]", self.groups)
             }
             Orientation::OutIn => format!("[{outputs}, {inputs}, taps..]"),
-            Orientation::InOut => format!("[{inputs}, {outputs}]"),
+            Orientation::InOut => format!("[{inputs}, {outputs}, taps..]"),
         };
         let heads = match self.heads {
             1 => String::new(),

@@ -9,20 +9,30 @@
 //! shape alone does not show g; the chain does. A linear layer that reads p times as many values as
 //! there are channels reads a feature map of p positions: it is a convolution of p taps.
 
-use super::Role;
-use super::plan::{Fit, Plan, expect_matrix};
-use super::select::Matrix;
+use super::chain::{Link, Start, arrange, broken, in_order_of_creation};
+use super::layout_doubt::{may_be_transposed, turned};
+use super::plan::{Fit, Plan};
+use super::select::{Evidence, Matrix};
+use super::{Orientation, Role, concat};
 
 /// Chains convolutions, then linear layers. Matrices that only an include pattern adds are not part
 /// of the chain.
+///
+/// Convolutions are tried in the order of creation, if tch's numbers give it, and in the order of
+/// their names. They are read as transposed if they chain only so.
 pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
     let all = matrices.iter().copied();
     let (chained, unplaced): (Vec<Matrix>, Vec<Matrix>) = all.partition(|m| !m.put_back);
-    let (kernels, linear): (Vec<Matrix>, Vec<Matrix>) =
+    let (mut kernels, linear): (Vec<Matrix>, Vec<Matrix>) =
         chained.into_iter().partition(|m| m.shape().len() > 2);
-    let Some(first) = kernels.first() else {
+    // SqueezeNet's `classifier.1` comes after `features`.
+    kernels.sort_by_key(|m| m.path().split('.').any(|segment| segment == "classifier"));
+    if kernels.is_empty() {
         return Err("no tensor has the three or more dimensions of a convolution".into());
-    };
+    }
+    if let Some(plan) = concat::plan(&kernels, &linear)? {
+        return Ok(Plan { unplaced, ..plan });
+    }
     if let Some(odd) = kernels.iter().find(|m| is_side_branch(m.path())) {
         return Err(format!(
             "`{}` {:?} looks like a parallel branch or a squeeze layer, not like a part of the chain",
@@ -30,21 +40,67 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
             odd.shape()
         ));
     }
-    let mut plan = Plan { unplaced, ..Plan::default() };
+    let made = in_order_of_creation(&kernels).and_then(|kernels| convolutions(&kernels).ok());
+    let mut chain = match made {
+        Some(chain) => chain,
+        None => convolutions(&kernels)?,
+    };
+    chain.linear(&linear)?;
+    let Chain { mut plan, grouped, .. } = chain;
+    plan.warnings.extend(may_be_transposed(&kernels));
+    plan.warnings.extend(grouping(&grouped));
+    plan.unplaced = unplaced;
+    Ok(plan)
+}
+
+/// Chains convolutions in the order given: as they are, else as transposed, else in groups.
+fn convolutions<'a>(kernels: &[Matrix<'a>]) -> Fit<Chain<'a>> {
+    let as_they_are = in_order(kernels);
+    if as_they_are.as_ref().is_ok_and(|chain| chain.grouped.is_empty()) {
+        return as_they_are;
+    }
+    let Some(around) = transposed(kernels) else { return as_they_are };
+    let Ok(mut chain) = in_order(&around) else { return as_they_are };
+    chain.plan.warnings.extend(turned(kernels, &around));
+    Ok(chain)
+}
+
+fn in_order<'a>(kernels: &[Matrix<'a>]) -> Fit<Chain<'a>> {
+    let first = kernels[0];
+    let mut plan = Plan::default();
     let input = plan.layer(format!("{}.in", first.path()), first.inputs(), Role::Linear, None);
-    let mut chain = Chain { plan, end: input, last: *first, grouped: Vec::new() };
-    for unit in units(&kernels) {
+    let mut chain = Chain { plan, end: input, last: first, grouped: Vec::new() };
+    for unit in units(kernels) {
         chain.unit(&unit)?;
     }
-    let mut on_map = true;
-    for matrix in &linear {
-        expect_matrix(matrix)?;
-        chain.linear(matrix, on_map)?;
-        on_map = false;
+    Ok(chain)
+}
+
+/// The kernels, as few of them as possible read as transposed, so that each reads exactly what the
+/// one before gives; none if there is no such reading.
+fn transposed<'a>(kernels: &[Matrix<'a>]) -> Option<Vec<Matrix<'a>>> {
+    let is_layer = |m: &Matrix<'a>| m.reads.contains("weight") || m.reads.contains("kernel");
+    let ways = |m: &Matrix<'a>| match m.evidence {
+        Evidence::Usual if is_layer(m) => vec![*m, m.turned()],
+        _ => vec![*m],
+    };
+    // For each way of reading the last kernel, how many are turned, and all of them.
+    let mut readings: Vec<(usize, Vec<Matrix<'a>>)> = vec![(0, Vec::new())];
+    for kernel in kernels {
+        let mut next = Vec::new();
+        for way in ways(kernel) {
+            let cost = usize::from(way.orientation != kernel.orientation);
+            let fits = readings.iter().filter(|(_, before)| {
+                before.last().is_none_or(|last| last.outputs() == way.inputs())
+            });
+            let Some((turned, before)) = fits.min_by_key(|(turned, _)| *turned) else { continue };
+            let mut all = before.clone();
+            all.push(way);
+            next.push((turned + cost, all));
+        }
+        readings = next;
     }
-    let Chain { mut plan, grouped, .. } = chain;
-    plan.warnings.extend(grouping(&grouped));
-    Ok(plan)
+    readings.into_iter().min_by_key(|(turned, _)| *turned).map(|(_, all)| all)
 }
 
 /// Whether any matrix is a convolution.
@@ -52,15 +108,13 @@ pub(super) fn has_kernels(matrices: &[Matrix]) -> bool {
     matrices.iter().any(|m| !m.put_back && m.shape().len() > 2)
 }
 
-/// Whether a convolution has a name of parallel branches, of squeeze and excitation, or of
-/// transposed convolutions. Their shapes may chain, but they are not part of the chain.
+/// Whether a convolution has a name of parallel branches or of squeeze and excitation. Their shapes
+/// may chain, but they are not part of the chain.
 fn is_side_branch(path: &str) -> bool {
     path.split('.').any(|segment| {
         let segment = segment.to_ascii_lowercase();
         matches!(segment.as_str(), "se" | "fc1" | "fc2")
-            || ["branch", "squeeze", "deconv", "conv_transpose", "convtranspose"]
-                .iter()
-                .any(|sign| segment.starts_with(sign))
+            || ["branch", "squeeze"].iter().any(|sign| segment.starts_with(sign))
     })
 }
 
@@ -133,7 +187,7 @@ impl<'a> Chain<'a> {
         }
         if let Some(shortcut) = &unit.shortcut {
             let widths = [self.end, start].map(|layer| self.plan.layers[layer].width);
-            if shortcut.shape()[..2] != widths {
+            if [shortcut.outputs(), shortcut.inputs()] != widths {
                 return Err(format!(
                     "the shortcut `{}` {:?} must join {} channels to {} to fit `{}` {:?}",
                     shortcut.name(),
@@ -152,8 +206,10 @@ impl<'a> Chain<'a> {
     fn convolution(&mut self, matrix: &Matrix<'a>, name: &str) -> Fit<()> {
         let channels = self.plan.layers[self.end].width;
         let groups = channels / matrix.inputs();
-        if groups * matrix.inputs() != channels || !matrix.outputs().is_multiple_of(groups) {
-            return Err(self.broken(matrix));
+        let groups_fit = matrix.outputs().is_multiple_of(groups)
+            && (groups == 1 || matrix.orientation == Orientation::OutIn);
+        if groups * matrix.inputs() != channels || !groups_fit {
+            return Err(broken(matrix, &self.last, channels));
         }
         if groups > 1 {
             self.grouped.push((*matrix, groups));
@@ -165,32 +221,35 @@ impl<'a> Chain<'a> {
         Ok(())
     }
 
-    /// A linear layer, perhaps on a feature map.
-    fn linear(&mut self, matrix: &Matrix<'a>, on_map: bool) -> Fit<()> {
+    /// Linear layers, the first perhaps on a feature map.
+    fn linear(&mut self, matrices: &[Matrix<'a>]) -> Fit<()> {
         let channels = self.plan.layers[self.end].width;
-        let positions = if on_map { matrix.inputs() / channels } else { 1 };
-        if positions * channels != matrix.inputs() {
-            return Err(self.broken(matrix));
+        let arranged = arrange(matrices, Start::Map(channels, self.last))?;
+        self.plan.warnings.extend(arranged.warning);
+        let mut layers = vec![self.end];
+        for link in &arranged.links {
+            let Link { matrix, source, target } = link;
+            if *target == layers.len() {
+                let layer = self.plan.layer(matrix.path(), matrix.outputs(), Role::Linear, None);
+                layers.push(layer);
+            }
+            let connection = self.plan.join(matrix, layers[*source], layers[*target], 1);
+            if *source == 0 {
+                let positions = matrix.inputs() / channels;
+                if positions > 1 && matrix.orientation == Orientation::InOut {
+                    return Err(format!(
+                        "`{}` {:?} is read as [in, out], but reads a map of {positions} positions, \
+                         which needs [out, in]",
+                        matrix.name(),
+                        matrix.shape(),
+                    ));
+                }
+                connection.inputs = channels;
+                connection.taps = positions;
+                connection.flattened = positions > 1;
+            }
         }
-        let target = self.plan.layer(matrix.path(), matrix.outputs(), Role::Linear, None);
-        let connection = self.plan.join(matrix, self.end, target, 1);
-        connection.inputs = channels;
-        connection.taps = positions;
-        connection.flattened = positions > 1;
-        (self.end, self.last) = (target, *matrix);
         Ok(())
-    }
-
-    fn broken(&self, matrix: &Matrix) -> String {
-        format!(
-            "`{}` {:?} reads {} values, but `{}` {:?} before it gives {}",
-            matrix.name(),
-            matrix.shape(),
-            matrix.inputs(),
-            self.last.name(),
-            self.last.shape(),
-            self.plan.layers[self.end].width,
-        )
     }
 }
 

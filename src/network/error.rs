@@ -31,6 +31,31 @@ pub enum NetworkError {
         name: String,
     },
 
+    /// Two parameters that are read by one name, after renames and the like.
+    #[error(
+        "`{first}` and `{second}` are both read as `{name}`: rename one of them to another name"
+    )]
+    ReadAlike {
+        /// The name by which they are read.
+        name: String,
+        /// One stored name.
+        first: String,
+        /// The other.
+        second: String,
+    },
+
+    /// A new name with more stars than its pattern.
+    #[error(
+        "rename `{from}` to `{to}`: the new name has more `*` than the pattern, so there is nothing \
+         to put in their place; each `*` of the new name takes what one of the pattern stands for"
+    )]
+    RenameStars {
+        /// The pattern.
+        from: String,
+        /// The new name.
+        to: String,
+    },
+
     /// A shape whose number of weights overflows.
     #[error(
         "`{name}` has shape {shape:?}, more weights than memory can hold: its source is damaged"
@@ -48,7 +73,7 @@ pub enum NetworkError {
          whole name, and `*` matches any run of characters"
     )]
     PatternMatchesNothing {
-        /// `include` or `exclude`.
+        /// `include`, `exclude`, `orient` or `rename`.
         list: &'static str,
         /// The pattern.
         pattern: String,
@@ -56,12 +81,14 @@ pub enum NetworkError {
         count: usize,
     },
 
-    /// An include pattern that matches no tensor with edges.
+    /// A pattern to include or to orient that matches no tensor with edges.
     #[error(
-        "the include pattern `{pattern}` matches only `{name}` {shape:?} and its like: a tensor \
+        "the {list} pattern `{pattern}` matches only `{name}` {shape:?} and its like: a tensor \
          of fewer than two dimensions, or without weights, joins no neurons"
     )]
     NothingToInclude {
+        /// `include` or `orient`.
+        list: &'static str,
         /// The pattern.
         pattern: String,
         /// The first parameter it matches.

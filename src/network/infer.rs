@@ -1,6 +1,7 @@
 //! Infers a network from the names and shapes of its parameters.
 
 use super::plan::{Fit, Plan};
+use super::reading;
 use super::select::{self, Matrix, Selected, Selection};
 use super::{
     Architecture, LeftOut, Network, NetworkError, Parameter, bert, cnn, encoder_decoder, generic,
@@ -20,11 +21,12 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// A pattern that matches nothing; a name given twice; an architecture asked for by name that
+    /// A pattern that matches nothing; a name given twice, or by renaming; an architecture asked for by name that
     /// the parameters do not have; `per_head` where it does not apply; nothing left to analyse.
     pub fn infer(parameters: &[Parameter], selection: &Selection) -> Result<Self, NetworkError> {
         let sorted = select::in_natural_order(parameters)?;
-        let Selected { matrices, mut left_out } = select::select(&sorted, selection)?;
+        let (mut readings, mut warnings) = reading::read(&sorted, &selection.rename)?;
+        let Selected { matrices, mut left_out } = select::select(&mut readings, selection)?;
         let untrained = parameters.iter().filter(|p| !p.trainable && !selection.untrained).count();
         let nothing = || NetworkError::NoMatrices { count: parameters.len(), untrained };
         let remains = |m: &&Matrix| m.excluded.is_none();
@@ -36,7 +38,6 @@ impl Network {
             return Err(NetworkError::CustomByName);
         }
 
-        let mut warnings = Vec::new();
         // An excluded matrix is kept while the architecture is read, unless nothing else is left or
         // the parameters fit only without it.
         let read = match read(selection.architecture, &matrices) {
@@ -181,7 +182,7 @@ fn left_out_reason(architecture: Architecture, matrix: &Matrix) -> Option<&'stat
         Architecture::EncoderDecoder => encoder_decoder::left_out_reason(matrix.path()),
         _ => None,
     };
-    of_its_own.or_else(|| select::is_last_layer(matrix.name()).then_some("output head"))
+    of_its_own.or_else(|| select::is_last_layer(matrix.reads).then_some("output head"))
 }
 
 /// Handles the matrices that the architecture does not use: adds them as separate networks if an
@@ -193,6 +194,11 @@ fn settle(
     left_out: &mut Vec<LeftOut>,
 ) -> Option<String> {
     let mut odd = Vec::new();
+    for (matrix, why) in std::mem::take(&mut plan.omitted) {
+        if matrix.excluded.is_none() {
+            left_out.push(LeftOut::new(matrix.parameter, why));
+        }
+    }
     for matrix in std::mem::take(&mut plan.unplaced) {
         let name = matrix.name();
         if matrix.excluded.is_some() {

@@ -144,19 +144,21 @@ impl Connection {
 pub enum Orientation {
     /// `[outputs, inputs, taps..]`: PyTorch's linear and convolution layers.
     OutIn,
-    /// `[inputs, outputs]`, always one tap: GPT-2's `Conv1D`.
+    /// `[inputs, outputs, taps..]`: GPT-2's `Conv1D`, matrices that are multiplied from the right
+    /// (`xs.mm(&w)`), and transposed convolutions.
     InOut,
 }
 
 impl Orientation {
-    /// Outputs, inputs and taps of a tensor of this shape; none below two dimensions, and none for
-    /// [`Orientation::InOut`] above two.
+    /// Outputs, inputs and taps of a tensor of this shape; none below two dimensions.
     pub(super) fn read(self, shape: &[usize]) -> Option<(usize, usize, usize)> {
         match (self, shape) {
             (Self::OutIn, [outputs, inputs, taps @ ..]) => {
                 Some((*outputs, *inputs, taps.iter().product()))
             }
-            (Self::InOut, [inputs, outputs]) => Some((*outputs, *inputs, 1)),
+            (Self::InOut, [inputs, outputs, taps @ ..]) => {
+                Some((*outputs, *inputs, taps.iter().product()))
+            }
             _ => None,
         }
     }

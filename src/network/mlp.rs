@@ -1,11 +1,13 @@
-//! MLP chains: matrices in natural order of their names, each one's inputs the outputs of the one
-//! before.
+//! MLP chains: matrices in an order in which each one's inputs are the outputs of the one before
+//! (`chain.rs`).
 //!
 //! The order of names is taken as the order of computation. If the two differ and the widths still
 //! chain, layers have wrong numbers; one-hop values are the same.
 
 use super::Role;
-use super::plan::{Fit, Plan, expect_matrix};
+use super::chain::{Chain, Start, arrange};
+use super::layout_doubt::{is_plain, standing_alone, turned};
+use super::plan::{Fit, Plan};
 use super::select::Matrix;
 
 /// Chains all matrices, or all except those that only an include pattern adds; these are then
@@ -17,10 +19,10 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
 /// The name that speaks against a chain even if the widths fit: attention of equal widths and
 /// recurrent cells would chain too.
 pub(super) fn doubt(matrices: &[Matrix]) -> Option<String> {
-    const SIGNS: [&str; 7] =
-        ["attn", "attention", "qkv", "query", "weight_ih", "weight_hh", "lora"];
+    const SIGNS: [&str; 8] =
+        ["attn", "attention", "qkv", "query", "in_proj", "weight_ih", "weight_hh", "lora"];
     let sign = |m: &&Matrix| {
-        let name = m.name().to_ascii_lowercase();
+        let name = m.reads.to_ascii_lowercase();
         SIGNS.iter().any(|sign| name.contains(sign))
     };
     matrices.iter().find(sign).map(|m| {
@@ -34,31 +36,27 @@ pub(super) fn doubt(matrices: &[Matrix]) -> Option<String> {
 
 fn chain<'a>(matrices: &[Matrix<'a>], links: impl Fn(&Matrix) -> bool) -> Fit<Plan<'a>> {
     let (chained, unplaced): (Vec<_>, Vec<_>) = matrices.iter().copied().partition(links);
-    let [first, ..] = chained.as_slice() else {
+    if chained.is_empty() {
         return Err("no matrix is left to chain".into());
-    };
-    expect_matrix(first)?;
-    let mut plan = Plan { unplaced, ..Plan::default() };
-    let mut source = plan.layer("layer.0", first.inputs(), Role::Linear, None);
-    let mut previous = first;
-    for (index, matrix) in chained.iter().enumerate() {
-        expect_matrix(matrix)?;
-        if matrix.inputs() != plan.layers[source].width {
-            return Err(format!(
-                "`{}` {:?} reads {} values, but `{}` {:?} before it gives {}",
-                matrix.name(),
-                matrix.shape(),
-                matrix.inputs(),
-                previous.name(),
-                previous.shape(),
-                previous.outputs(),
-            ));
-        }
-        let name = format!("layer.{}", index + 1);
-        let target = plan.layer(name, matrix.outputs(), Role::Linear, None);
-        plan.join(matrix, source, target, 1);
-        (source, previous) = (target, matrix);
     }
-    plan.layers[source].role = Role::Output;
+    let mut plan = Plan { unplaced, ..Plan::default() };
+    let arranged = arrange(&chained, Start::Free).or_else(|why| {
+        let around: Vec<Matrix<'a>> =
+            chained.iter().map(|m| if is_plain(m) { m.turned() } else { *m }).collect();
+        let arranged = arrange(&around, Start::Free).map_err(|_| why)?;
+        plan.warnings.extend(turned(&chained, &around));
+        Ok::<_, String>(arranged)
+    })?;
+    let Chain { links, warning } = arranged;
+    plan.warnings.extend(warning);
+    plan.warnings.extend(standing_alone(&chained));
+    plan.layer("layer.0", links[0].matrix.inputs(), Role::Linear, None);
+    for link in &links {
+        if link.target == plan.layers.len() {
+            let name = format!("layer.{}", link.target);
+            plan.layer(name, link.matrix.outputs(), Role::Linear, None);
+        }
+        plan.join(&link.matrix, link.source, link.target, 1);
+    }
     Ok(plan)
 }

@@ -21,7 +21,8 @@
 //! docs/architectures.md has the connections of each, what it leaves out and its warnings.
 //!
 //! The order in which the parameters come does not matter: they are sorted by the natural order
-//! of their names first (`layers.2` before `layers.10`).
+//! of their names first (`layers.2` before `layers.10`), or by that of their creation where tch's
+//! numbers show it (`weight__5`).
 //!
 //! The neurons of the sampled networks (SNIN) are drawn with a seed ([`Samples`](crate::Samples)) or
 //! given as a file.
@@ -46,7 +47,9 @@ mod attention;
 mod bert;
 mod blocks;
 mod builder;
+mod chain;
 mod cnn;
+mod concat;
 mod draw;
 mod encoder_decoder;
 mod error;
@@ -56,12 +59,15 @@ mod gpt_neox;
 mod infer;
 mod layers;
 mod layout;
+mod layout_doubt;
 mod lora;
 mod mlp;
 mod natural;
 mod nin;
 mod parameter;
+mod pattern;
 mod plan;
+mod reading;
 mod rnn;
 mod select;
 mod stack;

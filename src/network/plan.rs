@@ -13,6 +13,8 @@ pub(super) struct Plan<'a> {
     pub connections: Vec<Connection>,
     /// Matrices that the architecture does not use.
     pub unplaced: Vec<Matrix<'a>>,
+    /// Matrices that are left out on purpose, and why.
+    pub omitted: Vec<(Matrix<'a>, &'static str)>,
     /// Warnings for the user, each a sentence or more.
     pub warnings: Vec<String>,
 }

@@ -6,10 +6,16 @@
 //! hidden layer of k - 1 above the first, to the gates, weight_hh from the hidden layer to the
 //! gates: the hidden layer's neighbourhood is its own weight_hh and the next layer's weight_ih.
 //! With two directions the next layer reads both: a layer `l{k}.output`, twice as wide.
+//!
+//! The matrices next to the modules are the linear layers that read a module's last hidden layer, the
+//! one that gives what its first layer reads, and embedding tables, which are left out. A table has no
+//! bias, and its columns are what a module reads.
 
 use super::Role;
+use super::chain::{Start, arrange};
 use super::natural;
 use super::plan::{Fit, Plan, expect_matrix, expect_shape};
+use super::reading::Bias;
 use super::select::Matrix;
 
 /// One direction of one layer.
@@ -27,7 +33,7 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
     let mut cells: Vec<Cell<'a>> = Vec::new();
     let mut others = Vec::new();
     for matrix in matrices {
-        let Some((stem, is_hidden, layer, direction)) = split_name(matrix.name()) else {
+        let Some((stem, is_hidden, layer, direction)) = split_name(matrix.reads) else {
             others.push(*matrix);
             continue;
         };
@@ -48,22 +54,181 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
         natural::compare(a.stem, b.stem).then_with(|| rest(a).cmp(&rest(b)))
     });
     let mut plan = Plan::default();
-    let modules: Vec<&[Cell<'a>]> = cells.chunk_by(|a, b| a.stem == b.stem).collect();
-    let mut ends = Vec::new();
-    for module in &modules {
-        ends.push(lay_out(&mut plan, module)?);
+    let mut modules = Vec::new();
+    for cells in cells.chunk_by(|a, b| a.stem == b.stem) {
+        modules.push(lay_out(&mut plan, cells)?);
     }
-    match (ends.as_slice(), modules.as_slice()) {
-        ([end], [[.., last]]) => read_out(&mut plan, end, last, others),
-        _ => plan.unplaced = others,
-    }
+    let others = without_tables(&mut plan, matrices, others, &modules);
+    place_others(&mut plan, others, &modules);
     Ok(Some(plan))
 }
 
-/// Lays out one module; returns the hidden layers of its last layer, one for each direction.
-fn lay_out<'a>(plan: &mut Plan<'a>, cells: &[Cell<'a>]) -> Fit<Vec<usize>> {
-    let prefix = prefix(cells[0].stem);
+/// One module, laid out.
+struct Module<'a> {
+    stem: &'a str,
+    /// The layer that the first weight_ih reads.
+    input: usize,
+    /// The hidden layers of its last layer, one for each direction.
+    end: Vec<usize>,
+    /// The number of the last layer, and its weight_hh.
+    last: (usize, Matrix<'a>),
+}
+
+impl Module<'_> {
+    /// How many values a layer after it reads.
+    fn width(&self, plan: &Plan) -> usize {
+        self.end.iter().map(|&layer| plan.layers[layer].width).sum()
+    }
+}
+
+/// Leaves out the tables of embeddings; warns of a matrix that may be one.
+fn without_tables<'a>(
+    plan: &mut Plan<'a>,
+    all: &[Matrix<'a>],
+    others: Vec<Matrix<'a>>,
+    modules: &[Module<'a>],
+) -> Vec<Matrix<'a>> {
+    let any_bias = all.iter().any(|m| matches!(m.bias, Bias::Length(_)));
+    let read = |width: usize| modules.iter().any(|m| plan.layers[m.input].width == width);
+    let given = |width: usize| modules.iter().any(|m| m.width(plan) == width);
+    let like_a_table = |m: &Matrix<'a>| {
+        m.shape().len() == 2 && !m.put_back && read(m.inputs()) && !sounds_linear(m.path())
+    };
+    let has_head = others
+        .iter()
+        .any(|m| matches!(m.bias, Bias::Length(_)) && m.shape().len() == 2 && given(m.inputs()));
+    let mut warnings = Vec::new();
+    let mut tables = Vec::new();
+    let mut rest = Vec::new();
+    for matrix in others {
+        let own_path = modules.iter().any(|m| module_of(&matrix) == untagged(m.stem));
+        let only_a_table = !given(matrix.inputs()) || has_head || own_path;
+        match matrix.bias {
+            _ if !like_a_table(&matrix) || matrix.included => rest.push(matrix),
+            Bias::Absent if any_bias && only_a_table => tables.push(matrix),
+            Bias::Length(_) => rest.push(matrix),
+            Bias::Absent | Bias::Unknown => {
+                if given(matrix.inputs()) && matrix.excluded.is_none() {
+                    let name = matrix.name();
+                    warnings.push(format!(
+                        "`{name}` {:?} is read as a layer after the recurrent ones, but may be the \
+                         table of an embedding before them: their shapes are alike, and no bias \
+                         tells. If it is a table: .exclude(\"{name}\"), --exclude {name}.",
+                        matrix.shape(),
+                    ));
+                }
+                rest.push(matrix);
+            }
+        }
+    }
+    plan.warnings.extend(warnings);
+    plan.omitted.extend(tables.into_iter().map(|table| (table, "embedding, as it has no bias")));
+    rest
+}
+
+/// Whether the name is one that linear layers have.
+fn sounds_linear(path: &str) -> bool {
+    let module = path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    ["fc", "lin", "out", "head", "proj", "dense", "class", "decoder", "score", "logit"]
+        .iter()
+        .any(|sign| module.contains(sign))
+}
+
+/// Joins linear layers to the modules as far as they fit.
+fn place_others<'a>(plan: &mut Plan<'a>, others: Vec<Matrix<'a>>, modules: &[Module<'a>]) {
+    let mut after: Vec<Vec<Matrix<'a>>> = modules.iter().map(|_| Vec::new()).collect();
+    let mut before: Vec<Vec<Matrix<'a>>> = after.clone();
+    for matrix in others {
+        let plain = matrix.shape().len() == 2 && !matrix.put_back;
+        match owner(plan, &matrix, modules, &after).filter(|_| plain) {
+            Some((module, true)) => after[module].push(matrix),
+            Some((module, false)) => before[module].push(matrix),
+            None => plan.unplaced.push(matrix),
+        }
+    }
+    for ((module, after), before) in modules.iter().zip(after).zip(before) {
+        let input = plan.layers[module.input].width;
+        if let [matrix] = before.as_slice() {
+            let source =
+                plan.layer(format!("{}.in", matrix.path()), matrix.inputs(), Role::Linear, None);
+            plan.join(matrix, source, module.input, 1);
+            if let Some(odd) = after.iter().find(|m| m.is_square() && m.inputs() == input) {
+                plan.warnings.push(format!(
+                    "`{}` {:?} is read as a layer after the recurrent ones, but fits between `{}` and \
+                     them as well: shapes do not tell. If it stands before them, put the network \
+                     together with Network::builder().",
+                    odd.name(),
+                    odd.shape(),
+                    matrix.name(),
+                ));
+            }
+        } else {
+            plan.unplaced.extend(before);
+        }
+        read_out(plan, module, after);
+    }
+}
+
+/// The module that a linear layer belongs to, and whether it reads the module (or feeds it).
+fn owner<'a>(
+    plan: &Plan<'a>,
+    matrix: &Matrix<'a>,
+    modules: &[Module<'a>],
+    after: &[Vec<Matrix<'a>>],
+) -> Option<(usize, bool)> {
+    let reads = |k: usize| {
+        let given = |m: &Matrix<'a>| m.outputs() == matrix.inputs();
+        modules[k].width(plan) == matrix.inputs() || after[k].iter().any(given)
+    };
+    let feeds = |k: usize| plan.layers[modules[k].input].width == matrix.outputs();
+    if modules.len() == 1 {
+        return reads(0).then_some((0, true)).or_else(|| feeds(0).then_some((0, false)));
+    }
+    // At the module's own path, else around it.
+    let at = module_of(matrix);
+    let stem = |k: usize| untagged(modules[k].stem);
+    let mut near: Vec<usize> = (0..modules.len()).filter(|&k| stem(k) == at).collect();
+    if near.is_empty() {
+        let beside = |k: usize| parent(at) == stem(k) || parent(at) == parent(stem(k));
+        near = (0..modules.len()).filter(|&k| !parent(at).is_empty() && beside(k)).collect();
+    }
+    let candidates = if near.is_empty() { (0..modules.len()).collect() } else { near };
+    let only = |fits: &dyn Fn(usize) -> bool| {
+        let mut fitting = candidates.iter().copied().filter(|&k| fits(k));
+        fitting.next().filter(|_| fitting.next().is_none())
+    };
+    if candidates.iter().any(|&k| reads(k)) {
+        return only(&reads).map(|k| (k, true));
+    }
+    only(&feeds).map(|k| (k, false))
+}
+
+/// The path of the module that a matrix belongs to.
+fn module_of<'a>(matrix: &Matrix<'a>) -> &'a str {
+    untagged(parent(matrix.reads))
+}
+
+/// A path without its last segment.
+fn parent(path: &str) -> &str {
+    match path.rsplit_once('.') {
+        Some((parent, _)) => parent,
+        None => "",
+    }
+}
+
+/// A stem without the number of a duplicate.
+fn untagged(stem: &str) -> &str {
+    let number = |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
+    stem.rsplit_once("__").filter(|(_, n)| number(n)).map_or(stem, |(stem, _)| stem)
+}
+
+/// Lays out one module.
+fn lay_out<'a>(plan: &mut Plan<'a>, cells: &[Cell<'a>]) -> Fit<Module<'a>> {
+    let stem = cells[0].stem;
+    let prefix = prefix(stem);
     let mut below: Vec<usize> = Vec::new();
+    let mut first = None;
+    let mut last = None;
     for (number, layer) in cells.chunk_by(|a, b| a.layer == b.layer).enumerate() {
         let mut source = None;
         let mut hidden = Vec::new();
@@ -86,6 +251,8 @@ fn lay_out<'a>(plan: &mut Plan<'a>, cells: &[Cell<'a>]) -> Fit<Vec<usize>> {
                 ),
                 below => joined(plan, &prefix, number - 1, below),
             });
+            first.get_or_insert(source);
+            last = Some((number, recurrent));
             expect_shape(&input, recurrent.outputs(), plan.layers[source].width, &recurrent)?;
             let width = recurrent.inputs();
             let gate = format!("{prefix}l{number}.gates{direction}");
@@ -98,7 +265,10 @@ fn lay_out<'a>(plan: &mut Plan<'a>, cells: &[Cell<'a>]) -> Fit<Vec<usize>> {
         }
         below = hidden;
     }
-    Ok(below)
+    match (first, last) {
+        (Some(input), Some(last)) => Ok(Module { stem, input, end: below, last }),
+        _ => Err("a recurrent module has no layer".into()),
+    }
 }
 
 /// The input of the layer above: the hidden layer, or a layer of both directions concatenated.
@@ -110,20 +280,36 @@ fn joined(plan: &mut Plan, prefix: &str, number: usize, hidden: &[usize]) -> usi
     plan.layer(format!("{prefix}l{number}.output"), width, Role::Linear, None)
 }
 
-/// Chains linear layers to the last recurrent one as far as they fit.
-fn read_out<'a>(plan: &mut Plan<'a>, end: &[usize], last: &Cell<'a>, others: Vec<Matrix<'a>>) {
-    let mut width: usize = end.iter().map(|&layer| plan.layers[layer].width).sum();
-    let mut source = None;
-    for matrix in others {
-        let fits = matrix.shape().len() == 2 && matrix.inputs() == width && !matrix.put_back;
-        if !fits {
+/// Chains linear layers to the last recurrent one: all of them, or those that fit in natural order.
+fn read_out<'a>(plan: &mut Plan<'a>, module: &Module<'a>, matrices: Vec<Matrix<'a>>) {
+    if matrices.is_empty() {
+        return;
+    }
+    let (number, recurrent) = module.last;
+    let from = joined(plan, &prefix(module.stem), number, &module.end);
+    let width = plan.layers[from].width;
+    if let Ok(chain) = arrange(&matrices, Start::Width(width, recurrent)) {
+        plan.warnings.extend(chain.warning);
+        let mut layers = vec![from];
+        for link in &chain.links {
+            if link.target == layers.len() {
+                let (name, width) = (link.matrix.path(), link.matrix.outputs());
+                layers.push(plan.layer(name, width, Role::Linear, None));
+            }
+            plan.join(&link.matrix, layers[link.source], layers[link.target], 1);
+        }
+        return;
+    }
+    let mut end = from;
+    for matrix in matrices {
+        let source = [end, from].into_iter().find(|&k| plan.layers[k].width == matrix.inputs());
+        let Some(source) = source else {
             plan.unplaced.push(matrix);
             continue;
-        }
-        let from = source.unwrap_or_else(|| joined(plan, &prefix(last.stem), last.layer, end));
+        };
         let target = plan.layer(matrix.path(), matrix.outputs(), Role::Linear, None);
-        plan.join(&matrix, from, target, 1);
-        (source, width) = (Some(target), matrix.outputs());
+        plan.join(&matrix, source, target, 1);
+        end = target;
     }
 }
 

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::parameter::UNTRAINED;
+use super::pattern::matches;
+use super::reading::{Bias, Reading};
 use super::{Architecture, LeftOut, NetworkError, Orientation, Parameter, natural};
 
 /// Which parameters to analyse, and as what.
@@ -12,12 +14,20 @@ use super::{Architecture, LeftOut, NetworkError, Orientation, Parameter, natural
 /// | `include` | none | patterns of matrices to include that are left out by default |
 /// | `exclude` | none | patterns of parameters to leave out; has priority over `include` |
 /// | `untrained` | false | whether to include what is not trainable ([`Parameter::trainable`]) |
+/// | `orient` | `[out, in, taps..]`, or what the bias next to a matrix shows | pairs of a pattern and the layout of the matrices that it matches; the first match counts |
+/// | `rename` | none | pairs of a pattern and the name by which the parameters that it matches are read; the first match counts |
 /// | `architecture` | inferred | how to read the names |
 /// | `per_head` | none | the number of attention heads by which GPT-NeoX interleaves its fused query-key-value rows as [heads, 3, head size]; none reads them as [Q; K; V] blocks, as published |
 ///
 /// A **pattern** must match a complete name. `*` matches any run of characters, dots and the empty
 /// run included; every other character matches itself: `*.mlp.*`, `model.layers.0.*`. A pattern
 /// that matches no parameter is an error.
+///
+/// A **new name** holds at most as many `*` as its pattern; each stands for what the pattern's stands
+/// for, in order: `block*.attn_*` renamed to `h.*.attn.*` reads `block0.attn_q.weight` as
+/// `h.0.attn.q.weight`. Only reading sees the new name: the weights are still those of the stored name,
+/// and patterns match the stored name. Pairs of patterns, not a function, so that a selection can be
+/// written to a file, compared and given on a command line.
 ///
 /// Left out by default are tensors of fewer than two dimensions (biases, normalisation), learned
 /// tokens `[1, 1, n]`, embeddings and the output head of a language model, and in a transformer
@@ -37,6 +47,12 @@ pub struct Selection {
     /// Whether to include parameters that are not trainable.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub untrained: bool,
+    /// Patterns of matrices, and how these lie in memory.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub orient: Vec<(String, Orientation)>,
+    /// Patterns of parameters, and the names by which these are read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rename: Vec<(String, String)>,
     /// The architecture, if not to be inferred.
     pub architecture: Option<Architecture>,
     /// Heads of the fused query-key-value rows; none: as published.
@@ -48,6 +64,12 @@ pub struct Selection {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Matrix<'a> {
     pub parameter: &'a Parameter,
+    /// The name by which it is read.
+    pub reads: &'a str,
+    /// When it was made, if names say so.
+    pub made: Option<usize>,
+    /// The bias next to it.
+    pub bias: Bias,
     /// Left out by default, added by an include pattern.
     pub put_back: bool,
     /// An include pattern matches.
@@ -57,6 +79,19 @@ pub(super) struct Matrix<'a> {
     pub excluded: Option<Excluded<'a>>,
     /// Its layout; an architecture may replace it.
     pub orientation: Orientation,
+    /// What the orientation rests on.
+    pub evidence: Evidence,
+}
+
+/// What the orientation of a matrix rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Evidence {
+    /// The user's word.
+    Given,
+    /// Its bias, or a name that only transposed convolutions have.
+    Shown,
+    /// Nothing: `[out, in, taps..]` is usual.
+    Usual,
 }
 
 /// What excludes a matrix.
@@ -77,6 +112,7 @@ impl Excluded<'_> {
 }
 
 impl<'a> Matrix<'a> {
+    /// The stored name.
     pub fn name(&self) -> &'a str {
         &self.parameter.name
     }
@@ -105,10 +141,23 @@ impl<'a> Matrix<'a> {
         self.parameter.shape[2..].iter().product()
     }
 
-    /// The name without `.weight`.
+    /// The name by which it is read, without `.weight`.
     pub fn path(&self) -> &'a str {
-        let name: &str = &self.parameter.name;
-        name.strip_suffix(".weight").unwrap_or(name)
+        self.reads.strip_suffix(".weight").unwrap_or(self.reads)
+    }
+
+    /// Whether it fits either way round.
+    pub fn is_square(&self) -> bool {
+        self.parameter.shape[0] == self.parameter.shape[1]
+    }
+
+    /// The matrix with its first two dimensions read the other way round.
+    pub fn turned(self) -> Self {
+        let orientation = match self.orientation {
+            Orientation::OutIn => Orientation::InOut,
+            Orientation::InOut => Orientation::OutIn,
+        };
+        Self { orientation, ..self }
     }
 }
 
@@ -139,62 +188,87 @@ pub(super) fn in_natural_order(parameters: &[Parameter]) -> Result<Vec<&Paramete
     }
 }
 
-/// Splits parameters, given in natural order, into those that take part and those left out.
+/// Splits parameters into those that take part and those left out, and puts them in natural order of
+/// the names by which they are read.
 pub(super) fn select<'a>(
-    sorted: &[&'a Parameter],
+    readings: &'a mut [Reading<'a>],
     selection: &'a Selection,
 ) -> Result<Selected<'a>, NetworkError> {
-    check_patterns(sorted, selection)?;
-    let embeddings: Vec<&[usize]> = sorted
+    readings.sort_by(|a, b| natural::compare(&a.name, &b.name));
+    let readings: &'a [Reading<'a>] = readings;
+    check_patterns(readings, selection)?;
+    let embeddings: Vec<&[usize]> = readings
         .iter()
-        .filter(|p| joins_neurons(p) && is_embedding(&p.name))
-        .map(|p| p.shape.as_slice())
+        .filter(|r| joins_neurons(r.parameter) && is_embedding(&r.name))
+        .map(|r| r.parameter.shape.as_slice())
         .collect();
     let mut selected = Selected { matrices: Vec::new(), left_out: Vec::new() };
-    for parameter in sorted {
+    for reading in readings {
+        let Reading { parameter, name: reads, .. } = reading;
         let name = &parameter.name;
         let filtered = (!parameter.wanted).then_some(Excluded::ByFilter);
         let pattern = first_match(&selection.exclude, name).map(Excluded::ByPattern);
         let excluded = pattern.or(filtered);
         let included = first_match(&selection.include, name).is_some();
         let shape = parameter.shape.as_slice();
-        let is_head = || is_last_layer(name) && embeddings.contains(&shape);
+        let is_head = || is_last_layer(reads) && embeddings.contains(&shape);
         let untrained = !parameter.trainable && !selection.untrained;
-        let why = without_edges(parameter)
+        let why = without_edges(parameter, reads)
             .or_else(|| untrained.then_some(UNTRAINED))
-            .or_else(|| left_out_by_name(name))
+            .or_else(|| left_out_by_name(reads))
             .or_else(|| matches!(shape, [1, 1, _, ..]).then_some("a token: it joins one pair"))
             .or_else(|| is_head().then_some("output head, of the shape of the embedding"));
+        let given = selection.orient.iter().find(|(pattern, _)| matches(pattern, name));
+        let (orientation, evidence) = match (given, reading.orientation()) {
+            (Some((_, given)), _) => (*given, Evidence::Given),
+            (None, Some(shown)) => (shown, Evidence::Shown),
+            (None, None) => (Orientation::OutIn, Evidence::Usual),
+        };
         match why {
             Some(why) if !(included && joins_neurons(parameter)) => {
                 selected.left_out.push(LeftOut::new(parameter, why));
             }
             _ => selected.matrices.push(Matrix {
                 parameter,
+                reads,
+                made: reading.made,
+                bias: reading.bias,
                 put_back: why.is_some(),
                 included,
                 excluded,
-                orientation: Orientation::OutIn,
+                orientation,
+                evidence,
             }),
         }
     }
     Ok(selected)
 }
 
-fn check_patterns(sorted: &[&Parameter], selection: &Selection) -> Result<(), NetworkError> {
-    let lists = [("include", &selection.include), ("exclude", &selection.exclude)];
+fn check_patterns(readings: &[Reading<'_>], selection: &Selection) -> Result<(), NetworkError> {
+    let Selection { include, exclude, orient, rename, .. } = selection;
+    let lists: [(&str, Vec<&String>); 4] = [
+        ("include", include.iter().collect()),
+        ("exclude", exclude.iter().collect()),
+        ("orient", orient.iter().map(|(pattern, _)| pattern).collect()),
+        ("rename", rename.iter().map(|(pattern, _)| pattern).collect()),
+    ];
+    let parameters = || readings.iter().map(|reading| reading.parameter);
     for (list, patterns) in lists {
         for pattern in patterns {
-            let mut hits = sorted.iter().filter(|p| matches(pattern, &p.name));
+            let mut hits = parameters().filter(|p| matches(pattern, &p.name));
             let Some(first) = hits.next() else {
                 return Err(NetworkError::PatternMatchesNothing {
                     list,
                     pattern: pattern.clone(),
-                    count: sorted.len(),
+                    count: readings.len(),
                 });
             };
-            if list == "include" && !joins_neurons(first) && !hits.any(|p| joins_neurons(p)) {
+            if matches!(list, "include" | "orient")
+                && !joins_neurons(first)
+                && !hits.any(joins_neurons)
+            {
                 return Err(NetworkError::NothingToInclude {
+                    list,
                     pattern: pattern.clone(),
                     name: first.name.clone(),
                     shape: first.shape.clone(),
@@ -202,7 +276,11 @@ fn check_patterns(sorted: &[&Parameter], selection: &Selection) -> Result<(), Ne
             }
         }
     }
-    Ok(())
+    let stars = |pattern: &str| pattern.matches('*').count();
+    match rename.iter().find(|(from, to)| stars(to) > stars(from)) {
+        Some((from, to)) => Err(NetworkError::RenameStars { from: from.clone(), to: to.clone() }),
+        None => Ok(()),
+    }
 }
 
 fn first_match<'a>(patterns: &'a [String], name: &str) -> Option<&'a str> {
@@ -210,32 +288,11 @@ fn first_match<'a>(patterns: &'a [String], name: &str) -> Option<&'a str> {
     hit.map(String::as_str)
 }
 
-/// Whether a pattern matches a complete name; `*` matches any run of characters.
-fn matches(pattern: &str, name: &str) -> bool {
-    let Some((head, tail)) = pattern.split_once('*') else {
-        return pattern == name;
-    };
-    let Some(mut rest) = name.strip_prefix(head) else {
-        return false;
-    };
-    let mut pieces: Vec<&str> = tail.split('*').collect();
-    let last = pieces.pop().unwrap_or_default();
-    // The leftmost match leaves the most text for the next pieces.
-    for piece in pieces {
-        match rest.split_once(piece) {
-            Some((_, after)) => rest = after,
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
-}
-
 fn joins_neurons(parameter: &Parameter) -> bool {
     parameter.shape.len() >= 2 && !parameter.shape.contains(&0)
 }
 
-fn without_edges(parameter: &Parameter) -> Option<&'static str> {
-    let name = &parameter.name;
+fn without_edges(parameter: &Parameter, name: &str) -> Option<&'static str> {
     if parameter.shape.contains(&0) {
         Some("holds no weights")
     } else if parameter.shape.len() >= 2 {
@@ -302,37 +359,19 @@ fn is_embedding(name: &str) -> bool {
     })
 }
 
-/// The segment before `.weight`, or the last one.
+/// The segment before `.weight`, or the last one; without the number of a duplicate.
 fn module(name: &str) -> &str {
     let path = name.strip_suffix(".weight").unwrap_or(name);
-    path.rsplit('.').next().unwrap_or(path)
+    let module = path.rsplit('.').next().unwrap_or(path);
+    match module.rsplit_once("__") {
+        Some((module, number)) if number.bytes().all(|b| b.is_ascii_digit()) => module,
+        _ => module,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn stars_match_runs_and_all_else_itself() {
-        for (pattern, name, expected) in [
-            ("a.b", "a.b", true),
-            ("a.b", "a.bc", false),
-            ("a.b", "aXb", false),
-            ("*", "", true),
-            ("a*", "a", true),
-            ("*.mlp.*", "layers.0.mlp.up.weight", true),
-            ("*.mlp.*", "mlp.up.weight", false),
-            ("a*b*c", "a-b-b-c", true),
-            ("a*b*c", "a-c-b", false),
-            ("ab*ba", "aba", false),
-            ("ab*ba", "abba", true),
-            ("*aab", "aaab", true),
-            ("*aab*b", "aaab", false),
-            ("a**b", "ab", true),
-        ] {
-            assert_eq!(matches(pattern, name), expected, "{pattern} on {name}");
-        }
-    }
 
     #[test]
     fn names_tell_what_is_left_out() {

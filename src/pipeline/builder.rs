@@ -8,7 +8,7 @@ use super::run::Listener;
 use super::settings::{Filter, Nodes, Samples, Settings, Start};
 use crate::analysis::Controls;
 use crate::mfa::Parameters;
-use crate::network::{Architecture, Network, Parameter, Selection};
+use crate::network::{Architecture, Network, Orientation, Parameter, Selection};
 use crate::record::Row;
 
 /// Configures a run: the options that a monitor and a replay share. `Origin` says where the weights
@@ -153,6 +153,20 @@ impl<Origin> RunBuilder<Origin> {
     /// trainable. Checkpoint files do not say, so there all parameters are analysed.
     pub fn trainable_only(mut self, only: bool) -> Self {
         self.settings.selection.untrained = !only;
+        self
+    }
+
+    /// Gives the layout of matrices: a name, with `*` for any characters, and [`Orientation::InOut`]
+    /// for `[in, out]` matrices (`xs.mm(&w)`) and transposed convolutions.
+    pub fn orient(mut self, pattern: impl Into<String>, orientation: Orientation) -> Self {
+        self.settings.selection.orient.push((pattern.into(), orientation));
+        self
+    }
+
+    /// Reads parameters by another name: a name, with `*` for any characters, and the new one, whose
+    /// `*` take what those of the pattern match ([`Selection`]).
+    pub fn rename(mut self, pattern: impl Into<String>, name: impl Into<String>) -> Self {
+        self.settings.selection.rename.push((pattern.into(), name.into()));
         self
     }
 

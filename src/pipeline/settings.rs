@@ -124,13 +124,7 @@ impl Settings {
 
     /// Refuses what would be without effect.
     pub(super) fn check_network(&self) -> Result<(), Error> {
-        let Selection { include, exclude, untrained, architecture, per_head } = &self.selection;
-        let named = architecture.is_some() || per_head.is_some();
-        let selects = !include.is_empty()
-            || !exclude.is_empty()
-            || *untrained
-            || self.filter.is_some()
-            || named;
+        let selects = self.selection != Selection::default() || self.filter.is_some();
         if self.network.is_some() && selects { Err(Error::TwoNetworks) } else { Ok(()) }
     }
 

@@ -58,7 +58,7 @@ fn graph(
             }
             let weight = match c.orientation {
                 Orientation::OutIn => w[(output * within + input % within) * c.taps + tap],
-                Orientation::InOut => w[input * c.outputs + output],
+                Orientation::InOut => w[(input * c.outputs + output) * c.taps + tap],
             };
             if weight == 0.0 {
                 continue;

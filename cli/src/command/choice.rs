@@ -1,9 +1,9 @@
 //! Options for what to analyse of a checkpoint, for the subcommands that read one.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 use neuromfa::Architecture;
-use neuromfa::network::Selection;
+use neuromfa::network::{Orientation, Selection};
 use neuromfa::source::Checkpoint;
 
 /// Which parameters, and as what.
@@ -17,6 +17,13 @@ pub struct Choice {
     /// Leave out matrices; `*` matches any text.
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
+    /// Say how matrices lie: NAME=in-out for `[in, out]` matrices and transposed convolutions,
+    /// NAME=out-in; `*` matches any text.
+    #[arg(long, value_name = "NAME=LAYOUT", value_parser = oriented)]
+    orient: Vec<(String, Orientation)>,
+    /// Read parameters by another name; each `*` of NEW takes what one of OLD matches.
+    #[arg(long, value_name = "OLD=NEW", value_parser = renamed)]
+    rename: Vec<(String, String)>,
     /// Read gpt-neox's fused query-key-value rows as the model does, interleaved by head, not as
     /// published. Without a number: num_attention_heads from the checkpoint's config.json.
     #[arg(long, value_name = "HEADS", num_args = 0..=1, require_equals = true)]
@@ -28,6 +35,24 @@ fn architectures() -> String {
     let named = Architecture::ALL.into_iter().filter(|a| *a != Architecture::Custom);
     let names: Vec<&str> = named.map(Architecture::as_str).collect();
     format!("Read the parameters as this architecture: {}", names.join(", "))
+}
+
+/// Reads `NAME=in-out`.
+fn oriented(text: &str) -> anyhow::Result<(String, Orientation)> {
+    let wanted = "expected NAME=in-out or NAME=out-in";
+    let (name, layout) = text.rsplit_once('=').context(wanted)?;
+    let orientation = match layout {
+        "in-out" => Orientation::InOut,
+        "out-in" => Orientation::OutIn,
+        _ => bail!("the layout is `{layout}`; {wanted}"),
+    };
+    Ok((name.to_owned(), orientation))
+}
+
+/// Reads `OLD=NEW`.
+fn renamed(text: &str) -> anyhow::Result<(String, String)> {
+    let (old, new) = text.split_once('=').context("expected OLD=NEW")?;
+    Ok((old.to_owned(), new.to_owned()))
 }
 
 impl Choice {
@@ -44,9 +69,10 @@ impl Choice {
             },
             given => given.flatten(),
         };
-        let Self { include, exclude, architecture, .. } = self;
+        let Self { include, exclude, orient, rename, architecture, .. } = self;
         let mut selection = Selection::default();
         (selection.include, selection.exclude) = (include, exclude);
+        (selection.orient, selection.rename) = (orient, rename);
         (selection.architecture, selection.per_head) = (architecture, per_head);
         Ok(selection)
     }

@@ -39,7 +39,7 @@ impl LayerEdges {
             let Connection { inputs, outputs, taps, groups, .. } = *connection;
             let layout = match connection.orientation {
                 Orientation::OutIn => EdgeLayout::grouped(outputs, inputs, taps, groups),
-                Orientation::InOut => EdgeLayout::in_out(inputs, outputs),
+                Orientation::InOut => EdgeLayout::transposed(inputs, outputs, taps),
             };
             tensors.push(TensorEdges { connection: connection.clone(), layout, waypoint, end });
         }

@@ -31,13 +31,14 @@ fn plain(method: &Method, weights: &[f32], layout: EdgeLayout) -> Histogram {
     histogram
 }
 
-const LAYOUTS: [fn() -> EdgeLayout; 7] = [
+const LAYOUTS: [fn() -> EdgeLayout; 8] = [
     || EdgeLayout::grouped(70, 140, 9, 10),
     || EdgeLayout::grouped(260, 130, 4, 130),
     || EdgeLayout::grouped(6, 198, 1, 2),
     || EdgeLayout::out_in(70, 130, 1),
     || EdgeLayout::out_in(9, 65, 9),
     || EdgeLayout::in_out(130, 70),
+    || EdgeLayout::transposed(70, 33, 9),
     || EdgeLayout {
         sources: 30,
         targets: 20,

@@ -86,7 +86,7 @@ fn errors_name_what_is_wrong() {
         (two().connect("weight_ih", "a", "b").copies(0), &["[0·12, 5, taps..]", "at least 1"]),
         (
             two().connect("weight_ih", "a", "b").orientation(Orientation::InOut),
-            &["[12, 5]", "must be [5, 12]"],
+            &["[12, 5]", "must be [5, 12, taps..]"],
         ),
     ];
     for (builder, parts) in cases {

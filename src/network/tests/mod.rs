@@ -91,7 +91,12 @@ fn gpt_neox(blocks: usize, width: usize, vocabulary: usize) -> Vec<Parameter> {
 }
 
 /// Llama as `transformers` names it.
-fn llama(blocks: usize, width: usize, key_value: usize, hidden: usize) -> Vec<Parameter> {
+pub(in crate::network) fn llama(
+    blocks: usize,
+    width: usize,
+    key_value: usize,
+    hidden: usize,
+) -> Vec<Parameter> {
     let mut all = parameters(&[
         ("lm_head.weight", &[1000, width]),
         ("model.embed_tokens.weight", &[1000, width]),

@@ -1,7 +1,7 @@
 use super::*;
 
 /// torchvision's ResNet-50 (`base` 64, cardinality 1) and ResNeXt-50 32x4d (`base` 128, 32).
-fn resnet50(base: usize, cardinality: usize) -> Vec<Parameter> {
+pub(super) fn resnet50(base: usize, cardinality: usize) -> Vec<Parameter> {
     let mut all = parameters(&[
         ("conv1.weight", &[64, 3, 7, 7]),
         ("bn1.weight", &[64]),
@@ -189,7 +189,7 @@ fn branches_that_would_chain_are_not_taken_for_links() {
     ]);
     let network = infer(&all);
     assert_eq!(network.architecture(), Architecture::Generic);
-    let why = "`features.1.0.block.1.fc1.weight` [8, 32, 1, 1] sounds like a branch";
+    let why = "`features.1.0.block.1.fc1.weight` [8, 32, 1, 1] looks like a parallel branch";
     assert!(network.warnings()[0].contains(why), "{}", network.warnings()[0]);
 }
 

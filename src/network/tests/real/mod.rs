@@ -9,6 +9,7 @@ mod decoders;
 mod diffusion;
 mod encoders;
 mod recurrent;
+mod tch_networks;
 
 fn weights(network: &Network) -> usize {
     network.connections().iter().map(|c| c.weights()).sum()
