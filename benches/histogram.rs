@@ -18,7 +18,7 @@ use criterion::{
 };
 use gpt_neox::pool;
 use half::{bf16, f16};
-use neuromfa::internals::mfa::{
+use neuromfa::internals::counting::{
     EdgeLayout, EdgeMatrix, Instructions, LayerRows, PackedHistogram, RadiusTable, Rescaled,
     count_edges, count_layer,
 };

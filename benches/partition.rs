@@ -11,9 +11,10 @@ use std::time::Instant;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use gpt_neox::{Initialisation, Weights, network, pool};
-use neuromfa::internals::mfa::{
-    EdgeLayout, EdgeMatrix, PowerSums, RadiusTable, count_edges, count_sampled_edges,
+use neuromfa::internals::counting::{
+    EdgeLayout, EdgeMatrix, RadiusTable, count_edges, count_sampled_edges,
 };
+use neuromfa::internals::mfa::PowerSums;
 use neuromfa::internals::network::Draw;
 use neuromfa::mfa::{BoxMasses, Histogram, Method, Published, Spectrum, Stable, StableSpectrum};
 use neuromfa::network::{Connection, Network};

@@ -111,6 +111,7 @@
 
 mod analysis;
 pub mod backtest;
+mod counting;
 mod error;
 pub mod mfa;
 mod monitor;
@@ -136,6 +137,9 @@ pub use stop::{Mode, QuantityRule, RuleState, Stop, StopRule, StopRuleError, Val
 pub mod internals {
     pub mod analysis {
         pub use crate::analysis::*;
+    }
+    pub mod counting {
+        pub use crate::counting::*;
     }
     pub mod mfa {
         pub use crate::mfa::exports::*;

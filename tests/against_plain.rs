@@ -7,7 +7,7 @@
 
 mod plain;
 
-use neuromfa::internals::mfa::{EdgeLayout, EdgeMatrix, RadiusTable, count_edges};
+use neuromfa::internals::counting::{EdgeLayout, EdgeMatrix, RadiusTable, count_edges};
 use neuromfa::mfa::{BoxMasses, Histogram, Parameters, Published, Stable, Transfer, Values};
 use plain::{analyse, distances, q_grid, weights};
 use proptest::prelude::*;

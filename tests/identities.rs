@@ -2,7 +2,7 @@
 
 mod plain;
 
-use neuromfa::internals::mfa::{EdgeLayout, EdgeMatrix, RadiusTable, count_edges};
+use neuromfa::internals::counting::{EdgeLayout, EdgeMatrix, RadiusTable, count_edges};
 use neuromfa::mfa::{
     BoxMasses, Fractal, Histogram, Method, Parameters, Published, Spectrum, Stable, StableSpectrum,
     Transfer, Values, degree_of_emergence,

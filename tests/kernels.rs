@@ -5,7 +5,7 @@ mod skipped;
 
 use half::{bf16, f16};
 
-use neuromfa::internals::mfa::{
+use neuromfa::internals::counting::{
     Counted, Drawn, EdgeLayout, EdgeMatrix, Instructions, LayerRows, PackedHistogram, RadiusTable,
     Rescaled, count_edges, count_layer, count_sampled_edges,
 };

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use neuromfa::Error;
 use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Plan, Snapshot};
-use neuromfa::internals::mfa::Instructions;
+use neuromfa::internals::counting::Instructions;
 use neuromfa::internals::network::{Draw, DrawError};
 use neuromfa::mfa::Parameters;
 use neuromfa::network::{Network, Selection};

@@ -8,9 +8,9 @@ use super::hops::HopEstimators;
 use super::plan::Plan;
 use super::snapshot::{LayerSnapshot, Snapshot};
 use super::unchanged::LayerSums;
+use crate::counting::PackedHistogram;
 use crate::mfa::{
-    BoxMasses, Degenerate, Dimensions, Fractal, PackedHistogram, PowerSums, Published, Spectrum,
-    Stable,
+    BoxMasses, Degenerate, Dimensions, Fractal, PowerSums, Published, Spectrum, Stable,
 };
 use crate::source::Source;
 

@@ -7,10 +7,11 @@ use rayon::prelude::*;
 use super::plan::{Plan, SourceLayer, TensorPlan};
 use super::snapshot::LayerSnapshot;
 use super::unchanged::Measured;
-use crate::mfa::{
-    Drawn, EdgeLayout, EdgeMatrix, LayerRows, PackedHistogram, RadiusTable, Rescaled, Values,
-    count_edges, count_layer, count_sampled_edges,
+use crate::counting::{
+    Drawn, EdgeLayout, EdgeMatrix, LayerRows, PackedHistogram, RadiusTable, Rescaled, count_edges,
+    count_layer, count_sampled_edges,
 };
+use crate::mfa::Values;
 use crate::network::Orientation;
 use crate::source::{Source, SourceError, Tensor};
 

@@ -6,7 +6,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::plan::{DrawnRun, SourceLayer};
 use super::{Plan, Snapshot};
-use crate::mfa::{Histogram, Method, PackedHistogram, Parameters, Values};
+use crate::counting::PackedHistogram;
+use crate::mfa::{Histogram, Method, Parameters, Values};
 use crate::network::{Draw, Network, Parameter, Selection};
 use crate::source::{Memory, Source};
 

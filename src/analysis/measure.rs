@@ -15,7 +15,8 @@ use super::neurons::{neurons, statistics};
 use super::nulls::nulls;
 use super::plan::Plan;
 use super::snapshot::{LayerSnapshot, Snapshot};
-use crate::mfa::{BoxMasses, Degenerate, Fractal, PackedHistogram, Spectrum};
+use crate::counting::PackedHistogram;
+use crate::mfa::{BoxMasses, Degenerate, Fractal, Spectrum};
 
 impl std::fmt::Debug for Estimators {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -9,7 +9,8 @@ use super::measurement::{Draws, GroupNulls, Nulls};
 use super::plan::Plan;
 use super::shuffled::{self, Shuffled};
 use super::snapshot::{LayerSnapshot, Snapshot};
-use crate::mfa::{BoxMasses, Degenerate, Fractal, PowerSums, RadiusTable};
+use crate::counting::RadiusTable;
+use crate::mfa::{BoxMasses, Degenerate, Fractal, PowerSums};
 use crate::source::Source;
 
 /// `stable`: what the estimator measured of each group.

@@ -6,7 +6,8 @@ use std::ops::Range;
 use super::controls::Controls;
 use super::groups::Group;
 use super::hops::{Hops, HopsError, HopsPlan};
-use crate::mfa::{EdgeLayout, Method, RadiusTable};
+use crate::counting::{EdgeLayout, RadiusTable};
+use crate::mfa::Method;
 use crate::network::{Connection, Draw, DrawError, Network, NeuronLayer, Orientation};
 
 /// Everything about an analysis that stays the same from step to step.

@@ -4,7 +4,7 @@
 //! layer dealt from the same pool, for as many draws as the plan says; it also uses the
 //! norm-matched weights, if they are computed. The published estimator uses its own samples, once
 //! (or one deal of the complete network, if it has no samples). The draws are histograms
-//! ([`crate::mfa::Dealer`]), not weights. Samples are drawn one by one: where two samples overlap,
+//! ([`crate::counting::Dealer`]), not weights. Samples are drawn one by one: where two samples overlap,
 //! permuted weights would agree on the shared edges, and these draws do not.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,8 @@ use super::measurement::{Draws, SmallLayer};
 use super::plan::{DrawnRun, Plan, SourceLayer};
 use super::significance::LEAST_SHARE;
 use super::snapshot::Snapshot;
-use crate::mfa::{BoxMasses, Dealer, Degenerate, Fractal, PoolSampler, PowerSums, Spectrum};
+use crate::counting::{Dealer, PoolSampler};
+use crate::mfa::{BoxMasses, Degenerate, Fractal, PowerSums, Spectrum};
 
 /// A network of up to this many sources has all of them dealt.
 const ALL_DEALT_LIMIT: usize = 2048;

@@ -3,7 +3,7 @@
 use super::hops::HopsSnapshot;
 use super::plan::{Plan, SourceLayer};
 use super::unchanged::{CountedFrom, Measured};
-use crate::mfa::PackedHistogram;
+use crate::counting::PackedHistogram;
 
 /// Radius histograms of the whole network and of each sample: counts, not weights.
 #[derive(Clone, Debug)]

@@ -178,7 +178,7 @@ impl Onset {
     }
 
     /// The step at which structure is first seen on the side of an outcome; on either side for
-    /// [`Outcome::Indistinguishable`].
+    /// `Outcome::Indistinguishable`.
     pub fn found_on(&self, outcome: Outcome) -> Option<u64> {
         match outcome {
             Outcome::AboveChance => self.above,

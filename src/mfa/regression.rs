@@ -18,7 +18,7 @@ pub struct Line {
 const LANES: usize = 8;
 
 impl Line {
-    /// The line through the points (x[k], y[k]); none when fewer than two x differ.
+    /// The line through the points `(x[k], y[k])`; none when fewer than two x differ.
     ///
     /// # Panics
     /// When there are not as many x as y.

@@ -11,9 +11,8 @@ use graph::{cases, plain, weights};
 use neuromfa::internals::analysis::{
     Estimators, Hops, HopsError, HopsPlan, HopsSnapshot, Plan, Snapshot,
 };
-use neuromfa::internals::mfa::{
-    Column, Distances, EdgeLayout, EdgeMatrix, PathEstimator, RadiusTable, count_edges, min_plus,
-};
+use neuromfa::internals::counting::{Column, EdgeLayout, EdgeMatrix, RadiusTable, count_edges};
+use neuromfa::internals::mfa::{Distances, PathEstimator, min_plus};
 use neuromfa::internals::network::Draw;
 use neuromfa::mfa::{Histogram, Method, Transfer};
 use neuromfa::network::{Network, Parameter, Role, Selection};

@@ -1,6 +1,7 @@
 //! The product of two matrices of distances against three loops, and its identities.
 
-use neuromfa::internals::mfa::{Column, Distances, EdgeLayout, EdgeMatrix, min_plus};
+use neuromfa::internals::counting::{Column, EdgeLayout, EdgeMatrix};
+use neuromfa::internals::mfa::{Distances, min_plus};
 use neuromfa::mfa::Transfer;
 use neuromfa::source::{Memory, Tensor};
 use proptest::prelude::*;

@@ -3,7 +3,8 @@
 use super::edges::{LayerEdges, TensorEdges};
 use super::paths::End;
 use super::plan::HopsPlan;
-use crate::mfa::{Column, Distances, EdgeMatrix, Transfer};
+use crate::counting::{Column, EdgeMatrix};
+use crate::mfa::{Distances, Transfer};
 use crate::network::Connection;
 use crate::source::{SourceError, Tensor};
 

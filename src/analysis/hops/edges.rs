@@ -1,7 +1,7 @@
 //! The edges that leave one layer, and what they reach.
 
 use super::paths::{End, Waypoint};
-use crate::mfa::{Column, EdgeLayout};
+use crate::counting::{Column, EdgeLayout};
 use crate::network::{Connection, Network, Orientation, Projection};
 
 /// The tensors that leave a layer, and the waypoints and ends that they reach.

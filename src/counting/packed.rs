@@ -9,9 +9,9 @@ use std::ops::Range;
 
 use multiversion::multiversion;
 
-use super::parameters::Method;
+use crate::mfa::Method;
 
-/// Edges per source neuron and radius, like [`super::Histogram`], in about [`Method::slots`] bytes a
+/// Edges per source neuron and radius, like [`crate::mfa::Histogram`], in about [`Method::slots`] bytes a
 /// neuron.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackedHistogram {

@@ -3,11 +3,8 @@
 //! The kernels serve the published shape of the method: d = 1/|w|, kept for 1 < d ≤ a largest
 //! distance below 160, radii 1, 2, 3, … The slot is then the radius itself and fits a byte. The
 //! vector unit turns 64 weights into 64 bytes ([`Vectors`]); plain code counts the bytes ([`rows`],
-//! [`columns`]), with one increment in memory for each. A core does one such increment a cycle. A
-//! weight that is also counted rescaled still takes one increment, for the pair of its slots
-//! ([`pair_table`]). The bytes of weights that are left out are removed from a row first, if there
-//! are enough of them to pay for it; slot 0 of a row then gets the number of edges less all other
-//! counts.
+//! [`columns`]), with one increment in memory for each. A core does one such increment a cycle. If
+//! weights are also counted rescaled, each chunk is binned twice while it is in the cache.
 //!
 //! Increments are interleaved with vector code for weights that are counted some hundred stores
 //! later: a core reads what it has just written slowly, or not before the stores ahead of it are
@@ -23,10 +20,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-mod bins;
 mod chunk;
 mod columns;
-mod pair_table;
 mod rows;
 mod share;
 mod tally;
@@ -34,21 +29,16 @@ mod vectors;
 
 #[cfg(target_arch = "x86_64")]
 use self::{avx2::Avx2, avx512::Avx512};
-use std::marker::PhantomData;
-
 use super::edges::EdgeLayout;
-use super::parameters::Method;
+use crate::mfa::Method;
 pub(super) use chunk::CHUNK;
 use chunk::{Ask, Kept};
-use columns::{Blocks, Memory, Samples};
-pub(super) use pair_table::PairTable;
+use columns::{Columns, Samples, Scratch};
+use rows::Rows;
 use share::Pass;
 pub(super) use share::{Counters, DrawnShare, Share};
 pub(super) use vectors::Stored;
 use vectors::{Task, Vectors};
-
-/// The largest factor by which a kernel rescales: 2¹⁰⁰.
-const FURTHEST: f32 = 1.267_650_6e30;
 
 /// Below this many edges, clearing and adding up a kernel's counters costs more than it saves.
 const FEW: usize = 1024;
@@ -58,10 +48,10 @@ const FEW: usize = 1024;
 pub enum Instructions {
     /// None: the code for any machine.
     Plain,
-    /// AVX2, with FMA, F16C and POPCNT.
+    /// AVX2, with FMA and F16C.
     Avx2,
-    /// AVX-512, with its byte, double word and short vector parts and both of its byte manipulation
-    /// parts. Machines that lack the latter use AVX2.
+    /// AVX-512, with its byte, double word and short vector parts and the first of its byte
+    /// manipulation parts. Machines that lack the latter use AVX2.
     Avx512,
 }
 
@@ -148,13 +138,6 @@ impl Kernel {
             && (layout.target_stride == layout.taps || columns)
     }
 
-    /// The table for counting weights of this type also times `factor`, rounded to f32. None for
-    /// factors so far from 1 that 1/|w| times their inverse might not be a normal number.
-    pub fn pair_table<W: Stored>(&self, factor: f32) -> Option<PairTable> {
-        let served = (1.0 / FURTHEST..=FURTHEST).contains(&factor);
-        served.then(|| PairTable::new::<W>(&self.kept, factor))
-    }
-
     /// Whether it also counts the edges between drawn neurons of a layout that it serves: it does
     /// if all edges are binned into memory before they are counted.
     pub fn counts_drawn(&self, layout: &EdgeLayout) -> bool {
@@ -165,42 +148,39 @@ impl Kernel {
     /// finite.
     pub fn count<W: Stored>(&self, share: Share<'_, W>, into: Counters<'_>) -> u64 {
         match (into.rescaled.is_some(), into.distances.is_some()) {
-            (false, false) => self.run::<W, u8, false>(share, into),
-            (false, true) => self.run::<W, u8, true>(share, into),
-            (true, false) => self.run::<W, u16, false>(share, into),
-            (true, true) => self.run::<W, u16, true>(share, into),
+            (false, false) => self.run::<W, false, false>(share, into),
+            (false, true) => self.run::<W, false, true>(share, into),
+            (true, false) => self.run::<W, true, false>(share, into),
+            (true, true) => self.run::<W, true, true>(share, into),
         }
     }
 
-    fn run<W: Stored, B: Blocks, const SUMS: bool>(
+    fn run<W: Stored, const SCALED: bool, const SUMS: bool>(
         &self,
         share: Share<'_, W>,
         into: Counters<'_>,
     ) -> u64 {
         let kept = self.kept;
-        let none = PairTable::default();
-        let (pair_table, rescaled) = into.rescaled.unwrap_or((&none, &mut []));
+        let (factor, rescaled) = into.rescaled.unwrap_or((1.0, &mut []));
         let pass = Pass {
-            ask: Ask::new(kept, pair_table.factor),
+            ask: Ask { kept, factor },
             share,
             counts: into.counts,
             rescaled,
             distances: into.distances.unwrap_or_default(),
-            pair_table,
         };
         let machine = if W::WIDE { self.doubles } else { self.machine };
         if !self.counts_drawn(&share.layout) {
-            return machine.enter(rows::Rows::<W, B, SUMS>(pass, PhantomData));
+            return machine.enter(Rows::<W, SCALED, SUMS>(pass));
         }
-        columns::Scratch::lend(|scratch| {
-            let Memory { counters, samples, blocks } = B::memory(scratch);
+        Scratch::lend(|Scratch { counters, samples, blocks }| {
             let mut samples = Samples::new(into.drawn, kept.slots, samples);
-            let memory = Memory { counters, samples: &mut samples, blocks };
+            let drawn = &mut samples;
             let infinite = if share.layout.taps == 1 {
-                machine.enter(columns::Columns::<W, B, SUMS, false> { pass, memory })
+                machine.enter(Columns::<W, SCALED, SUMS, false> { pass, counters, drawn, blocks })
             } else {
-                memory.counters.fit::<B>(share.layout.taps);
-                machine.enter(columns::Columns::<W, B, SUMS, true> { pass, memory })
+                counters.fit(share.layout.taps);
+                machine.enter(Columns::<W, SCALED, SUMS, true> { pass, counters, drawn, blocks })
             };
             samples.finish();
             infinite

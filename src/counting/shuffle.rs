@@ -112,7 +112,7 @@ impl Dealer {
         Some(Self { pool: pool.to_vec(), edges, labels: Alias::new(0, &share), counts })
     }
 
-    /// Replaces the rows, one of [`super::Method::slots`] counters for each source, by a random
+    /// Replaces the rows, one of [`crate::mfa::Method::slots`] counters for each source, by a random
     /// deal.
     ///
     /// An even number of rows s, fewer than there are sources S, is dealt from a pool of the same

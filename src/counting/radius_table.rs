@@ -13,8 +13,8 @@
 use std::sync::OnceLock;
 
 use super::edges::EdgeLayout;
-use super::kernel::{Instructions, Kernel, PairTable, Stored};
-use super::parameters::Method;
+use super::kernel::{Instructions, Kernel};
+use crate::mfa::Method;
 
 /// Bits of +∞; at and above it lie the infinities and NaN (sign cleared).
 const INFINITE: u32 = 0x7f80_0000;
@@ -35,7 +35,6 @@ pub struct RadiusTable {
     factor: Option<f32>, // finite, > 0
     kernel: Option<Kernel>,
     steps: OnceLock<Steps>, // made when a weight is first looked up: kernels need none
-    pair_table: [OnceLock<Option<PairTable>>; 2], // of f32 and narrower weights, of f64; made when asked for
 }
 
 /// Where the slots change.
@@ -66,8 +65,7 @@ impl RadiusTable {
 
     fn of(method: &Method, factor: Option<f32>) -> Self {
         let kernel = Kernel::best(method);
-        let (steps, pair_table) = Default::default();
-        Self { method: method.clone(), factor, kernel, steps, pair_table }
+        Self { method: method.clone(), factor, kernel, steps: OnceLock::new() }
     }
 
     fn steps(&self) -> &Steps {
@@ -93,13 +91,9 @@ impl RadiusTable {
         self.kernel.filter(|kernel| self.has_kernel() && kernel.serves(layout, sources))
     }
 
-    /// The table with which a kernel counts weights of this type both as they are and rescaled as
-    /// this table does; none if it cannot.
-    pub(super) fn pair_table<W: Stored>(&self) -> Option<&PairTable> {
-        let (kernel, factor) = self.kernel.zip(self.factor)?;
-        self.pair_table[usize::from(W::WIDE)]
-            .get_or_init(|| kernel.pair_table::<W>(factor))
-            .as_ref()
+    /// The factor by which weights are multiplied, if any.
+    pub(super) fn factor(&self) -> Option<f32> {
+        self.factor
     }
 
     /// The method whose radii these are.

@@ -10,16 +10,13 @@ mod counting;
 mod drawn;
 mod memory;
 
-use std::marker::PhantomData;
-
 use counting::{Counting, Rows};
 pub(super) use drawn::Samples;
 use drawn::Strip;
+pub(super) use memory::Scratch;
 use memory::{Bins, Counters, grow};
-pub(super) use memory::{Blocks, Memory, Scratch};
 
-use super::bins::Bin;
-use super::chunk::{Ask, CHUNK};
+use super::chunk::{Ask, CHUNK, SLOTS};
 use super::share::{Pass, not_finite, padded, quarter};
 use super::vectors::{Binned, Stored, Task, Vectors};
 
@@ -30,8 +27,8 @@ pub(super) const MOST_TAPS: usize = u8::MAX as usize;
 const AHEAD: usize = 2;
 
 /// The most chunks of slots of a block for one target: enough for complete rows of most matrices,
-/// which are then read without gaps. Pairs are twice as long, so there are half as many, here and
-/// below.
+/// which are then read without gaps. Weights that are also counted rescaled take another chunk of
+/// slots for each, so there are half as many, here and below.
 const CHUNKS: usize = 32;
 
 /// Chunks of slots of a block: a quarter of a megabyte. With 16 chunks for each target, a block has
@@ -44,25 +41,28 @@ const BLOCKS: usize = u16::MAX as usize / MOST_TAPS;
 
 /// Kept distances are summed by tap, in the order of the targets, the sums of a source then in
 /// order.
-pub(super) struct Columns<'a, 's, W, B, const SUMS: bool, const TAPPED: bool> {
+pub(super) struct Columns<'a, 's, W, const SCALED: bool, const SUMS: bool, const TAPPED: bool> {
     pub pass: Pass<'a, W>,
-    pub memory: Memory<'a, B, Samples<'s>>,
+    pub counters: &'a mut Counters,
+    pub drawn: &'a mut Samples<'s>,
+    pub blocks: &'a mut [Vec<Bins>; 2],
 }
 
-impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
-    for Columns<'_, '_, W, B, SUMS, TAPPED>
+impl<W: Stored, const SCALED: bool, const SUMS: bool, const TAPPED: bool> Task
+    for Columns<'_, '_, W, SCALED, SUMS, TAPPED>
 {
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) -> u64 {
-        let Pass { ask, share, counts, rescaled, distances, pair_table } = self.pass;
+        let Self { pass, counters, drawn, blocks } = self;
+        let Pass { ask, share, counts, rescaled, distances } = pass;
+        let kinds = 1 + usize::from(SCALED);
         let slots = ask.kept.slots;
-        let Memory { counters, samples, blocks } = self.memory;
         let Counters { tile, tall, offsets } = counters;
         let [next, before] = blocks;
         let (mut next, mut before) = (next, before);
         let taps = if TAPPED { share.layout.taps } else { 1 };
         let stride = share.layout.target_stride;
-        let widest = CHUNKS / size_of::<B>() * CHUNK;
+        let widest = CHUNKS / kinds * CHUNK;
         let most = match TAPPED {
             // No more sources than are counted together.
             true => CHUNK.min(widest / taps),
@@ -78,37 +78,36 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
             let sources = most.min(share.last - first);
             let width = sources * taps;
             let chunks = width.div_ceil(CHUNK);
-            let full = (MOST_TAPS / taps).min(BLOCK / size_of::<B>() / chunks);
+            let full = (MOST_TAPS / taps).min(BLOCK / kinds / chunks);
             // Blocks of about equally many targets.
             let height = targets.div_ceil(targets.div_ceil(full));
             let rows = (first - share.first) * slots..(first - share.first + sources) * slots;
+            let (groups, lanes) = if TAPPED { (1, chunks) } else { (chunks, 1) };
             let rows = Rows {
                 counts: &mut counts[rows.clone()],
                 rescaled: rescaled.get_mut(rows).unwrap_or_default(),
+                groups,
                 slots,
-                pair_table,
             };
-            let (groups, lanes) = if TAPPED { (1, chunks) } else { (chunks, 1) };
-            let mut counting = Counting::<B, TAPPED> {
+            let mut counting = Counting::<TAPPED> {
                 tile: &mut *tile,
                 offsets: &offsets[..if TAPPED { width } else { 0 }],
                 tall: match targets > height {
-                    true => Some(tall.fit(groups * CHUNK * B::COUNTERS)),
+                    true => Some(tall.fit(kinds * groups * CHUNK * SLOTS)),
                     false => None,
                 },
                 rows,
-                groups,
+                groups: kinds * groups,
                 lanes,
                 spread: full * lanes,
                 height: 0,
-                group: groups,
+                group: kinds * groups,
                 at: 0,
                 lane: 0,
-                bins: PhantomData,
             };
             let mut sums = [[0.0; CHUNK]; CHUNKS];
-            grow(next, chunks * full, Bins([B::default(); CHUNK]));
-            grow(before, chunks * full, Bins([B::default(); CHUNK]));
+            grow(next, kinds * chunks * full, Bins([0; CHUNK]));
+            grow(before, kinds * chunks * full, Bins([0; CHUNK]));
             let mut blocks = 0;
             // A last block without targets: the block before it is counted meanwhile.
             for top in (0..targets).step_by(height).chain([targets]) {
@@ -125,22 +124,13 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
                         for line in (0..size_of::<[W; CHUNK]>()).step_by(64) {
                             vectors.prefetch(ahead.wrapping_add(line));
                         }
-                        let waiting = counting.waiting(before);
+                        let index = counting.chunk_index(0, c, target);
+                        let scaled = counting.chunk_index(groups, c, target);
                         let sums = &mut sums[c];
-                        // A core does one increment a cycle; the vector unit bins at the same time.
                         let mut step = Step { vectors, ask, chunk, sums, counting: &mut counting };
-                        let bins = [
-                            step.quarter::<SUMS, 0>(waiting),
-                            step.quarter::<SUMS, 1>(waiting),
-                            step.quarter::<SUMS, 2>(waiting),
-                            step.quarter::<SUMS, 3>(waiting),
-                        ];
-                        any = bins.iter().fold(any, |any, bins| any | bins.infinite);
-                        let index = counting.chunk_index(c, target);
-                        let bins = B::join(vectors, bins.map(|bins| bins.bins));
-                        B::store(vectors, bins, &mut next[index].0);
-                        if waiting.is_some() {
-                            counting.advance();
+                        any |= step.bin::<false, SUMS>(before, &mut next[index]);
+                        if SCALED {
+                            step.bin::<true, false>(before, &mut next[scaled]);
                         }
                     }
                     if any != 0 {
@@ -157,9 +147,9 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
                     targets: top..top + height,
                     taps,
                     lanes,
-                    spread: counting.chunk_index(1, 0),
+                    spread: counting.chunk_index(0, 1, 0),
                 };
-                samples.count(pair_table, next, &strip);
+                drawn.count(next, &strip);
                 std::mem::swap(&mut next, &mut before);
                 counting.begin(height);
                 blocks += 1;
@@ -177,22 +167,40 @@ impl<W: Stored, B: Bin, const SUMS: bool, const TAPPED: bool> Task
 }
 
 /// Binning a chunk while another one is counted.
-struct Step<'a, 'b, V, W, B, const TAPPED: bool> {
+struct Step<'a, 'b, V, W, const TAPPED: bool> {
     vectors: V,
     ask: Ask,
     chunk: &'a [W; CHUNK],
     sums: &'a mut [f64; CHUNK],
-    counting: &'a mut Counting<'b, B, TAPPED>,
+    counting: &'a mut Counting<'b, TAPPED>,
 }
 
-impl<V: Vectors, W: Stored, B: Bin, const TAPPED: bool> Step<'_, '_, V, W, B, TAPPED> {
+impl<V: Vectors, W: Stored, const TAPPED: bool> Step<'_, '_, V, W, TAPPED> {
+    /// Bins the chunk and counts one of the block before; returns bits of weights that are not finite.
     #[inline(always)]
-    fn quarter<const SUMS: bool, const K: usize>(
+    fn bin<const SCALED: bool, const SUMS: bool>(&mut self, before: &[Bins], to: &mut Bins) -> u32 {
+        let waiting = self.counting.waiting(before);
+        // A core does one increment a cycle; the vector unit bins at the same time.
+        let bins = [
+            self.quarter::<SCALED, SUMS, 0>(waiting),
+            self.quarter::<SCALED, SUMS, 1>(waiting),
+            self.quarter::<SCALED, SUMS, 2>(waiting),
+            self.quarter::<SCALED, SUMS, 3>(waiting),
+        ];
+        self.vectors.store(self.vectors.join(bins.map(|bins| bins.bins)), &mut to.0);
+        if waiting.is_some() {
+            self.counting.advance();
+        }
+        bins.iter().fold(0, |any, bins| any | bins.infinite)
+    }
+
+    #[inline(always)]
+    fn quarter<const SCALED: bool, const SUMS: bool, const K: usize>(
         &mut self,
-        waiting: Option<&[B; CHUNK]>,
+        waiting: Option<&[u8; CHUNK]>,
     ) -> Binned<V::Part> {
         let (weights, sums) = quarter::<W, K>(self.chunk, self.sums);
-        let mut binned = B::of::<V, W, SUMS>(self.vectors, &self.ask, weights, sums);
+        let mut binned = W::bin::<V, SCALED, SUMS>(self.vectors, &self.ask, weights, sums);
         binned.bins = self.vectors.worked_out(binned.bins);
         if let Some(waiting) = waiting {
             self.counting.count::<K>(waiting);

@@ -3,7 +3,7 @@
 
 use super::edges::EdgeLayout;
 use super::kernel::{CHUNK, Counters, DrawnShare, Share};
-use super::radius::RadiusTable;
+use super::radius_table::RadiusTable;
 use super::sampled::sampled;
 use super::weight::Weight;
 
@@ -29,15 +29,14 @@ impl Tile<'_> {
         mut drawn: Vec<DrawnShare<'_>>,
     ) -> u64 {
         let Self { table, first, last, layout, .. } = *self;
-        let served = matched.as_ref().is_none_or(|(other, _)| {
-            other.method() == table.method() && other.pair_table::<W>().is_some()
-        });
+        let served = matched
+            .as_ref()
+            .is_none_or(|(other, _)| other.method() == table.method() && other.factor().is_some());
         if let Some(kernel) = table.kernel_for(&layout, last - first).filter(|_| served) {
             let share = Share { weights, layout, first, last };
             let distances = (!distances.is_empty()).then_some(distances);
-            let rescaled = matched.and_then(|(table, rows)| {
-                table.pair_table::<W>().map(|pair_table| (pair_table, rows))
-            });
+            let rescaled =
+                matched.and_then(|(table, rows)| table.factor().map(|factor| (factor, rows)));
             if !kernel.counts_drawn(&layout) {
                 add_drawn(table, weights, layout, std::mem::take(&mut drawn));
             }

@@ -9,7 +9,7 @@ use super::count::{Counting, width};
 use super::edges::EdgeMatrix;
 use super::kernel::DrawnShare;
 use super::packed::{Large, PackedHistogram, PackedPart};
-use super::radius::RadiusTable;
+use super::radius_table::RadiusTable;
 
 /// The destination of the counts of a neuron layer; previous contents are replaced.
 #[derive(Debug)]

@@ -2,11 +2,10 @@
 
 use std::cell::Cell;
 
-use super::super::bins::Bin;
-use super::super::chunk::{CHUNK, INDEX_RANGE, QUARTER, SLOTS};
+use super::super::chunk::{CHUNK, INDEX_RANGE, QUARTER, SLOTS, eight, slot};
 
 /// Counters of 64 sources, padded so that any counter index is in bounds for the last source too.
-const COUNTERS: usize = CHUNK * 2 * SLOTS + INDEX_RANGE;
+const COUNTERS: usize = CHUNK * SLOTS + INDEX_RANGE;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
@@ -19,25 +18,25 @@ impl Tile {
     /// Counts the K-th quarter of a chunk: one weight of each of its sources, or where `TAPPED`
     /// weights of the sources whose counters begin at `offsets`.
     #[inline(always)]
-    pub fn count<B: Bin, const TAPPED: bool, const K: usize>(
+    pub fn count<const TAPPED: bool, const K: usize>(
         &mut self,
         offsets: &[u16],
-        bins: &[B; CHUNK],
+        slots: &[u8; CHUNK],
     ) {
-        let bins = &bins.as_chunks::<QUARTER>().0[K];
-        for (j, eight) in bins.as_chunks::<8>().0.iter().enumerate() {
-            let eight = B::eight(eight);
+        let slots = &slots.as_chunks::<QUARTER>().0[K];
+        for (j, slots) in slots.as_chunks::<8>().0.iter().enumerate() {
+            let eight = eight(slots);
             if TAPPED {
                 let offsets = offsets.get(8 * j..).unwrap_or_default().iter().enumerate();
                 for (k, offset) in offsets.take(8) {
-                    let counter = &mut self.0[usize::from(*offset) + B::counter_index(eight, k)];
+                    let counter = &mut self.0[usize::from(*offset) + slot(eight, k)];
                     *counter = counter.wrapping_add(1);
                 }
                 continue;
             }
             for k in 0..8 {
-                let first = (K * QUARTER + 8 * j + k) * B::COUNTERS;
-                let counter = &mut self.0[first + B::counter_index(eight, k)];
+                let first = (K * QUARTER + 8 * j + k) * SLOTS;
+                let counter = &mut self.0[first + slot(eight, k)];
                 *counter = counter.wrapping_add(1);
             }
         }
@@ -45,8 +44,8 @@ impl Tile {
 
     /// The counters that are in use.
     #[inline(always)]
-    pub fn counters<B: Bin>(&mut self) -> &mut [u8] {
-        &mut self.0[..CHUNK * B::COUNTERS]
+    pub fn counters(&mut self) -> &mut [u8] {
+        &mut self.0[..CHUNK * SLOTS]
     }
 }
 
@@ -64,44 +63,16 @@ impl Tall {
     }
 }
 
-/// The bins of a chunk in memory.
+/// The slots of a chunk in memory.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-pub struct Bins<B>(pub [B; CHUNK]);
+pub struct Bins(pub [u8; CHUNK]);
 
 /// Memory for counting columns, as much as was ever wanted; its counters are empty between two uses.
 pub struct Scratch {
     pub counters: Counters,
     pub samples: Vec<u8>,
-    pub slots: [Vec<Bins<u8>>; 2],
-    pub pairs: [Vec<Bins<u16>>; 2],
-}
-
-/// What of it is needed at once.
-pub struct Memory<'a, B, S> {
-    pub counters: &'a mut Counters,
-    pub samples: &'a mut S,
-    pub blocks: &'a mut [Vec<Bins<B>>; 2],
-}
-
-/// Bins that columns are counted in.
-pub trait Blocks: Bin {
-    /// Their memory.
-    fn memory(scratch: &mut Scratch) -> Memory<'_, Self, Vec<u8>>;
-}
-
-impl Blocks for u8 {
-    fn memory(scratch: &mut Scratch) -> Memory<'_, Self, Vec<u8>> {
-        let Scratch { counters, samples, slots, .. } = scratch;
-        Memory { counters, samples, blocks: slots }
-    }
-}
-
-impl Blocks for u16 {
-    fn memory(scratch: &mut Scratch) -> Memory<'_, Self, Vec<u8>> {
-        let Scratch { counters, samples, pairs, .. } = scratch;
-        Memory { counters, samples, blocks: pairs }
-    }
+    pub blocks: [Vec<Bins>; 2],
 }
 
 /// The counters of columns.
@@ -112,9 +83,9 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Prepares for bins of `taps` taps.
-    pub fn fit<B: Bin>(&mut self, taps: usize) {
-        let source = |k| std::iter::repeat_n((k * B::COUNTERS) as u16, taps);
+    /// Prepares for weights of `taps` taps.
+    pub fn fit(&mut self, taps: usize) {
+        let source = |k| std::iter::repeat_n((k * SLOTS) as u16, taps);
         self.offsets.clear();
         self.offsets.extend((0..CHUNK).flat_map(source));
     }
@@ -133,8 +104,7 @@ impl Scratch {
                 offsets: Vec::new(),
             },
             samples: Vec::new(),
-            slots: Default::default(),
-            pairs: Default::default(),
+            blocks: Default::default(),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Counting the edges between drawn neurons.
 
-use super::edges::{EdgeLayout, EdgeMatrix, Values};
+use super::edges::{EdgeLayout, EdgeMatrix};
 use super::kernel::{Counters, Kernel, Share};
-use super::radius::RadiusTable;
+use super::radius_table::RadiusTable;
 use super::weight::Weight;
+use crate::mfa::Values;
 
 /// Weights that are gathered at once.
 const GATHERED: usize = 1 << 14;

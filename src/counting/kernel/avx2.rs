@@ -9,7 +9,7 @@ use half::{bf16, f16};
 use super::chunk::{Ask, CHUNK, QUARTER};
 use super::vectors::{Binned, Task, Vectors};
 
-/// Proof that this machine has AVX2, FMA, F16C and POPCNT.
+/// Proof that this machine has AVX2, FMA and F16C.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx2(());
 
@@ -17,23 +17,22 @@ impl Avx2 {
     pub fn find() -> Option<Self> {
         let found = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma")
-            && is_x86_feature_detected!("f16c")
-            && is_x86_feature_detected!("popcnt");
+            && is_x86_feature_detected!("f16c");
         found.then_some(Self(()))
     }
 }
 
 macro_rules! quarter_of {
-    ($weight:ident, $bin:expr) => {
+    ($weight:ident, $plain:expr, $scaled:expr) => {
         #[inline(always)]
-        fn $weight<const PAIR: bool, const SUMS: bool>(
+        fn $weight<const SCALED: bool, const SUMS: bool>(
             self,
             ask: &Ask,
             weights: &[$weight; QUARTER],
             sums: &mut [f64; QUARTER],
         ) -> Binned<Self::Part> {
             // SAFETY: `self` exists only where the features were found.
-            unsafe { $bin(ask, weights, sums) }
+            unsafe { if SCALED { $scaled(ask, weights, sums) } else { $plain(ask, weights, sums) } }
         }
     };
 }
@@ -41,14 +40,10 @@ macro_rules! quarter_of {
 impl Vectors for Avx2 {
     type Part = __m256i; // 16 numbers in the order of `packed`
     type Slots = [__m256i; 2];
-    type Pairs = [__m256i; 4];
-
-    const COMPRESSED: usize = 4;
-    const PAIRS_COMPRESSED: usize = 0;
 
     #[inline(always)]
     fn enter<T: Task>(self, task: T) -> u64 {
-        #[target_feature(enable = "avx2,fma,f16c,popcnt")]
+        #[target_feature(enable = "avx2,fma,f16c")]
         fn compiled<T: Task>(vectors: Avx2, task: T) -> u64 {
             task.run(vectors)
         }
@@ -75,39 +70,15 @@ impl Vectors for Avx2 {
     }
 
     #[inline(always)]
-    fn join_pairs(self, parts: [Self::Part; 4]) -> Self::Pairs {
-        // SAFETY: `self` exists only where the features were found.
-        unsafe { parts.map(|part| worked_out(in_order(part))) }
-    }
-
-    #[inline(always)]
     fn store(self, slots: Self::Slots, to: &mut [u8; CHUNK]) {
         // SAFETY: `self` exists only where the features were found.
         unsafe { store(slots, to) }
     }
 
-    #[inline(always)]
-    fn store_pairs(self, pairs: Self::Pairs, to: &mut [u16; CHUNK]) {
-        // SAFETY: `self` exists only where the features were found.
-        unsafe { store_pairs(pairs, to) }
-    }
-
-    #[inline(always)]
-    fn compress(self, slots: Self::Slots, to: &mut [u8; CHUNK]) -> usize {
-        // SAFETY: `self` exists only where the features were found.
-        unsafe { compress(slots, to) }
-    }
-
-    #[inline(always)]
-    fn compress_pairs(self, pairs: Self::Pairs, to: &mut [u16; CHUNK]) -> usize {
-        self.store_pairs(pairs, to);
-        CHUNK
-    }
-
-    quarter_of!(f32, widened::<f32, PAIR, SUMS>);
-    quarter_of!(f16, widened::<f16, PAIR, SUMS>);
-    quarter_of!(bf16, widened::<bf16, PAIR, SUMS>);
-    quarter_of!(f64, doubles::<PAIR, SUMS>);
+    quarter_of!(f32, widened::<f32, SUMS>, scaled::<f32>);
+    quarter_of!(f16, widened::<f16, SUMS>, scaled::<f16>);
+    quarter_of!(bf16, widened::<bf16, SUMS>, scaled::<bf16>);
+    quarter_of!(f64, doubles::<SUMS>, scaled_doubles);
 }
 
 const ONE: u32 = 0x3f80_0000;
@@ -144,32 +115,64 @@ load!(bf16, from, {
     _mm256_castsi256_ps(_mm256_slli_epi32::<16>(high))
 });
 
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn widened<W: Widened, const PAIR: bool, const SUMS: bool>(
+fn widened<W: Widened, const SUMS: bool>(
     ask: &Ask,
     weights: &[W; QUARTER],
+    sums: &mut [f64; QUARTER],
+) -> Binned<__m256i> {
+    let [a, b] = weights.as_chunks::<8>().0 else { unreachable!("16 are twice 8") };
+    singles::<SUMS>(ask, [W::load(a), W::load(b)], sums)
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn scaled<W: Widened>(
+    ask: &Ask,
+    weights: &[W; QUARTER],
+    sums: &mut [f64; QUARTER],
+) -> Binned<__m256i> {
+    let [a, b] = weights.as_chunks::<8>().0 else { unreachable!("16 are twice 8") };
+    let factor = _mm256_set1_ps(ask.factor);
+    let scaled = [_mm256_mul_ps(W::load(a), factor), _mm256_mul_ps(W::load(b), factor)];
+    singles::<false>(ask, scaled, sums)
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn scaled_doubles(
+    ask: &Ask,
+    weights: &[f64; QUARTER],
+    sums: &mut [f64; QUARTER],
+) -> Binned<__m256i> {
+    let factor = _mm256_set1_pd(ask.factor.into());
+    let mut scaled = [_mm_setzero_ps(); 4];
+    for (scaled, weights) in scaled.iter_mut().zip(weights.as_chunks::<4>().0) {
+        // SAFETY: reads the 4 weights of the array, aligned or not.
+        let w = unsafe { _mm256_loadu_pd(weights.as_ptr()) };
+        *scaled = _mm256_cvtpd_ps(_mm256_mul_pd(w, factor));
+    }
+    let [a, b, c, d] = scaled;
+    singles::<false>(ask, [_mm256_set_m128(b, a), _mm256_set_m128(d, c)], sums)
+}
+
+/// Bins 16 weights.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn singles<const SUMS: bool>(
+    ask: &Ask,
+    weights: [__m256; 2],
     sums: &mut [f64; QUARTER],
 ) -> Binned<__m256i> {
     let mut infinite = [0; 2];
     let mut bins = [_mm256_setzero_si256(); 2];
     let sums = sums.as_chunks_mut::<4>().0;
-    for (half, weights) in weights.as_chunks::<8>().0.iter().enumerate() {
-        let w = W::load(weights);
+    for (half, w) in weights.into_iter().enumerate() {
         let size = without_sign(w);
         infinite[half] = signs(_mm256_cmpgt_epi32(size, _mm256_set1_epi32(INFINITE as i32 - 1)));
         let kept = kept(ask, size);
-        let estimate = _mm256_rcp_ps(_mm256_castsi256_ps(size));
-        let radii = self::radii(size, estimate, BELOW);
-        bins[half] = match PAIR {
-            true => {
-                let scaled = _mm256_mul_ps(_mm256_castsi256_ps(size), _mm256_set1_ps(ask.factor));
-                let scaled = _mm256_castps_si256(scaled);
-                let others = self::radii(scaled, estimate, BELOW * ask.inverse);
-                pairs(ask, steps(ask, size, radii), steps(ask, scaled, others))
-            }
-            false => low_halves(radii, kept),
-        };
+        bins[half] = radii(size, kept);
         if SUMS {
             let low = _mm256_cvtps_pd(_mm256_castps256_ps128(w));
             let wide = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(kept));
@@ -182,9 +185,9 @@ fn widened<W: Widened, const PAIR: bool, const SUMS: bool>(
     Binned { bins: packed(bins), infinite: u16::from_le_bytes(infinite).into() }
 }
 
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn doubles<const PAIR: bool, const SUMS: bool>(
+fn doubles<const SUMS: bool>(
     ask: &Ask,
     weights: &[f64; QUARTER],
     sums: &mut [f64; QUARTER],
@@ -192,7 +195,6 @@ fn doubles<const PAIR: bool, const SUMS: bool>(
     let one = _mm256_set1_pd(1.0);
     let mut infinite = 0;
     let mut radii = [_mm_setzero_si128(); 4];
-    let mut scaled = [_mm_setzero_ps(); 4];
     let all = weights.as_chunks::<4>().0.iter().zip(sums.as_chunks_mut::<4>().0);
     for (k, (weights, sums)) in all.enumerate() {
         // SAFETY: reads the 4 weights of the array, aligned or not.
@@ -205,53 +207,36 @@ fn doubles<const PAIR: bool, const SUMS: bool>(
         let above = _mm256_cmp_pd::<_CMP_GT_OQ>(distance, one);
         let near = _mm256_cmp_pd::<_CMP_LE_OQ>(distance, most);
         let kept = _mm256_and_pd(distance, _mm256_and_pd(above, near));
-        let mut radius = kept;
-        if PAIR {
-            let beyond = _mm256_set1_pd(ask.kept.slots as f64);
-            let far = _mm256_cmp_pd::<_CMP_GT_OQ>(distance, most);
-            radius = _mm256_blendv_pd(kept, beyond, far);
-            let factor = _mm256_set1_pd(ask.factor.into());
-            scaled[k] = _mm256_cvtpd_ps(_mm256_mul_pd(w, factor));
-        }
-        radii[k] = _mm256_cvtpd_epi32(radius); // half to even
+        radii[k] = _mm256_cvtpd_epi32(kept); // half to even
         if SUMS {
             add(sums, kept);
         }
     }
     let [a, b, c, d] = radii;
-    let mut bins = [_mm256_set_m128i(b, a), _mm256_set_m128i(d, c)];
-    if PAIR {
-        let [a, b, c, d] = scaled;
-        for (bins, scaled) in bins.iter_mut().zip([_mm256_set_m128(b, a), _mm256_set_m128(d, c)]) {
-            let scaled = without_sign(scaled);
-            let estimate = _mm256_rcp_ps(_mm256_castsi256_ps(scaled));
-            let radii = self::radii(scaled, estimate, BELOW);
-            *bins = pairs(ask, *bins, steps(ask, scaled, radii));
-        }
-    }
+    let bins = [_mm256_set_m128i(b, a), _mm256_set_m128i(d, c)];
     Binned { bins: packed(bins), infinite: infinite as u32 }
 }
 
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn signs(numbers: __m256i) -> u8 {
     _mm256_movemask_ps(_mm256_castsi256_ps(numbers)) as u8
 }
 
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn without_sign(w: __m256) -> __m256i {
     _mm256_and_si256(_mm256_castps_si256(w), _mm256_set1_epi32(i32::MAX))
 }
 
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn without_sign_pd(w: __m256d) -> __m256d {
     _mm256_andnot_pd(_mm256_set1_pd(-0.0), w)
 }
 
 /// A mask of the weights that are kept, from the bits of |w|.
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn kept(ask: &Ask, size: __m256i) -> __m256i {
     let below = _mm256_set1_epi32(ask.kept.smallest as i32 - 1);
@@ -259,53 +244,29 @@ fn kept(ask: &Ask, size: __m256i) -> __m256i {
     _mm256_and_si256(_mm256_cmpgt_epi32(size, below), _mm256_cmpgt_epi32(one, size))
 }
 
-/// The radii of weights, in the low half of each number; meaningless for weights that are left out.
-/// `size` holds the bits of |w|; `estimate` times `below` is a little less than 1/|w|.
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+/// The radii of weights, from the bits of |w|; 0 for weights that are not kept.
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn radii(size: __m256i, estimate: __m256, below: f32) -> __m256i {
+fn radii(size: __m256i, kept: __m256i) -> __m256i {
     let w = _mm256_castsi256_ps(size);
-    let q = _mm256_fmadd_ps(estimate, _mm256_set1_ps(below), _mm256_set1_ps(ROUND_TO_INTEGER));
+    let q =
+        _mm256_fmadd_ps(_mm256_rcp_ps(w), _mm256_set1_ps(BELOW), _mm256_set1_ps(ROUND_TO_INTEGER));
     let q_and_half = _mm256_sub_ps(q, _mm256_set1_ps(ROUND_TO_INTEGER - 0.5));
     let error = _mm256_fmsub_ps(w, q_and_half, _mm256_set1_ps(1.0));
     let one_more = _mm256_srli_epi32::<31>(_mm256_castps_si256(error));
-    _mm256_add_epi32(_mm256_castps_si256(q), one_more)
+    let radii = _mm256_add_epi32(_mm256_castps_si256(q), one_more);
+    // Their low halves.
+    _mm256_and_si256(radii, _mm256_srli_epi32::<16>(kept))
 }
 
-/// The low halves of the numbers that are chosen by all their bits, 0 for the others.
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
-#[inline]
-fn low_halves(numbers: __m256i, chosen: __m256i) -> __m256i {
-    _mm256_and_si256(numbers, _mm256_srli_epi32::<16>(chosen))
-}
-
-/// The slots of weights with these radii; beyond the largest distance, one past the last slot.
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
-#[inline]
-fn steps(ask: &Ask, size: __m256i, radii: __m256i) -> __m256i {
-    let below = _mm256_cmpgt_epi32(_mm256_set1_epi32(ONE as i32), size);
-    let far = _mm256_cmpgt_epi32(_mm256_set1_epi32(ask.kept.smallest as i32), size);
-    let beyond = _mm256_set1_epi32(ask.kept.slots as i32);
-    _mm256_blendv_epi8(low_halves(radii, below), beyond, far)
-}
-
-/// The pairs of these slots.
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
-#[inline]
-fn pairs(ask: &Ask, slots: __m256i, rescaled: __m256i) -> __m256i {
-    let pairs = _mm256_add_epi32(slots, rescaled);
-    let last = _mm256_set1_epi32(2 * ask.kept.slots as i32);
-    _mm256_andnot_si256(_mm256_cmpeq_epi32(pairs, last), pairs)
-}
-
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn add_distances(sums: &mut [f64; 4], w: __m256d, kept: __m256i) {
     let distances = _mm256_div_pd(_mm256_set1_pd(1.0), without_sign_pd(w));
     add(sums, _mm256_and_pd(distances, _mm256_castsi256_pd(kept)));
 }
 
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn add(sums: &mut [f64; 4], distances: __m256d) {
     // SAFETY: reads and writes the 4 sums of the array, aligned or not.
@@ -317,37 +278,21 @@ fn add(sums: &mut [f64; 4], distances: __m256d) {
 
 /// 16 numbers of 16 bits each. Packing works in each half of a vector, so they come in four fours: the
 /// first of each vector, then the last of each.
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn packed([a, b]: [__m256i; 2]) -> __m256i {
     _mm256_packs_epi32(a, b)
 }
 
 /// 64 numbers as bytes, in order.
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn bytes([a, b, c, d]: [__m256i; 4]) -> [__m256i; 2] {
     let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     [[a, b], [c, d]].map(|[a, b]| _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b), order))
 }
 
-/// 16 packed numbers, in order.
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
-#[inline]
-fn in_order(packed: __m256i) -> __m256i {
-    _mm256_permute4x64_epi64::<0b11_01_10_00>(packed)
-}
-
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
-#[inline]
-fn store_pairs(pairs: [__m256i; 4], to: &mut [u16; CHUNK]) {
-    for (pairs, to) in pairs.into_iter().zip(to.as_chunks_mut::<16>().0) {
-        // SAFETY: writes the 16 numbers of the array, aligned or not.
-        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), pairs) }
-    }
-}
-
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn worked_out(mut part: __m256i) -> __m256i {
     // SAFETY: no instruction at all.
@@ -357,55 +302,11 @@ fn worked_out(mut part: __m256i) -> __m256i {
     part
 }
 
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn store(slots: [__m256i; 2], to: &mut [u8; CHUNK]) {
     for (slots, to) in slots.into_iter().zip(to.as_chunks_mut::<32>().0) {
         // SAFETY: writes the 32 bytes of the array, aligned or not.
         unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), slots) }
     }
-}
-
-/// For each mask of kept bytes among 8: the indices of the kept bytes, then indices that give
-/// zeros.
-const KEPT: [[u8; 8]; 256] = {
-    let mut indices = [[0x80; 8]; 256];
-    let mut bits = 0;
-    while bits < 256 {
-        let (mut from, mut to) = (0, 0);
-        while from < 8 {
-            if bits >> from & 1 != 0 {
-                indices[bits][to] = from as u8;
-                to += 1;
-            }
-            from += 1;
-        }
-        bits += 1;
-    }
-    indices
-};
-
-#[target_feature(enable = "avx2,fma,f16c,popcnt")]
-#[inline]
-fn compress(slots: [__m256i; 2], to: &mut [u8; CHUNK]) -> usize {
-    store([_mm256_setzero_si256(); 2], to);
-    let mut length = 0;
-    for all in slots {
-        let left_out = _mm256_cmpeq_epi8(all, _mm256_setzero_si256());
-        let kept = !_mm256_movemask_epi8(left_out) as u32;
-        let halves = [_mm256_castsi256_si128(all), _mm256_extracti128_si256::<1>(all)];
-        let eights = halves.map(|half| [half, _mm_unpackhi_epi64(half, half)]);
-        for (k, eight) in eights.into_iter().flatten().enumerate() {
-            let bits = (kept >> (8 * k) & 0xff) as usize;
-            // SAFETY: reads 8 bytes of an array, and writes 8 where at most 8 times k, counted
-            // over both vectors, were written before.
-            unsafe {
-                let indices = _mm_loadl_epi64(KEPT[bits].as_ptr().cast());
-                let together = _mm_shuffle_epi8(eight, indices);
-                _mm_storel_epi64(to.as_mut_ptr().add(length).cast(), together);
-            }
-            length += bits.count_ones() as usize;
-        }
-    }
-    length
 }

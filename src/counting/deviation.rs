@@ -7,7 +7,7 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::edges::Values;
+use crate::mfa::Values;
 
 /// Weights that one task sums.
 const PART: usize = 1 << 16;

@@ -2,9 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::bins::{Bin, add};
-use super::super::chunk::{CHUNK, SLOTS};
-use super::super::pair_table::PairTable;
+use super::super::chunk::{CHUNK, SLOTS, add};
 use super::super::share::DrawnShare;
 use super::memory::{Bins, grow};
 
@@ -39,9 +37,9 @@ impl<'a> Samples<'a> {
         Self { samples: samples.collect(), bytes: &mut memory[..rows * SLOTS], slots }
     }
 
-    /// Counts the drawn edges of a block of bins.
+    /// Counts the drawn edges of a block.
     #[inline(never)]
-    pub fn count<B: Bin>(&mut self, pair_table: &PairTable, block: &[Bins<B>], strip: &Strip) {
+    pub fn count(&mut self, block: &[Bins], strip: &Strip) {
         let mut rest = &mut *self.bytes;
         for sample in &mut self.samples {
             let DrawnShare { sources, targets, .. } = sample.share;
@@ -61,7 +59,7 @@ impl<'a> Samples<'a> {
                     let column = &block[position / CHUNK * strip.spread..];
                     for target in targets {
                         let chunk = &column[(target - strip.targets.start) * strip.lanes];
-                        let counter = &mut row[B::slot(pair_table, chunk.0[position % CHUNK])];
+                        let counter = &mut row[usize::from(chunk.0[position % CHUNK])];
                         *counter = counter.wrapping_add(1);
                     }
                 }

@@ -3,7 +3,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::mfa::{EdgeLayout, Histogram, Method};
+use crate::counting::EdgeLayout;
+use crate::mfa::{Histogram, Method};
 
 /// Weights with every oddity: tiny, large, zero, infinite, NaN.
 fn weights(n: usize, seed: u64) -> Vec<f32> {

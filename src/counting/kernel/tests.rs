@@ -1,12 +1,9 @@
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::bins::Bin;
 use super::chunk::QUARTER;
 use super::vectors::Binned;
 use super::*;
-use crate::mfa::weight::Weight;
+use crate::counting::weight::Weight;
 use crate::mfa::{Parameters, Transfer};
 
 fn kernels(method: &Method) -> Vec<Kernel> {
@@ -20,34 +17,31 @@ fn methods() -> Vec<Method> {
         .to_vec()
 }
 
-/// Compares the slots and pairs of some weights, and whether they are finite, with the plain f64 code.
+/// Compares the slots of some weights, as they are and rescaled, and whether they are finite, with the
+/// plain f64 code.
 struct Patterns<'a, W> {
     ask: Ask,
     method: &'a Method,
-    pair_table: &'a PairTable,
     weights: [W; CHUNK],
 }
 
 impl<W: Stored + Weight> Task for Patterns<'_, W> {
     fn run<V: Vectors>(self, vectors: V) -> u64 {
-        let (slots, sums) = self.bin::<V, u8>(vectors);
-        let (pairs, sums_of_pairs) = self.bin::<V, u16>(vectors);
-        assert_eq!(sums, sums_of_pairs);
+        let (slots, sums, infinite) = self.bin::<V, false>(vectors);
+        let (rescaled, _, _) = self.bin::<V, true>(vectors);
         for (k, weight) in self.weights.into_iter().enumerate() {
+            assert_eq!(infinite >> k & 1 == 0, weight.finite());
             let weight = weight.wide();
             let slot = self.method.slot_of_weight(weight);
             assert_eq!(usize::from(slots[k]), slot, "{weight:e}");
             let scaled = (weight * f64::from(self.ask.factor)) as f32;
-            let rescaled = self.method.slot_of_weight(f64::from(scaled));
-            let pair = self.pair_table.slots(pairs[k].into());
+            let expected = self.method.slot_of_weight(f64::from(scaled));
             assert_eq!(
-                pair,
-                [slot, rescaled],
-                "{weight:e} as a pair, factor {:e}",
+                usize::from(rescaled[k]),
+                expected,
+                "{weight:e} times {:e}",
                 self.ask.factor
             );
-            assert_eq!(self.pair_table.slot(pairs[k]), slot, "{weight:e}");
-            assert!(pairs[k] == 0 || slot > 0 || rescaled > 0 || self.one_sided(weight, scaled));
             let distance = 1.0 / weight.abs();
             assert_eq!(sums[k], if slot > 0 { distance } else { 0.0 }, "{weight:e}");
         }
@@ -56,86 +50,34 @@ impl<W: Stored + Weight> Task for Patterns<'_, W> {
 }
 
 impl<W: Stored + Weight> Patterns<'_, W> {
-    fn bin<V: Vectors, B: Bin>(&self, vectors: V) -> ([B; CHUNK], [f64; CHUNK]) {
-        let (mut bins, mut sums) = ([B::default(); CHUNK], [0.0; CHUNK]);
+    /// The slots, the sums, and a bit for each weight that is not finite.
+    fn bin<V: Vectors, const SCALED: bool>(&self, vectors: V) -> ([u8; CHUNK], [f64; CHUNK], u64) {
+        let (mut slots, mut sums) = ([0; CHUNK], [0.0; CHUNK]);
         let quarters = self.weights.as_chunks::<QUARTER>().0.iter().zip(sums.as_chunks_mut().0);
         let parts: Vec<Binned<V::Part>> = quarters
-            .map(|(weights, sums)| B::of::<V, W, true>(vectors, &self.ask, weights, sums))
+            .map(|(weights, sums)| W::bin::<V, SCALED, true>(vectors, &self.ask, weights, sums))
             .collect();
-        for (part, weights) in parts.iter().zip(self.weights.chunks(QUARTER)) {
-            let expected = weights.iter().rev().map(|w| u32::from(!w.finite()));
-            assert_eq!(part.infinite, expected.fold(0, |bits, bit| 2 * bits + bit));
-        }
+        let infinite =
+            parts.iter().rev().fold(0, |bits, p| bits << QUARTER | u64::from(p.infinite));
         let parts = std::array::from_fn(|k| vectors.worked_out(parts[k].bins));
-        B::store(vectors, B::join(vectors, parts), &mut bins);
-        (bins, sums)
-    }
-
-    /// Left out for its size once, and once for being small: a pair of its own.
-    fn one_sided(&self, weight: f64, scaled: f32) -> bool {
-        (weight.abs() < 1.0) != (scaled.abs() < 1.0)
-    }
-}
-
-/// Compresses the bins of some weights.
-struct Compressed<'a, B> {
-    ask: Ask,
-    weights: [f32; CHUNK],
-    to: &'a mut [B; CHUNK],
-}
-
-impl<B: Bin> Task for Compressed<'_, B> {
-    fn run<V: Vectors>(self, vectors: V) -> u64 {
-        let quarters = self.weights.as_chunks().0;
-        let parts = std::array::from_fn(|k| {
-            B::of::<V, f32, false>(vectors, &self.ask, &quarters[k], &mut [0.0; QUARTER]).bins
-        });
-        let length = B::compress(vectors, B::join(vectors, parts), self.to) as u64;
-        if B::compressed::<V>() == 0 { u64::MAX } else { length }
-    }
-}
-
-#[test]
-fn compressing_leaves_the_bins_other_than_0_in_order_and_then_zeros() {
-    let mut rng = ChaCha8Rng::seed_from_u64(3);
-    for kernel in kernels(&Method::default()) {
-        for part in [0, 10, 128, 250, 256] {
-            let slots: [u8; CHUNK] = std::array::from_fn(|_| {
-                rng.random_range(2..=150) * u8::from(rng.random_range(0..256) < part)
-            });
-            let weights = slots.map(|slot| if slot > 0 { 1.0 / f32::from(slot) } else { 0.0 });
-            let mut expected: Vec<u8> = slots.into_iter().filter(|slot| *slot > 0).collect();
-            let kept = expected.len();
-            expected.resize(CHUNK, 0);
-            let (mut to, mut pairs) = ([9; CHUNK], [9; CHUNK]);
-            let ask = Ask::new(kernel.kept, 1.0);
-            let length = kernel.machine.enter(Compressed { ask, weights, to: &mut to }) as usize;
-            assert_eq!((length, &to[..]), (kept, &expected[..]), "{:?}", kernel.machine);
-            // Rescaled by 1 a weight has the same slot twice.
-            let length = kernel.machine.enter(Compressed { ask, weights, to: &mut pairs });
-            if length < u64::MAX {
-                let slots = pairs.map(|pair: u16| (pair / 2) as u8);
-                assert_eq!((length as usize, &slots[..]), (kept, &expected[..]));
-                assert!(pairs.iter().all(|pair| pair % 2 == 0));
-            }
-        }
+        vectors.store(vectors.join(parts), &mut slots);
+        (slots, sums, infinite)
     }
 }
 
 #[test]
 fn every_slot_agrees_with_the_f64_code_around_its_step_and_on_a_comb() {
-    let largest = 2f32.powi(100);
+    let largest = 2f32.powi(126);
     for (method, factor) in methods().iter().flat_map(|method| {
         [1.37, 1.0, 0.2, 30.0, 1.0 / largest, largest].map(|factor: f32| (method, factor))
     }) {
         for kernel in kernels(method) {
-            let ask = Ask::new(kernel.kept, factor);
-            let pair_table = &kernel.pair_table::<f32>(factor).unwrap();
+            let ask = Ask { kept: kernel.kept, factor };
             let at = |first: u32, step: u32| {
                 let bits: [u32; CHUNK] =
                     std::array::from_fn(|k| first.wrapping_add(k as u32 * step));
                 let weights = bits.map(f32::from_bits);
-                kernel.machine.enter(Patterns { ask, method, pair_table, weights });
+                kernel.machine.enter(Patterns { ask, method, weights });
             };
             let steps = (1..=159).flat_map(|n| [1.0 / f64::from(n), 1.0 / (f64::from(n) + 0.5)]);
             for step in steps.chain([1.0 / method.parameters().max_distance]) {
@@ -158,13 +100,12 @@ fn doubles_agree_around_every_step() {
         .flat_map(|method| [1.37, 1.0, 0.2, 1e-30, 1e30].map(|factor: f32| (method, factor)))
     {
         for kernel in kernels(method) {
-            let ask = Ask::new(kernel.kept, factor);
-            let pair_table = &kernel.pair_table::<f64>(factor).unwrap();
+            let ask = Ask { kept: kernel.kept, factor };
             let at = |first: f64, step: u64| {
                 let weights = std::array::from_fn(|k| {
                     f64::from_bits((first.to_bits() - 32 * step).wrapping_add(k as u64 * step))
                 });
-                kernel.machine.enter(Patterns { ask, method, pair_table, weights });
+                kernel.machine.enter(Patterns { ask, method, weights });
             };
             let steps = (1..=159).flat_map(|n| [1.0 / f64::from(n), 1.0 / (f64::from(n) + 0.5)]);
             for step in steps.chain([1.0 / method.parameters().max_distance]) {
@@ -183,12 +124,11 @@ fn doubles_agree_around_every_step() {
 fn every_pattern_agrees_with_the_f64_code() {
     let method = &Method::default();
     for kernel in kernels(method) {
-        let ask = Ask::new(kernel.kept, 0.731);
-        let pair_table = &kernel.pair_table::<f32>(ask.factor).unwrap();
+        let ask = Ask { kept: kernel.kept, factor: 0.731 };
         (0..1u32 << 26).into_par_iter().for_each(|chunk| {
             let bits: [u32; CHUNK] = std::array::from_fn(|k| chunk * CHUNK as u32 + k as u32);
             let weights = bits.map(f32::from_bits);
-            kernel.machine.enter(Patterns { ask, method, pair_table, weights });
+            kernel.machine.enter(Patterns { ask, method, weights });
         });
         println!("{:?}: every pattern agrees", kernel.machine);
     }

@@ -18,26 +18,15 @@ pub(in super::super) trait Task {
 
 /// Some vector instructions; a value exists only on a machine that has them.
 ///
-/// The methods named as types bin a quarter of a chunk: its slots or, if `PAIR`, the pairs of them
-/// and of the slots of w · factor rounded to f32. If `SUMS`, each kept distance is added to the sum
-/// of its position. The pair of a weight that is too large both times, or too small both times, is
-/// 0.
+/// The methods named as types bin a quarter of a chunk: its weights or, if `SCALED`, its weights
+/// times the factor, rounded to f32. If `SUMS`, which is set for weights as they are only, each kept
+/// distance is added to the sum of its position.
 pub(in super::super) trait Vectors: Copy {
-    /// The bins of a quarter, in registers.
+    /// The slots of a quarter, in registers.
     type Part: Copy;
 
     /// The slots of a chunk, in registers.
     type Slots: Copy;
-
-    /// The pairs of a chunk, in registers.
-    type Pairs: Copy;
-
-    /// In eighths of a row's edges: a row that keeps fewer is counted faster if the bins left out
-    /// are removed first.
-    const COMPRESSED: usize;
-
-    /// The same for pairs; 0 where it never pays.
-    const PAIRS_COMPRESSED: usize;
 
     /// Runs a task, compiled for these instructions.
     fn enter<T: Task>(self, task: T) -> u64;
@@ -45,50 +34,38 @@ pub(in super::super) trait Vectors: Copy {
     /// Prefetches the cache line at an address, which may be invalid.
     fn prefetch(self, at: *const u8);
 
-    /// The same bins, forced to be computed here. Otherwise the compiler delays them until their
+    /// The same slots, forced to be computed here. Otherwise the compiler delays them until their
     /// first use, and a store of a value that is not ready delays all stores after it.
     fn worked_out(self, part: Self::Part) -> Self::Part;
 
     /// The slots of four quarters, computed here.
     fn join(self, parts: [Self::Part; 4]) -> Self::Slots;
 
-    /// The pairs of four quarters, worked out.
-    fn join_pairs(self, parts: [Self::Part; 4]) -> Self::Pairs;
-
     /// Writes slots.
     fn store(self, slots: Self::Slots, to: &mut [u8; CHUNK]);
 
-    /// Writes pairs.
-    fn store_pairs(self, pairs: Self::Pairs, to: &mut [u16; CHUNK]);
-
-    /// Writes the slots other than 0, in order, and zeros after them; returns how many there are.
-    fn compress(self, slots: Self::Slots, to: &mut [u8; CHUNK]) -> usize;
-
-    /// The same with pairs; pairs of 0 may be left in.
-    fn compress_pairs(self, pairs: Self::Pairs, to: &mut [u16; CHUNK]) -> usize;
-
-    fn f32<const PAIR: bool, const SUMS: bool>(
+    fn f32<const SCALED: bool, const SUMS: bool>(
         self,
         ask: &Ask,
         weights: &[f32; QUARTER],
         sums: &mut [f64; QUARTER],
     ) -> Binned<Self::Part>;
 
-    fn f16<const PAIR: bool, const SUMS: bool>(
+    fn f16<const SCALED: bool, const SUMS: bool>(
         self,
         ask: &Ask,
         weights: &[f16; QUARTER],
         sums: &mut [f64; QUARTER],
     ) -> Binned<Self::Part>;
 
-    fn bf16<const PAIR: bool, const SUMS: bool>(
+    fn bf16<const SCALED: bool, const SUMS: bool>(
         self,
         ask: &Ask,
         weights: &[bf16; QUARTER],
         sums: &mut [f64; QUARTER],
     ) -> Binned<Self::Part>;
 
-    fn f64<const PAIR: bool, const SUMS: bool>(
+    fn f64<const SCALED: bool, const SUMS: bool>(
         self,
         ask: &Ask,
         weights: &[f64; QUARTER],
@@ -98,7 +75,7 @@ pub(in super::super) trait Vectors: Copy {
 
 /// A type in which weights are stored.
 pub(in super::super) trait Stored: Copy + Default {
-    fn bin<V: Vectors, const PAIR: bool, const SUMS: bool>(
+    fn bin<V: Vectors, const SCALED: bool, const SUMS: bool>(
         vectors: V,
         ask: &Ask,
         weights: &[Self; QUARTER],
@@ -109,41 +86,28 @@ pub(in super::super) trait Stored: Copy + Default {
 
     /// Whether it is binned in 64 bits, not in 32.
     const WIDE: bool;
-
-    /// The number of this type nearest to one that is not negative (`by` = 0), or the next smaller
-    /// (-1) or larger one (1). Of types that f32 holds, that of f32.
-    fn neighbour(number: f64, by: i8) -> f64;
 }
 
 macro_rules! stored {
-    ($($weight:ident of $float:ident,)*) => {$(
+    ($($weight:ident,)*) => {$(
         impl Stored for $weight {
-            const WIDE: bool = size_of::<$float>() > 4;
+            const WIDE: bool = size_of::<$weight>() > 4;
 
             #[inline(always)]
-            fn bin<V: Vectors, const PAIR: bool, const SUMS: bool>(
+            fn bin<V: Vectors, const SCALED: bool, const SUMS: bool>(
                 vectors: V,
                 ask: &Ask,
                 weights: &[Self; QUARTER],
                 sums: &mut [f64; QUARTER],
             ) -> Binned<V::Part> {
-                vectors.$weight::<PAIR, SUMS>(ask, weights, sums)
+                vectors.$weight::<SCALED, SUMS>(ask, weights, sums)
             }
 
             #[inline(always)]
             fn finite(self) -> bool {
                 self.is_finite()
             }
-
-            fn neighbour(number: f64, by: i8) -> f64 {
-                let number = number as $float;
-                f64::from(match by {
-                    0 => number,
-                    1.. => number.next_up(),
-                    _ => number.next_down(),
-                })
-            }
         }
     )*};
 }
-stored!(f32 of f32, f16 of f32, bf16 of f32, f64 of f64,);
+stored!(f32, f16, bf16, f64,);

@@ -1,7 +1,6 @@
 //! The weights that are binned together, and the parameters of binning.
 
-use crate::mfa::parameters::Method;
-use crate::mfa::transfer::Transfer;
+use crate::mfa::{Method, Transfer};
 
 /// Weights that are counted together.
 pub const CHUNK: usize = 64;
@@ -12,15 +11,15 @@ pub const QUARTER: usize = CHUNK / 4;
 /// The most counters of a neuron that the kernels serve.
 pub const SLOTS: usize = 160;
 
-/// Range of the counter index of a bin: a power of two, so that a mask keeps it in bounds.
-pub const INDEX_RANGE: usize = 512;
+/// Range of the counter index of a slot: all values of a byte, so that it is always in bounds.
+pub const INDEX_RANGE: usize = 256;
 
 /// The distances that are kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Kept {
     pub smallest: u32, // bits of the smallest |w| that is kept, at most those of 1
     pub largest_distance: f64,
-    pub slots: usize, // and that of all distances beyond the largest, where pairs are counted
+    pub slots: usize,
 }
 
 impl Kept {
@@ -48,12 +47,25 @@ impl Kept {
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
     pub kept: Kept,
-    pub factor: f32,
-    pub inverse: f32, // of the factor
+    pub factor: f32, // of weights that are rescaled
 }
 
-impl Ask {
-    pub fn new(kept: Kept, factor: f32) -> Self {
-        Self { kept, factor, inverse: 1.0 / factor }
+/// Eight slots in one word: they are read at once.
+#[inline(always)]
+pub fn eight(slots: &[u8; 8]) -> u64 {
+    u64::from_le_bytes(*slots)
+}
+
+/// The k-th of eight slots.
+#[inline(always)]
+pub fn slot(eight: u64, k: usize) -> usize {
+    (eight >> (8 * k) & 0xff) as usize
+}
+
+/// Adds the counters of one source to its row.
+#[inline(always)]
+pub fn add<C: Copy + Into<u32>>(counters: &[C], row: &mut [u32]) {
+    for (count, counter) in row.iter_mut().zip(counters) {
+        *count += (*counter).into();
     }
 }

@@ -1,9 +1,8 @@
 //! A task's share of a matrix, and the destination of its counts.
 
 use super::chunk::{Ask, CHUNK, QUARTER};
-use super::pair_table::PairTable;
 use super::vectors::Stored;
-use crate::mfa::edges::EdgeLayout;
+use crate::counting::edges::EdgeLayout;
 
 /// Sources `first..last` of a weight matrix.
 #[derive(Clone, Copy, Debug)]
@@ -21,8 +20,8 @@ pub struct Counters<'a> {
     pub counts: &'a mut [u32],
     /// Σ of the kept distances, if wanted.
     pub distances: Option<&'a mut [f64]>,
-    /// The counts of the rescaled weights, if wanted.
-    pub rescaled: Option<(&'a PairTable, &'a mut [u32])>,
+    /// The factor of the rescaled weights and their counts, if wanted.
+    pub rescaled: Option<(f32, &'a mut [u32])>,
     /// The edges between drawn neurons, where [`super::Kernel::counts_drawn`].
     pub drawn: Vec<DrawnShare<'a>>,
 }
@@ -38,8 +37,8 @@ pub struct DrawnShare<'a> {
     pub rows: &'a mut [u32],
 }
 
-/// A share and the destination of its counts; `rescaled`, `distances` and `pair_table` are used
-/// where they were asked for.
+/// A share and the destination of its counts; `rescaled` and `distances` are used where they were
+/// asked for.
 ///
 /// Nothing here may own memory: if there is something to drop, loops compile to code of half the
 /// speed.
@@ -49,7 +48,6 @@ pub struct Pass<'a, W> {
     pub counts: &'a mut [u32],
     pub rescaled: &'a mut [u32],
     pub distances: &'a mut [f64],
-    pub pair_table: &'a PairTable,
 }
 
 /// A chunk and the sums of its positions, quarter by quarter.

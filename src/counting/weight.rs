@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 
 use super::kernel::Stored;
-use super::radius::RadiusTable;
+use super::radius_table::RadiusTable;
 
 /// Operations on stored weights for the counting loops.
 pub(super) trait Weight: Stored + Sync {

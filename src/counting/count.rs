@@ -4,11 +4,12 @@
 
 use rayon::prelude::*;
 
-use super::edges::{EdgeMatrix, Part, Values};
+use super::edges::{EdgeMatrix, Part};
 use super::kernel::DrawnShare;
-use super::radius::RadiusTable;
+use super::radius_table::RadiusTable;
 use super::sampled::count_sampled_edges;
 use super::tile::Tile;
+use crate::mfa::Values;
 
 /// The fewest neurons that one task counts.
 const TILE: usize = 192;
@@ -18,7 +19,7 @@ const TILE: usize = 192;
 const WIDEST: usize = 2048usize.next_multiple_of(TILE);
 
 /// Counts all edges of the matrices, which share their source neurons, into those neurons' rows
-/// (as [`super::Histogram::rows_mut`] gives them), and replaces what the rows held. Returns the number of
+/// (as [`crate::mfa::Histogram::rows_mut`] gives them), and replaces what the rows held. Returns the number of
 /// weights that are not finite; they are counted as left out.
 ///
 /// Rows beyond a matrix's sources count none of its edges; sources beyond the rows are left alone.
