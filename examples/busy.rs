@@ -3,7 +3,7 @@
 //! runs it next to busy loops.
 //!
 //! ```text
-//! cargo run --release --no-default-features --example busy -- --seconds 25 --every 10 --work beside
+//! cargo run --release --no-default-features --example busy -- --seconds 25 --every 10 --work background
 //! ```
 //!
 //! Prints one line: the steps, the seconds in the hook, the longest call of it, and the time.
@@ -34,7 +34,7 @@ struct Args {
     #[arg(long, default_value_t = 10)]
     every: u64,
     /// Where the work of the monitor is done.
-    #[arg(long, default_value = "beside")]
+    #[arg(long, default_value = "background")]
     work: Where,
     /// The folder of the run; replaced.
     #[arg(long, default_value = "runs/busy")]

@@ -65,7 +65,7 @@ def main():
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(known.loops)]
     try:
         with tempfile.TemporaryDirectory() as folder:
-            ratios = {"beside": [], "inline": []}
+            ratios = {"background": [], "inline": []}
             for _ in range(known.rounds):
                 for work, so_far in ratios.items():
                     as_it_is, possible = (train(work, normal, options, folder) for normal in (False, True))

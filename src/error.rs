@@ -37,6 +37,9 @@ pub enum Error {
          (1 analyses every training step, 1000 every thousandth)"
     )]
     EveryZero,
+    /// A list of steps without one after step 0.
+    #[error("schedule: the list has no step above 0, so only step 0 would be analysed")]
+    NoSteps,
     /// The stop rule is invalid.
     #[error(transparent)]
     StopRule(#[from] StopRuleError),
@@ -61,8 +64,9 @@ pub enum Error {
     },
     /// A network was given, and settings that choose one.
     #[error(
-        "network(..) gives the network, so include, exclude, orient, rename, architecture and per_head \
-         have no effect: leave them out, or leave the network to be inferred"
+        "network(..) gives the network, so include, exclude, orient, rename, architecture, per_head, \
+         trainable_only, filter and groups have no effect: leave them out, or leave the network to be \
+         inferred"
     )]
     TwoNetworks,
     /// The snapshot of one step failed; the monitor continues.

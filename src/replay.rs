@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::pipeline::{
     End, Follow, Listener, Nodes, Opened, Pipeline, RunBuilder, Settings, Start, Step, open,
 };
-use crate::record::{Cost, NODES, RecordError, RecordedRun, Summary, check_name};
+use crate::record::{Cost, NODES, RecordError, RecordedRun, Sampling, Summary, check_name};
 use crate::source::{Checkpoint, CheckpointFile};
 
 /// Analyses checkpoints into a run directory. The first one, by step, is the baseline.
@@ -56,6 +56,9 @@ impl RunBuilder<Files> {
         (settings.stable, settings.controls) = (config.stable, config.controls);
         (settings.layers, settings.neurons) = (config.layers, config.neurons);
         (settings.hops, settings.hops_estimated) = (config.hops, config.hops_estimated);
+        if let Sampling::Drawn { seed, .. } = config.sampling {
+            settings.hops_seed = seed;
+        }
         settings.baseline = Some(run.to_owned());
         Ok(self)
     }

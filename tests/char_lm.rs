@@ -92,7 +92,7 @@ fn the_numbers_do_not_depend_on_where_the_work_is_done() {
         train(&run, &["--steps", "40", "--threads", "1", "--work", work]);
         Table::read(&run, "emergence.csv")
     };
-    let beside = rows("beside");
-    assert_eq!(beside.column("step").len(), 9);
-    assert_same_rows(&rows("inline"), &beside);
+    let background = rows("background");
+    assert_eq!(background.column("step").len(), 9);
+    assert_same_rows(&rows("inline"), &background);
 }

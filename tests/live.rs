@@ -302,6 +302,10 @@ fn several_stores_are_one_run_and_tensors_need_none() {
     let weight = Tensor::randn([48, 48], (Kind::Float, Device::Cpu)) * 0.05;
     let trained = weight.set_requires_grad(true);
     let fixed = Tensor::randn([48, 48], (Kind::Float, Device::Cpu));
+    let twice = ["w", "w"].map(|name| (name, trained.shallow_clone()));
+    let builder = Monitor::builder(dir.path().join("twice")).quiet();
+    let error = builder.attach_tensors(twice).unwrap_err().to_string();
+    assert!(error.contains("two parameters are called `w`"), "{error}");
     let tensors = [("w", trained.shallow_clone()), ("mask", fixed)];
     let builder = Monitor::builder(dir.path().join("tensors")).every(1).quiet();
     let mut monitor = builder.attach_tensors(tensors).unwrap();

@@ -106,7 +106,7 @@ fn a_resume_beyond_the_end_leaves_gap_rows_and_warns() {
     let attach = || builder(dir.path()).resume_at(45).attach_source(weights.clone()).unwrap();
     let (monitor, warnings) = warnings_of(attach);
     assert_eq!(monitor.next_step(), 45);
-    let lost = "the run was recorded up to step 31, and goes on at step 45: what lies between is \
+    let lost = "the run was recorded up to step 31, and continues at step 45: what lies between is \
                 lost (flush the monitor before a checkpoint is saved)";
     let mut expected = vec![lost.to_owned()];
     expected.extend(vec!["lost when the run was interrupted".to_owned(); 4]);

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use loops::{set_weights, weights_at};
 use neuromfa::source::Memory;
-use neuromfa::{Monitor, StopRule};
+use neuromfa::{Monitor, OnFailure, StopRule};
 
 /// Which program the child is.
 const PROGRAM: &str = "NEUROMFA_TEST_PROGRAM";
@@ -65,6 +65,17 @@ fn program() {
             let monitor = Monitor::builder(dir.path().join("run")).attach_source(two_classes());
             let _ = monitor.unwrap().finish().unwrap();
         }
+        Ok("failing") => {
+            let dir = tempfile::tempdir().unwrap();
+            let builder = Monitor::builder(dir.path().join("run")).every(1);
+            let builder = builder.on_failure(OnFailure::KeepTraining);
+            let builder = builder.on_row(|row| assert_eq!(row.step(), 0, "a listener that panics"));
+            let mut monitor = builder.attach_source(weights_at(0)).unwrap();
+            for _ in 0..3 {
+                let _ = monitor.tick(&[]).unwrap();
+                monitor.flush().unwrap();
+            }
+        }
         other => panic!("no program {other:?}"),
     }
 }
@@ -91,7 +102,7 @@ fn a_plain_program_says_what_it_watches_and_what_it_found() {
     assert!(lines[verdict].contains("; warnings of 3 rows: "), "{text}");
     assert_eq!(
         lines[verdict + 1],
-        "warning: the stop rule watches \"los\", which never had a value: it could not stop the run"
+        "warning: the stop rule watches \"los\", which never had a value: that part had no effect"
     );
 }
 
@@ -113,4 +124,12 @@ fn a_network_that_can_have_no_value_is_named_at_attach() {
     assert!(text.contains("warning: the 64 neurons of layer "), "{text}");
     assert!(text.contains("no row can have a value"), "{text}");
     assert!(text.contains("warning: step 0 has no values, so E has no baseline"), "{text}");
+}
+
+#[test]
+fn a_failure_that_does_not_end_training_is_said_once() {
+    let text = stderr_of("failing");
+    let said =
+        text.matches("neuromfa: warning: monitoring has stopped, training continues: ").count();
+    assert_eq!(said, 1, "{text}");
 }

@@ -23,7 +23,7 @@ fn rows(folder: &Path) -> Vec<(String, Vec<String>)> {
 
 #[test]
 fn both_write_the_same_rows() {
-    let [beside, inline] = BOTH.map(|work| {
+    let [background, inline] = BOTH.map(|work| {
         let dir = tempfile::tempdir().unwrap();
         let weights = weights_at(0);
         let builder = Monitor::builder(dir.path()).every(2).work(work);
@@ -35,8 +35,8 @@ fn both_write_the_same_rows() {
         monitor.finish().unwrap();
         rows(dir.path())
     });
-    assert_eq!(beside[0].1, ["0", "2", "4", "6", "8", "10", "12"]);
-    assert!(beside == inline);
+    assert_eq!(background[0].1, ["0", "2", "4", "6", "8", "10", "12"]);
+    assert!(background == inline);
 }
 
 /// Weights whose second tensor cannot be read, at times.

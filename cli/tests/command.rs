@@ -277,6 +277,8 @@ fn analyze_like_a_run_gives_its_rows() {
         .sampled(Samples { neurons: 16, samples: 3, seed: 9 })
         .parameters(Parameters::default().max_distance(120.0))
         .controls(Controls::default().shuffled(4).seed(3))
+        .hops(2)
+        .hops_estimated(8)
         .quiet()
         .attach_source(weights.clone())
         .unwrap();
@@ -293,7 +295,7 @@ fn analyze_like_a_run_gives_its_rows() {
     let [like, from, to] = [&run, &checkpoints, &again].map(|path| path.to_str().unwrap());
     let analysed = neuromfa(&["analyze", from, "--like", like, "--out", to]);
     assert_eq!(analysed.status.code(), Some(0), "{}", text(&analysed.stderr));
-    for table in ["emergence.csv", "spectra.csv", "layers.csv"] {
+    for table in ["emergence.csv", "spectra.csv", "layers.csv", "hops.csv"] {
         let [live, again] = [&run, &again].map(|folder| Table::read(folder, table));
         assert_eq!(live.columns, again.columns);
         for name in live.columns.iter().filter(|n| !n.ends_with("_ms") && *n != "wall_time") {
@@ -301,8 +303,10 @@ fn analyze_like_a_run_gives_its_rows() {
         }
     }
 
-    let both = neuromfa(&["analyze", from, "--like", like, "--seed", "1", "--out", to]);
-    assert!(text(&both.stderr).contains("cannot be used with"), "{}", text(&both.stderr));
+    for flag in ["--seed=1", "--orient=a=in-out", "--rename=a=b", "--exclude=a", "--whole"] {
+        let both = neuromfa(&["analyze", from, "--like", like, flag, "--out", to]);
+        assert!(text(&both.stderr).contains("cannot be used with"), "{}", text(&both.stderr));
+    }
     let nowhere = neuromfa(&["analyze", from, "--like", from, "--out", to]);
     assert!(text(&nowhere.stderr).contains("is it a run's folder?"), "{}", text(&nowhere.stderr));
 }

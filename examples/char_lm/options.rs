@@ -44,7 +44,7 @@ pub struct Options {
     #[serde(skip)]
     pub monitor: Switch,
     /// Where the monitor's work is done
-    #[arg(long, value_enum, default_value = "beside")]
+    #[arg(long, value_enum, default_value = "background")]
     #[serde(skip)]
     pub work: Sharing,
     /// Share of the run's time that monitoring may take (0.01 is one percent) [default: no limit]

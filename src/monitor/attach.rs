@@ -3,6 +3,8 @@
 use super::builder::Live;
 use super::hook::Monitor;
 use crate::error::Error;
+#[cfg(feature = "tch")]
+use crate::network::NetworkError;
 use crate::pipeline::RunBuilder;
 use crate::source::Source;
 
@@ -52,6 +54,11 @@ impl RunBuilder<Live> {
         tensors: impl IntoIterator<Item = (S, tch::Tensor)>,
     ) -> Result<Monitor, Error> {
         let tensors = tensors.into_iter().map(|(name, tensor)| (name.into(), tensor));
+        let tensors: Vec<(String, tch::Tensor)> = tensors.collect();
+        let mut names = std::collections::HashSet::new();
+        if let Some((name, _)) = tensors.iter().find(|(name, _)| !names.insert(name)) {
+            return Err(NetworkError::DuplicateParameter { name: name.clone() }.into());
+        }
         self.attach_source(crate::source::VarStoreWeights::of_tensors(tensors))
     }
 

@@ -71,7 +71,7 @@ impl RunBuilder<Live> {
 
     /// Keeps monitoring under a share of the run's time, above 0 and at most 1: of the steps that the
     /// schedule has due, each k-th is analysed, k out of 1, 2, 5, 10, 20, 50, … so that it does. What
-    /// was chosen is logged (`tracing`, level info) and stands in summary.json. With
+    /// was chosen is logged (`tracing`, level info) and recorded in summary.json. With
     /// `.every(1).budget(0.01)` analyses are as close together as one percent allows.
     ///
     /// An analysis is charged what training waits for it, and the processor time of the threads that
@@ -97,7 +97,7 @@ impl RunBuilder<Live> {
         self
     }
 
-    /// Goes on with the run that the folder holds, where its files end: [`Monitor::next_step`](super::Monitor::next_step)
+    /// Resumes the run that the folder holds, after its last recorded step: [`Monitor::next_step`](super::Monitor::next_step)
     /// says where, and [`Monitor::verdict`](super::Monitor::verdict) whether the stop rule had ended it. Starts again when
     /// there is none.
     pub fn resume(mut self) -> Self {
@@ -105,7 +105,7 @@ impl RunBuilder<Live> {
         self
     }
 
-    /// Goes on with the run that the folder holds at `step`, the first step that the loop runs
+    /// Resumes the run that the folder holds at `step`, the first step that the loop runs
     /// again; recorded rows from it on are dropped.
     pub fn resume_at(mut self, step: u64) -> Self {
         self.settings.start = Start::Resume(Some(step));
@@ -121,8 +121,9 @@ impl RunBuilder<Live> {
     }
 
     /// Takes a step that is reported again, before the next, as an update: of each value, the last
-    /// counts. For loops whose step does not advance with every call, such as those that accumulate
-    /// gradients. The weights are those of the first call. A step is then recorded when the next is
+    /// counts. For loops whose step does not advance with every call. The weights are those of the
+    /// first call, so a loop that accumulates gradients reports better once, after its update. A
+    /// `flush` ends the step. A step is then recorded when the next is
     /// reported, and a stop rule's verdict comes one call later. Without this, a repeated step is an
     /// error.
     pub fn update_repeated_steps(mut self) -> Self {

@@ -3,13 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::bounded;
-
 use super::budget::Now;
 use super::hook::Monitor;
-use super::message::{Due, Message};
+use super::message::Due;
 use super::policy::BackPressure;
 use super::side::words;
+use super::step::When;
 use super::work::Work;
 use super::worker::SNAPSHOTS;
 use crate::analysis::Snapshot;
@@ -46,38 +45,36 @@ impl Monitor {
         (done, (self.analysing + side).as_secs_f64())
     }
 
-    /// Tells the budget that a step which it let through is not analysed.
-    fn pass_over(&mut self) {
-        if let Some(budget) = &mut self.budget {
+    /// Informs the budget that a step which it let through is not analysed.
+    pub(super) fn pass_over(&mut self, when: When) {
+        if let (When::Scheduled, Some(budget)) = (when, &mut self.budget) {
             budget.passed_over();
         }
     }
 
-    /// Has the weights of a due step counted and analysed as the monitor is told to; the error with
+    /// Counts the weights of a due step and hands them over; returns the error with
     /// which it was dropped, if it was.
-    pub(super) fn take(&mut self, at: Step) -> Result<Option<Error>, Error> {
+    pub(super) fn take(&mut self, at: Step, when: When) -> Result<Option<Error>, Error> {
         let step = at.step;
         let Some(mut snapshot) = self.free_snapshot() else {
-            self.pass_over();
+            self.pass_over(when);
             let why = "the side thread was busy with earlier steps".to_owned();
             return self.hand_over(at, Due::Dropped { why }).map(|()| None);
         };
         let start = Instant::now();
         if let Err(error) = self.count(step, &mut snapshot) {
             self.spare = Some(snapshot);
-            self.pass_over();
+            self.pass_over(when);
             let why = error.to_string();
             return self.hand_over(at, Due::Dropped { why }).map(|()| Some(error));
         }
         let snapshot_ms = start.elapsed().as_secs_f64() * 1e3;
         self.look_for_added();
         self.hand_over(at, Due::Analyse { snapshot, snapshot_ms })?;
-        if self.work == Work::Inline {
-            let (answer, reached) = bounded(1);
-            let _ = self.ask(Message::Reached(answer), || reached.recv().ok().map(Ok));
-            if let Some(why) = self.hear(step) {
-                return self.failure(why).map(|_| None);
-            }
+        if self.work == Work::Inline
+            && let Some(why) = self.hear(step)
+        {
+            return self.failure(why).map(|_| None);
         }
         Ok(None)
     }
@@ -99,7 +96,7 @@ impl Monitor {
         if self.said_added {
             return;
         }
-        let added = self.source.added();
+        let added = catch_unwind(AssertUnwindSafe(|| self.source.added())).unwrap_or_default();
         if !added.is_empty() {
             self.said_added = true;
             let more = match added.len().saturating_sub(LISTED) {

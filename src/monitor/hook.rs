@@ -129,7 +129,7 @@ impl Monitor {
         let text = serde_json::to_value(&schedule).unwrap_or_default();
         let follow = Follow { schedule: text, budget, due: &due, log_first: false };
         let first = Step::now(0, Vec::new());
-        // In a pool of its own: what threads keep of the memory for a measurement goes when they end.
+        // In a separate pool: the memory that its threads keep for a measurement is freed when they end.
         let opening = settings.pool()?;
         let opened = open(&settings, follow, source.as_ref(), &opening, first, &mut listeners)?;
         drop(opening);
@@ -196,20 +196,20 @@ impl Monitor {
         self.schedule.is_due(step)
     }
 
-    /// The first step that is not in the files: 1 for a new run, after a resume the step to go on
-    /// with, later the step after the last one reported.
+    /// The first step that is not in the files: 1 for a new run, after a resume the step to
+    /// continue with, later the step after the last one reported.
     pub fn next_step(&self) -> u64 {
         self.next_step
     }
 
     /// Takes note of what the monitor's threads have to say; their failure, if they failed.
     pub(super) fn hear(&mut self, step: u64) -> Option<Failure> {
-        let told = self.worker.as_ref().and_then(|worker| worker.verdicts.told())?;
+        let report = self.worker.as_ref().and_then(|worker| worker.verdicts.report())?;
         let known = self.stop.as_ref().is_some_and(|stop| stop.stopped_step.is_some());
-        if let (Some(stop), false) = (told.stop, known) {
+        if let (Some(stop), false) = (report.stop, known) {
             self.stop = Some(StopRecord { stop, stopped_step: Some(step) });
         }
-        told.failure
+        report.failure
     }
 
     pub(super) fn send(&mut self, at: Step, due: Due) -> Result<(), Error> {
@@ -229,7 +229,8 @@ impl Monitor {
     /// Keeps the first failure, and does with it what the caller asked for.
     pub(super) fn failure(&mut self, why: Failure) -> Result<Verdict, Error> {
         if self.failed.is_none() {
-            tracing::error!("monitoring has stopped, training goes on: {why}");
+            tracing::error!("monitoring has stopped, training continues: {why}");
+            self.terminal.warn(&format!("monitoring has stopped, training continues: {why}"));
             self.failed = Some(Arc::clone(&why));
         }
         match self.on_failure {
@@ -304,6 +305,7 @@ impl Drop for Monitor {
             && let Err(error) = self.close()
         {
             tracing::error!("{error}");
+            self.terminal.warn(&error.to_string());
         }
     }
 }

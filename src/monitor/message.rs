@@ -103,24 +103,24 @@ impl Inbox {
     }
 }
 
-/// What the monitor's threads tell the hook.
+/// What the monitor's threads report to the hook.
 #[derive(Default)]
 pub(super) struct Verdicts {
     news: AtomicBool, // there is a stop or a failure
-    told: Mutex<Told>,
+    report: Mutex<Report>,
     analysed: AtomicU64,
     spent: AtomicU64, // ns of processor time
 }
 
 #[derive(Clone, Default)]
-pub(super) struct Told {
+pub(super) struct Report {
     pub(super) stop: Option<Stop>,
     pub(super) failure: Option<Failure>,
 }
 
 impl Verdicts {
     /// What there is to say; cheap while that is nothing.
-    pub(super) fn told(&self) -> Option<Told> {
+    pub(super) fn report(&self) -> Option<Report> {
         self.news.load(Ordering::Acquire).then(|| self.lock().clone())
     }
 
@@ -140,7 +140,7 @@ impl Verdicts {
         self.spent.fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn tell(&self, change: impl FnOnce(&mut Told)) {
+    pub(super) fn update(&self, change: impl FnOnce(&mut Report)) {
         change(&mut self.lock());
         self.news.store(true, Ordering::Release);
     }
@@ -150,7 +150,7 @@ impl Verdicts {
         self.lock().failure.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Report> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,7 +8,7 @@ pub enum BackPressure {
     /// analysed is then analysed at the priority of training.
     #[default]
     Block,
-    /// Go on, and record the step as `dropped`. (Some thousand rows may wait to be written; only
+    /// Do not wait, and record the step as `dropped`. (Some thousand rows may wait to be written; only
     /// then does the hook wait, so that no row is lost.)
     DropNewest,
 }

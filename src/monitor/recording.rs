@@ -87,20 +87,22 @@ impl Recording {
         let pipeline = &mut self.pipeline;
         // The pipeline is not used again after a panic.
         let result = catch_unwind(AssertUnwindSafe(|| task(pipeline)));
-        self.told(match result {
+        self.report(match result {
             Ok(result) => result.map_err(failure),
             Err(panic) => Err(failure(panicked(panic.as_ref()))),
         })
     }
 
-    /// Tells the hook of a failure.
-    fn told<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
-        result.inspect_err(|why| self.verdicts.tell(|told| told.failure = Some(Arc::clone(why))))
+    /// Reports a failure to the hook.
+    fn report<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
+        result.inspect_err(|why| {
+            self.verdicts.update(|report| report.failure = Some(Arc::clone(why)))
+        })
     }
 
     fn step(&mut self, step: Step, due: Due) {
         match due {
-            // A failure has been told to the hook by `guarded`.
+            // `guarded` has reported a failure to the hook.
             Due::No => drop(self.guarded(|pipeline| pipeline.log(&step))),
             Due::Dropped { why } => drop(self.guarded(|pipeline| {
                 pipeline.log(&step)?;
@@ -129,7 +131,7 @@ impl Recording {
             }
         }
         if let Some(stop) = self.pipeline.stop() {
-            self.verdicts.tell(|told| told.stop = Some(stop.clone()));
+            self.verdicts.update(|report| report.stop = Some(stop.clone()));
         }
     }
 
@@ -143,7 +145,7 @@ impl Recording {
         }
     }
 
-    /// Has a snapshot analysed; a failure is told to the hook.
+    /// Has a snapshot analysed; a failure is reported to the hook.
     fn analyse(&mut self, task: &Arc<Task>, done: &Receiver<Done>) -> Result<Analysed, Failure> {
         let analyst = self.pipeline.analyst();
         let done = match &self.analysis {
@@ -159,7 +161,7 @@ impl Recording {
             }
         };
         self.usual = done.took;
-        self.told(done.result.map_err(failure))
+        self.report(done.result.map_err(failure))
     }
 
     /// The side thread's answer; none where this thread has to analyse itself: training waits and the

@@ -24,12 +24,15 @@ pub struct Schedule {
     /// Further steps that are due, ascending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     at: Vec<u64>,
+    /// Whether it was made of a list, perhaps an empty one.
+    #[serde(skip)]
+    is_list: bool,
 }
 
 impl Schedule {
     /// Steps 0, n, 2n, ...
     pub fn every(n: u64) -> Self {
-        Self { powers_until: 0, every: n, at: Vec::new() }
+        Self { powers_until: 0, every: n, at: Vec::new(), is_list: false }
     }
 
     /// These steps only, in any order.
@@ -37,7 +40,7 @@ impl Schedule {
         let mut at: Vec<u64> = steps.into_iter().collect();
         at.sort_unstable();
         at.dedup();
-        Self { powers_until: 0, every: 0, at }
+        Self { powers_until: 0, every: 0, at, is_list: true }
     }
 
     /// Up to step `until`, the powers of two instead: 1, 2, 4, ... The published schedule is
@@ -75,7 +78,9 @@ impl Schedule {
     /// Refuses a schedule that is never due after step 0.
     pub(super) fn check(&self) -> Result<(), Error> {
         match self.every {
-            0 if self.at.is_empty() => Err(Error::EveryZero),
+            0 if self.at.iter().any(|&step| step > 0) => Ok(()),
+            0 if self.is_list => Err(Error::NoSteps),
+            0 => Err(Error::EveryZero),
             _ => Ok(()),
         }
     }
@@ -87,6 +92,7 @@ impl fmt::Display for Schedule {
             write!(f, "powers of two up to step {}, then ", 1_u64 << exponent)?;
         }
         match self.every {
+            0 => write!(f, "steps {:?}", self.at),
             1 => write!(f, "every step"),
             n => write!(f, "every {n} steps"),
         }

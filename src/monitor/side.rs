@@ -1,7 +1,7 @@
 //! The side thread: analyses snapshots at the lowest priority.
 //!
 //! It writes nothing and holds no lock while it works, so nobody has to wait for it: what it does not
-//! come to the end of is done again by a thread at the priority of training.
+//! finish is done again by a thread at the priority of training.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -84,7 +84,7 @@ impl Side {
 pub(super) fn analyse_alone(verdicts: &Verdicts) {
     let own = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
     if let Err(e) = own {
-        verdicts.tell(|told| told.failure = Some(Arc::new(e)));
+        verdicts.update(|report| report.failure = Some(Arc::new(e)));
     }
 }
 

@@ -50,7 +50,7 @@ fn run(builder: MonitorBuilder, start_side: impl FnOnce(Side) -> Result<(), Erro
     monitor.finish().unwrap()
 }
 
-/// Runs on another thread, and fails where that does not come to its end.
+/// Runs on another thread, and fails if that does not end.
 fn ends<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, end) = mpsc::channel();
     let thread = std::thread::spawn(move || done.send(task()).unwrap());
@@ -191,25 +191,25 @@ fn a_failure_of_the_side_thread_is_the_monitors() {
     let dir = tempfile::tempdir().unwrap();
     let builder = Monitor::builder(dir.path()).on_failure(OnFailure::KeepTraining);
     let error = ends(move || {
-        let (weights, (told, is_told)) = (Memory::new(), mpsc::channel::<Arc<Verdicts>>());
+        let (weights, (report, is_reported)) = (Memory::new(), mpsc::channel::<Arc<Verdicts>>());
         let mut monitor = attach(builder, &weights, |side| {
             std::thread::spawn(move || {
                 for task in side.tasks {
                     let (answer, result) = (task.answer.clone(), Err("no luck".to_owned()));
                     Task::let_go(task, &side.free);
                     let _ = answer.send(Done { result, took: Duration::ZERO });
-                    let _ = told.send(Arc::clone(&side.verdicts));
+                    let _ = report.send(Arc::clone(&side.verdicts));
                 }
             });
             Ok(())
         });
         let _ = monitor.step(1, &[]).unwrap();
-        let verdicts = is_told.recv().unwrap();
+        let verdicts = is_reported.recv().unwrap();
         while verdicts.failure().is_none() {
             std::thread::yield_now();
         }
         train_on(&mut monitor);
-        assert!(is_told.try_recv().is_err(), "no more is analysed");
+        assert!(is_reported.try_recv().is_err(), "no more is analysed");
         monitor.finish().unwrap_err().to_string()
     });
     assert!(error.contains("no luck"), "{error}");

@@ -2,16 +2,19 @@
 
 use std::time::Instant;
 
+use crossbeam::channel::bounded;
+
 use super::hook::{Monitor, Verdict};
-use super::message::Due;
+use super::message::{Due, Message};
 use super::policy::OnFailure;
+use super::work::Work;
 use crate::error::Error;
 use crate::pipeline::Step;
 use crate::record::{RecordError, check_name};
 
 /// Whether a step is analysed.
 #[derive(Clone, Copy)]
-enum When {
+pub(super) enum When {
     /// If the schedule and the budget say so.
     Scheduled,
     /// In any case.
@@ -30,10 +33,10 @@ impl Monitor {
     ///   as `dropped`;
     /// - [`Error::Failed`] when the monitor has failed, at this call or since the last.
     ///
-    /// With [`OnFailure::KeepTraining`] all but the first two are logged in place of returned.
+    /// With [`OnFailure::KeepTraining`] all but the first two are logged, not returned.
     pub fn step(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<Verdict, Error> {
         let start = Instant::now();
-        let result = self.report(step, scalars, When::Scheduled);
+        let result = self.report(step, When::Scheduled, |_| Some(scalars));
         self.in_hook += start.elapsed();
         result
     }
@@ -47,7 +50,7 @@ impl Monitor {
     }
 
     /// Reports a step whose values cost something to read, such as a loss on a GPU. `scalars` is
-    /// called on the schedule's steps only; other steps are reported without values.
+    /// called only if the step is analysed; other steps are reported without values.
     ///
     /// ```
     /// # use neuromfa::{Monitor, source::Memory};
@@ -67,72 +70,118 @@ impl Monitor {
         step: u64,
         scalars: impl FnOnce() -> S,
     ) -> Result<Verdict, Error> {
-        match self.schedule.is_due(step) {
-            true => self.step(step, scalars().as_ref()),
-            false => self.step(step, &[]),
-        }
+        let start = Instant::now();
+        let result = self.report(step, When::Scheduled, |due| due.then(scalars));
+        self.in_hook += start.elapsed();
+        result
     }
 
     /// Reports a step as [`step`](Self::step) does, and analyses it whatever schedule and budget
-    /// say: at the end of an epoch, or before the learning rate changes.
+    /// say: at the end of an epoch, or before the learning rate changes. Call it instead of `step`,
+    /// not after it. A crash while the step is analysed loses its row.
     ///
     /// # Errors
     /// As [`step`](Self::step).
     pub fn analyse_now(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<Verdict, Error> {
         let start = Instant::now();
-        let result = self.report(step, scalars, When::Now);
+        let result = self.report(step, When::Now, |_| Some(scalars));
         self.in_hook += start.elapsed();
         result
     }
 
-    fn report(&mut self, step: u64, scalars: &[(&str, f64)], when: When) -> Result<Verdict, Error> {
-        if self.repeats(step) {
-            self.check_names(scalars)?;
-            self.update(scalars);
-            return Ok(self.verdict());
-        }
-        self.check_order(step)?;
-        self.check_names(scalars)?;
-        self.last_step = Some(step);
-        self.next_step = step.saturating_add(1);
+    /// `scalars` is called once it is known whether the step is analysed.
+    fn report<'a, S: AsRef<[(&'a str, f64)]>>(
+        &mut self,
+        step: u64,
+        when: When,
+        scalars: impl FnOnce(bool) -> Option<S>,
+    ) -> Result<Verdict, Error> {
         if let Some(why) = self.failed.clone() {
             return self.failure(why);
         }
+        if self.repeats(step) {
+            return self.repeat(step, when, scalars(true));
+        }
+        self.check_order(step)?;
         self.release()?;
         if let Some(why) = self.hear(step) {
             return self.failure(why);
         }
+        // Step 0 was measured by `attach`.
+        let due = step > 0
+            && match when {
+                When::Scheduled => self.schedule.is_due(step) && self.can_pay(step),
+                When::Now => true,
+            };
+        let scalars = scalars(due);
+        let scalars = scalars.as_ref().map_or(&[][..], AsRef::as_ref);
+        if let Err(error) = self.check_names(scalars) {
+            if due {
+                self.pass_over(when);
+            }
+            return Err(error);
+        }
+        self.last_step = Some(step);
+        self.next_step = step.saturating_add(1);
         let scalars = scalars.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
         let at = Step::now(step, scalars);
-        // Step 0 was measured by `attach`.
-        let due = match when {
-            When::Scheduled => self.schedule.is_due(step) && self.can_pay(step),
-            When::Now => true,
-        };
-        let unread = match step > 0 && due {
-            true => {
-                let start = Instant::now();
-                let taken = self.take(at);
-                self.analysing += start.elapsed();
-                taken?
-            }
+        let unread = match due {
+            true => self.take_timed(at, when)?,
             false => self.hand_over(at, Due::No).map(|()| None)?,
         };
         if let Some(why) = self.failed.clone() {
             return self.failure(why);
         }
-        if let Some(error) = unread {
-            match self.on_failure {
-                OnFailure::Report => return Err(error),
-                OnFailure::KeepTraining => tracing::error!("{error}"),
-            }
+        match unread {
+            Some(error) => self.unread(error),
+            None => Ok(self.verdict()),
         }
-        Ok(self.verdict())
     }
 
     /// Whether this is the step that is held for further calls.
     fn repeats(&self, step: u64) -> bool {
         self.held.as_ref().is_some_and(|(held, _)| held.step == step)
+    }
+
+    /// Reports the held step again.
+    fn repeat<'a, S: AsRef<[(&'a str, f64)]>>(
+        &mut self,
+        step: u64,
+        when: When,
+        scalars: Option<S>,
+    ) -> Result<Verdict, Error> {
+        let scalars = scalars.as_ref().map_or(&[][..], AsRef::as_ref);
+        self.check_names(scalars)?;
+        self.update(scalars);
+        let analysed = self.held.as_ref().is_some_and(|(_, due)| !matches!(due, Due::No));
+        if matches!(when, When::Now)
+            && step > 0
+            && !analysed
+            && let Some((at, _)) = self.held.take()
+            && let Some(error) = self.take_timed(at, when)?
+        {
+            return self.unread(error);
+        }
+        Ok(self.verdict())
+    }
+
+    /// Takes a due step, and adds the time to that of analyses.
+    fn take_timed(&mut self, at: Step, when: When) -> Result<Option<Error>, Error> {
+        let start = Instant::now();
+        let taken = self.take(at, when);
+        self.analysing += start.elapsed();
+        taken
+    }
+
+    /// A step whose weights could not be read.
+    fn unread(&self, error: Error) -> Result<Verdict, Error> {
+        match self.on_failure {
+            OnFailure::Report => Err(error),
+            OnFailure::KeepTraining => {
+                tracing::error!("{error}");
+                Ok(self.verdict())
+            }
+        }
     }
 
     /// Adds to what was logged at the held step; of a name that is there, the last value counts.
@@ -150,18 +199,39 @@ impl Monitor {
     /// Hands a step to the recording thread; where repeated steps are updated, the next call does.
     pub(super) fn hand_over(&mut self, at: Step, due: Due) -> Result<(), Error> {
         match self.updates {
-            true => self.held = Some((at, due)),
-            false => self.send(at, due)?,
+            true => {
+                self.held = Some((at, due));
+                Ok(())
+            }
+            false => self.deliver(at, due),
         }
-        Ok(())
     }
 
     /// Hands over the step that is held.
     pub(super) fn release(&mut self) -> Result<(), Error> {
         match self.held.take() {
-            Some((at, due)) => self.send(at, due),
+            Some((at, due)) => {
+                let start = Instant::now();
+                let analyses = matches!(due, Due::Analyse { .. });
+                let delivered = self.deliver(at, due);
+                if analyses {
+                    self.analysing += start.elapsed();
+                }
+                delivered
+            }
             None => Ok(()),
         }
+    }
+
+    /// Sends a step; inline, waits until it is analysed and recorded.
+    fn deliver(&mut self, at: Step, due: Due) -> Result<(), Error> {
+        let waits = self.work == Work::Inline && matches!(due, Due::Analyse { .. });
+        self.send(at, due)?;
+        if waits {
+            let (answer, reached) = bounded(1);
+            let _ = self.ask(Message::Reached(answer), || reached.recv().ok().map(Ok));
+        }
+        Ok(())
     }
 
     fn check_order(&self, step: u64) -> Result<(), Error> {

@@ -40,7 +40,7 @@ impl Terminal {
             text += &format!("\nwarning: {warning}");
         }
         if warnings.len() > LISTED {
-            text += &format!("\n{} more warnings: see run.json", warnings.len() - LISTED);
+            text += &format!("\n{} more: Monitor::warnings() has all", warnings.len() - LISTED);
         }
         self.write(&text);
     }
@@ -66,7 +66,8 @@ pub(super) fn watched(
     warnings: usize,
 ) -> String {
     let analysed: usize = network.connections().iter().map(|c| c.weights()).sum();
-    let left: usize = network.left_out().iter().map(|l| l.shape.iter().product::<usize>()).sum();
+    let left = network.left_out().iter().filter(|l| !l.is_buffer());
+    let left: usize = left.map(|l| l.shape.iter().product::<usize>()).sum();
     let all = analysed + left;
     let share = 100.0 * analysed as f64 / all.max(1) as f64;
     let buffers = network.left_out().iter().filter(|l| l.is_buffer()).count();

@@ -4,7 +4,7 @@
 ///
 /// | | weights are counted | the rest | for |
 /// |---|---|---|---|
-/// | [`Beside`](Self::Background) | in the hook, on all cores | on the side thread | most loops |
+/// | [`Background`](Self::Background) | in the hook, on all cores | on the side thread | most loops |
 /// | [`Inline`](Self::Inline) | in the hook, on all cores | in the hook, on all cores | no background work, and the verdict on the step itself |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -38,7 +38,7 @@ impl Worker {
         let (give_back, free) = bounded(SNAPSHOTS);
         let verdicts = Arc::<Verdicts>::default();
         if let Some(stop) = pipeline.stop() {
-            verdicts.tell(|told| told.stop = Some(stop.clone()));
+            verdicts.update(|report| report.stop = Some(stop.clone()));
         }
         let analysis = match work {
             Work::Inline => Analysis::Inline(Arc::clone(pool)),
@@ -72,7 +72,7 @@ impl Worker {
     /// Waits until the recording thread has ended. The side thread ends by itself.
     pub(super) fn join(self) {
         drop(self.outbox);
-        // Its panics are caught and told as failures.
+        // Its panics are caught and reported as failures.
         let _ = self.recording.join();
     }
 }

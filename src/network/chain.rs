@@ -2,7 +2,7 @@
 //!
 //! The orders tried are those of creation, where tch's numbers say it, of the numbers in the names,
 //! and of the names letter by letter (`fc1`, `fc21`, `fc22`, `fc3`). In each of them two matrices of
-//! one shape may stand next to each other (mean and variance: both read the layer before, both lead
+//! one shape may be next to each other (mean and variance: both read the layer before, both lead
 //! to the layer after), and the last matrices may all read one layer (actor and critic). If no order
 //! of names chains, the shapes decide where they allow one order only.
 
@@ -19,7 +19,7 @@ pub(super) enum Start<'a> {
     Free,
     /// A layer of this width, given by a matrix.
     Width(usize, Matrix<'a>),
-    /// A feature map of so many channels, given by a matrix: any number of positions.
+    /// A feature map of this many channels, given by a matrix: any number of positions.
     Map(usize, Matrix<'a>),
 }
 
@@ -59,7 +59,7 @@ pub(super) fn arrange<'a>(matrices: &[Matrix<'a>], start: Start<'a>) -> Fit<Chai
     }
     let mut by_letter = matrices.to_vec();
     by_letter.sort_by(|a, b| a.reads.cmp(b.reads));
-    // What an include pattern adds joins a chain where it fits, and is else a network of its own.
+    // What an include pattern adds joins a chain where it fits, and is otherwise a separate network.
     let shapes = if matrices.iter().any(|m| m.put_back) { &SHAPES[..1] } else { &SHAPES[..] };
     let orders = [in_order_of_creation(matrices), Some(matrices.to_vec()), Some(by_letter)];
     for &shape in shapes {
@@ -126,17 +126,17 @@ fn walk<'a>(order: &[Matrix<'a>], start: Start<'a>, shape: Shape) -> Option<Vec<
             continue;
         };
         let follows = matrix.inputs() == last.matrix.outputs();
-        let beside = matrix.inputs() == last.matrix.inputs();
+        let parallel = matrix.inputs() == last.matrix.inputs();
         if follows {
             links.push(Link { matrix: *matrix, source: last.target, target });
         } else if shape >= Shape::Pairs
-            && beside
+            && parallel
             && matrix.outputs() == last.matrix.outputs()
             && order.get(k + 1).is_some_and(|next| next.inputs() == matrix.outputs())
         {
             links.push(Link { matrix: *matrix, source: last.source, target: last.target });
         } else if shape == Shape::Heads
-            && beside
+            && parallel
             && (last.source > 0 || !matches!(start, Start::Free))
             && order[k..].iter().all(|head| head.inputs() == matrix.inputs())
         {
@@ -225,7 +225,7 @@ fn pairs(links: &[Link<'_>]) -> Option<String> {
     ))
 }
 
-/// Says that matrices sound like an actor and a critic, which stand one after the other only by their
+/// Says that matrices sound like an actor and a critic, which follow each other only by their
 /// shapes.
 fn two_heads(links: &[Link<'_>]) -> Option<String> {
     let find = |signs: &[&str]| {

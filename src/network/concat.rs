@@ -1,6 +1,6 @@
 //! Convolutional networks that put channels side by side: DenseNet and SqueezeNet.
 //!
-//! What reads channels of several layers, put together, has a layer `{module}.in` of its own.
+//! What reads channels of several layers, put together, has a separate layer `{module}.in`.
 //!
 //! | names | connections |
 //! |---|---|

@@ -97,6 +97,15 @@ pub enum NetworkError {
         shape: Vec<usize>,
     },
 
+    /// Two groups that share parameters.
+    #[error("the groups `{first}` and `{second}` overlap: give each parameter to one group")]
+    GroupsOverlap {
+        /// The one.
+        first: String,
+        /// The other.
+        second: String,
+    },
+
     /// A group of which no parameter has the name.
     #[error(
         "none of the {count} parameters is in the group `{group}`: the names of its parameters begin \

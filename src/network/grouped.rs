@@ -4,6 +4,7 @@
 //! itself, without this beginning, and its layers are called `actor/{layer}`.
 
 use super::pattern::{matches, renamed};
+use super::select::BY_PATTERN;
 use super::{Architecture, LeftOut, Network, NetworkError, Parameter, Selection, reading, select};
 
 /// Why a parameter outside all groups is left out.
@@ -18,22 +19,42 @@ impl Network {
     /// A group without parameters, or what [`Network::infer`] refuses, with the group's name.
     pub fn infer_groups(
         parameters: &[Parameter],
-        selection: &Selection,
+        selected: &Selection,
         groups: &[String],
     ) -> Result<Self, NetworkError> {
+        for (k, first) in groups.iter().enumerate() {
+            let overlaps = |second: &&String| {
+                *second == first
+                    || within(first, second).is_some()
+                    || within(second, first).is_some()
+            };
+            if let Some(second) = groups[k + 1..].iter().find(overlaps) {
+                let (first, second) = (first.clone(), second.clone());
+                return Err(NetworkError::GroupsOverlap { first, second });
+            }
+        }
         let sorted = select::in_natural_order(parameters)?;
-        let (readings, _) = reading::read(&sorted, &selection.rename)?;
-        select::check_patterns(&readings, selection)?;
+        let (readings, _) = reading::read(&sorted, &selected.rename)?;
+        select::check_patterns(&readings, selected)?;
         let mut joined: Option<Self> = None;
         for group in groups {
             let of_group =
                 |error| NetworkError::InGroup { group: group.clone(), why: Box::new(error) };
-            let (own, selection) = of(group, parameters, selection);
+            let (own, selection) = of(group, parameters, selected);
             if own.is_empty() {
                 let count = parameters.len();
                 return Err(NetworkError::EmptyGroup { group: group.clone(), count });
             }
-            let network = Self::infer(&own, &selection).map_err(of_group)?.called(group);
+            let mut network = Self::infer(&own, &selection).map_err(of_group)?.called(group);
+            for warning in &mut network.warnings {
+                own.iter().for_each(|p| *warning = with_group(warning, group, &p.name));
+            }
+            for left_out in network.left_out.iter_mut().filter(|l| l.why.contains(BY_PATTERN)) {
+                if let Some(pattern) = selected.exclude.iter().find(|p| matches(p, &left_out.name))
+                {
+                    left_out.why = format!("{BY_PATTERN}`{pattern}`");
+                }
+            }
             joined = Some(match joined {
                 None => network,
                 Some(joined) => joined.and(network),
@@ -83,6 +104,17 @@ impl Network {
         }
         self
     }
+}
+
+/// A message with the complete name of a parameter where it has the short one, in quotes or in a flag.
+fn with_group(message: &str, group: &str, name: &str) -> String {
+    let full = format!("{group}.{name}");
+    let mut message = message.to_owned();
+    for (before, after) in [("`", "`"), ("\"", "\""), ("--orient ", "="), ("--rename ", "=")] {
+        let (short, long) = (format!("{before}{name}{after}"), format!("{before}{full}{after}"));
+        message = message.replace(&short, &long);
+    }
+    message.replace(&format!("--exclude {name}."), &format!("--exclude {full}."))
 }
 
 /// The rest of a name that is in a group.

@@ -1,11 +1,11 @@
-//! Patterns of parameter names: `*` stands for any run of characters, all else for itself.
+//! Patterns of parameter names: `*` matches any run of characters, all else itself.
 
 /// Whether a pattern matches a whole name.
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
     captures(pattern, name).is_some()
 }
 
-/// What each `*` of a pattern stands for in a name; none where it does not match the whole name.
+/// What each `*` of a pattern matches in a name; none where it does not match the whole name.
 pub(super) fn captures<'n>(pattern: &str, name: &'n str) -> Option<Vec<&'n str>> {
     let Some((head, tail)) = pattern.split_once('*') else {
         return (pattern == name).then(Vec::new);
@@ -24,7 +24,7 @@ pub(super) fn captures<'n>(pattern: &str, name: &'n str) -> Option<Vec<&'n str>>
     Some(stars)
 }
 
-/// Fills the stars of `to` with what those of `from` stand for in a name, in order; none where
+/// Fills the stars of `to` with what those of `from` match in a name, in order; none where
 /// `from` does not match.
 pub(super) fn renamed(from: &str, to: &str, name: &str) -> Option<String> {
     let stars = captures(from, name)?;

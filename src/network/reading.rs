@@ -2,7 +2,7 @@
 //! with tch's numbers of duplicates; and what the parameters next to it say about a matrix.
 //!
 //! tch calls a second variable of the same path and name `name__N`, where N is the number of
-//! variables made before it. So two modules at one path are told apart, and N says in which order
+//! variables made before it. So two modules at one path are distinguished, and N gives the order in which
 //! modules were made: the module `{path}` of `{path}.weight__N` is read as `{path}__N`. All
 //! tensors of a recurrent layer get the number of its weight_ih_l0.
 //!
@@ -19,21 +19,21 @@ pub(super) struct Reading<'p> {
     pub parameter: &'p Parameter,
     /// Unique.
     pub name: String,
-    /// When it was made, in an order of its own: two for each variable. Known where tch's numbers
+    /// When it was made, as a rank: two ranks for each variable. Known where tch's numbers
     /// say so.
     pub made: Option<usize>,
     pub bias: Bias,
     base: Base,
 }
 
-/// The bias of a matrix, as far as the names tell.
+/// The bias of a matrix, as far as the names show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bias {
     /// No bias has the name that the matrix's would have.
     Absent,
     /// Its length.
     Length(usize),
-    /// Several biases or matrices stand at one path.
+    /// Several biases or matrices are at one path.
     Unknown,
 }
 
@@ -202,7 +202,7 @@ impl Recurrent {
                 };
                 let (old, new) = (format!("{before}*_l1*"), format!("{after}*_l1*"));
                 this.doubts.push(format!(
-                    "Several recurrent modules stand at one path, and names do not say which of \
+                    "Several recurrent modules are at one path, and names do not say which of \
                      them has the upper layer `{before}{}`: it is read as the first one's. If it is \
                      the second one's: .rename(\"{old}\", \"{new}\"), --rename {old}={new}.",
                     above.leaf

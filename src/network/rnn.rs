@@ -113,7 +113,7 @@ fn without_tables<'a>(
                     warnings.push(format!(
                         "`{name}` {:?} is read as a layer after the recurrent ones, but may be the \
                          table of an embedding before them: their shapes are alike, and no bias \
-                         tells. If it is a table: .exclude(\"{name}\"), --exclude {name}.",
+                         shows which. If it is a table: .exclude(\"{name}\"), --exclude {name}.",
                         matrix.shape(),
                     ));
                 }
@@ -155,7 +155,7 @@ fn place_others<'a>(plan: &mut Plan<'a>, others: Vec<Matrix<'a>>, modules: &[Mod
             if let Some(odd) = after.iter().find(|m| m.is_square() && m.inputs() == input) {
                 plan.warnings.push(format!(
                     "`{}` {:?} is read as a layer after the recurrent ones, but fits between `{}` and \
-                     them as well: shapes do not tell. If it stands before them, put the network \
+                     them as well: shapes do not show which. If it comes before them, put the network \
                      together with Network::builder().",
                     odd.name(),
                     odd.shape(),
@@ -189,8 +189,8 @@ fn owner<'a>(
     let stem = |k: usize| untagged(modules[k].stem);
     let mut near: Vec<usize> = (0..modules.len()).filter(|&k| stem(k) == at).collect();
     if near.is_empty() {
-        let beside = |k: usize| parent(at) == stem(k) || parent(at) == parent(stem(k));
-        near = (0..modules.len()).filter(|&k| !parent(at).is_empty() && beside(k)).collect();
+        let near_it = |k: usize| parent(at) == stem(k) || parent(at) == parent(stem(k));
+        near = (0..modules.len()).filter(|&k| !parent(at).is_empty() && near_it(k)).collect();
     }
     let candidates = if near.is_empty() { (0..modules.len()).collect() } else { near };
     let only = |fits: &dyn Fn(usize) -> bool| {

@@ -94,6 +94,9 @@ pub(super) enum Evidence {
     Usual,
 }
 
+/// The beginning of the reason why a pattern's matrix is left out.
+pub(super) const BY_PATTERN: &str = "excluded by the pattern ";
+
 /// What excludes a matrix.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Excluded<'a> {
@@ -105,7 +108,7 @@ impl Excluded<'_> {
     /// The reason, for [`LeftOut`].
     pub fn why(self) -> String {
         match self {
-            Self::ByPattern(pattern) => format!("excluded by the pattern `{pattern}`"),
+            Self::ByPattern(pattern) => format!("{BY_PATTERN}`{pattern}`"),
             Self::ByFilter => "excluded by the program's filter".to_owned(),
         }
     }

@@ -1,4 +1,4 @@
-//! What a monitor and a replay can be told alike.
+//! The options that a monitor and a replay share.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -109,7 +109,7 @@ impl<Origin> RunBuilder<Origin> {
         self
     }
 
-    /// Which parameters to analyse, and as what, in place of all that was said of it before.
+    /// Which parameters to analyse, and as what, instead of all earlier choices.
     pub fn selection(mut self, selection: Selection) -> Self {
         self.settings.selection = selection;
         self
@@ -121,7 +121,7 @@ impl<Origin> RunBuilder<Origin> {
         self
     }
 
-    /// Reads GPT-NeoX's fused query-key-value rows as the model does, interleaved by so many heads
+    /// Reads GPT-NeoX's fused query-key-value rows as the model does, interleaved by this many heads
     /// ([`Selection::per_head`]), not as published.
     pub fn per_head(mut self, heads: usize) -> Self {
         self.settings.selection.per_head = Some(heads);
@@ -184,7 +184,7 @@ impl<Origin> RunBuilder<Origin> {
         self
     }
 
-    /// Compares against a file in place of the run's first weights (for fine-tuning): a safetensors
+    /// Compares against a file instead of the run's first weights (for fine-tuning): a safetensors
     /// checkpoint, or the folder of another run with the same model, parameters and neurons.
     pub fn baseline(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.baseline = Some(path.into());

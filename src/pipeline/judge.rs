@@ -1,14 +1,18 @@
 //! A stop rule at work: it sees every analysed row, and what the loop logged between rows.
 //!
-//! A quantity that the loop logs at an analysed step counts once for each such step. One that it
-//! does not log there, such as a validation loss at the ends of epochs, counts once for each value
-//! that was logged since the last analysed step, in order.
+//! A quantity that the loop logs counts once for each analysed step, with its value there. If an
+//! analysed step lacks it although it was logged since the last one, as a validation loss at the ends
+//! of epochs, then from there on it has its own clock: each of its values counts, in order, those since
+//! the last analysed step included.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::analysis::Status;
 use crate::record::computed_quantities;
 use crate::stop::{RuleState, Stop, StopRule, Value};
+
+/// Values of a quantity that are kept until the next analysed step.
+const KEPT: usize = 10_000;
 
 /// A stop rule and its state.
 #[derive(Clone, Debug)]
@@ -17,7 +21,18 @@ pub(crate) struct Judge {
     state: RuleState,
     computed: Vec<&'static str>,
     unseen: BTreeSet<String>, // quantities of the rule without a value so far
-    logged: BTreeMap<u64, Vec<(String, f64)>>, // since the last analysed step
+    logged: BTreeMap<String, Logging>, // quantities of the rule that the loop has logged
+    held: Values,             // of quantities with their own clock, at the last step that has any
+}
+
+/// Values by step and name.
+type Values = BTreeMap<u64, BTreeMap<String, f64>>;
+
+/// A quantity that the loop logs.
+#[derive(Clone, Debug, Default)]
+struct Logging {
+    own_clock: bool,
+    pending: VecDeque<(u64, f64)>, // since the last analysed step; none with its own clock
 }
 
 impl Judge {
@@ -27,6 +42,7 @@ impl Judge {
             computed: computed_quantities(),
             unseen: rule.quantities().into_iter().map(str::to_owned).collect(),
             logged: BTreeMap::new(),
+            held: Values::new(),
             rule,
         }
     }
@@ -39,10 +55,20 @@ impl Judge {
 
     /// Takes what the loop logged at a step. Steps come in order.
     pub(crate) fn log<'a>(&mut self, step: u64, scalars: impl Iterator<Item = (&'a str, f64)>) {
+        self.judge_held(step);
         for (name, value) in scalars {
-            if self.rule.quantities().contains(&name) && !self.computed.contains(&name) {
-                self.unseen.remove(name);
-                self.logged.entry(step).or_default().push((name.to_owned(), value));
+            if !self.rule.quantities().contains(&name) || self.computed.contains(&name) {
+                continue;
+            }
+            self.unseen.remove(name);
+            let logging = self.logged.entry(name.to_owned()).or_default();
+            if logging.own_clock {
+                self.held.entry(step).or_default().insert(name.to_owned(), value);
+            } else {
+                logging.pending.push_back((step, value));
+                if logging.pending.len() > KEPT {
+                    logging.pending.pop_front();
+                }
             }
         }
     }
@@ -53,15 +79,15 @@ impl Judge {
         if status == Status::Dropped {
             return;
         }
-        for (step, scalars) in std::mem::take(&mut self.logged) {
-            let here = scalars.iter().filter(|(name, _)| value(name).is_none());
-            let here: BTreeMap<&str, f64> = here.map(|(name, v)| (name.as_str(), *v)).collect();
-            if !here.is_empty() {
-                let value = |name: &str| here.get(name).map_or(Value::Absent, |v| Value::Is(*v));
-                self.state.observe(&self.rule, step, &value);
-            }
-        }
+        self.take_pending(step, value);
+        self.judge_held(step);
         self.unseen.retain(|name| value(name).is_none());
+        let own_clock = |name: &str| self.logged.get(name).is_some_and(|l| l.own_clock);
+        let here = self.held.remove(&step).unwrap_or_default();
+        let value = |name: &str| match own_clock(name) {
+            true => here.get(name).copied(),
+            false => value(name),
+        };
         let value = |name: &str| match value(name) {
             Some(value) => Value::Is(value),
             None if status == Status::NonFinite && self.computed.contains(&name) => {
@@ -70,6 +96,33 @@ impl Judge {
             None => Value::Absent,
         };
         self.state.observe(&self.rule, step, &value);
+    }
+
+    /// Gives their own clocks to quantities that this row lacks.
+    fn take_pending(&mut self, step: u64, value: &dyn Fn(&str) -> Option<f64>) {
+        for (name, logging) in &mut self.logged {
+            if value(name).is_some() {
+                logging.pending.clear();
+                continue;
+            }
+            // What is logged at this very step, and not in its row, came after the row: at step 0.
+            let earlier = logging.pending.iter().any(|&(at, _)| at < step);
+            if !logging.own_clock && earlier {
+                logging.own_clock = true;
+                for (at, value) in logging.pending.drain(..) {
+                    self.held.entry(at).or_default().insert(name.clone(), value);
+                }
+            }
+        }
+    }
+
+    /// Judges the held values of the steps before this one.
+    fn judge_held(&mut self, step: u64) {
+        let later = self.held.split_off(&step);
+        for (at, here) in std::mem::replace(&mut self.held, later) {
+            let value = |name: &str| here.get(name).map_or(Value::Absent, |v| Value::Is(*v));
+            self.state.observe(&self.rule, at, &value);
+        }
     }
 
     /// The verdict, once there is one.
@@ -121,30 +174,71 @@ impl<'a> Logged<'a> {
 mod tests {
     use super::*;
 
-    /// The step of the verdict, where `val_loss` is logged at these steps, worse each time, and
-    /// every hundredth step is analysed; `at_rows` says whether it is logged there, too.
-    fn stopped(rule: &StopRule, logged: &[u64], at_rows: bool) -> Option<u64> {
-        let mut judge = Judge::new(rule.clone());
-        for step in 0..=1000 {
-            if logged.contains(&step) {
+    /// The steps at which values of `val_loss` count, each worse than the one before, where it is
+    /// logged every `epoch` steps and every hundredth step is analysed; `from` is the first.
+    fn counted(epoch: u64, from: u64) -> Vec<u64> {
+        let mut counted = Vec::new();
+        for patience in 1..=6 {
+            let mut judge = Judge::new(StopRule::on("val_loss").patience(patience).into());
+            for step in from..=1000 {
+                let here = step % epoch == 0;
                 let scalars = [("loss", 1.0), ("val_loss", step as f64)];
-                judge.log(step, scalars.into_iter());
+                judge.log(step, scalars.into_iter().take(if here { 2 } else { 1 }));
+                if step % 100 == 0 {
+                    let value = |name: &str| (name == "val_loss" && here).then_some(step as f64);
+                    judge.judge(step, Status::Ok, &value);
+                }
             }
-            if step % 100 == 0 {
-                let value = |name: &str| (name == "val_loss" && at_rows).then_some(step as f64);
-                judge.judge(step, Status::Ok, &value);
-            }
+            counted.extend(judge.stop().map(|stop| stop.measured_step));
         }
-        judge.stop().map(|stop| stop.measured_step)
+        counted
     }
 
     #[test]
-    fn a_quantity_that_is_logged_between_rows_counts_by_its_own_clock() {
-        let rule = StopRule::from(StopRule::on("val_loss").patience(2));
-        let epochs: Vec<u64> = (1..20).map(|epoch| 47 * epoch).collect();
-        assert_eq!(stopped(&rule, &epochs, false), Some(141), "47, then two worse: 94 and 141");
-        assert_eq!(stopped(&rule, &[250], false), None, "one value");
-        assert_eq!(stopped(&rule, &epochs, true), Some(200), "0, then two worse rows");
+    fn a_quantity_that_analysed_steps_lack_counts_by_its_own_clock() {
+        assert_eq!(counted(47, 1), [94, 141, 188, 235, 282, 329]);
+        assert_eq!(counted(30, 1), [60, 90, 120, 150, 180, 210], "also where a row has it: 300");
+        assert_eq!(counted(150, 1), [300, 450, 600, 750, 900]);
+    }
+
+    #[test]
+    fn a_quantity_that_analysed_steps_have_counts_there() {
+        assert_eq!(counted(1, 1), [200, 300, 400, 500, 600, 700]);
+        assert_eq!(counted(50, 1), [200, 300, 400, 500, 600, 700]);
+        assert_eq!(counted(300, 1), [600, 900]);
+    }
+
+    /// A live run logs step 0 after its row, a replay before it.
+    #[test]
+    fn a_value_of_step_0_counts_the_same_before_and_after_its_row() {
+        let run = |before: bool| {
+            let mut judge = Judge::new(StopRule::on("val_loss").patience(2).into());
+            let zero = |judge: &mut Judge| judge.log(0, [("val_loss", 0.5)].into_iter());
+            if before {
+                zero(&mut judge);
+            }
+            judge.judge(0, Status::Ok, &|_| None);
+            if !before {
+                zero(&mut judge);
+            }
+            for step in [47, 94, 141] {
+                judge.log(step, [("val_loss", 1.0)].into_iter());
+                judge.judge(step + 1, Status::Ok, &|_| None);
+            }
+            judge.stop().map(|stop| stop.measured_step)
+        };
+        assert_eq!((run(true), run(false)), (Some(94), Some(94)));
+    }
+
+    #[test]
+    fn after_the_last_analysed_step_values_still_count() {
+        let mut judge = Judge::new(StopRule::on("val_loss").patience(2).into());
+        judge.log(5, [("val_loss", 1.0)].into_iter());
+        judge.judge(10, Status::Ok, &|_| None);
+        for step in [15, 20, 25] {
+            judge.log(step, [("val_loss", 2.0)].into_iter());
+        }
+        assert_eq!(judge.stop().unwrap().measured_step, 20);
     }
 
     #[test]

@@ -27,20 +27,20 @@ use crate::source::{CheckpointFile, Source, save};
 
 /// Which steps the run analyses.
 pub(crate) struct Follow<'a> {
-    pub(crate) schedule: Value, // as it stands in run.json
+    pub(crate) schedule: Value, // as in run.json
     pub(crate) budget: Option<f64>,
     pub(crate) due: &'a dyn Fn(u64) -> bool,
     pub(crate) log_first: bool, // whether the first step has a row in metrics.csv
 }
 
-/// A run that has begun or goes on.
+/// A run that has begun, or is resumed.
 pub(crate) struct Opened {
     pub(crate) pipeline: Pipeline,
-    /// The step at which a resumed run goes on; none for a new one.
+    /// The step at which a resumed run continues; none for a new one.
     pub(crate) resumed_at: Option<u64>,
     /// The last step that was reported before.
     pub(crate) last_step: Option<u64>,
-    /// The step at which training was told to stop before.
+    /// The step at which a stop was reported to training before.
     pub(crate) stopped_step: Option<u64>,
     /// Seconds that the last analysis took, snapshot and all.
     pub(crate) analysis_seconds: f64,
@@ -88,7 +88,7 @@ pub(crate) fn open(
         let given = matches!(settings.nodes, Nodes::File(_)).then_some(&draw);
         let recorded = resume(&settings.folder, &config, given, at, follow.due)?;
         if let Some(recorded) = recorded {
-            // A drawn neuron that does not fit stands in the run's own file.
+            // A drawn neuron that does not fit is in the run's own file.
             let in_run = |error| match error {
                 Error::Draw { source, .. } => {
                     let place = settings.folder.join(NODES).display().to_string();
@@ -250,7 +250,7 @@ fn go_on(
     if let Some(gap) = recorded.gap_from {
         let next = recorded.next_step;
         tracing::warn!(
-            "the run was recorded up to step {}, and goes on at step {next}: what lies between is \
+            "the run was recorded up to step {}, and continues at step {next}: what lies between is \
              lost (flush the monitor before a checkpoint is saved)",
             gap.saturating_sub(1)
         );

@@ -53,7 +53,7 @@ pub(crate) enum Start {
     New,
     /// Replace it.
     Overwrite,
-    /// Go on with it, at this step or where its files end.
+    /// Resume it, at this step or after its last recorded one.
     Resume(Option<u64>),
 }
 
@@ -84,6 +84,7 @@ pub(crate) struct Settings {
     pub(crate) tensorboard: bool,
     pub(crate) hops: usize,
     pub(crate) hops_estimated: Option<usize>,
+    pub(crate) hops_seed: u64, // where no neurons are drawn
     pub(crate) baseline: Option<PathBuf>,
     pub(crate) stop_rule: Option<StopRule>,
     pub(crate) start: Start,
@@ -107,6 +108,7 @@ impl Settings {
             tensorboard: true,
             hops: 1,
             hops_estimated: None,
+            hops_seed: 0,
             baseline: None,
             stop_rule: None,
             start: Start::New,
@@ -178,7 +180,7 @@ impl Settings {
         }
         let seed = match self.nodes {
             Nodes::Drawn(Samples { seed, .. }) => seed,
-            Nodes::Whole | Nodes::File(_) => 0,
+            Nodes::Whole | Nodes::File(_) => self.hops_seed,
         };
         Ok((most > 1).then_some(Hops { most, budget, seed }))
     }

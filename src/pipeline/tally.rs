@@ -1,4 +1,4 @@
-//! What the rows of a run come to.
+//! Counts and extremes over the rows of a run.
 
 use std::path::Path;
 

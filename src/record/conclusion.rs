@@ -167,6 +167,10 @@ impl fmt::Display for Conclusion {
                     "no verdict: no step has a p of width_excess or alpha0_excess, which take the \
                      shuffled and the norm-matched control"
                 }
+                (_, 0) if self.analysed > 1 => {
+                    "no verdict: only one step has a p of width_excess or alpha0_excess (see the \
+                     warnings)"
+                }
                 (_, 0) => "no verdict from one step",
                 _ => "no verdict: all steps have the same weights",
             });

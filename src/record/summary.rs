@@ -204,7 +204,7 @@ impl Summary {
         (!names.is_empty()).then(|| {
             let names = names.join(", ");
             format!(
-                "the stop rule watches {names}, which never had a value: it could not stop the run"
+                "the stop rule watches {names}, which never had a value: that part had no effect"
             )
         })
     }

@@ -82,8 +82,7 @@ impl VarStoreWeights {
     }
 
     /// Tensors by name. Those that require a gradient are trainable, or all if none does.
-    pub(crate) fn of_tensors(tensors: impl Iterator<Item = (String, Torch)>) -> Self {
-        let tensors: Vec<(String, Torch)> = tensors.collect();
+    pub(crate) fn of_tensors(tensors: Vec<(String, Torch)>) -> Self {
         let none = !tensors.iter().any(|(_, tensor)| tensor.requires_grad());
         let variable = |(name, tensor): (String, Torch)| {
             let trainable = none || tensor.requires_grad();

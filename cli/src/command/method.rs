@@ -29,7 +29,7 @@ pub struct Method {
     /// Analyse as this run did: its network, neurons, parameters and baseline.
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "neurons", "samples", "seed", "whole", "nodes", "hops", "hops_estimate", "baseline",
-        "architecture", "include", "exclude", "per_head", "no_controls", "rescaled_start",
+        "architecture", "include", "exclude", "orient", "rename", "per_head", "no_controls", "rescaled_start",
         "every_neuron",
     ])]
     like: Option<PathBuf>,
