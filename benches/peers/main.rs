@@ -175,7 +175,7 @@ mod today {
         println!("a copy and a histogram of every parameter in tch   {}", spread(&today));
         for (name, all) in [("default", true), ("without controls and layers", false)] {
             let folder = tempfile::tempdir().expect("a temporary folder");
-            let builder = Monitor::builder(folder.path()).every(1);
+            let builder = Monitor::builder(folder.path()).quiet().every(1);
             let builder = match all {
                 true => builder,
                 false => builder.without_layers().controls(neuromfa::Controls::none()),

@@ -115,7 +115,7 @@ fn measure(model: &Initialisation) -> Result<Cost> {
     let before = resident("VmRSS")?;
     // Resets the peak memory of the process.
     std::fs::write("/proc/self/clear_refs", "5")?;
-    let builder = Monitor::builder(folder.path()).every(1).work(Work::Background);
+    let builder = Monitor::builder(folder.path()).quiet().every(1).work(Work::Background);
     let mut monitor = builder.attach_source(source.clone())?;
     let (mut hooks, mut alls) = (Vec::new(), Vec::new());
     for step in 0..=RUNS {
