@@ -49,7 +49,8 @@ fn benches(c: &mut Criterion) {
                 [("not due", u64::MAX, false), ("due", 1, false), ("due, to the end", 1, true)]
             {
                 let folder = tempfile::tempdir().unwrap();
-                let builder = configure(Monitor::builder(folder.path()).quiet()).every(every).threads(2);
+                let builder =
+                    configure(Monitor::builder(folder.path()).quiet()).every(every).threads(2);
                 let mut monitor = builder.attach_source(source.clone()).unwrap();
                 group.bench_function(name, |b| {
                     b.iter_custom(|n| steps(&mut monitor, &source, n, to_the_end));
@@ -57,7 +58,8 @@ fn benches(c: &mut Criterion) {
                 monitor.finish().unwrap();
             }
             let folder = tempfile::tempdir().unwrap();
-            let builder = configure(Monitor::builder(folder.path()).quiet()).every(1).work(Work::Inline);
+            let builder =
+                configure(Monitor::builder(folder.path()).quiet()).every(1).work(Work::Inline);
             let mut monitor = builder.attach_source(source.clone()).unwrap();
             group.bench_function("due, inline", |b| {
                 b.iter_custom(|n| steps(&mut monitor, &source, n, true));
