@@ -127,11 +127,12 @@ impl History {
     /// The outcome of a rule on this run. The rule sees what a live one saw.
     pub fn try_rule(&self, rule: &StopRule) -> Outcome {
         let mut judge = Judge::new(rule.clone());
-        let mut logged = Logged::of(Some(&judge), &self.metrics);
+        let mut logged = Logged::of(&judge, &self.metrics);
         for row in &self.rows {
             logged.up_to(row.step, &mut judge);
             judge.judge(row.step, row.status, &|name| row.value(name));
         }
+        logged.up_to(self.last_step, &mut judge);
         let stop = judge.stop();
         let end = stop.map_or(self.last_step, |stop| stop.measured_step);
         let lowest = |last: u64| {

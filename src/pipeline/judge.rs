@@ -19,7 +19,7 @@ const KEPT: usize = 10_000;
 pub(crate) struct Judge {
     rule: StopRule,
     state: RuleState,
-    computed: Vec<&'static str>,
+    to_log: Vec<String>,      // quantities of the rule that the loop has to log
     unseen: BTreeSet<String>, // quantities of the rule without a value so far
     logged: BTreeMap<String, Logging>, // quantities of the rule that the loop has logged
     held: Values,             // of quantities with their own clock, at the last step that has any
@@ -37,10 +37,12 @@ struct Logging {
 
 impl Judge {
     pub(crate) fn new(rule: StopRule) -> Self {
+        let computed = computed_quantities();
+        let names = || rule.quantities().into_iter();
         Self {
             state: RuleState::new(&rule),
-            computed: computed_quantities(),
-            unseen: rule.quantities().into_iter().map(str::to_owned).collect(),
+            to_log: names().filter(|n| !computed.contains(n)).map(str::to_owned).collect(),
+            unseen: names().map(str::to_owned).collect(),
             logged: BTreeMap::new(),
             held: Values::new(),
             rule,
@@ -48,16 +50,15 @@ impl Judge {
     }
 
     /// The quantities that the loop has to log.
-    pub(crate) fn to_log(&self) -> Vec<String> {
-        let names = self.rule.quantities().into_iter();
-        names.filter(|name| !self.computed.contains(name)).map(str::to_owned).collect()
+    pub(crate) fn to_log(&self) -> &[String] {
+        &self.to_log
     }
 
     /// Takes what the loop logged at a step. Steps come in order.
     pub(crate) fn log<'a>(&mut self, step: u64, scalars: impl Iterator<Item = (&'a str, f64)>) {
         self.judge_held(step);
         for (name, value) in scalars {
-            if !self.rule.quantities().contains(&name) || self.computed.contains(&name) {
+            if !self.to_log.iter().any(|known| known == name) {
                 continue;
             }
             self.unseen.remove(name);
@@ -90,7 +91,7 @@ impl Judge {
         };
         let value = |name: &str| match value(name) {
             Some(value) => Value::Is(value),
-            None if status == Status::NonFinite && self.computed.contains(&name) => {
+            None if status == Status::NonFinite && !self.to_log.iter().any(|n| n == name) => {
                 Value::NotFinite
             }
             None => Value::Absent,
@@ -143,30 +144,31 @@ impl Judge {
 /// What a recorded run logged of a rule's quantities, to be given to its judge once more.
 #[derive(Debug, Default)]
 pub(crate) struct Logged<'a> {
-    series: Vec<(String, &'a [(u64, f64)])>, // ascending steps
+    rest: VecDeque<(u64, Vec<(&'a str, f64)>)>, // ascending steps
 }
 
 impl<'a> Logged<'a> {
     /// `metrics` has each logged quantity with its steps, ascending.
-    pub(crate) fn of(
-        judge: Option<&Judge>,
-        metrics: &'a BTreeMap<String, Vec<(u64, f64)>>,
-    ) -> Self {
-        let names = judge.map(Judge::to_log).unwrap_or_default().into_iter();
-        let series = names.filter_map(|name| {
-            let series = metrics.get(&name)?;
-            Some((name, &series[..]))
-        });
-        Self { series: series.collect() }
+    pub(crate) fn of(judge: &Judge, metrics: &'a BTreeMap<String, Vec<(u64, f64)>>) -> Self {
+        let mut steps: BTreeMap<u64, Vec<(&str, f64)>> = BTreeMap::new();
+        for name in judge.to_log() {
+            let Some((name, series)) = metrics.get_key_value(name) else { continue };
+            for &(step, value) in series {
+                steps.entry(step).or_default().push((name, value));
+            }
+        }
+        Self { rest: steps.into_iter().collect() }
     }
 
-    /// Gives the judge what was logged up to a step, and not given before.
+    /// Gives the judge what was logged up to a step that was reported, and not given before.
     pub(crate) fn up_to(&mut self, step: u64, judge: &mut Judge) {
-        for (name, series) in &mut self.series {
-            let (now, later) = series.split_at(series.partition_point(|&(at, _)| at <= step));
-            now.iter().for_each(|&(at, value)| judge.log(at, [(name.as_str(), value)].into_iter()));
-            *series = later;
+        while self.rest.front().is_some_and(|(at, _)| *at <= step)
+            && let Some((at, scalars)) = self.rest.pop_front()
+        {
+            judge.log(at, scalars.into_iter());
         }
+        // The loop logged something at this step, if none of the rule's quantities.
+        judge.log(step, std::iter::empty());
     }
 }
 
@@ -249,6 +251,46 @@ mod tests {
         judge.log(3, [("val_loss", 1.0), ("loss", 1.0)].into_iter());
         judge.judge(4, Status::Ok, &|name| (name == "E").then_some(0.1));
         assert_eq!(judge.unseen(), ["los"]);
+    }
+
+    /// The last value counts once a later step is reported, in a recorded run as in a live one.
+    #[test]
+    fn the_last_value_of_a_recorded_run_counts_if_a_step_came_after_it() {
+        for (last, stopped) in [(10, None), (11, Some(10))] {
+            let mut judge = Judge::new(StopRule::on("val_loss").patience(1).into());
+            let series = vec![(3, 1.0), (10, 2.0)];
+            let metrics = BTreeMap::from([("val_loss".to_owned(), series)]);
+            let mut logged = Logged::of(&judge, &metrics);
+            logged.up_to(5, &mut judge);
+            judge.judge(5, Status::Ok, &|_| None);
+            logged.up_to(last, &mut judge);
+            assert_eq!(judge.stop().map(|stop| stop.measured_step), stopped);
+        }
+    }
+
+    /// Two quantities with their own clocks, logged at the same steps.
+    #[test]
+    fn a_recorded_run_is_judged_in_the_order_of_its_steps() {
+        let rule = || StopRule::on("a").patience(2).or(StopRule::on("b").patience(1));
+        let values = |step: u64| [("a", step as f64), ("b", step as f64)];
+        let mut live = Judge::new(rule());
+        let mut again = Judge::new(rule());
+        let series = |k: usize| (1..=6).map(|n| (7 * n, values(7 * n)[k].1)).collect::<Vec<_>>();
+        let metrics = BTreeMap::from([("a".to_owned(), series(0)), ("b".to_owned(), series(1))]);
+        let mut logged = Logged::of(&again, &metrics);
+        for step in 1..=50 {
+            live.log(step, std::iter::empty());
+            if step % 7 == 0 && step <= 42 {
+                live.log(step, values(step).into_iter());
+            }
+            if step % 10 == 0 {
+                live.judge(step, Status::Ok, &|_| None);
+                logged.up_to(step, &mut again);
+                again.judge(step, Status::Ok, &|_| None);
+            }
+        }
+        assert_eq!(live.stop(), again.stop());
+        assert_eq!(live.stop().unwrap().measured_step, 14, "b is worse before a is twice");
     }
 
     #[test]

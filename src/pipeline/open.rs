@@ -209,7 +209,8 @@ fn go_on(
     let mut tally = Tally::default();
     let mut judge = settings.stop_rule.clone().map(Judge::new);
     // The state is a function of the rows and of what was logged between them.
-    let mut logged = Logged::of(judge.as_ref(), &recorded.metrics);
+    let logged = judge.as_ref().map(|judge| Logged::of(judge, &recorded.metrics));
+    let mut logged = logged.unwrap_or_default();
     let mut watched = Watched::of(settings.stop_rule.as_ref(), &computed_quantities());
     for row in &recorded.rows {
         tally.add_recorded(row);
@@ -226,7 +227,7 @@ fn go_on(
         recorded.recorder.show_in_tensorboard(Some(from));
     }
     if let Some(judge) = &mut judge {
-        logged.up_to(u64::MAX, judge);
+        logged.up_to(recorded.last_step.unwrap_or(0), judge);
         recorded.recorder.write_state(judge.state())?;
     }
     let mut estimators = Estimators::new(&plan);

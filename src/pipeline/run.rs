@@ -183,8 +183,7 @@ impl Pipeline {
         judge.judge(row.step, row.emergence.status, &|name| row.value(name));
         if !self.unseen_checked && !row.scalars.is_empty() {
             self.unseen_checked = true;
-            let to_log = judge.to_log();
-            for name in judge.unseen().iter().filter(|name| to_log.contains(name)) {
+            for name in judge.unseen().iter().filter(|name| judge.to_log().contains(name)) {
                 tracing::warn!(
                     "the stop rule watches {name:?}, which the loop has not logged up to step {}: \
                      without it the rule cannot stop the run",

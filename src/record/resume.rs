@@ -37,7 +37,7 @@ pub struct Recorded {
     pub stopped_step: Option<u64>,
     /// The analysed steps before it.
     pub rows: Vec<RecordedRow>,
-    /// What the loop logged before it, each quantity with its steps, ascending.
+    /// What the loop logged before it, each quantity with its steps, ascending; for a stop rule only.
     pub metrics: BTreeMap<String, Vec<(u64, f64)>>,
     /// The hashes of their tensors, by step, in the order of the tensors.
     pub hashes: BTreeMap<u64, Vec<u64>>,
@@ -111,7 +111,7 @@ pub fn resume(
         last_step: gap_from.map_or(tables.metrics.last_step(), |_| Some(next_step - 1)),
         stopped_step: recorded_stop.filter(|&step| step < next_step),
         rows: recorded_rows(&tables.emergence),
-        metrics: tables.metrics.series(),
+        metrics: if config.stop_rule.is_null() { BTreeMap::new() } else { tables.metrics.series() },
         hashes: tables.hashes(),
         gap_from,
     }))
