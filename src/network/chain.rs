@@ -6,7 +6,8 @@
 //! to the layer after), and the last matrices may all read one layer (actor and critic). If no order
 //! of names chains, the shapes decide where they allow one order only.
 
-use super::plan::{Fit, expect_matrix};
+use super::Role;
+use super::plan::{Fit, Plan, expect_matrix};
 use super::select::Matrix;
 
 /// Most matrices whose order is looked for by shapes alone.
@@ -36,6 +37,28 @@ pub(super) struct Chain<'a> {
     pub links: Vec<Link<'a>>,
     /// What the user should know about the order.
     pub warning: Option<String>,
+}
+
+impl<'a> Chain<'a> {
+    /// Adds the chain to a plan, from the layer `from` on. `name` names the layer that a link leads to,
+    /// where no link before it does.
+    pub fn lay_out(self, plan: &mut Plan<'a>, from: usize, name: impl Fn(&Link<'a>) -> String) {
+        plan.warnings.extend(self.warning);
+        let mut layers = vec![from];
+        for link in &self.links {
+            if link.target == layers.len() {
+                layers.push(plan.layer(name(link), link.matrix.outputs(), Role::Linear, None));
+            }
+            plan.join(&link.matrix, layers[link.source], layers[link.target], 1);
+        }
+    }
+}
+
+impl Link<'_> {
+    /// The path of its matrix, as the name of the layer that it leads to.
+    pub fn path(&self) -> String {
+        self.matrix.path().to_owned()
+    }
 }
 
 /// How far matrices may depart from standing one after the other.

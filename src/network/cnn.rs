@@ -225,29 +225,23 @@ impl<'a> Chain<'a> {
     fn linear(&mut self, matrices: &[Matrix<'a>]) -> Fit<()> {
         let channels = self.plan.layers[self.end].width;
         let arranged = arrange(matrices, Start::Map(channels, self.last))?;
-        self.plan.warnings.extend(arranged.warning);
-        let mut layers = vec![self.end];
-        for link in &arranged.links {
-            let Link { matrix, source, target } = link;
-            if *target == layers.len() {
-                let layer = self.plan.layer(matrix.path(), matrix.outputs(), Role::Linear, None);
-                layers.push(layer);
+        let links = arranged.links.clone();
+        let first = self.plan.connections.len();
+        arranged.lay_out(&mut self.plan, self.end, Link::path);
+        let connections = self.plan.connections[first..].iter_mut().zip(links);
+        for (connection, Link { matrix, .. }) in connections.filter(|(_, link)| link.source == 0) {
+            let positions = matrix.inputs() / channels;
+            if positions > 1 && matrix.orientation == Orientation::InOut {
+                return Err(format!(
+                    "`{}` {:?} is read as [in, out], but reads a map of {positions} positions, \
+                     which needs [out, in]",
+                    matrix.name(),
+                    matrix.shape(),
+                ));
             }
-            let connection = self.plan.join(matrix, layers[*source], layers[*target], 1);
-            if *source == 0 {
-                let positions = matrix.inputs() / channels;
-                if positions > 1 && matrix.orientation == Orientation::InOut {
-                    return Err(format!(
-                        "`{}` {:?} is read as [in, out], but reads a map of {positions} positions, \
-                         which needs [out, in]",
-                        matrix.name(),
-                        matrix.shape(),
-                    ));
-                }
-                connection.inputs = channels;
-                connection.taps = positions;
-                connection.flattened = positions > 1;
-            }
+            connection.inputs = channels;
+            connection.taps = positions;
+            connection.flattened = positions > 1;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@
 //! | `{stem}.squeeze`, `.expand1x1`, `.expand3x3` | in → squeeze → both; the next reads both |
 
 use super::Role;
-use super::chain::{Start, arrange, broken};
+use super::chain::{Link, Start, arrange, broken};
 use super::plan::{Fit, Plan};
 use super::select::Matrix;
 
@@ -53,15 +53,7 @@ pub(super) fn plan<'a>(kernels: &[Matrix<'a>], linear: &[Matrix<'a>]) -> Fit<Opt
         if plan.layers[from].width != chain.links[0].matrix.inputs() {
             return Err("the linear layers do not chain in the order of their names".to_owned());
         }
-        plan.warnings.extend(chain.warning);
-        let mut layers = vec![from];
-        for link in &chain.links {
-            if link.target == layers.len() {
-                let (name, width) = (link.matrix.path(), link.matrix.outputs());
-                layers.push(plan.layer(name, width, Role::Linear, None));
-            }
-            plan.join(&link.matrix, layers[link.source], layers[link.target], 1);
-        }
+        chain.lay_out(&mut plan, from, Link::path);
     }
     Ok(Some(plan))
 }

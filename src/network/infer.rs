@@ -25,8 +25,19 @@ impl Network {
     /// the parameters do not have; `per_head` where it does not apply; nothing left to analyse.
     pub fn infer(parameters: &[Parameter], selection: &Selection) -> Result<Self, NetworkError> {
         let sorted = select::in_natural_order(parameters)?;
-        let (mut readings, mut warnings) = reading::read(&sorted, &selection.rename)?;
-        let Selected { matrices, mut left_out } = select::select(&mut readings, selection)?;
+        select::check_patterns(&sorted, selection)?;
+        Self::read(&sorted, selection, None)
+    }
+
+    /// Infers a network from parameters in natural order of their names: all, or those of a group,
+    /// read without its name.
+    pub(super) fn read(
+        parameters: &[&Parameter],
+        selection: &Selection,
+        group: Option<&str>,
+    ) -> Result<Self, NetworkError> {
+        let (mut readings, mut warnings) = reading::read(parameters, &selection.rename, group)?;
+        let Selected { matrices, mut left_out } = select::select(&mut readings, selection);
         let untrained = parameters.iter().filter(|p| !p.trainable && !selection.untrained).count();
         let nothing = || NetworkError::NoMatrices { count: parameters.len(), untrained };
         let remains = |m: &&Matrix| m.excluded.is_none();

@@ -5,7 +5,7 @@
 //! chain, layers have wrong numbers; one-hop values are the same.
 
 use super::Role;
-use super::chain::{Chain, Start, arrange};
+use super::chain::{Start, arrange};
 use super::layout_doubt::{is_plain, standing_alone, turned};
 use super::plan::{Fit, Plan};
 use super::select::Matrix;
@@ -47,16 +47,9 @@ fn chain<'a>(matrices: &[Matrix<'a>], links: impl Fn(&Matrix) -> bool) -> Fit<Pl
         plan.warnings.extend(turned(&chained, &around));
         Ok::<_, String>(arranged)
     })?;
-    let Chain { links, warning } = arranged;
-    plan.warnings.extend(warning);
+    let inputs = arranged.links[0].matrix.inputs();
+    let first = plan.layer("layer.0", inputs, Role::Linear, None);
+    arranged.lay_out(&mut plan, first, |link| format!("layer.{}", link.target));
     plan.warnings.extend(standing_alone(&chained));
-    plan.layer("layer.0", links[0].matrix.inputs(), Role::Linear, None);
-    for link in &links {
-        if link.target == plan.layers.len() {
-            let name = format!("layer.{}", link.target);
-            plan.layer(name, link.matrix.outputs(), Role::Linear, None);
-        }
-        plan.join(&link.matrix, link.source, link.target, 1);
-    }
     Ok(plan)
 }

@@ -45,7 +45,8 @@ struct Base {
     number: Option<usize>,
 }
 
-/// Names all parameters; warnings say what their names leave open.
+/// Names all parameters, those of a group without its name; warnings say what their names leave
+/// open.
 ///
 /// # Errors
 ///
@@ -53,10 +54,12 @@ struct Base {
 pub(super) fn read<'p>(
     parameters: &[&'p Parameter],
     rename: &[(String, String)],
+    group: Option<&str>,
 ) -> Result<(Vec<Reading<'p>>, Vec<String>), NetworkError> {
     let renamed = |p: &Parameter| {
         let new = rename.iter().find_map(|(from, to)| pattern::renamed(from, to, &p.name));
-        new.unwrap_or_else(|| p.name.clone())
+        let name = new.unwrap_or_else(|| p.name.clone());
+        group.and_then(|group| within(group, &name)).map(str::to_owned).unwrap_or(name)
     };
     let mut names: Vec<String> = parameters.iter().map(|p| renamed(p)).collect();
     let all: HashSet<String> = names.iter().cloned().collect();
@@ -96,6 +99,11 @@ pub(super) fn read<'p>(
     order(&mut read);
     biases(&mut read);
     Ok((read, recurrent.doubts))
+}
+
+/// The rest of a name that is in a group.
+pub(super) fn within<'n>(group: &str, name: &'n str) -> Option<&'n str> {
+    name.strip_prefix(group)?.strip_prefix('.')
 }
 
 impl Reading<'_> {

@@ -12,7 +12,7 @@
 //! bias, and its columns are what a module reads.
 
 use super::Role;
-use super::chain::{Start, arrange};
+use super::chain::{Link, Start, arrange};
 use super::natural;
 use super::plan::{Fit, Plan, expect_matrix, expect_shape};
 use super::reading::Bias;
@@ -289,15 +289,7 @@ fn read_out<'a>(plan: &mut Plan<'a>, module: &Module<'a>, matrices: Vec<Matrix<'
     let from = joined(plan, &prefix(module.stem), number, &module.end);
     let width = plan.layers[from].width;
     if let Ok(chain) = arrange(&matrices, Start::Width(width, recurrent)) {
-        plan.warnings.extend(chain.warning);
-        let mut layers = vec![from];
-        for link in &chain.links {
-            if link.target == layers.len() {
-                let (name, width) = (link.matrix.path(), link.matrix.outputs());
-                layers.push(plan.layer(name, width, Role::Linear, None));
-            }
-            plan.join(&link.matrix, layers[link.source], layers[link.target], 1);
-        }
+        chain.lay_out(plan, from, Link::path);
         return;
     }
     let mut end = from;

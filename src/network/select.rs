@@ -94,9 +94,6 @@ pub(super) enum Evidence {
     Usual,
 }
 
-/// The beginning of the reason why a pattern's matrix is left out.
-pub(super) const BY_PATTERN: &str = "excluded by the pattern ";
-
 /// What excludes a matrix.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Excluded<'a> {
@@ -108,7 +105,7 @@ impl Excluded<'_> {
     /// The reason, for [`LeftOut`].
     pub fn why(self) -> String {
         match self {
-            Self::ByPattern(pattern) => format!("{BY_PATTERN}`{pattern}`"),
+            Self::ByPattern(pattern) => format!("excluded by the pattern `{pattern}`"),
             Self::ByFilter => "excluded by the program's filter".to_owned(),
         }
     }
@@ -196,10 +193,9 @@ pub(super) fn in_natural_order(parameters: &[Parameter]) -> Result<Vec<&Paramete
 pub(super) fn select<'a>(
     readings: &'a mut [Reading<'a>],
     selection: &'a Selection,
-) -> Result<Selected<'a>, NetworkError> {
+) -> Selected<'a> {
     readings.sort_by(|a, b| natural::compare(&a.name, &b.name));
     let readings: &'a [Reading<'a>] = readings;
-    check_patterns(readings, selection)?;
     let embeddings: Vec<&[usize]> = readings
         .iter()
         .filter(|r| joins_neurons(r.parameter) && is_embedding(&r.name))
@@ -244,11 +240,12 @@ pub(super) fn select<'a>(
             }),
         }
     }
-    Ok(selected)
+    selected
 }
 
+/// Refuses patterns that match nothing, or no matrix where one is needed.
 pub(super) fn check_patterns(
-    readings: &[Reading<'_>],
+    parameters: &[&Parameter],
     selection: &Selection,
 ) -> Result<(), NetworkError> {
     let Selection { include, exclude, orient, rename, .. } = selection;
@@ -258,20 +255,19 @@ pub(super) fn check_patterns(
         ("orient", orient.iter().map(|(pattern, _)| pattern).collect()),
         ("rename", rename.iter().map(|(pattern, _)| pattern).collect()),
     ];
-    let parameters = || readings.iter().map(|reading| reading.parameter);
     for (list, patterns) in lists {
         for pattern in patterns {
-            let mut hits = parameters().filter(|p| matches(pattern, &p.name));
+            let mut hits = parameters.iter().filter(|p| matches(pattern, &p.name));
             let Some(first) = hits.next() else {
                 return Err(NetworkError::PatternMatchesNothing {
                     list,
                     pattern: pattern.clone(),
-                    count: readings.len(),
+                    count: parameters.len(),
                 });
             };
             if matches!(list, "include" | "orient")
                 && !joins_neurons(first)
-                && !hits.any(joins_neurons)
+                && !hits.any(|p| joins_neurons(p))
             {
                 return Err(NetworkError::NothingToInclude {
                     list,
@@ -295,7 +291,7 @@ fn first_match<'a>(patterns: &'a [String], name: &str) -> Option<&'a str> {
 }
 
 /// Whether a parameter holds edges.
-pub(super) fn joins_neurons(parameter: &Parameter) -> bool {
+fn joins_neurons(parameter: &Parameter) -> bool {
     parameter.shape.len() >= 2 && !parameter.shape.contains(&0)
 }
 
