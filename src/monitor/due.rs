@@ -108,7 +108,6 @@ impl Monitor {
                 "added to the model after attach, and not analysed: {listed}{more}. Attach once the \
                  model is complete"
             );
-            tracing::warn!("{warning}");
             self.terminal.warn(&warning);
             self.warnings.push(warning);
         }

@@ -134,8 +134,8 @@ impl Monitor {
         let opened = open(&settings, follow, source.as_ref(), &opening, first, &mut listeners)?;
         drop(opening);
         let pool = Arc::new(settings.pool()?);
-        let Opened { pipeline, resumed_at, last_step, stopped_step, analysis_seconds, .. } = opened;
-        let Opened { config, mut warnings, .. } = opened;
+        let Opened { pipeline, resumed_at, last_step, stopped_step, .. } = opened;
+        let Opened { analysis_seconds, config, mut warnings, .. } = opened;
         warnings.extend(last_row.warnings());
         let folder = settings.folder.display().to_string();
         let stop = pipeline.stop().map(|stop| StopRecord { stop: stop.clone(), stopped_step });
@@ -229,8 +229,7 @@ impl Monitor {
     /// Keeps the first failure, and does with it what the caller asked for.
     pub(super) fn failure(&mut self, why: Failure) -> Result<Verdict, Error> {
         if self.failed.is_none() {
-            tracing::error!("monitoring has stopped, training continues: {why}");
-            self.terminal.warn(&format!("monitoring has stopped, training continues: {why}"));
+            self.terminal.error(&format!("monitoring has stopped, training continues: {why}"));
             self.failed = Some(Arc::clone(&why));
         }
         match self.on_failure {
@@ -304,8 +303,7 @@ impl Drop for Monitor {
         if self.worker.is_some()
             && let Err(error) = self.close()
         {
-            tracing::error!("{error}");
-            self.terminal.warn(&error.to_string());
+            self.terminal.error(&error.to_string());
         }
     }
 }

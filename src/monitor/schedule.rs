@@ -22,17 +22,14 @@ pub struct Schedule {
     /// Above `powers_until`, multiples of this are due; 0 for none.
     every: u64,
     /// Further steps that are due, ascending.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    at: Vec<u64>,
-    /// Whether it was made of a list, perhaps an empty one.
-    #[serde(skip)]
-    is_list: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<Vec<u64>>,
 }
 
 impl Schedule {
     /// Steps 0, n, 2n, ...
     pub fn every(n: u64) -> Self {
-        Self { powers_until: 0, every: n, at: Vec::new(), is_list: false }
+        Self { powers_until: 0, every: n, at: None }
     }
 
     /// These steps only, in any order.
@@ -40,7 +37,7 @@ impl Schedule {
         let mut at: Vec<u64> = steps.into_iter().collect();
         at.sort_unstable();
         at.dedup();
-        Self { powers_until: 0, every: 0, at, is_list: true }
+        Self { powers_until: 0, every: 0, at: Some(at) }
     }
 
     /// Up to step `until`, the powers of two instead: 1, 2, 4, ... The published schedule is
@@ -53,7 +50,11 @@ impl Schedule {
 
     /// Whether `step` is analysed.
     pub fn is_due(&self, step: u64) -> bool {
-        self.is_regular(step) || self.at.binary_search(&step).is_ok()
+        self.is_regular(step) || self.listed().binary_search(&step).is_ok()
+    }
+
+    fn listed(&self) -> &[u64] {
+        self.at.as_deref().unwrap_or_default()
     }
 
     /// Whether `step` is analysed, the list aside.
@@ -69,7 +70,7 @@ impl Schedule {
     pub(super) fn number_of(&self, step: u64) -> u64 {
         let powers = step.min(self.powers_until).checked_ilog2().map_or(0, |k| u64::from(k) + 1);
         let multiples = |upto: u64| upto.checked_div(self.every).unwrap_or(0);
-        let listed = self.at.iter().filter(|&&at| at <= step && !self.is_regular(at));
+        let listed = self.listed().iter().filter(|&&at| at <= step && !self.is_regular(at));
         powers
             + multiples(step).saturating_sub(multiples(self.powers_until))
             + listed.count() as u64
@@ -78,8 +79,8 @@ impl Schedule {
     /// Refuses a schedule that is never due after step 0.
     pub(super) fn check(&self) -> Result<(), Error> {
         match self.every {
-            0 if self.at.iter().any(|&step| step > 0) => Ok(()),
-            0 if self.is_list => Err(Error::NoSteps),
+            0 if self.listed().iter().any(|&step| step > 0) => Ok(()),
+            0 if self.at.is_some() => Err(Error::NoSteps),
             0 => Err(Error::EveryZero),
             _ => Ok(()),
         }
@@ -92,7 +93,7 @@ impl fmt::Display for Schedule {
             write!(f, "powers of two up to step {}, then ", 1_u64 << exponent)?;
         }
         match self.every {
-            0 => write!(f, "steps {:?}", self.at),
+            0 => write!(f, "steps {:?}", self.listed()),
             1 => write!(f, "every step"),
             n => write!(f, "every {n} steps"),
         }

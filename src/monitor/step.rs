@@ -35,10 +35,7 @@ impl Monitor {
     ///
     /// With [`OnFailure::KeepTraining`] all but the first two are logged, not returned.
     pub fn step(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<Verdict, Error> {
-        let start = Instant::now();
-        let result = self.report(step, When::Scheduled, |_| Some(scalars));
-        self.in_hook += start.elapsed();
-        result
+        self.report(step, When::Scheduled, |_| Some(scalars))
     }
 
     /// Reports the next step ([`next_step`](Self::next_step)): for a loop without a counter.
@@ -70,10 +67,7 @@ impl Monitor {
         step: u64,
         scalars: impl FnOnce() -> S,
     ) -> Result<Verdict, Error> {
-        let start = Instant::now();
-        let result = self.report(step, When::Scheduled, |due| due.then(scalars));
-        self.in_hook += start.elapsed();
-        result
+        self.report(step, When::Scheduled, |due| due.then(scalars))
     }
 
     /// Reports a step as [`step`](Self::step) does, and analyses it whatever schedule and budget
@@ -83,10 +77,7 @@ impl Monitor {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn analyse_now(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<Verdict, Error> {
-        let start = Instant::now();
-        let result = self.report(step, When::Now, |_| Some(scalars));
-        self.in_hook += start.elapsed();
-        result
+        self.report(step, When::Now, |_| Some(scalars))
     }
 
     /// `scalars` is called once it is known whether the step is analysed.
@@ -96,11 +87,27 @@ impl Monitor {
         when: When,
         scalars: impl FnOnce(bool) -> Option<S>,
     ) -> Result<Verdict, Error> {
+        let start = Instant::now();
+        let result = self.take_report(step, when, scalars);
+        self.in_hook += start.elapsed();
+        result
+    }
+
+    fn take_report<'a, S: AsRef<[(&'a str, f64)]>>(
+        &mut self,
+        step: u64,
+        when: When,
+        scalars: impl FnOnce(bool) -> Option<S>,
+    ) -> Result<Verdict, Error> {
         if let Some(why) = self.failed.clone() {
             return self.failure(why);
         }
-        if self.repeats(step) {
-            return self.repeat(step, when, scalars(true));
+        if let Some((held, due)) = &self.held
+            && held.step == step
+        {
+            let analysed = !matches!(due, Due::No);
+            let now = matches!(when, When::Now) && step > 0 && !analysed;
+            return self.repeat(now, scalars(now || analysed));
         }
         self.check_order(step)?;
         self.release()?;
@@ -138,27 +145,18 @@ impl Monitor {
         }
     }
 
-    /// Whether this is the step that is held for further calls.
-    fn repeats(&self, step: u64) -> bool {
-        self.held.as_ref().is_some_and(|(held, _)| held.step == step)
-    }
-
-    /// Reports the held step again.
+    /// Reports the held step again; with `now`, has it analysed.
     fn repeat<'a, S: AsRef<[(&'a str, f64)]>>(
         &mut self,
-        step: u64,
-        when: When,
+        now: bool,
         scalars: Option<S>,
     ) -> Result<Verdict, Error> {
         let scalars = scalars.as_ref().map_or(&[][..], AsRef::as_ref);
         self.check_names(scalars)?;
         self.update(scalars);
-        let analysed = self.held.as_ref().is_some_and(|(_, due)| !matches!(due, Due::No));
-        if matches!(when, When::Now)
-            && step > 0
-            && !analysed
+        if now
             && let Some((at, _)) = self.held.take()
-            && let Some(error) = self.take_timed(at, when)?
+            && let Some(error) = self.take_timed(at, When::Now)?
         {
             return self.unread(error);
         }

@@ -47,7 +47,14 @@ impl Terminal {
 
     /// Says that something is wrong.
     pub(super) fn warn(self, warning: &str) {
+        tracing::warn!("{warning}");
         self.write(&format!("warning: {warning}"));
+    }
+
+    /// Says that monitoring has failed.
+    pub(super) fn error(self, error: &str) {
+        tracing::error!("{error}");
+        self.write(&format!("warning: {error}"));
     }
 
     /// Says what the run found.
