@@ -5,6 +5,7 @@ mod golden;
 mod loops;
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use golden::{assert_near, fractal, path, read, value};
 use loops::Table;
@@ -14,6 +15,16 @@ use neuromfa::source::{Checkpoint, CheckpointFile, Source};
 use neuromfa::{Monitor, Replay, Samples, Work};
 use tch::nn::{self, OptimizerConfig, VarStore};
 use tch::{Device, Kind, Tensor};
+
+/// Seeds libtorch's random numbers, which all tests of this process share: until the guard is
+/// dropped no other test that draws runs. Each test that draws takes it, layers included.
+#[must_use]
+fn seeded(seed: i64) -> MutexGuard<'static, ()> {
+    static DRAWN_BY_ONE: Mutex<()> = Mutex::new(());
+    let alone = DRAWN_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    tch::manual_seed(seed);
+    alone
+}
 
 /// A VarStore with the parameters of a safetensors file.
 fn store_of(file: &str) -> VarStore {
@@ -116,6 +127,7 @@ fn every_type_and_layout_gives_what_its_file_gives() {
     assert_eq!(seen.len(), 3, "f64 and f32 hold the same values here, the halves others");
 
     // Strides that are not row-major are read through a copy.
+    let _alone = seeded(5);
     let store = VarStore::new(Device::Cpu);
     let plain = Tensor::randn([40, 30], (Kind::Float, Device::Cpu)) * 0.05;
     let strided = plain.transpose(0, 1).contiguous().transpose(0, 1);
@@ -166,7 +178,7 @@ fn a_snapshot_never_mixes_two_steps() {
 fn both_ways_to_work_give_the_rows_of_the_weights_at_the_call() {
     let run = |work: Work| {
         let dir = tempfile::tempdir().unwrap();
-        tch::manual_seed(3);
+        let _alone = seeded(3);
         let store = VarStore::new(Device::Cpu);
         let norm = nn::batch_norm1d(store.root() / "norm", 40, Default::default());
         let net = nn::seq()
@@ -204,7 +216,7 @@ fn both_ways_to_work_give_the_rows_of_the_weights_at_the_call() {
 fn training_is_the_same_with_and_without_the_monitor() {
     let train = |monitored: bool| {
         let dir = tempfile::tempdir().unwrap();
-        tch::manual_seed(3);
+        let _alone = seeded(3);
         let store = VarStore::new(Device::Cpu);
         let net = nn::seq()
             .add(nn::linear(store.root() / 0, 32, 64, Default::default()))
@@ -255,7 +267,7 @@ fn a_var_store_saved_by_tch_is_read_back() {
 #[test]
 fn a_var_store_knows_what_is_trained() {
     let dir = tempfile::tempdir().unwrap();
-    tch::manual_seed(3);
+    let _alone = seeded(3);
     let mut store = VarStore::new(Device::Cpu);
     let root = store.root();
     let _first = nn::linear(&root / "fc1", 64, 96, Default::default());
@@ -283,7 +295,7 @@ fn a_var_store_knows_what_is_trained() {
 #[test]
 fn several_stores_are_one_run_and_tensors_need_none() {
     let dir = tempfile::tempdir().unwrap();
-    tch::manual_seed(4);
+    let _alone = seeded(4);
     let [actor, critic] = [0, 1].map(|_| VarStore::new(Device::Cpu));
     for store in [&actor, &critic] {
         let _ = nn::linear(store.root() / "fc1", 32, 64, Default::default());
@@ -320,6 +332,7 @@ fn several_stores_are_one_run_and_tensors_need_none() {
 
 #[test]
 fn a_variable_that_comes_after_attach_is_said_once() {
+    let _alone = seeded(6);
     let dir = tempfile::tempdir().unwrap();
     let store = VarStore::new(Device::Cpu);
     let _ = nn::linear(store.root() / "fc1", 32, 64, Default::default());
