@@ -51,6 +51,20 @@ fn wide_layers_do_not_raise_false_alarms() {
 }
 
 #[test]
+fn a_matrix_of_equal_weights_neither_raises_false_alarms_nor_hides_structure() {
+    let all: Vec<Claims> = [Kind::Growth, Kind::Drift, Kind::Fresh]
+        .into_iter()
+        .flat_map(|kind| simulated(Shape::Flat, kind, 100))
+        .collect();
+    for rate in [share(&all, |claims| claims.width), share(&all, |claims| claims.alpha0)] {
+        assert!((0.01..=0.1).contains(&rate), "{rate}");
+    }
+    let structure = Kind::Lognormal { spread: 0.1, scale: 1.5 };
+    let seen = share(&simulated(Shape::Flat, structure, 20), |claims| claims.alpha0);
+    assert!(seen >= 0.9, "{seen}");
+}
+
+#[test]
 fn structure_of_5_percent_is_seen_at_every_scale() {
     for scale in [0.5, 1.0, 3.0] {
         let all = simulated(Shape::Mlp, Kind::Lognormal { spread: 0.05, scale }, 20);

@@ -221,6 +221,66 @@ fn rescaling_weights_literally_gives_the_norm_matched_value() {
     assert!((matched / literal - 1.0).abs() < 1e-12, "{matched}, {literal}");
 }
 
+/// Names, shapes and weights of two blocks of query, key, value and output.
+fn attention(mut of: impl FnMut(&str) -> f32, std: f32, seed: u64) -> Weights {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut matrix = |name, shape: [usize; 2]| {
+        let one = |_| std * rand_distr::Distribution::<f32>::sample(&StandardNormal, &mut rng);
+        let values: Vec<f32> = (0..shape[0] * shape[1]).map(one).collect();
+        let factor = of(name);
+        (name, shape, values.iter().map(|w| factor * w).collect())
+    };
+    vec![
+        matrix("model.layers.0.self_attn.q_proj.weight", [48, 48]),
+        matrix("model.layers.0.self_attn.k_proj.weight", [48, 48]),
+        matrix("model.layers.0.self_attn.v_proj.weight", [48, 48]),
+        matrix("model.layers.0.self_attn.o_proj.weight", [48, 48]),
+        matrix("model.layers.0.mlp.gate_proj.weight", [96, 48]),
+        matrix("model.layers.0.mlp.up_proj.weight", [96, 48]),
+        matrix("model.layers.0.mlp.down_proj.weight", [48, 96]),
+    ]
+}
+
+/// A matrix out of range and one without spread have no edges, so that what is left, measured and
+/// shuffled, is the same: in a layer of several matrices and in one of its own.
+#[test]
+fn a_matrix_without_spread_is_left_out_as_one_out_of_range_is() {
+    for name in ["v_proj", "o_proj", "down_proj"] {
+        let row = |out: &dyn Fn(&mut Vec<f32>)| {
+            let of = |seed| {
+                let mut weights = attention(|_| 1.0, 0.05, seed);
+                let found = weights.iter_mut().filter(|(n, ..)| n.contains(name));
+                found.for_each(|(_, _, values)| out(values));
+                weights
+            };
+            let (start, now) = (of(1), of(2));
+            let network = Network::infer(&memory(&start).parameters(), &Selection::default());
+            let network = network.unwrap();
+            let draw = Draw::random(&network, 24, 2, 5).unwrap();
+            let plan = Plan::new(&Method::default(), &network, &draw, true).unwrap();
+            let mut plan = plan.with_controls(Controls::default()).with_details();
+            let baseline = Baseline::new(0, &plan, &measure(&plan, &start, 0));
+            plan.start_from(&baseline.deviations);
+            Emergence::new(&plan, &baseline, &measure(&plan, &now, 1))
+        };
+        let beyond = row(&|values| values.iter_mut().for_each(|w| *w *= 1e9));
+        let flat = row(&|values| values.fill(0.02));
+        let excess = |row: &Emergence| {
+            let parts = row.parts.iter().map(|p| p.structure);
+            let all = parts.chain([row.structure]);
+            all.map(|s| (s.width_excess, s.alpha0_excess)).collect::<Vec<_>>()
+        };
+        assert_eq!(excess(&flat), excess(&beyond), "{name}");
+        let (width, alpha0) = (flat.structure.width_excess, flat.structure.alpha0_excess);
+        assert!(width.unwrap().p.is_some() && alpha0.unwrap().p.is_some());
+        let absent = flat.structure.e_norm_matched.is_none();
+        assert!(absent && beyond.structure.e_norm_matched.is_some());
+        let of_layers = flat.parts.iter().map(|part| part.structure.e_norm_matched.is_some());
+        let with = of_layers.filter(|there| *there).count();
+        assert!(with > 0 && with < flat.parts.len(), "{name}: {with}");
+    }
+}
+
 #[test]
 fn a_matrix_that_has_no_spread_cannot_be_matched_and_says_so() {
     let mut flat = weights(0.0, 0.05);

@@ -89,10 +89,21 @@ fn a_matrix_without_spread_leaves_the_row_its_status() {
     let _ = monitor.finish().unwrap();
     let table = Table::read(dir.path(), "emergence.csv");
     assert_eq!(table.column("status"), ["ok", "ok"]);
-    assert!(table.column("E_stable").iter().all(|e| !e.is_empty()));
-    assert_eq!(table.column("width_excess")[1], "");
+    for column in ["E_stable", "width_excess", "width_excess_p", "alpha0_excess"] {
+        assert!(table.column(column).iter().all(|value| !value.is_empty()), "{column}");
+    }
+    assert_eq!(table.column("E_norm_matched")[1], "");
     assert!(table.column("codes")[1].contains("not_matched"));
-    assert!(table.column("warning")[1].contains("4.weight has standard deviation 0"));
+    let warning = "E_norm_matched: 4.weight has standard deviation 0, which cannot be rescaled to 0; \
+                   width_excess and alpha0_excess are without it";
+    assert_eq!(table.column("warning")[1], warning);
+    // Of its own part alone everything is absent.
+    let layers = Table::read(dir.path(), "layers.csv");
+    let column = |name| layers.column(name).into_iter();
+    let parts = column("step").zip(column("scope")).zip(column("width_excess"));
+    let absent = parts
+        .filter(|((step, scope), width)| *step == "1" && *scope == "layer" && width.is_empty());
+    assert_eq!(absent.count(), 1);
 }
 
 #[test]

@@ -23,6 +23,9 @@ pub enum Shape {
     Neox128,
     /// GPT-NeoX of two blocks, width 768.
     Neox768,
+    /// As Conv, and a matrix of 32 × 32 equal weights.
+    #[allow(dead_code)] // in tests only
+    Flat,
 }
 
 impl Shape {
@@ -38,6 +41,7 @@ impl Shape {
             Self::Conv => "conv 3-16-32-32",
             Self::Neox128 => "neox 2 x 128",
             Self::Neox768 => "neox 2 x 768",
+            Self::Flat => "conv 3-16-32-32 and equal weights",
         }
     }
 
@@ -61,6 +65,10 @@ impl Shape {
             Self::Conv => chain(&[3, 16, 32, 32], &[3, 3]),
             Self::Neox128 => neox(2, 128),
             Self::Neox768 => neox(2, 768),
+            Self::Flat => {
+                let flat = (Parameter::new("3.weight", [32, 32, 3, 3]), 0.0);
+                Self::Conv.tensors().into_iter().chain([flat]).collect()
+            }
         }
     }
 }
@@ -198,6 +206,9 @@ impl Run {
 
 fn gaussian(parameter: &Parameter, std: f64, rng: &mut Xoshiro256PlusPlus) -> Vec<f32> {
     let n = parameter.shape.iter().product();
+    if std == 0.0 {
+        return vec![0.05; n];
+    }
     (0..n).map(|_| rng.sample::<f32, _>(StandardNormal) * std as f32).collect()
 }
 

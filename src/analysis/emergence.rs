@@ -296,6 +296,9 @@ impl Emergence {
                 Ok(e) => self.e_rescaled_start = Some(e),
                 Err(why) => self.miss(Status::Degenerate, "E_rescaled_start", &why),
             },
+            Some(Err(why)) if nulls.groups.last().is_some_and(|all| all.unmatched.is_some()) => {
+                unmatched.push(format!("E_rescaled_start: {why}"));
+            }
             Some(Err(why)) => self.miss(Status::Degenerate, "E_rescaled_start", why),
             None => {}
         }

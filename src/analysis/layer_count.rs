@@ -93,15 +93,18 @@ impl LayerJob<'_> {
         Ok(counted.not_finite)
     }
 
-    /// Tables that rescale each tensor to its deviation at step 0; none if they were not asked for,
-    /// or if a tensor has no deviation.
+    /// Tables that rescale each tensor to its deviation at step 0; none if they were not asked for.
+    /// A tensor that cannot be rescaled is counted as if none of its weights were in range.
     fn rescaled(&self, start: &[f64]) -> Option<Vec<RadiusTable>> {
         if !self.plan.controls.norm_matched {
             return None;
         }
-        let table =
-            |(start, now): (&f64, &f64)| RadiusTable::rescaled(&self.plan.method, start / now);
-        start.iter().zip(&*self.deviations).map(table).collect()
+        let method = &self.plan.method;
+        let table = |(start, now): (&f64, &f64)| {
+            RadiusTable::rescaled(method, start / now)
+                .unwrap_or_else(|| RadiusTable::of_none(method))
+        };
+        Some(start.iter().zip(&*self.deviations).map(table).collect())
     }
 }
 

@@ -65,10 +65,12 @@ pub struct Nulls {
 pub struct GroupNulls {
     /// On shuffled weights.
     pub shuffled: Option<Result<Draws, String>>,
-    /// With each matrix at its spread of step 0.
+    /// With each matrix at its spread of step 0, without those that cannot be rescaled to it.
     pub matched: Option<Result<Fractal, String>>,
-    /// With each matrix at its spread of step 0, shuffled.
+    /// The same, shuffled.
     pub matched_shuffled: Option<Result<Draws, String>>,
+    /// Which matrix cannot be rescaled, and why: the first one.
+    pub unmatched: Option<String>,
 }
 
 /// The stable estimator on draws of a part of the network.

@@ -29,31 +29,31 @@ pub(super) fn nulls(
         };
     let matched = match (&plan.start_deviations, stable) {
         _ if !controls.norm_matched => Vec::new(),
-        (Some(start), _) => norm_matched(estimators, plan, snapshot, start),
+        (Some(_), _) => norm_matched(estimators, plan, snapshot),
         // This is step 0: its matrices have the spread of step 0.
-        (None, stable) => {
-            let of = |fractal: &Result<Fractal, Degenerate>| fractal.map_err(|e| e.to_string());
-            stable.unwrap_or_default().iter().map(of).collect()
-        }
+        (None, stable) => stable.unwrap_or_default().to_vec(),
     };
-    let unmatched = |k: usize| match matched.get(k) {
-        Some(Err(why)) => Some(why.clone()),
-        _ => None,
-    };
+    let unmatched = Unmatched::of(plan, snapshot);
     let draws = |drawn: &[Result<Draws, Degenerate>], k: usize| {
         drawn.get(k).map(|drawn| drawn.clone().map_err(|why| why.to_string()))
     };
-    let group = |k: usize| GroupNulls {
-        shuffled: draws(&shuffled, k),
-        matched: matched.get(k).cloned(),
-        matched_shuffled: match unmatched(k) {
-            Some(why) => matched_shuffled.get(k).map(|_| Err(why)),
-            None => draws(&matched_shuffled, k),
-        },
+    let group = |(k, group): (usize, &Group)| {
+        let (unmatched, all) = unmatched.in_group(group);
+        let mut nulls = GroupNulls {
+            shuffled: draws(&shuffled, k),
+            matched: matched.get(k).map(|fractal| fractal.map_err(|why| why.to_string())),
+            matched_shuffled: draws(&matched_shuffled, k),
+            unmatched: unmatched.cloned(),
+        };
+        if let (Some(why), true) = (unmatched, all) {
+            nulls.matched = nulls.matched.map(|_| Err(why.clone()));
+            nulls.matched_shuffled = nulls.matched_shuffled.map(|_| Err(why.clone()));
+        }
+        nulls
     };
     Nulls {
         shuffled: published,
-        groups: (0..plan.groups.len()).map(group).collect(),
+        groups: plan.groups.iter().enumerate().map(group).collect(),
         rescaled_start: estimators
             .start
             .as_ref()
@@ -61,13 +61,13 @@ pub(super) fn nulls(
     }
 }
 
-/// Each group with its matrices rescaled to their deviations at step 0.
+/// Each group with its matrices rescaled to their deviations at step 0, without those that cannot
+/// be.
 fn norm_matched(
     estimators: &Estimators,
     plan: &Plan,
     snapshot: &Snapshot,
-    start: &[f64],
-) -> Vec<Result<Fractal, String>> {
+) -> Vec<Result<Fractal, Degenerate>> {
     let min_edges = plan.method().parameters().min_edges;
     let mut stable = Fold::new(&plan.groups, min_edges, |sums| estimators.stable_fractal(sums));
     let sums = |layer: &LayerSnapshot| {
@@ -75,20 +75,7 @@ fn norm_matched(
         layer.measured.matched.get(layer.reused, sums)
     };
     for_each_layer(snapshot, sums, |layer, sums| stable.add(layer, sums.as_ref()));
-    let layers = plan.layers_and_tensors();
-    let unmatched = |group: &Group| {
-        let tensors = group.members.iter().flat_map(|&k| {
-            let (layer, first) = layers[k];
-            first..first + layer.tensors.len()
-        });
-        tensors.into_iter().find_map(|k| unmatched(plan, k, start[k], snapshot.deviations[k]))
-    };
-    let groups = plan.groups.iter().zip(stable.finish());
-    let of = |(group, fractal): (&Group, Result<Fractal, Degenerate>)| match unmatched(group) {
-        Some(why) => Err(why),
-        None => fractal.map_err(|why| why.to_string()),
-    };
-    groups.map(of).collect()
+    stable.finish()
 }
 
 /// The weights of step 0, each matrix rescaled to its spread in the snapshot.
@@ -100,7 +87,7 @@ fn rescaled(
 ) -> Result<Fractal, String> {
     let deviations = plan.start_deviations.as_ref().ok_or("step 0 has no spread")?;
     let pairs = snapshot.deviations.iter().zip(deviations).enumerate();
-    let mut without = pairs.filter_map(|(k, (to, from))| unmatched(plan, k, *to, *from));
+    let mut without = pairs.filter_map(|(k, (to, from))| why_unmatched(plan, k, *to, *from));
     if let Some(why) = without.next() {
         return Err(why);
     }
@@ -119,8 +106,27 @@ fn rescaled(
     estimators.stable_of(plan, sums?.into_iter()).map_err(|why| why.to_string())
 }
 
+/// Of each source layer, why its tensors cannot be rescaled to their spread at step 0, if so; no
+/// layer at step 0, whose matrices have the spread of step 0.
+struct Unmatched(Vec<Vec<Option<String>>>);
+
+impl Unmatched {
+    fn of(plan: &Plan, snapshot: &Snapshot) -> Self {
+        let Some(start) = &plan.start_deviations else { return Self(Vec::new()) };
+        let why = |k: usize| why_unmatched(plan, k, start[k], snapshot.deviations[k]);
+        let layers = plan.layers_and_tensors().into_iter();
+        Self(layers.map(|(l, first)| (first..first + l.tensors.len()).map(why).collect()).collect())
+    }
+
+    /// The first reason of a group, and whether all its tensors have one.
+    fn in_group(&self, group: &Group) -> (Option<&String>, bool) {
+        let tensors = || group.members.iter().filter_map(|&k| self.0.get(k)).flatten();
+        (tensors().flatten().next(), tensors().all(Option::is_some))
+    }
+}
+
 /// Why the `k`-th tensor's weights of spread `from` cannot be rescaled to the spread `to`, if so.
-fn unmatched(plan: &Plan, k: usize, to: f64, from: f64) -> Option<String> {
+fn why_unmatched(plan: &Plan, k: usize, to: f64, from: f64) -> Option<String> {
     if RadiusTable::can_rescale(to / from) {
         return None;
     }

@@ -9,6 +9,10 @@
 //! alpha0_excess = ln alpha0 - mean_k ln alpha0_k
 //! ```
 //!
+//! A matrix without spread, at step 0 or now, cannot be rescaled. It is left out of both networks,
+//! the measured one and the shuffled ones, and E at matched norm, which would compare with a step 0
+//! that has it, is absent.
+//!
 //! A factor on any matrix changes neither. A width_excess of 0.16 says that the spectrum is e^0.16 =
 //! 1.17 times as wide as that of the same weights shuffled: neurons differ that much more than
 //! chance. E_excess = E_stable - mean_k E_stable,k, of the weights as they are, does depend on scale.
@@ -35,6 +39,8 @@ pub struct Structure {
 
 /// The column of the shuffled control, which needs no matched norm as the others here do.
 pub(super) const E_STABLE_SHUFFLED: &str = "E_stable_shuffled";
+
+const E_NORM_MATCHED: &str = "E_norm_matched";
 
 /// The name of a value that is missing, and why.
 pub(super) type Missing = (&'static str, String);
@@ -79,13 +85,19 @@ impl Structure {
             Some(Err(why)) => note(E_STABLE_SHUFFLED, why),
             None => {}
         }
-        match &nulls.matched {
-            Some(Ok(matched)) => match degree_of_emergence(start, *matched) {
+        match (&nulls.matched, &nulls.unmatched) {
+            (Some(Ok(_)), Some(why)) => {
+                note(
+                    E_NORM_MATCHED,
+                    &format!("{why}; width_excess and alpha0_excess are without it"),
+                );
+            }
+            (Some(Ok(matched)), None) => match degree_of_emergence(start, *matched) {
                 Ok(e) => structure.e_norm_matched = Some(e),
-                Err(why) => note("E_norm_matched", &why),
+                Err(why) => note(E_NORM_MATCHED, &why),
             },
-            Some(Err(why)) => note("E_norm_matched", why),
-            None => {}
+            (Some(Err(why)), _) => note(E_NORM_MATCHED, why),
+            (None, _) => {}
         }
         (structure, missing)
     }

@@ -94,7 +94,7 @@ kinds! {
         "Samples share most of their edges: E_se says little about the network.";
     NotMatched, "not_matched", Conclusion,
         "a matrix has no spread at step 0 or now, or the rescaled network has no spectrum",
-        "The weights cannot be rescaled to their spread at step 0: there is no measure of structure.";
+        "The named weights cannot be rescaled to their spread at step 0: the measures of structure are without them, or absent.";
     Repeated, "repeated", Conclusion,
         "`same_as` has a value",
         "The weights are those of an earlier step, bit for bit: the row says nothing new.";

@@ -32,7 +32,7 @@ struct Bucket {
 #[derive(Clone, Debug)]
 pub struct RadiusTable {
     method: Method,
-    factor: Option<f32>, // finite, > 0
+    factor: Option<f32>, // finite, ≥ 0
     kernel: Option<Kernel>,
     steps: OnceLock<Steps>, // made when a weight is first looked up: kernels need none
 }
@@ -55,6 +55,11 @@ impl RadiusTable {
     /// again before they are counted; none unless [`Self::can_rescale`].
     pub fn rescaled(method: &Method, factor: f64) -> Option<Self> {
         Self::can_rescale(factor).then(|| Self::of(method, Some(factor as f32)))
+    }
+
+    /// The table of weights that are multiplied by 0: all of them are out of range.
+    pub fn of_none(method: &Method) -> Self {
+        Self::of(method, Some(0.0))
     }
 
     /// Whether weights can be multiplied by this factor: rounded to f32, it is finite and above 0.
@@ -224,7 +229,8 @@ mod tests {
         let methods = methods();
         let factors = [0.7, 1.37, 1.0, 1e-30, 2e20];
         let pairs = methods.iter().flat_map(|method| factors.map(|factor| (method, factor)));
-        methods.iter().map(plain).chain(pairs.map(rescaled)).collect()
+        let of_none = methods.iter().map(RadiusTable::of_none);
+        methods.iter().map(plain).chain(pairs.map(rescaled)).chain(of_none).collect()
     }
 
     fn assert_agrees(table: &RadiusTable, bits: u32) {
@@ -264,6 +270,15 @@ mod tests {
     fn a_factor_that_is_no_number_of_32_bits_rescales_nothing() {
         for factor in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-46, 1e39] {
             assert!(RadiusTable::rescaled(&Method::default(), factor).is_none(), "{factor}");
+        }
+    }
+
+    #[test]
+    fn weights_times_0_are_out_of_range() {
+        for method in &methods() {
+            let table = RadiusTable::of_none(method);
+            assert!((0..=INFINITE).step_by(10_007).all(|bits| table.slot_of_bits(bits) == 0));
+            assert!([0.1, -1e300, f64::MAX].iter().all(|weight| table.slot_of_wide(*weight) == 0));
         }
     }
 
