@@ -1,6 +1,6 @@
 //! The error of this module.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A run directory that cannot be written, read or resumed.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,15 @@ pub enum RecordError {
         /// The folder.
         path: PathBuf,
     },
+    /// The run's folder, or a file of it, was removed, renamed or replaced while it was written.
+    #[error(
+        "{} was removed, renamed or replaced while the run was writing to it: rows written since \
+         then are lost. Leave a run's folder where it is until the run ends", path.display()
+    )]
+    Gone {
+        /// The folder or file.
+        path: PathBuf,
+    },
     /// The run was recorded with another model or configuration.
     #[error(
         "the run in {} does not match: its {key} is {recorded}, that of this program is {current}. \
@@ -106,4 +115,12 @@ pub enum RecordError {
         /// The reason.
         why: &'static str,
     },
+}
+
+pub(super) fn write_error(path: &Path) -> impl Fn(std::io::Error) -> RecordError + '_ {
+    |source| RecordError::Write { path: path.to_owned(), source }
+}
+
+pub(super) fn read_error(path: &Path, error: std::io::Error) -> RecordError {
+    RecordError::Read { path: path.to_owned(), source: error.into() }
 }

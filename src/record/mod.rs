@@ -21,7 +21,9 @@
 //! | `tb/` | what TensorBoard shows: an event file for each process that wrote the run (docs/views.md) |
 //!
 //! An absent value is an empty field. Numbers read back to the same f64. Each append writes
-//! complete rows with one write; JSON files are replaced atomically, by renaming.
+//! complete rows with one write; JSON files are replaced atomically, by renaming. The folder is held
+//! open: a run never writes to another folder that came to its path, and a folder or file that is
+//! removed, renamed or replaced meanwhile is an error.
 //!
 //! # After a crash
 //!
@@ -45,8 +47,10 @@ mod columns;
 mod conclusion;
 mod config;
 mod details;
+mod disk;
 mod error;
 mod files;
+mod folder;
 mod hops;
 mod layers;
 mod measures;
@@ -66,6 +70,7 @@ pub use column::{Column, Format, Kind, View};
 pub use columns::{column, columns, computed_quantities, shown_in};
 pub use conclusion::Conclusion;
 pub use config::{RunConfig, Sampling};
+pub use disk::{Call, inject};
 pub use error::RecordError;
 pub use files::{
     BOXES, DISTRIBUTIONS, EMERGENCE, HASHES, LAYERS, METRICS, NEURONS, RUN, SCALING, SPECTRA,

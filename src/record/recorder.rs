@@ -1,17 +1,20 @@
 //! Writing a run directory.
 
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::columns::{leading, own};
 use super::details::{DETAILS, NEURON_COLUMNS, neuron_cells};
+use super::error::write_error;
 use super::files::{
-    BASELINE, EMERGENCE, LOCK, METRICS, NEURONS, NODES, RUN, SPECTRA, STATE, SUMMARY, holds_run,
-    neurons_file, remove_run, replace_in_passing, sync_names, without_run, write_error, write_json,
-    write_json_in_passing,
+    BASELINE, EMERGENCE, LOCK, METRICS, NEURONS, NODES, RUN, SPECTRA, STATE, SUMMARY, neurons_file,
+    remove_run, without_run, write_json,
 };
+use super::folder::Folder;
 use super::number::{number, time};
 use super::row::Row;
 use super::table::{Table, lines};
@@ -23,13 +26,18 @@ use crate::network::Draw;
 /// The files of a run that is being written. The folder is locked while it lives.
 #[derive(Debug)]
 pub struct Recorder {
-    folder: PathBuf,
+    pub(super) folder: Folder,
     _lock: File,
     pub(super) metrics: Option<Table>,
     pub(super) emergence: Option<Table>,
     pub(super) details: [Option<Table>; DETAILS.len()],
+    neurons: Option<Folder>,
     events: Option<EventFile>,
+    checked: Instant, // when the files were last seen to be in their places
 }
+
+/// How often it is checked at most that the files are in their places, but for a flush and the end.
+const CHECKED: Duration = Duration::from_secs(1);
 
 impl Recorder {
     /// Makes the folder where it does not exist, and locks it for this process.
@@ -37,21 +45,28 @@ impl Recorder {
     /// # Errors
     /// [`RecordError`] when another process writes to it, or the system refuses.
     pub(super) fn lock(folder: &Path) -> Result<Self, RecordError> {
-        std::fs::create_dir_all(folder).map_err(write_error(folder))?;
+        let folder = Folder::open(folder)?;
         let path = folder.join(LOCK);
         let lock = File::create(&path).map_err(write_error(&path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(RecordError::Locked { path: folder.to_owned() });
+                return Err(RecordError::Locked { path: folder.path().to_owned() });
             }
             // The file system has no locks: the lock only guards against mistakes, and the run is
             // more important.
             Err(TryLockError::Error(_)) => {}
         }
-        let folder = folder.to_owned();
-        let details = Default::default();
-        Ok(Self { folder, _lock: lock, metrics: None, emergence: None, details, events: None })
+        Ok(Self {
+            folder,
+            _lock: lock,
+            metrics: None,
+            emergence: None,
+            details: Default::default(),
+            neurons: None,
+            events: None,
+            checked: Instant::now(),
+        })
     }
 
     /// Begins a run: writes run.json, nodes.json and baseline.json. With `replace` a run that the
@@ -68,23 +83,24 @@ impl Recorder {
         replace: bool,
     ) -> Result<Self, RecordError> {
         let recorder = Self::lock(folder)?;
-        if holds_run(folder) && !replace {
-            return Err(RecordError::Exists { path: folder.to_owned() });
+        let folder = &recorder.folder;
+        if folder.has(RUN) && !replace {
+            return Err(RecordError::Exists { path: folder.path().to_owned() });
         }
         if let Some(path) = without_run(folder).filter(|_| !replace) {
             return Err(RecordError::Unknown { path });
         }
         // Also removes what is left of a run that ended before its run.json was written.
         remove_run(folder)?;
-        write_json(&folder.join(NODES), draw)?;
-        write_json(&folder.join(BASELINE), baseline)?;
-        write_json(&folder.join(RUN), config)?;
+        write_json(folder, NODES, true, draw)?;
+        write_json(folder, BASELINE, true, baseline)?;
+        write_json(folder, RUN, true, config)?;
         Ok(recorder)
     }
 
     /// The run's folder.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
     }
 
     /// Appends a row to metrics.csv. A name that is new becomes a new column.
@@ -97,9 +113,19 @@ impl Recorder {
         wall_time: f64,
         scalars: &[(String, f64)],
     ) -> Result<(), RecordError> {
+        let logged = self.append_metrics(step, wall_time, scalars);
+        self.in_place(logged)
+    }
+
+    fn append_metrics(
+        &mut self,
+        step: u64,
+        wall_time: f64,
+        scalars: &[(String, f64)],
+    ) -> Result<(), RecordError> {
         let names = names_of(scalars);
-        let path = self.folder.join(METRICS);
-        let table = table(&mut self.metrics, &path, &leading(), &[], &names)?;
+        self.check_at_times()?;
+        let table = table(&mut self.metrics, (&self.folder, METRICS), &leading(), &[], &names)?;
         let cell = |name: &String| match name.as_str() {
             "step" => step.to_string(),
             "wall_time" => time(wall_time),
@@ -119,6 +145,12 @@ impl Recorder {
     /// # Errors
     /// [`RecordError::Write`] when the system refuses.
     pub fn log_row(&mut self, row: &Row) -> Result<(), RecordError> {
+        let logged = self.append_row(row);
+        self.in_place(logged)
+    }
+
+    fn append_row(&mut self, row: &Row) -> Result<(), RecordError> {
+        self.check_at_times()?;
         self.write_neurons(row)?;
         for (detail, kept) in DETAILS.iter().zip(&mut self.details) {
             let rows = (detail.cells)(row);
@@ -126,12 +158,12 @@ impl Recorder {
             if kept.is_none() && rows.is_empty() && detail.file != SPECTRA {
                 continue;
             }
-            let path = self.folder.join(detail.file);
-            table(kept, &path, &(detail.columns)(), &[], &[])?.append(&rows)?;
+            let file = (&self.folder, detail.file);
+            table(kept, file, &(detail.columns)(), &[], &[])?.append(&rows)?;
         }
         let names = names_of(&row.scalars);
-        let path = self.folder.join(EMERGENCE);
-        let emergence = table(&mut self.emergence, &path, &leading(), &own(), &names)?;
+        let file = (&self.folder, EMERGENCE);
+        let emergence = table(&mut self.emergence, file, &leading(), &own(), &names)?;
         let cells = row.cells(emergence.columns());
         emergence.append(&[cells])?;
         self.show(|events| events.row(row));
@@ -156,16 +188,18 @@ impl Recorder {
         }
     }
 
-    fn write_neurons(&self, row: &Row) -> Result<(), RecordError> {
+    fn write_neurons(&mut self, row: &Row) -> Result<(), RecordError> {
         let rows = neuron_cells(row);
         if rows.is_empty() {
             return Ok(());
         }
-        let folder = self.folder.join(NEURONS);
-        std::fs::create_dir_all(&folder).map_err(write_error(&folder))?;
-        let path = folder.join(neurons_file(row.step));
+        let folder = match &mut self.neurons {
+            Some(folder) => folder,
+            none => none.insert(self.folder.within(NEURONS)?),
+        };
         let columns = NEURON_COLUMNS.map(str::to_owned).to_vec();
-        replace_in_passing(&path, &lines(std::iter::once(&columns).chain(&rows)))
+        let text = lines(std::iter::once(&columns).chain(&rows));
+        folder.replace(&neurons_file(row.step), false, |file| file.write_all(&text))
     }
 
     /// Replaces state.json.
@@ -173,7 +207,7 @@ impl Recorder {
     /// # Errors
     /// [`RecordError::Write`] when the system refuses.
     pub fn write_state(&self, state: &impl Serialize) -> Result<(), RecordError> {
-        write_json_in_passing(&self.folder.join(STATE), state)
+        self.in_place(write_json(&self.folder, STATE, false, state))
     }
 
     /// Replaces summary.json.
@@ -181,7 +215,7 @@ impl Recorder {
     /// # Errors
     /// [`RecordError::Write`] when the system refuses.
     pub fn write_summary(&self, summary: &Summary) -> Result<(), RecordError> {
-        write_json(&self.folder.join(SUMMARY), summary)
+        self.in_place(write_json(&self.folder, SUMMARY, true, summary))
     }
 
     /// Waits until all rows are on the disk.
@@ -191,8 +225,32 @@ impl Recorder {
     pub fn sync(&self) -> Result<(), RecordError> {
         let details = self.details.iter().flatten();
         self.metrics.iter().chain(details).chain(&self.emergence).try_for_each(Table::sync)?;
-        sync_names(&self.folder);
-        Ok(())
+        self.folder.sync_names();
+        self.check()
+    }
+
+    /// Of a folder or file that is no longer in its place, an error says that.
+    fn in_place(&self, result: Result<(), RecordError>) -> Result<(), RecordError> {
+        result.map_err(|error| match self.check() {
+            Err(gone @ RecordError::Gone { .. }) => gone,
+            _ => error,
+        })
+    }
+
+    fn check_at_times(&mut self) -> Result<(), RecordError> {
+        if self.checked.elapsed() < CHECKED {
+            return Ok(());
+        }
+        self.checked = Instant::now();
+        self.check()
+    }
+
+    /// Fails when the folder or a file of it is no longer in its place.
+    fn check(&self) -> Result<(), RecordError> {
+        self.folder.check()?;
+        self.neurons.iter().try_for_each(Folder::check)?;
+        let details = self.details.iter().flatten();
+        self.metrics.iter().chain(details).chain(&self.emergence).try_for_each(Table::check)
     }
 }
 
@@ -208,7 +266,7 @@ fn names_of(scalars: &[(String, f64)]) -> Vec<&str> {
 /// columns and the `tail` columns.
 fn table<'t>(
     table: &'t mut Option<Table>,
-    path: &Path,
+    (folder, name): (&Folder, &'static str),
     head: &[&str],
     tail: &[&str],
     names: &[&str],
@@ -224,7 +282,7 @@ fn table<'t>(
         }
         None => {
             let columns = [head, names, tail].concat().into_iter().map(str::to_owned).collect();
-            table.insert(Table::create(path, columns)?)
+            table.insert(Table::create(folder, name, columns)?)
         }
     };
     Ok(table)

@@ -10,7 +10,7 @@ use super::config::{Difference, difference};
 use super::details::DETAILS;
 use super::files::{
     BASELINE, BOXES, DISTRIBUTIONS, EMERGENCE, HASHES, HOPS, LAYERS, METRICS, NODES, RUN, SCALING,
-    SPECTRA, SUMMARY, holds_run, read_json, remove, remove_neurons, remove_run, remove_unfinished,
+    SPECTRA, SUMMARY, holds_run, read_json, remove_neurons, remove_run, remove_unfinished,
 };
 use super::recorded::RecordedRow;
 use super::scaling::FITS;
@@ -84,7 +84,7 @@ pub fn resume(
             return Err(RecordError::Damaged { path: folder.join(path), source });
         }
         // The process was killed while it wrote its first step.
-        remove_run(folder)?;
+        remove_run(&recorder.folder)?;
         return Ok(None);
     }
     if next_step >= complete && last_step > Some(complete) {
@@ -98,10 +98,10 @@ pub fn resume(
     let recorded_stop =
         read_json::<Summary>(&summary).ok().and_then(|summary| summary.stop?.stopped_step);
     // The run is no longer finished.
-    remove(&summary)?;
-    remove_unfinished(folder)?;
-    tables.open(folder, &mut recorder)?;
-    remove_neurons(folder, next_step.min(complete))?;
+    recorder.folder.remove(SUMMARY)?;
+    remove_unfinished(&recorder.folder)?;
+    tables.open(&mut recorder)?;
+    remove_neurons(&recorder.folder, next_step.min(complete))?;
     let gap_from = (next_step > complete).then_some(complete);
     Ok(Some(Recorded {
         recorder,
@@ -291,12 +291,13 @@ impl Tables {
 
     /// Cuts the files to what is kept of them. metrics.csv comes first: should this be
     /// interrupted, the others are cut by it the next time.
-    fn open(&self, folder: &Path, recorder: &mut Recorder) -> Result<(), RecordError> {
-        recorder.metrics = Table::open(&folder.join(METRICS), &self.metrics)?;
+    fn open(&self, recorder: &mut Recorder) -> Result<(), RecordError> {
+        let folder = &recorder.folder;
+        recorder.metrics = Table::open(folder, METRICS, &self.metrics)?;
         for (k, detail) in DETAILS.iter().enumerate() {
-            recorder.details[k] = Table::open(&folder.join(detail.file), &self.details[k])?;
+            recorder.details[k] = Table::open(folder, detail.file, &self.details[k])?;
         }
-        recorder.emergence = Table::open(&folder.join(EMERGENCE), &self.emergence)?;
+        recorder.emergence = Table::open(folder, EMERGENCE, &self.emergence)?;
         Ok(())
     }
 }

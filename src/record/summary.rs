@@ -83,7 +83,7 @@ pub struct StopRecord {
 /// The end of a run. `Display` gives the closing lines.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// The run's folder.
+    /// The run's folder, absolute.
     pub(crate) folder: PathBuf,
     /// The last step that the loop reported.
     pub(crate) last_step: Option<u64>,
@@ -128,7 +128,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// The run's folder.
+    /// The run's folder, absolute.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -305,6 +305,9 @@ impl fmt::Display for Summary {
             let (used, share) = (100.0 * used, 100.0 * share);
             writeln!(f, "budget   {used:.2} % of {share} % used; {every} is analysed at the end")?;
         }
-        write!(f, "files    {}", self.folder.display())
+        // From where the program is now.
+        let here = std::env::current_dir().unwrap_or_default();
+        let folder = self.folder.strip_prefix(&here).unwrap_or(&self.folder);
+        write!(f, "files    {}", folder.display())
     }
 }

@@ -1,12 +1,13 @@
 //! A CSV file to which complete rows are appended.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::RecordError;
-use super::files::{read_error, remove, replace, write_error};
+use super::error::{read_error, write_error};
+use super::folder::{Folder, RunFile};
 
 /// A row's fields as text.
 pub type Cells = Vec<String>;
@@ -14,8 +15,9 @@ pub type Cells = Vec<String>;
 /// A CSV file whose first column is the step, ascending.
 #[derive(Debug)]
 pub(super) struct Table {
-    path: PathBuf,
-    file: File,
+    folder: Folder,
+    name: &'static str,
+    file: RunFile,
     columns: Vec<String>,
 }
 
@@ -35,28 +37,44 @@ pub(super) struct StoredRow {
 
 impl Table {
     /// A new file with a header; replaces an old one.
-    pub(super) fn create(path: &Path, columns: Vec<String>) -> Result<Self, RecordError> {
-        let fail = write_error(path);
-        let mut file = File::create(path).map_err(&fail)?;
-        file.write_all(&lines([&columns])).map_err(&fail)?;
-        Ok(Self { path: path.to_owned(), file: appender(path)?, columns })
+    pub(super) fn create(
+        folder: &Folder,
+        name: &'static str,
+        columns: Vec<String>,
+    ) -> Result<Self, RecordError> {
+        let mut file = folder.create(name)?;
+        file.write_all(&lines([&columns])).map_err(write_error(&file.path()))?;
+        Self::append_to(folder, name, columns)
+    }
+
+    fn append_to(
+        folder: &Folder,
+        name: &'static str,
+        columns: Vec<String>,
+    ) -> Result<Self, RecordError> {
+        Ok(Self { folder: folder.clone(), name, file: folder.append(name)?, columns })
     }
 
     /// Cuts a file to what `contents` kept of it and opens it for appending. Without rows it is
     /// removed; its first row creates it again.
-    pub(super) fn open(path: &Path, contents: &Contents) -> Result<Option<Self>, RecordError> {
+    pub(super) fn open(
+        folder: &Folder,
+        name: &'static str,
+        contents: &Contents,
+    ) -> Result<Option<Self>, RecordError> {
         if contents.rows.is_empty() {
-            return remove(path).map(|()| None);
+            return folder.remove(name).map(|()| None);
         }
         if contents.reshaped {
             let rows = contents.rows.iter().map(|row| &row.cells);
-            replace(path, &lines(std::iter::once(&contents.columns).chain(rows)))?;
+            let text = lines(std::iter::once(&contents.columns).chain(rows));
+            folder.replace(name, true, |file| file.write_all(&text))?;
         }
-        let file = appender(path)?;
+        let table = Self::append_to(folder, name, contents.columns.clone())?;
         if !contents.reshaped {
-            file.set_len(contents.end).map_err(write_error(path))?;
+            table.file.set_len(contents.end).map_err(write_error(&folder.join(name)))?;
         }
-        Ok(Some(Self { path: path.to_owned(), file, columns: contents.columns.clone() }))
+        Ok(Some(table))
     }
 
     pub(super) fn columns(&self) -> &[String] {
@@ -65,37 +83,38 @@ impl Table {
 
     /// Appends rows with one write.
     pub(super) fn append(&mut self, rows: &[Cells]) -> Result<(), RecordError> {
-        self.file.write_all(&lines(rows)).map_err(write_error(&self.path))
+        self.file.write_all(&lines(rows)).map_err(write_error(&self.file.path()))
     }
 
     /// Adds a column before the `at`-th; existing rows have no value in it. The file is replaced
     /// atomically.
     pub(super) fn insert_column(&mut self, at: usize, name: &str) -> Result<(), RecordError> {
-        let contents = Contents::read(&self.path)?;
+        let contents = Contents::of_file(self.folder.read(self.name)?, &self.file.path())?;
         self.columns.insert(at, name.to_owned());
         let mut all = vec![self.columns.clone()];
         all.extend(contents.rows.into_iter().map(|mut row| {
             row.cells.insert(at, String::new());
             row.cells
         }));
-        replace(&self.path, &lines(&all))?;
-        self.file = appender(&self.path)?;
+        self.folder.replace(self.name, true, |file| file.write_all(&lines(&all)))?;
+        self.file = self.folder.append(self.name)?;
         Ok(())
+    }
+
+    /// Fails when the run's folder no longer holds this file.
+    pub(super) fn check(&self) -> Result<(), RecordError> {
+        self.file.check()
     }
 
     pub(super) fn sync(&self) -> Result<(), RecordError> {
         match self.file.sync_data() {
             // A pipe or a device such as /dev/full has nothing to sync.
             Err(e) if e.kind() != std::io::ErrorKind::InvalidInput => {
-                Err(write_error(&self.path)(e))
+                Err(write_error(&self.file.path())(e))
             }
             _ => Ok(()),
         }
     }
-}
-
-fn appender(path: &Path) -> Result<File, RecordError> {
-    OpenOptions::new().append(true).open(path).map_err(write_error(path))
 }
 
 pub(super) fn lines<'a>(rows: impl IntoIterator<Item = &'a Cells>) -> Vec<u8> {
@@ -129,10 +148,12 @@ impl Contents {
     /// Reads the complete rows of a file. It stops at the first row that is cut or is not a row
     /// (zeros after a power loss, say). Without a complete header there are no columns.
     pub(super) fn read(path: &Path) -> Result<Self, RecordError> {
+        Self::of_file(File::open(path).map_err(|e| read_error(path, e))?, path)
+    }
+
+    fn of_file(mut file: File, path: &Path) -> Result<Self, RecordError> {
         let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|mut file| file.read_to_end(&mut bytes))
-            .map_err(|e| read_error(path, e))?;
+        file.read_to_end(&mut bytes).map_err(|e| read_error(path, e))?;
         let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |last| last + 1);
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&bytes[..whole]);
         let mut contents = Self::none();

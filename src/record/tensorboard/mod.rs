@@ -21,9 +21,7 @@
 mod event;
 mod frame;
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
 use std::time::SystemTime;
 
 use self::event::{Values, session_start, version};
@@ -31,7 +29,9 @@ use self::frame::frame;
 use super::RecordError;
 use super::column::{Kind, View};
 use super::columns::columns;
-use super::files::{OWN, PREFIX, TENSORBOARD, write_error};
+use super::error::write_error;
+use super::files::{OWN, PREFIX, TENSORBOARD};
+use super::folder::{Folder, RunFile};
 use super::layers::layer_columns;
 use super::row::Row;
 use crate::analysis::Scope;
@@ -39,19 +39,16 @@ use crate::analysis::Scope;
 /// The event file of this process.
 #[derive(Debug)]
 pub(super) struct EventFile {
-    path: PathBuf,
-    file: File,
+    file: RunFile,
 }
 
 impl EventFile {
     /// A new file in the run's `tb/`; `resumed_at` is the step at which a resumed run continues.
-    pub(super) fn create(run: &Path, resumed_at: Option<u64>) -> Result<Self, RecordError> {
-        let folder = run.join(TENSORBOARD);
-        std::fs::create_dir_all(&folder).map_err(write_error(&folder))?;
+    pub(super) fn create(run: &Folder, resumed_at: Option<u64>) -> Result<Self, RecordError> {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = since.map_or(0.0, |since| since.as_secs_f64());
-        let (path, file) = create_last(&folder, now as u64)?;
-        let mut events = Self { path, file };
+        let file = create_last(&run.within(TENSORBOARD)?, now as u64)?;
+        let mut events = Self { file };
         events.write(&version(now))?;
         if let Some(step) = resumed_at {
             events.write(&session_start(now, step))?;
@@ -104,25 +101,23 @@ impl EventFile {
     }
 
     fn write(&mut self, event: &[u8]) -> Result<(), RecordError> {
-        self.file.write_all(&frame(event)).map_err(write_error(&self.path))
+        self.file.write_all(&frame(event)).map_err(write_error(&self.file.path()))
     }
 }
 
 /// Creates a file whose name sorts after those in the folder: TensorBoard reads them in the order
 /// of their names, and the clock may have been set back.
-fn create_last(folder: &Path, now: u64) -> Result<(PathBuf, File), RecordError> {
-    let entries = std::fs::read_dir(folder).map_err(write_error(folder))?;
-    let begun = entries.flatten().filter_map(|entry| {
-        let name = entry.file_name();
-        name.to_str()?.strip_prefix(PREFIX)?.split('.').next()?.parse::<u64>().ok()
-    });
+fn create_last(folder: &Folder, now: u64) -> Result<RunFile, RecordError> {
+    let names = folder.names()?;
+    let begun = names
+        .iter()
+        .filter_map(|name| name.strip_prefix(PREFIX)?.split('.').next()?.parse::<u64>().ok());
     let seconds = begun.max().map_or(now, |last| last.max(now));
     let mut number = 0;
     loop {
-        let path = folder.join(format!("{PREFIX}{seconds:010}.{OWN}.{number:04}"));
-        match OpenOptions::new().append(true).create_new(true).open(&path) {
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => number += 1,
-            made => return made.map(|file| (path.clone(), file)).map_err(write_error(&path)),
+        match folder.create_new(&format!("{PREFIX}{seconds:010}.{OWN}.{number:04}"))? {
+            None => number += 1,
+            Some(file) => return Ok(file),
         }
     }
 }
