@@ -129,6 +129,13 @@ pub enum Error {
     /// The threads of the monitor cannot be started.
     #[error("cannot start the monitor's threads: {0}")]
     Threads(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Not all that was reported is on the disk, because the disk refuses it or does not answer.
+    /// Monitoring continues, unless this comes from the end.
+    #[error("not everything that was reported is written: {source}")]
+    NotWritten {
+        /// What the disk does, and how much is not written.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
     /// The monitor has failed; training can continue without it.
     #[error("monitoring has stopped: {source}")]
     Failed {
@@ -140,5 +147,12 @@ pub enum Error {
 impl From<HopsError> for Error {
     fn from(error: HopsError) -> Self {
         Self::Hops(error.into())
+    }
+}
+
+impl Error {
+    /// Whether the disk refused, so that a later attempt may succeed.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Record(error) if error.is_refusal())
     }
 }

@@ -53,7 +53,7 @@ fn what_no_system_refused_has_no_refusal() {
     assert!(refusal(&error).is_none() && error.source().is_some(), "{error}");
 }
 
-/// The disk is full when the recording thread writes: every later call says so.
+/// The disk is full when the recording thread writes.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk() {
@@ -62,7 +62,7 @@ fn a_full_disk() {
     std::os::unix::fs::symlink("/dev/full", dir.path().join("metrics.csv")).unwrap();
     let _ = monitor.step(1, &[("loss", 1.0)]).unwrap();
     for error in [monitor.flush().unwrap_err(), monitor.finish().unwrap_err()] {
-        assert!(matches!(error, Error::Failed { .. }), "{error}");
+        assert!(matches!(error, Error::NotWritten { .. }), "{error}");
         assert_eq!(refusal(&error), Some(ErrorKind::StorageFull), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::budget::Now;
 use super::hook::Monitor;
-use super::message::Due;
+use super::message::{Due, Unheard};
 use super::policy::BackPressure;
 use super::side::words;
 use super::step::When;
@@ -56,10 +56,13 @@ impl Monitor {
     /// which it was dropped, if it was.
     pub(super) fn take(&mut self, at: Step, when: When) -> Result<Option<Error>, Error> {
         let step = at.step;
-        let Some(mut snapshot) = self.free_snapshot() else {
-            self.pass_over(when);
-            let why = "the side thread was busy with earlier steps".to_owned();
-            return self.hand_over(at, Due::Dropped { why }).map(|()| None);
+        let mut snapshot = match self.free_snapshot() {
+            Ok(snapshot) => snapshot,
+            Err(why) => {
+                self.pass_over(when);
+                let why = why.to_owned();
+                return self.hand_over(at, Due::Dropped { why }).map(|()| None);
+            }
         };
         let start = Instant::now();
         if let Err(error) = self.count(step, &mut snapshot) {
@@ -113,24 +116,29 @@ impl Monitor {
         }
     }
 
-    /// Memory for a snapshot; waits for an earlier step where the policy says so. None when the
-    /// step is to be dropped, or the recording thread has ended.
-    fn free_snapshot(&mut self) -> Option<Box<Snapshot>> {
+    /// Memory for a snapshot; waits for an earlier step where the policy says so. Otherwise, why the
+    /// step is to be dropped.
+    fn free_snapshot(&mut self) -> Result<Box<Snapshot>, &'static str> {
         let back = || self.worker.as_ref()?.free.try_recv().ok();
         if let Some(snapshot) = self.spare.take().or_else(back) {
-            return Some(snapshot);
+            return Ok(snapshot);
         }
         // Made when first needed: a side thread that keeps up needs one only.
         if self.snapshots < SNAPSHOTS {
             self.snapshots += 1;
-            return Some(Box::new(Snapshot::new(&self.plan)));
+            return Ok(Box::new(Snapshot::new(&self.plan)));
         }
-        match self.back_pressure {
-            BackPressure::Block => {
-                let worker = self.worker.as_ref()?;
-                worker.outbox.wait(|| worker.free.recv().ok())
+        match (self.back_pressure, &mut self.worker) {
+            (BackPressure::Block, Some(worker)) => {
+                worker.wait_for_free().map_err(|why| match why {
+                    Unheard::Ended => "the recording thread has ended",
+                    Unheard::Stalled(()) => {
+                        self.disk_stalls();
+                        "the disk did not answer"
+                    }
+                })
             }
-            BackPressure::DropNewest => None,
+            _ => Err("the side thread was busy with earlier steps"),
         }
     }
 }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::bounded;
+use crossbeam::channel::{Sender, bounded};
 use rayon::ThreadPool;
 
 use super::budget::Budget;
 use super::builder::{Live, MonitorBuilder};
-use super::message::{Due, Ending, Failure, Message, failure};
+use super::message::{Due, Ending, Failure, Message, Unheard, failure};
+use super::patience::{END, STEP};
 use super::policy::{BackPressure, OnFailure};
 use super::schedule::Schedule;
 use super::side::Side;
@@ -63,6 +64,23 @@ pub struct Monitor {
     pub(super) updates: bool, // whether a repeated step is an update
     pub(super) held: Option<(Step, Due)>, // the last step, where repeated steps are updates
     pub(super) repeated: u64, // calls that updated a step
+    lost: u64,                // steps that were not handed over because the disk did not answer
+    said_stalled: bool,
+    process: u32, // that attached
+}
+
+/// Why the recording thread did not do what it was asked.
+enum Unwritten {
+    /// Monitoring has failed.
+    Failed(Failure),
+    /// The disk refuses what was recorded.
+    Refused(Failure),
+    /// The disk does not answer.
+    Stalled,
+}
+
+fn ended() -> Failure {
+    failure("the recording thread has ended")
 }
 
 /// What a step call says to the loop.
@@ -134,14 +152,15 @@ impl Monitor {
         let opened = open(&settings, follow, source.as_ref(), &opening, first, &mut listeners)?;
         drop(opening);
         let pool = Arc::new(settings.pool()?);
-        let Opened { pipeline, resumed_at, last_step, stopped_step, .. } = opened;
+        let Opened { mut pipeline, resumed_at, last_step, stopped_step, .. } = opened;
         let Opened { analysis_seconds, config, mut warnings, .. } = opened;
         warnings.extend(last_row.warnings());
         let folder = settings.folder.display().to_string();
         let stop = pipeline.stop().map(|stop| StopRecord { stop: stop.clone(), stopped_step });
         let plan = Arc::clone(pipeline.plan());
-        let worker = Worker::spawn(pipeline, work, &pool, start_side)?;
         let terminal = Terminal::new(quiet);
+        pipeline.keep_rows(move |text| terminal.warn(text));
+        let worker = Worker::spawn(pipeline, work, &pool, start_side)?;
         terminal.attached(&watched(plan.network(), &config, &folder, warnings.len()), &warnings);
         Ok(Self {
             source,
@@ -171,6 +190,9 @@ impl Monitor {
             updates,
             held: None,
             repeated: 0,
+            lost: 0,
+            said_stalled: false,
+            process: std::process::id(),
         })
     }
 
@@ -213,10 +235,40 @@ impl Monitor {
     }
 
     pub(super) fn send(&mut self, at: Step, due: Due) -> Result<(), Error> {
-        let sent = self.worker.as_ref().is_some_and(|w| w.outbox.send(Message::Step(at, due)));
-        match sent {
-            true => Ok(()),
-            false => self.failure(failure("the recording thread has ended")).map(|_| ()),
+        let sent = self.worker.as_mut().map(|worker| worker.send_step(Message::Step(at, due)));
+        match sent.unwrap_or(Err(Unheard::Ended)) {
+            Ok(()) => Ok(()),
+            Err(Unheard::Ended) => self.failure(ended()).map(drop),
+            Err(Unheard::Stalled(message)) => {
+                if let Message::Step(_, Due::Analyse { snapshot, .. }) = *message {
+                    self.spare = Some(snapshot);
+                }
+                self.lost += 1;
+                self.disk_stalls();
+                Ok(())
+            }
+        }
+    }
+
+    /// Says, once, that the disk does not answer.
+    pub(super) fn disk_stalls(&mut self) {
+        if !std::mem::replace(&mut self.said_stalled, true) {
+            self.terminal.warn(&format!(
+                "the disk has not answered for {} s, and training continues: steps wait in memory, \
+                 due steps are dropped, and steps that find no room are lost (summary.json counts \
+                 them)",
+                STEP.as_secs()
+            ));
+        }
+    }
+
+    /// Waits until all that was handed over is recorded, or the disk does not answer.
+    pub(super) fn wait_for_record(&mut self) {
+        let (answer, reached) = bounded(1);
+        let Some(worker) = &mut self.worker else { return };
+        let asked = worker.send_step(Message::Reached(answer)).map_err(|_| ());
+        if let Err(Unheard::Stalled(())) = asked.map_or(Ok(()), |()| worker.wait_for(&reached)) {
+            self.disk_stalls();
         }
     }
 
@@ -242,42 +294,94 @@ impl Monitor {
     /// saved: a run that is resumed from that checkpoint then lacks nothing.
     ///
     /// # Errors
-    /// [`Error::Failed`] when the monitor has failed (never with [`OnFailure::KeepTraining`]).
+    /// [`Error::Failed`] when the monitor has failed; [`Error::NotWritten`] when the disk refuses rows
+    /// for a second, or writes nothing for 30 seconds: monitoring continues. Neither with
+    /// [`OnFailure::KeepTraining`].
     pub fn flush(&mut self) -> Result<(), Error> {
         let start = Instant::now();
+        if let Err(Error::Failed { source }) = self.check_process() {
+            return self.failure(source).map(drop);
+        }
         self.release()?;
-        let (answer, answered) = bounded(1);
-        let result = self.ask(Message::Flush(answer), || answered.recv().ok());
+        let result = self.ask(Message::Flush);
         self.in_hook += start.elapsed();
-        result.or_else(|why| self.failure(why).map(|_| ()))
+        result.or_else(|why| self.unwritten(why))
     }
 
-    pub(super) fn ask<T>(
+    /// A flush that did not come to its end.
+    fn unwritten(&mut self, why: Unwritten) -> Result<(), Error> {
+        let source = match why {
+            Unwritten::Failed(why) => return self.failure(why).map(drop),
+            Unwritten::Refused(why) => why,
+            Unwritten::Stalled => self.stalled("wait to be written"),
+        };
+        match self.on_failure {
+            OnFailure::Report => Err(Error::NotWritten { source }),
+            OnFailure::KeepTraining => {
+                self.terminal.warn(&Error::NotWritten { source }.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// Why nothing is written.
+    fn stalled(&self, what: &str) -> Failure {
+        let waiting = self.worker.as_ref().map_or(0, |worker| worker.outbox.waiting());
+        failure(format!(
+            "the disk has not answered for {} s; about {waiting} more reports {what}",
+            END.as_secs()
+        ))
+    }
+
+    /// Asks the recording thread.
+    fn ask<T>(
         &self,
-        message: Message,
-        answer: impl FnOnce() -> Option<Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        let outbox = self.worker.as_ref().map(|worker| &worker.outbox);
-        let sent = outbox.filter(|outbox| outbox.send(message));
-        sent.and_then(|outbox| outbox.wait(answer))
-            .unwrap_or_else(|| Err(failure("the recording thread has ended")))
+        question: impl FnOnce(Sender<Result<T, Failure>>) -> Message,
+    ) -> Result<T, Unwritten> {
+        let (answer, answered) = bounded(1);
+        let asked = self.worker.as_ref().map(|worker| worker.ask(question(answer), &answered));
+        match asked.unwrap_or(Err(Unheard::Ended)) {
+            Ok(result) => result.map_err(|why| match why.downcast_ref::<Error>() {
+                Some(error) if error.is_refusal() => Unwritten::Refused(why),
+                _ => Unwritten::Failed(why),
+            }),
+            Err(Unheard::Ended) => Err(Unwritten::Failed(ended())),
+            Err(Unheard::Stalled(())) => Err(Unwritten::Stalled),
+        }
     }
 
     /// Ends monitoring: waits until all is recorded, writes summary.json, and reports.
     ///
     /// # Errors
-    /// [`Error::Failed`] when the monitor has failed at any time; training may be complete
+    /// [`Error::Failed`] when the monitor has failed at any time; [`Error::NotWritten`] when the disk
+    /// refuses rows for five seconds, or writes nothing for 30 seconds. Training may be complete
     /// nevertheless.
     pub fn finish(mut self) -> Result<Summary, Error> {
         self.close()
     }
 
-    fn close(&mut self) -> Result<Summary, Error> {
-        // What is still to be done counts as waiting, too. A failure comes again below.
-        if let Err(error) = self.flush() {
-            tracing::error!("{error}");
+    /// Fails in a forked child: the monitor's threads, and the run, are the parent's.
+    pub(super) fn check_process(&mut self) -> Result<(), Error> {
+        if self.process == std::process::id() {
+            return Ok(());
         }
-        let (answer, answered) = bounded(1);
+        // To drop these could wait for locks that threads of the parent held.
+        std::mem::forget(self.worker.take());
+        std::mem::forget(Arc::clone(&self.pool));
+        self.process = std::process::id();
+        let why = failure(
+            "this is a forked child of the process that attached the monitor, which records the run",
+        );
+        self.failed = Some(Arc::clone(&why));
+        Err(Error::Failed { source: why })
+    }
+
+    fn close(&mut self) -> Result<Summary, Error> {
+        self.check_process()?;
+        // What is still to be done counts as waiting, too. A failure comes again below.
+        let start = Instant::now();
+        let flushed = self.release().map(|()| self.ask::<()>(Message::Flush));
+        self.in_hook += start.elapsed();
         let run = self.started.elapsed();
         let spent = self.spent().1;
         let ending = Ending {
@@ -286,13 +390,28 @@ impl Monitor {
             run,
             hook: self.in_hook,
             repeated_calls: self.repeated,
+            lost_steps: self.lost,
             budget: self.budget.as_ref().map(|budget| budget.record(spent, run.as_secs_f64())),
         };
-        let result = self.ask(Message::Finish(ending, answer), || answered.recv().ok());
+        let result = match flushed {
+            Ok(Err(Unwritten::Stalled)) => Err(Unwritten::Stalled),
+            _ => self.ask(|answer| Message::Finish(ending, answer)),
+        };
+        let summary = match result {
+            Ok(summary) => Ok(summary),
+            Err(Unwritten::Failed(source)) => Err(Error::Failed { source }),
+            Err(Unwritten::Refused(source)) => Err(Error::NotWritten { source }),
+            Err(Unwritten::Stalled) => {
+                let source = self.stalled("are lost if the program ends before it does");
+                // Its thread ends when the disk answers.
+                self.worker = None;
+                Err(Error::NotWritten { source })
+            }
+        };
         if let Some(worker) = self.worker.take() {
             worker.join();
         }
-        let summary = result.map_err(|source| Error::Failed { source })?;
+        let summary = summary?;
         self.terminal.finished(&summary);
         Ok(summary)
     }
@@ -300,7 +419,8 @@ impl Monitor {
 
 impl Drop for Monitor {
     fn drop(&mut self) {
-        if self.worker.is_some()
+        let child = self.check_process().is_err();
+        if let (false, true) = (child, self.worker.is_some())
             && let Err(error) = self.close()
         {
             self.terminal.error(&error.to_string());

@@ -1,12 +1,13 @@
 //! What passes between the hook and the monitor's threads.
 
 use std::error::Error;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 
+use super::patience::Patience;
 use crate::analysis::Snapshot;
 use crate::pipeline::Step;
 use crate::record::{BudgetRecord, Summary};
@@ -14,6 +15,8 @@ use crate::stop::Stop;
 
 /// Steps that may wait to be recorded before the hook waits.
 const QUEUE: usize = 4096;
+/// Values that may wait in them.
+const VALUES: usize = 1 << 20;
 
 /// Why monitoring has failed. Every later call returns it, so it is shared.
 pub(super) type Failure = Arc<dyn Error + Send + Sync>;
@@ -50,18 +53,29 @@ pub(super) struct Ending {
     pub(super) hook: Duration,
     pub(super) budget: Option<BudgetRecord>,
     pub(super) repeated_calls: u64,
+    pub(super) lost_steps: u64,
+}
+
+/// Why a message was not taken, or not answered.
+pub(super) enum Unheard<T> {
+    /// The recording thread has ended.
+    Ended,
+    /// The disk does not answer.
+    Stalled(T),
 }
 
 /// The hook's way to the recording thread, which learns from it whether training is waiting.
 pub(super) struct Outbox {
     messages: Sender<Message>,
+    values: Arc<AtomicUsize>, // that wait
     waiting: Arc<AtomicBool>,
     bell: Sender<()>, // rung when training begins to wait
 }
 
 /// The recording thread's end of it.
 pub(super) struct Inbox {
-    pub(super) messages: Receiver<Message>,
+    messages: Receiver<Message>,
+    values: Arc<AtomicUsize>,
     waiting: Arc<AtomicBool>,
     pub(super) bell: Receiver<()>,
 }
@@ -70,19 +84,83 @@ pub(super) struct Inbox {
 pub(super) fn messages() -> (Outbox, Inbox) {
     let (send, messages) = bounded(QUEUE);
     let (ring, bell) = bounded(1);
-    let waiting = Arc::<AtomicBool>::default();
-    let inbox = Inbox { messages, waiting: Arc::clone(&waiting), bell };
-    (Outbox { messages: send, waiting, bell: ring }, inbox)
+    let (waiting, values) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+    let inbox =
+        Inbox { messages, values: Arc::clone(&values), waiting: Arc::clone(&waiting), bell };
+    (Outbox { messages: send, values, waiting, bell: ring }, inbox)
 }
 
 impl Outbox {
-    /// Hands over a message; false when the recording thread has ended.
-    pub(super) fn send(&self, message: Message) -> bool {
-        match self.messages.try_send(message) {
-            Ok(()) => true,
-            Err(TrySendError::Full(message)) => self.wait(|| self.messages.send(message).is_ok()),
-            Err(TrySendError::Disconnected(_)) => false,
+    /// Hands over a step.
+    pub(super) fn send_step(
+        &self,
+        step: Message,
+        patience: &mut Patience,
+    ) -> Result<(), Unheard<Box<Message>>> {
+        if self.messages.len() < QUEUE / 2 {
+            patience.rest();
         }
+        let mut held = Some(step);
+        let mut attempt = |timeout| self.attempt(&mut held, timeout);
+        let sent = attempt(Duration::ZERO);
+        match sent.or_else(|| self.wait(|| patience.within_step(attempt))) {
+            Some(true) => Ok(()),
+            Some(false) => Err(Unheard::Ended),
+            None => Err(held.map_or(Unheard::Ended, |step| Unheard::Stalled(Box::new(step)))),
+        }
+    }
+
+    /// Asks, and waits for the answer.
+    pub(super) fn ask<T>(
+        &self,
+        question: Message,
+        answer: &Receiver<T>,
+        patience: &Patience,
+    ) -> Result<T, Unheard<()>> {
+        let mut held = Some(question);
+        let sent = self.wait(|| patience.to_the_end(|tick| self.attempt(&mut held, tick)));
+        match sent {
+            Some(true) => {}
+            Some(false) => return Err(Unheard::Ended),
+            None => return Err(Unheard::Stalled(())),
+        }
+        let answered = |tick| match answer.recv_timeout(tick) {
+            Err(RecvTimeoutError::Timeout) => None,
+            answered => Some(answered.ok()),
+        };
+        match self.wait(|| patience.to_the_end(answered)) {
+            Some(Some(answer)) => Ok(answer),
+            Some(None) => Err(Unheard::Ended),
+            None => Err(Unheard::Stalled(())),
+        }
+    }
+
+    /// Attempts to hand over the message that is held: whether the recording thread takes messages;
+    /// none when it has no room yet.
+    fn attempt(&self, held: &mut Option<Message>, timeout: Duration) -> Option<bool> {
+        let message = held.take()?;
+        let values = message.values();
+        if values > 0 && self.values.load(Ordering::SeqCst) > VALUES {
+            *held = Some(message);
+            std::thread::sleep(timeout);
+            return None;
+        }
+        match self.messages.send_timeout(message, timeout) {
+            Ok(()) => {
+                self.values.fetch_add(values, Ordering::SeqCst);
+                Some(true)
+            }
+            Err(SendTimeoutError::Timeout(message)) => {
+                *held = Some(message);
+                None
+            }
+            Err(SendTimeoutError::Disconnected(_)) => Some(false),
+        }
+    }
+
+    /// Messages that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.messages.len()
     }
 
     /// Waits for something that the monitor's threads do; they know that training waits meanwhile.
@@ -96,7 +174,26 @@ impl Outbox {
     }
 }
 
+impl Message {
+    fn values(&self) -> usize {
+        match self {
+            Self::Step(step, _) => 1 + step.scalars.len(),
+            _ => 0,
+        }
+    }
+}
+
 impl Inbox {
+    /// The next message; none where `timeout` is over first, or no more can come.
+    pub(super) fn next(&self, timeout: Option<Duration>) -> Result<Message, RecvTimeoutError> {
+        let next = match timeout {
+            Some(timeout) => self.messages.recv_timeout(timeout)?,
+            None => self.messages.recv().map_err(|_| RecvTimeoutError::Disconnected)?,
+        };
+        self.values.fetch_sub(next.values(), Ordering::SeqCst);
+        Ok(next)
+    }
+
     /// Whether training is waiting.
     pub(super) fn is_awaited(&self) -> bool {
         self.waiting.load(Ordering::SeqCst)

@@ -8,8 +8,14 @@
 //! outlives [`Monitor::finish`], or its drop, but for an analysis that the side thread could not come
 //! to the end of and that was done without it: it writes nothing, and ends by itself.
 //!
-//! A failure (a full disk, a panic on the side thread) never reaches into training: the next call
-//! returns it as an error, or, with [`OnFailure::KeepTraining`], is silent once it is logged.
+//! A failure (a panic on the side thread, a folder that was removed) never reaches into training: the
+//! next call returns it as an error, or, with [`OnFailure::KeepTraining`], is silent once it is logged.
+//!
+//! A disk that refuses rows (it is full, say) ends nothing: up to 64 MiB of rows are kept in memory and
+//! written, in order, when it takes them again. A disk that does not answer holds a step for two
+//! seconds at most, until it works again: steps wait in a queue (4096, or a million values), and later
+//! ones are lost. A flush and the end wait until nothing has been written for 30 seconds. What is lost
+//! is said, and counted in summary.json ([`Summary::lost_steps`](crate::Summary::lost_steps)).
 
 mod attach;
 mod budget;
@@ -18,6 +24,7 @@ mod clock;
 mod due;
 mod hook;
 mod message;
+mod patience;
 mod policy;
 mod recording;
 mod schedule;

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, Sender, bounded, select};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
 use rayon::ThreadPool;
 
 use super::clock::{Machine, thread_time};
@@ -27,6 +27,9 @@ const PATIENCE: u32 = 2;
 
 /// A side thread that has a processor begins an analysis within this time.
 const BEGINS: Duration = Duration::from_millis(10);
+
+/// How often a disk that has refused rows is tried while no step comes.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// Who analyses.
 pub(super) enum Analysis {
@@ -56,7 +59,16 @@ impl Recording {
         if matches!(self.analysis, Analysis::Side { .. }) {
             analyse_alone(&self.verdicts);
         }
-        while let Ok(message) = self.inbox.messages.recv() {
+        loop {
+            let pause = self.pipeline.keeps_rows().then_some(RETRY);
+            let message = match self.inbox.next(pause) {
+                Ok(message) => message,
+                Err(RecvTimeoutError::Timeout) => {
+                    let _ = self.guarded(Pipeline::retry);
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             let start = Instant::now();
             match message {
                 Message::Step(step, due) => self.step(step, due),
@@ -76,7 +88,8 @@ impl Recording {
     }
 
     /// Runs a task of the pipeline. After a failure there is no other: the files end where they
-    /// are, and every later task fails in the same way.
+    /// are, and every later task fails in the same way. That a disk refuses what may be written later
+    /// is no failure.
     fn guarded<T>(
         &mut self,
         task: impl FnOnce(&mut Pipeline) -> Result<T, Error>,
@@ -88,6 +101,7 @@ impl Recording {
         // The pipeline is not used again after a panic.
         let result = catch_unwind(AssertUnwindSafe(|| task(pipeline)));
         self.report(match result {
+            Ok(Err(error)) if error.is_refusal() => return Err(failure(error)),
             Ok(result) => result.map_err(failure),
             Err(panic) => Err(failure(panicked(panic.as_ref()))),
         })
@@ -205,8 +219,8 @@ impl Recording {
             side_thread_seconds: self.busy.as_secs_f64(),
             analysed: self.verdicts.spent().0,
         };
-        let Ending { last_step, stopped_step, budget, repeated_calls, .. } = ending;
-        let end = End { last_step, stopped_step, cost, budget, repeated_calls };
+        let Ending { last_step, stopped_step, budget, repeated_calls, lost_steps, .. } = ending;
+        let end = End { last_step, stopped_step, cost, budget, repeated_calls, lost_steps };
         self.guarded(|pipeline| pipeline.finish(end))
     }
 }

@@ -2,10 +2,8 @@
 
 use std::time::Instant;
 
-use crossbeam::channel::bounded;
-
 use super::hook::{Monitor, Verdict};
-use super::message::{Due, Message};
+use super::message::Due;
 use super::policy::OnFailure;
 use super::work::Work;
 use crate::error::Error;
@@ -99,6 +97,9 @@ impl Monitor {
         when: When,
         scalars: impl FnOnce(bool) -> Option<S>,
     ) -> Result<Verdict, Error> {
+        if let Err(Error::Failed { source }) = self.check_process() {
+            return self.failure(source);
+        }
         if let Some(why) = self.failed.clone() {
             return self.failure(why);
         }
@@ -226,8 +227,7 @@ impl Monitor {
         let waits = self.work == Work::Inline && matches!(due, Due::Analyse { .. });
         self.send(at, due)?;
         if waits {
-            let (answer, reached) = bounded(1);
-            let _ = self.ask(Message::Reached(answer), || reached.recv().ok().map(Ok));
+            self.wait_for_record();
         }
         Ok(())
     }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use rayon::ThreadPool;
 
-use super::message::{Outbox, Verdicts, messages};
+use super::message::{Message, Outbox, Unheard, Verdicts, messages};
+use super::patience::{END, Patience};
 use super::recording::{Analysis, Recording};
 use super::side::Side;
 use super::work::Work;
@@ -23,6 +24,7 @@ pub(super) struct Worker {
     pub(super) outbox: Outbox,
     pub(super) free: Receiver<Box<Snapshot>>,
     pub(super) verdicts: Arc<Verdicts>,
+    patience: Patience,
     recording: JoinHandle<()>,
 }
 
@@ -53,6 +55,7 @@ impl Worker {
                 Analysis::Side { tasks, given }
             }
         };
+        let patience = Patience::new(Arc::clone(pipeline.disk()));
         let recording = Recording {
             pipeline,
             inbox,
@@ -66,13 +69,56 @@ impl Worker {
             .name("neuromfa-record".to_owned())
             .spawn(move || recording.run())
             .map_err(|e| Error::Threads(e.into()))?;
-        Ok(Self { outbox, free, verdicts, recording })
+        Ok(Self { outbox, free, verdicts, patience, recording })
     }
 
-    /// Waits until the recording thread has ended. The side thread ends by itself.
+    /// Hands over a step.
+    pub(super) fn send_step(&mut self, step: Message) -> Result<(), Unheard<Box<Message>>> {
+        self.outbox.send_step(step, &mut self.patience)
+    }
+
+    /// Waits until the memory of a snapshot is free.
+    pub(super) fn wait_for_free(&mut self) -> Result<Box<Snapshot>, Unheard<()>> {
+        wait_for(&self.free, &self.outbox, &mut self.patience)
+    }
+
+    /// Waits for word that a step is recorded.
+    pub(super) fn wait_for(&mut self, word: &Receiver<()>) -> Result<(), Unheard<()>> {
+        wait_for(word, &self.outbox, &mut self.patience)
+    }
+
+    /// Asks, and waits for the answer.
+    pub(super) fn ask<T>(&self, question: Message, answer: &Receiver<T>) -> Result<T, Unheard<()>> {
+        self.outbox.ask(question, answer, &self.patience)
+    }
+
+    /// Waits until the recording thread has ended, for a time: a disk may not answer when files are
+    /// closed. The side thread ends by itself.
     pub(super) fn join(self) {
         drop(self.outbox);
+        let since = Instant::now();
+        while !self.recording.is_finished() && since.elapsed() < END {
+            std::thread::sleep(Duration::from_micros(200));
+        }
         // Its panics are caught and reported as failures.
-        let _ = self.recording.join();
+        if self.recording.is_finished() {
+            let _ = self.recording.join();
+        }
+    }
+}
+
+fn wait_for<T>(
+    what: &Receiver<T>,
+    outbox: &Outbox,
+    patience: &mut Patience,
+) -> Result<T, Unheard<()>> {
+    let attempt = |tick| match what.recv_timeout(tick) {
+        Err(RecvTimeoutError::Timeout) => None,
+        came => Some(came.ok()),
+    };
+    match outbox.wait(|| patience.within_step(attempt)) {
+        Some(Some(came)) => Ok(came),
+        Some(None) => Err(Unheard::Ended),
+        None => Err(Unheard::Stalled(())),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::analyst::{Analysed, Analyst};
 use super::judge::Judge;
@@ -10,8 +10,13 @@ use super::tally::{Seen, Tally};
 use super::watched::Watched;
 use crate::analysis::{Concern, Emergence, Plan, Snapshot, Status, WarningKind};
 use crate::error::Error;
-use crate::record::{BudgetRecord, Cost, Recorder, Row, StopRecord, Summary};
+use crate::record::{BudgetRecord, Cost, Disk, Recorder, Row, StopRecord, Summary};
 use crate::stop::Stop;
+
+/// How long a flush tries to write rows that the disk refuses.
+const FLUSH: Duration = Duration::from_secs(1);
+/// How long the end of the run does.
+const FINISH: Duration = Duration::from_secs(5);
 
 /// Called with each analysed row.
 pub(crate) type Listener = Box<dyn FnMut(&Row) + Send>;
@@ -42,6 +47,8 @@ pub(crate) struct End {
     pub(crate) budget: Option<BudgetRecord>,
     /// Calls that reported a step again.
     pub(crate) repeated_calls: u64,
+    /// Steps that were not handed over because the disk did not answer.
+    pub(crate) lost_steps: u64,
 }
 
 /// A run being analysed and recorded.
@@ -83,8 +90,31 @@ impl Pipeline {
         self.judge.as_ref().and_then(Judge::stop)
     }
 
+    /// From now on rows that the disk does not take are kept; `say` says so.
+    pub(crate) fn keep_rows(&mut self, say: impl Fn(&str) + Send + 'static) {
+        self.recorder.keep_rows(say);
+    }
+
+    /// Whether rows are kept.
+    pub(crate) fn keeps_rows(&self) -> bool {
+        self.recorder.keeps()
+    }
+
+    /// Writes the rows that are kept, if the disk takes them now.
+    pub(crate) fn retry(&mut self) -> Result<(), Error> {
+        Ok(self.recorder.retry()?)
+    }
+
+    /// What the disk of the run is doing.
+    pub(crate) fn disk(&self) -> &Arc<Disk> {
+        self.recorder.disk()
+    }
+
     /// Records what the loop logged at a step.
     pub(crate) fn log(&mut self, at: &Step) -> Result<(), Error> {
+        if !self.recorder.admits(at.step)? {
+            return Ok(());
+        }
         if let Some(judge) = &mut self.judge {
             judge.log(at.step, at.scalars.iter().map(|(name, value)| (name.as_str(), *value)));
         }
@@ -148,6 +178,9 @@ impl Pipeline {
     }
 
     fn record(&mut self, row: &Row) -> Result<(), Error> {
+        if !self.recorder.admits(row.step)? {
+            return Ok(());
+        }
         if let Some(why) = &row.emergence.why {
             tracing::warn!(step = row.step, status = %row.emergence.status, "{why}");
         }
@@ -194,20 +227,25 @@ impl Pipeline {
         Ok(self.recorder.write_state(judge.state())?)
     }
 
-    /// Waits until all that was recorded is on the disk.
-    pub(crate) fn sync(&self) -> Result<(), Error> {
-        Ok(self.recorder.sync()?)
+    /// Waits until all that was recorded is on the disk. One that refuses is tried again for a while.
+    pub(crate) fn sync(&mut self) -> Result<(), Error> {
+        Ok(self.recorder.sync(FLUSH)?)
     }
 
     /// Ends the run: writes summary.json.
     pub(crate) fn finish(&mut self, end: End) -> Result<Summary, Error> {
-        let End { last_step, stopped_step, cost, budget, repeated_calls } = end;
+        let End { last_step, stopped_step, cost, budget, repeated_calls, lost_steps } = end;
+        self.recorder.sync(FINISH)?;
         let stop = self.stop().map(|stop| StopRecord { stop: stop.clone(), stopped_step });
         let mut summary = self.tally.summary(self.recorder.folder(), last_step, stop, cost);
         (summary.budget, summary.repeated_calls) = (budget, repeated_calls);
+        summary.lost_steps = lost_steps + self.recorder.dropped();
         summary.unseen = self.judge.as_ref().map(Judge::unseen).unwrap_or_default();
+        if let Some(judge) = &self.judge {
+            self.recorder.write_state(judge.state())?;
+        }
         self.recorder.write_summary(&summary)?;
-        self.recorder.sync()?;
+        self.recorder.sync(Duration::ZERO)?;
         Ok(summary)
     }
 }

@@ -91,6 +91,7 @@ impl Tally {
             last_e_excess_p: self.e_excess.and_then(|(_, p)| p),
             stop,
             repeated_calls: 0,
+            lost_steps: 0,
             unseen: Vec::new(),
             hook_share: cost.hook_share(),
             cost,

@@ -32,13 +32,14 @@ pub fn inject(folder: &Path, fault: impl Fn(&Call<'_>) -> Result<usize> + Send +
 /// The disk of a run.
 #[derive(Default)]
 pub(crate) struct Disk {
-    calls: AtomicU64, // begun and ended: odd during a call
+    begun: AtomicU64, // calls
+    ended: AtomicU64,
     fault: Option<Arc<Fault>>,
 }
 
 impl fmt::Debug for Disk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Disk").field("calls", &self.calls).finish_non_exhaustive()
+        f.debug_struct("Disk").field("begun", &self.begun).finish_non_exhaustive()
     }
 }
 
@@ -46,7 +47,7 @@ impl Disk {
     pub(super) fn of(folder: &Path) -> Self {
         let faults = FAULTS.lock().unwrap_or_else(PoisonError::into_inner);
         let fault = faults.iter().find(|(path, _)| path == folder);
-        Self { calls: AtomicU64::default(), fault: fault.map(|(_, fault)| Arc::clone(fault)) }
+        Self { fault: fault.map(|(_, fault)| Arc::clone(fault)), ..Self::default() }
     }
 
     /// Makes a call, which gets the number of bytes that it may write.
@@ -55,10 +56,21 @@ impl Disk {
         call: &Call<'_>,
         run: impl FnOnce(usize) -> Result<T>,
     ) -> Result<T> {
-        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.begun.fetch_add(1, Ordering::SeqCst);
         let most = self.fault.as_ref().map_or(Ok(usize::MAX), |fault| fault(call));
         let result = most.and_then(run);
-        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.ended.fetch_add(1, Ordering::SeqCst);
         result
+    }
+
+    /// During a call, how many have ended; none between calls.
+    pub(crate) fn busy(&self) -> Option<u64> {
+        let ended = self.ended();
+        (self.begun.load(Ordering::SeqCst) > ended).then_some(ended)
+    }
+
+    /// Calls that have ended.
+    pub(crate) fn ended(&self) -> u64 {
+        self.ended.load(Ordering::SeqCst)
     }
 }

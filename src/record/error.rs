@@ -91,6 +91,14 @@ pub enum RecordError {
         /// The folder or file.
         path: PathBuf,
     },
+    /// Rows that the disk has not taken.
+    #[error("{rows} rows are kept in memory: {source}")]
+    Unwritten {
+        /// How many.
+        rows: usize,
+        /// Why the last attempt failed.
+        source: Box<RecordError>,
+    },
     /// The run was recorded with another model or configuration.
     #[error(
         "the run in {} does not match: its {key} is {recorded}, that of this program is {current}. \
@@ -115,6 +123,13 @@ pub enum RecordError {
         /// The reason.
         why: &'static str,
     },
+}
+
+impl RecordError {
+    /// Whether the system refused, so that a later attempt may succeed.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Write { .. } | Self::Read { .. } | Self::Unwritten { .. })
+    }
 }
 
 pub(super) fn write_error(path: &Path) -> impl Fn(std::io::Error) -> RecordError + '_ {

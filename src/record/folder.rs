@@ -20,7 +20,7 @@ const BUFFER: usize = 1 << 18;
 pub(super) struct Folder {
     path: PathBuf, // absolute
     at: PathBuf,   // the way to its files: by the handle where the system offers that
-    handle: Option<Arc<File>>,
+    handle: Option<(Arc<File>, Metadata)>,
     disk: Arc<Disk>,
 }
 
@@ -39,7 +39,8 @@ impl Folder {
         // Other systems open no folders, or need not.
         let handle = cfg!(unix).then(|| File::open(at.join("."))).transpose()?;
         let at = handle.as_ref().and_then(by_handle).unwrap_or_else(|| path.clone());
-        Ok(Self { path, at, handle: handle.map(Arc::new), disk })
+        let described = |file: File| file.metadata().map(|metadata| (Arc::new(file), metadata));
+        Ok(Self { path, at, handle: handle.map(described).transpose()?, disk })
     }
 
     /// A folder within this one, which is made where it does not exist.
@@ -58,6 +59,16 @@ impl Folder {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What the disk is doing.
+    pub(super) fn disk(&self) -> &Arc<Disk> {
+        &self.disk
+    }
+
+    /// What tells this folder from others.
+    pub(super) fn metadata(&self) -> Option<&Metadata> {
+        self.handle.as_ref().map(|(_, metadata)| metadata)
     }
 
     /// The path of a file, for people and for readers.
@@ -96,8 +107,12 @@ impl Folder {
     }
 
     fn open_file(&self, name: &str, options: &OpenOptions) -> Result<RunFile> {
-        let file = self.call("open", name, || options.open(self.at.join(name)))?;
-        Ok(RunFile { folder: self.clone(), name: name.to_owned(), file })
+        self.call("open", name, || {
+            let file = options.open(self.at.join(name))?;
+            let opened = file.metadata()?;
+            let (folder, name, end) = (self.clone(), name.to_owned(), Some(opened.len()));
+            Ok(RunFile { folder, name, file, opened: Some(opened), end, torn: false })
+        })
     }
 
     /// Replaces a file by what `write` writes: any reader finds the old file or the new one. With
@@ -153,28 +168,28 @@ impl Folder {
 
     /// Waits until the names of new files are on the disk, on systems that support it.
     pub(super) fn sync_names(&self) {
-        if let Some(handle) = &self.handle {
+        if let Some((handle, _)) = &self.handle {
             let _ = self.call("sync", "", || handle.sync_all());
         }
     }
 
     /// Fails when the path no longer leads to this folder.
     pub(super) fn check(&self) -> std::result::Result<(), RecordError> {
-        self.check_path(&self.path, &self.path, self.handle.as_deref())
+        self.check_path(&self.path, &self.path, self.metadata())
     }
 
-    /// Fails when `at` no longer leads to the open file.
+    /// Fails when `at` no longer leads to what was opened.
     fn check_path(
         &self,
         path: &Path,
         at: &Path,
-        open: Option<&File>,
+        opened: Option<&Metadata>,
     ) -> std::result::Result<(), RecordError> {
         let same = self.call("stat", "", || match std::fs::metadata(at) {
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
             Err(e) if e.kind() == ErrorKind::NotADirectory => Ok(false),
             Err(e) => Err(e),
-            Ok(found) => open.map_or(Ok(true), |open| Ok(are_same(&found, &open.metadata()?))),
+            Ok(found) => Ok(opened.is_none_or(|opened| are_same(&found, opened))),
         });
         match same.map_err(write_error(path))? {
             true => Ok(()),
@@ -198,15 +213,58 @@ pub(super) struct RunFile {
     folder: Folder,
     name: String,
     file: File,
+    opened: Option<Metadata>, // none: it is another than the one that was opened
+    end: Option<u64>,         // of what was appended whole; none: of what there is
+    torn: bool,               // whether something may follow that was not appended whole
 }
 
 impl RunFile {
+    pub(super) fn into_file(self) -> File {
+        self.file
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         self.folder.join(&self.name)
     }
 
-    pub(super) fn set_len(&self, bytes: u64) -> Result<()> {
-        self.folder.call("truncate", &self.name, || self.file.set_len(bytes))
+    /// Appends bytes. What an append that failed has written is cut off by the next.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> std::result::Result<(), RecordError> {
+        if self.torn {
+            self.mend()?;
+        }
+        self.torn = true;
+        self.write_all(bytes).map_err(write_error(&self.path()))?;
+        self.torn = false;
+        self.end = self.end.map(|end| end + bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Opens the file again, which was replaced by another.
+    pub(super) fn was_replaced(&mut self) -> std::result::Result<(), RecordError> {
+        (self.opened, self.end, self.torn) = (None, None, true);
+        self.mend()
+    }
+
+    /// Opens the file again, and cuts off what was not appended whole.
+    fn mend(&mut self) -> std::result::Result<(), RecordError> {
+        self.check()?;
+        let mut again = self.folder.append(&self.name)?;
+        let (found, end) = (again.end, self.end.or(again.end));
+        if found < end {
+            let source = "it is shorter than what was written to it".into();
+            return Err(RecordError::Damaged { path: self.path(), source });
+        }
+        if let (Some(end), true) = (end, found > end) {
+            again.set_len(end).map_err(write_error(&self.path()))?;
+        }
+        *self = again;
+        Ok(())
+    }
+
+    pub(super) fn set_len(&mut self, bytes: u64) -> Result<()> {
+        self.folder.call("truncate", &self.name, || self.file.set_len(bytes))?;
+        self.end = Some(bytes);
+        Ok(())
     }
 
     pub(super) fn sync_data(&self) -> Result<()> {
@@ -216,7 +274,7 @@ impl RunFile {
     /// Fails when the folder no longer holds this file under its name.
     pub(super) fn check(&self) -> std::result::Result<(), RecordError> {
         let at = self.folder.at.join(&self.name);
-        self.folder.check_path(&self.path(), &at, Some(&self.file))
+        self.folder.check_path(&self.path(), &at, self.opened.as_ref())
     }
 }
 

@@ -52,7 +52,9 @@ mod error;
 mod files;
 mod folder;
 mod hops;
+mod kept;
 mod layers;
+mod lock;
 mod measures;
 mod number;
 mod read;
@@ -86,6 +88,7 @@ pub use summary::Summary;
 pub use table::{Cells, csv_text, read_table};
 
 pub(crate) use columns::check_name;
+pub(crate) use disk::Disk;
 pub(crate) use files::{BASELINE, HOPS, NODES, holds_run};
 pub(crate) use recorded::RecordedRow;
 pub(crate) use recorder::Recorder;

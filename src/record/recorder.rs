@@ -1,20 +1,23 @@
 //! Writing a run directory.
 
-use std::fs::{File, TryLockError};
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::columns::{leading, own};
 use super::details::{DETAILS, NEURON_COLUMNS, neuron_cells};
-use super::error::write_error;
+use super::disk::Disk;
 use super::files::{
-    BASELINE, EMERGENCE, LOCK, METRICS, NEURONS, NODES, RUN, SPECTRA, STATE, SUMMARY, neurons_file,
+    BASELINE, EMERGENCE, METRICS, NEURONS, NODES, RUN, SPECTRA, STATE, SUMMARY, neurons_file,
     remove_run, without_run, write_json,
 };
 use super::folder::Folder;
+use super::kept::{Entry, Kept, PAUSE};
+use super::lock::Lock;
 use super::number::{number, time};
 use super::row::Row;
 use super::table::{Table, lines};
@@ -27,13 +30,15 @@ use crate::network::Draw;
 #[derive(Debug)]
 pub struct Recorder {
     pub(super) folder: Folder,
-    _lock: File,
+    _lock: Lock,
     pub(super) metrics: Option<Table>,
     pub(super) emergence: Option<Table>,
     pub(super) details: [Option<Table>; DETAILS.len()],
     neurons: Option<Folder>,
     events: Option<EventFile>,
-    checked: Instant, // when the files were last seen to be in their places
+    kept: Option<Kept>, // none where a failure to write is an error
+    done: usize,        // tables in `details` that have the row which is being written
+    checked: Instant,   // when the files were last seen to be in their places
 }
 
 /// How often it is checked at most that the files are in their places, but for a flush and the end.
@@ -46,17 +51,7 @@ impl Recorder {
     /// [`RecordError`] when another process writes to it, or the system refuses.
     pub(super) fn lock(folder: &Path) -> Result<Self, RecordError> {
         let folder = Folder::open(folder)?;
-        let path = folder.join(LOCK);
-        let lock = File::create(&path).map_err(write_error(&path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(RecordError::Locked { path: folder.path().to_owned() });
-            }
-            // The file system has no locks: the lock only guards against mistakes, and the run is
-            // more important.
-            Err(TryLockError::Error(_)) => {}
-        }
+        let lock = Lock::take(&folder)?;
         Ok(Self {
             folder,
             _lock: lock,
@@ -65,6 +60,8 @@ impl Recorder {
             details: Default::default(),
             neurons: None,
             events: None,
+            kept: None,
+            done: 0,
             checked: Instant::now(),
         })
     }
@@ -103,18 +100,119 @@ impl Recorder {
         self.folder.path()
     }
 
+    /// From now on, rows that the disk does not take are kept in memory, up to a limit, and written
+    /// when it takes them again; `say` says so. Before, and in a replay, that is an error.
+    pub fn keep_rows(&mut self, say: impl Fn(&str) + Send + 'static) {
+        self.kept = Some(Kept::new(say));
+    }
+
+    /// Whether rows are kept that the disk has not taken.
+    pub fn keeps(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| !kept.is_empty())
+    }
+
+    /// Whether a step can be recorded: not when the disk has not taken so many rows that no more are
+    /// kept. Asked before its first row.
+    ///
+    /// # Errors
+    /// As [`retry`](Self::retry).
+    pub fn admits(&mut self, step: u64) -> Result<bool, RecordError> {
+        self.retry()?;
+        Ok(self.kept.as_mut().is_none_or(|kept| kept.admits(step)))
+    }
+
+    /// Steps that were not recorded because no more rows could be kept.
+    pub fn dropped(&self) -> u64 {
+        self.kept.as_ref().map_or(0, Kept::dropped)
+    }
+
+    /// What the disk of the run is doing.
+    pub(crate) fn disk(&self) -> &Arc<Disk> {
+        self.folder.disk()
+    }
+
     /// Appends a row to metrics.csv. A name that is new becomes a new column.
     ///
     /// # Errors
-    /// [`RecordError::Write`] when the system refuses.
+    /// [`RecordError::Write`] when the system refuses and rows are not kept; [`RecordError::Gone`].
     pub fn log_metrics(
         &mut self,
         step: u64,
         wall_time: f64,
         scalars: &[(String, f64)],
     ) -> Result<(), RecordError> {
-        let logged = self.append_metrics(step, wall_time, scalars);
-        self.in_place(logged)
+        self.put(Entry::Metrics { step, wall_time, scalars: Cow::Borrowed(scalars) })?;
+        self.show(|events| events.metrics(step, wall_time, scalars));
+        Ok(())
+    }
+
+    /// Appends an analysed step: its neurons' file, its rows in the tables that have many for each
+    /// step, then its row in emergence.csv.
+    ///
+    /// # Errors
+    /// As [`log_metrics`](Self::log_metrics).
+    pub fn log_row(&mut self, row: &Row) -> Result<(), RecordError> {
+        self.put(Entry::Row(row))?;
+        self.show(|events| events.row(row));
+        Ok(())
+    }
+
+    /// Writes a row, or keeps it after those that are kept.
+    fn put(&mut self, entry: Entry<'_>) -> Result<(), RecordError> {
+        if !self.keeps() {
+            let written = self.write(&entry);
+            match (written, &mut self.kept) {
+                (Err(why), Some(kept)) if why.is_refusal() => kept.refused(&why),
+                (written, _) => return written,
+            }
+        }
+        if let Some(kept) = &mut self.kept {
+            kept.push(entry);
+        }
+        Ok(())
+    }
+
+    /// Writes the rows that are kept, if it is time to try again.
+    ///
+    /// # Errors
+    /// When it makes no sense to try again: [`RecordError::Gone`], [`RecordError::Damaged`].
+    pub fn retry(&mut self) -> Result<(), RecordError> {
+        match self.kept.as_ref().is_some_and(Kept::may_try) {
+            true => {
+                self.write_kept().or_else(|why| if why.is_refusal() { Ok(()) } else { Err(why) })
+            }
+            false => Ok(()),
+        }
+    }
+
+    fn write_kept(&mut self) -> Result<(), RecordError> {
+        let Some(mut kept) = self.kept.take() else { return Ok(()) };
+        let any = !kept.is_empty();
+        let mut result = Ok(());
+        while let Some((entry, bytes)) = kept.pop() {
+            result = self.write(&entry);
+            if result.is_err() {
+                kept.put_back((entry, bytes));
+                break;
+            }
+        }
+        if any && result.is_ok() {
+            kept.written();
+        }
+        self.kept = Some(kept);
+        result
+    }
+
+    /// Writes a row. After a failure, the next call for the same row continues with what is missing.
+    fn write(&mut self, entry: &Entry<'_>) -> Result<(), RecordError> {
+        let written = self.check_at_times().and_then(|()| match entry {
+            Entry::Metrics { step, wall_time, scalars } => {
+                self.append_metrics(*step, *wall_time, scalars)
+            }
+            Entry::Row(row) => self.append_row(row),
+            Entry::KeptRow(row) => self.append_row(row),
+        });
+        self.in_place(written)
     }
 
     fn append_metrics(
@@ -124,7 +222,6 @@ impl Recorder {
         scalars: &[(String, f64)],
     ) -> Result<(), RecordError> {
         let names = names_of(scalars);
-        self.check_at_times()?;
         let table = table(&mut self.metrics, (&self.folder, METRICS), &leading(), &[], &names)?;
         let cell = |name: &String| match name.as_str() {
             "step" => step.to_string(),
@@ -134,39 +231,26 @@ impl Recorder {
             }
         };
         let cells = table.columns().iter().map(cell).collect();
-        table.append(&[cells])?;
-        self.show(|events| events.metrics(step, wall_time, scalars));
-        Ok(())
-    }
-
-    /// Appends an analysed step: its neurons' file, its rows in the tables that have many for each
-    /// step, then its row in emergence.csv.
-    ///
-    /// # Errors
-    /// [`RecordError::Write`] when the system refuses.
-    pub fn log_row(&mut self, row: &Row) -> Result<(), RecordError> {
-        let logged = self.append_row(row);
-        self.in_place(logged)
+        table.append(&[cells])
     }
 
     fn append_row(&mut self, row: &Row) -> Result<(), RecordError> {
-        self.check_at_times()?;
         self.write_neurons(row)?;
-        for (detail, kept) in DETAILS.iter().zip(&mut self.details) {
+        for (detail, kept) in DETAILS.iter().zip(&mut self.details).skip(self.done) {
             let rows = (detail.cells)(row);
             // A table that a run has no rows for is not made; spectra.csv is there from the start.
-            if kept.is_none() && rows.is_empty() && detail.file != SPECTRA {
-                continue;
+            if kept.is_some() || !rows.is_empty() || detail.file == SPECTRA {
+                let file = (&self.folder, detail.file);
+                table(kept, file, &(detail.columns)(), &[], &[])?.append(&rows)?;
             }
-            let file = (&self.folder, detail.file);
-            table(kept, file, &(detail.columns)(), &[], &[])?.append(&rows)?;
+            self.done += 1;
         }
         let names = names_of(&row.scalars);
         let file = (&self.folder, EMERGENCE);
         let emergence = table(&mut self.emergence, file, &leading(), &own(), &names)?;
         let cells = row.cells(emergence.columns());
         emergence.append(&[cells])?;
-        self.show(|events| events.row(row));
+        self.done = 0;
         Ok(())
     }
 
@@ -205,9 +289,13 @@ impl Recorder {
     /// Replaces state.json.
     ///
     /// # Errors
-    /// [`RecordError::Write`] when the system refuses.
+    /// As [`log_metrics`](Self::log_metrics).
     pub fn write_state(&self, state: &impl Serialize) -> Result<(), RecordError> {
-        self.in_place(write_json(&self.folder, STATE, false, state))
+        match self.in_place(write_json(&self.folder, STATE, false, state)) {
+            // It is replaced again at the next row, and at the end.
+            Err(why) if why.is_refusal() && self.kept.is_some() => Ok(()),
+            written => written,
+        }
     }
 
     /// Replaces summary.json.
@@ -218,15 +306,29 @@ impl Recorder {
         self.in_place(write_json(&self.folder, SUMMARY, true, summary))
     }
 
-    /// Waits until all rows are on the disk.
+    /// Writes the rows that are kept, for so long, and waits until all are on the disk.
     ///
     /// # Errors
-    /// [`RecordError::Write`] when the system refuses.
-    pub fn sync(&self) -> Result<(), RecordError> {
+    /// [`RecordError::Unwritten`] when rows are still kept; [`RecordError::Write`] when the system
+    /// refuses.
+    pub fn sync(&mut self, patience: Duration) -> Result<(), RecordError> {
+        let since = Instant::now();
+        while let Err(why) = self.write_kept().and_then(|()| self.check()) {
+            if !why.is_refusal() {
+                return Err(why);
+            }
+            if since.elapsed() >= patience {
+                let rows = self.kept.as_ref().map_or(0, Kept::len);
+                return Err(RecordError::Unwritten { rows, source: Box::new(why) });
+            }
+            std::thread::sleep(PAUSE);
+        }
+        // Not tried again: a second attempt may succeed although the first has lost something.
         let details = self.details.iter().flatten();
         self.metrics.iter().chain(details).chain(&self.emergence).try_for_each(Table::sync)?;
+        self.show(EventFile::write_kept);
         self.folder.sync_names();
-        self.check()
+        Ok(())
     }
 
     /// Of a folder or file that is no longer in its place, an error says that.
@@ -242,6 +344,12 @@ impl Recorder {
             return Ok(());
         }
         self.checked = Instant::now();
+        if let Some(Err(why @ RecordError::Gone { .. })) =
+            self.events.as_ref().map(EventFile::check)
+        {
+            without_tensorboard(&why);
+            self.events = None;
+        }
         self.check()
     }
 

@@ -115,6 +115,9 @@ pub struct Summary {
     /// Calls that reported a step again and updated it.
     #[serde(default)]
     pub(crate) repeated_calls: u64,
+    /// Steps that are in no file because the disk did not take them in time.
+    #[serde(default)]
+    pub(crate) lost_steps: u64,
     /// Quantities of the stop rule that never had a value.
     #[serde(default)]
     pub(crate) unseen: Vec<String>,
@@ -131,6 +134,12 @@ impl Summary {
     /// The run's folder, absolute.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Steps that are in no file: the disk did not answer, or refused them for so long that the
+    /// limit of what is kept in memory was reached.
+    pub fn lost_steps(&self) -> u64 {
+        self.lost_steps
     }
 
     /// The last step that the loop reported.
@@ -198,6 +207,12 @@ impl Summary {
         all.join(", ")
     }
 
+    fn lost_text(&self) -> String {
+        let steps = if self.lost_steps == 1 { "step is" } else { "steps are" };
+        let n = self.lost_steps;
+        format!("{n} {steps} in no file: the disk did not take them in time")
+    }
+
     /// Quantities that the stop rule never saw; none without any.
     fn unseen_text(&self) -> Option<String> {
         let names: Vec<String> = self.unseen.iter().map(|name| format!("{name:?}")).collect();
@@ -215,6 +230,9 @@ impl Summary {
         let warnings = self.counted(Concern::Conclusion);
         if !warnings.is_empty() {
             text += &format!("; warnings of {} rows: {warnings}", self.rows);
+        }
+        if self.lost_steps > 0 {
+            text += &format!("\nwarning: {}", self.lost_text());
         }
         if let Some(unseen) = self.unseen_text() {
             text += &format!("\nwarning: {unseen}");
@@ -264,6 +282,9 @@ impl fmt::Display for Summary {
         }
         if self.repeated_calls > 0 {
             writeln!(f, "updates  {} calls reported a step again", self.repeated_calls)?;
+        }
+        if self.lost_steps > 0 {
+            writeln!(f, "lost     {}", self.lost_text())?;
         }
         if let Some(unseen) = self.unseen_text() {
             writeln!(f, "rule     {unseen}")?;

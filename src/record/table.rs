@@ -70,7 +70,7 @@ impl Table {
             let text = lines(std::iter::once(&contents.columns).chain(rows));
             folder.replace(name, true, |file| file.write_all(&text))?;
         }
-        let table = Self::append_to(folder, name, contents.columns.clone())?;
+        let mut table = Self::append_to(folder, name, contents.columns.clone())?;
         if !contents.reshaped {
             table.file.set_len(contents.end).map_err(write_error(&folder.join(name)))?;
         }
@@ -83,22 +83,24 @@ impl Table {
 
     /// Appends rows with one write.
     pub(super) fn append(&mut self, rows: &[Cells]) -> Result<(), RecordError> {
-        self.file.write_all(&lines(rows)).map_err(write_error(&self.file.path()))
+        self.file.append(&lines(rows))
     }
 
     /// Adds a column before the `at`-th; existing rows have no value in it. The file is replaced
     /// atomically.
     pub(super) fn insert_column(&mut self, at: usize, name: &str) -> Result<(), RecordError> {
         let contents = Contents::of_file(self.folder.read(self.name)?, &self.file.path())?;
-        self.columns.insert(at, name.to_owned());
-        let mut all = vec![self.columns.clone()];
+        let mut columns = self.columns.clone();
+        columns.insert(at, name.to_owned());
+        let mut all = vec![columns];
         all.extend(contents.rows.into_iter().map(|mut row| {
             row.cells.insert(at, String::new());
             row.cells
         }));
         self.folder.replace(self.name, true, |file| file.write_all(&lines(&all)))?;
-        self.file = self.folder.append(self.name)?;
-        Ok(())
+        // Not before: should this fail, the column is added again.
+        self.columns = all.swap_remove(0);
+        self.file.was_replaced()
     }
 
     /// Fails when the run's folder no longer holds this file.

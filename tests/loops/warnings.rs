@@ -1,7 +1,7 @@
 //! Captures `tracing` messages of level warn.
 
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -46,4 +46,16 @@ impl Visit for Message {
             write!(self.0, "{value:?}").unwrap();
         }
     }
+}
+
+/// What all threads of this program warn of, from now on.
+pub fn all_warnings() -> Arc<Mutex<Vec<String>>> {
+    static ALL: OnceLock<Arc<Mutex<Vec<String>>>> = OnceLock::new();
+    let all = ALL.get_or_init(|| {
+        let all = Arc::default();
+        tracing::subscriber::set_global_default(Warnings(Arc::clone(&all))).unwrap();
+        all
+    });
+    all.lock().unwrap().clear();
+    Arc::clone(all)
 }

@@ -15,13 +15,12 @@
 //! `START`): TensorBoard then discards what earlier files hold from that step on. A record that a
 //! crash cut in the middle ends its own file only.
 //!
-//! The files are only a view. If they cannot be written, there is one warning and the run
-//! continues.
+//! The files are only a view. What a disk does not take is kept for the next write, up to a limit. If
+//! they cannot be written, there is one warning and the run continues.
 
 mod event;
 mod frame;
 
-use std::io::Write;
 use std::time::SystemTime;
 
 use self::event::{Values, session_start, version};
@@ -29,7 +28,6 @@ use self::frame::frame;
 use super::RecordError;
 use super::column::{Kind, View};
 use super::columns::columns;
-use super::error::write_error;
 use super::files::{OWN, PREFIX, TENSORBOARD};
 use super::folder::{Folder, RunFile};
 use super::layers::layer_columns;
@@ -40,7 +38,11 @@ use crate::analysis::Scope;
 #[derive(Debug)]
 pub(super) struct EventFile {
     file: RunFile,
+    kept: Vec<u8>, // frames that the disk has not taken
 }
+
+/// Bytes that are kept at most.
+const MOST: usize = 16 << 20;
 
 impl EventFile {
     /// A new file in the run's `tb/`; `resumed_at` is the step at which a resumed run continues.
@@ -48,11 +50,12 @@ impl EventFile {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = since.map_or(0.0, |since| since.as_secs_f64());
         let file = create_last(&run.within(TENSORBOARD)?, now as u64)?;
-        let mut events = Self { file };
+        let mut events = Self { file, kept: Vec::new() };
         events.write(&version(now))?;
         if let Some(step) = resumed_at {
             events.write(&session_start(now, step))?;
         }
+        events.write_kept()?;
         Ok(events)
     }
 
@@ -101,7 +104,25 @@ impl EventFile {
     }
 
     fn write(&mut self, event: &[u8]) -> Result<(), RecordError> {
-        self.file.write_all(&frame(event)).map_err(write_error(&self.file.path()))
+        self.kept.extend(frame(event));
+        self.write_kept().or_else(|why| match why {
+            RecordError::Write { .. } if self.kept.len() <= MOST => Ok(()),
+            why => Err(why),
+        })
+    }
+
+    /// Fails when the folder no longer holds this file.
+    pub(super) fn check(&self) -> Result<(), RecordError> {
+        self.file.check()
+    }
+
+    /// Writes what is kept.
+    pub(super) fn write_kept(&mut self) -> Result<(), RecordError> {
+        if !self.kept.is_empty() {
+            self.file.append(&self.kept)?;
+            self.kept.clear();
+        }
+        Ok(())
     }
 }
 
