@@ -18,7 +18,6 @@ use tch::{Device, Kind, Tensor};
 
 /// Seeds libtorch's random numbers, which all tests of this process share: until the guard is
 /// dropped no other test that draws runs. Each test that draws takes it, layers included.
-#[must_use]
 fn seeded(seed: i64) -> MutexGuard<'static, ()> {
     static DRAWN_BY_ONE: Mutex<()> = Mutex::new(());
     let alone = DRAWN_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -349,4 +348,69 @@ fn a_variable_that_comes_after_attach_is_said_once() {
                     once the model is complete";
     assert_eq!(said, [expected]);
     let _ = monitor.finish().unwrap();
+}
+
+/// Tensors whose values do not lie row by row are copied first, as those on a device are: all columns
+/// are those of weights that are read where they lie. Many tensors have one shape, so that memory for
+/// copies is used again between snapshots, and not before its tensor has been counted.
+#[test]
+fn copied_weights_give_the_rows_of_weights_read_where_they_lie() {
+    const MLP: &[(&str, &[i64])] = &[
+        ("0.weight", &[40, 40]),
+        ("2.weight", &[40, 40]),
+        ("4.weight", &[40, 40]),
+        ("6.weight", &[24, 40]),
+    ];
+    const CNN: &[(&str, &[i64])] = &[
+        ("conv1.weight", &[24, 3, 3, 3]),
+        ("conv2.weight", &[24, 24, 3, 3]),
+        ("depthwise.weight", &[24, 1, 3, 3]),
+        ("conv3.weight", &[24, 24, 3, 3]),
+        ("grouped.weight", &[24, 6, 3, 3]),
+    ];
+    let _alone = seeded(8);
+    let strided = |tensor: &Tensor| {
+        let (first, last) = (0, tensor.dim() as i64 - 1);
+        tensor.transpose(first, last).contiguous().transpose(first, last)
+    };
+    for (shapes, kind) in [Kind::Float, Kind::Half, Kind::BFloat16, Kind::Double]
+        .into_iter()
+        .flat_map(|kind| [(MLP, kind), (CNN, kind)])
+    {
+        let draw = |scale: f64| -> Vec<Tensor> {
+            let draw = |(_, shape): &(&str, &[i64])| {
+                let tensor = Tensor::randn(*shape, (Kind::Double, Device::Cpu)) * scale;
+                tensor.view([-1]).narrow(0, 0, 3).copy_(&Tensor::from_slice(&[0.0, -0.0, 1e-40]));
+                tensor.to_kind(kind)
+            };
+            shapes.iter().map(draw).collect()
+        };
+        let steps = [0.05, 0.06, 0.06, 0.08].map(draw);
+        let run = |lay: &dyn Fn(&Tensor) -> Tensor| {
+            let dir = tempfile::tempdir().unwrap();
+            let weights: Vec<Tensor> = steps[0].iter().map(lay).collect();
+            let named = shapes.iter().zip(&weights);
+            let mut monitor = Monitor::builder(dir.path())
+                .every(1)
+                .sampled(Samples { neurons: 16, samples: 3, seed: 0 })
+                .attach_tensors(named.map(|((name, _), tensor)| (*name, tensor.shallow_clone())))
+                .unwrap();
+            for (step, values) in steps.iter().enumerate().skip(1) {
+                for (weight, values) in weights.iter().zip(values) {
+                    weight.shallow_clone().copy_(values);
+                }
+                let _ = monitor.step(step as u64, &[]).unwrap();
+            }
+            monitor.finish().unwrap();
+            ["emergence.csv", "layers.csv"].map(|name| {
+                let table = Table::read(dir.path(), name);
+                let timeless = table.columns.iter();
+                let timeless = timeless.filter(|n| !n.ends_with("_ms") && *n != "wall_time");
+                timeless.map(|n| (n.clone(), table.column(n))).collect::<Vec<_>>()
+            })
+        };
+        let in_place = run(&Tensor::copy);
+        assert!(in_place[0].iter().any(|(name, of)| name == "width_excess" && !of[3].is_empty()));
+        assert!(in_place == run(&strided), "{kind:?} {}", shapes[0].0);
+    }
 }

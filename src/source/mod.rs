@@ -19,6 +19,8 @@ mod safetensors;
 mod save;
 mod stored;
 #[cfg(feature = "tch")]
+mod tch_values;
+#[cfg(feature = "tch")]
 mod tch_varstore;
 mod tensor;
 mod trainer_log;

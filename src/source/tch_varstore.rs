@@ -1,17 +1,15 @@
 //! The live weights of a tch model.
-#![allow(unsafe_code)]
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use half::{bf16, f16};
 use tch::{
     Device, Kind, Tensor as Torch,
     nn::{VarStore, Variables},
 };
 
+use super::tch_values::{HostCopies, framework, own, view};
 use super::{Block, Source, SourceError, Tensor};
-use crate::mfa::Values;
 use crate::network::Parameter;
 
 /// The variables of a [`VarStore`], as they are at each call.
@@ -26,6 +24,7 @@ use crate::network::Parameter;
 pub(crate) struct VarStoreWeights {
     variables: BTreeMap<String, Variable>,
     stores: Vec<Store>, // that the variables are from
+    copies: HostCopies, // of weights that do not lie in the computer's memory row by row
 }
 
 /// A store, to see what is added to it.
@@ -63,6 +62,7 @@ impl VarStoreWeights {
         Self {
             variables: named.map(|(name, tensor)| (name, variable(tensor))).collect(),
             stores: vec![Store::new(String::new(), store)],
+            copies: HostCopies::default(),
         }
     }
 
@@ -78,6 +78,7 @@ impl VarStoreWeights {
         Self {
             variables: groups.iter().flat_map(of_group).collect(),
             stores: groups.iter().map(store).collect(),
+            copies: HostCopies::default(),
         }
     }
 
@@ -88,7 +89,11 @@ impl VarStoreWeights {
             let trainable = none || tensor.requires_grad();
             (name, Variable { tensor, trainable })
         };
-        Self { variables: tensors.into_iter().map(variable).collect(), stores: Vec::new() }
+        Self {
+            variables: tensors.into_iter().map(variable).collect(),
+            stores: Vec::new(),
+            copies: HostCopies::default(),
+        }
     }
 
     fn variable(&self, name: &str) -> Result<&Torch, SourceError> {
@@ -138,8 +143,7 @@ impl Source for VarStoreWeights {
         if variable.device() == Device::Cpu && variable.is_contiguous() {
             return view(variable, name).map(Tensor::from);
         }
-        let host = || variable.detach().f_to_device(Device::Cpu)?.f_contiguous();
-        own(&host().map_err(|e| framework(name, e))?, name)
+        self.copies.copy(variable, name)
     }
 
     fn gather(&self, name: &str, blocks: &[Block<'_>]) -> Result<Option<Tensor<'_>>, SourceError> {
@@ -158,10 +162,6 @@ impl Source for VarStoreWeights {
     }
 }
 
-fn framework(name: &str, error: tch::TchError) -> SourceError {
-    SourceError::Framework { name: name.to_owned(), source: error.into() }
-}
-
 /// The blocks, flattened and joined on the tensor's own device, in the computer's memory.
 fn gather_on_device(variable: &Torch, blocks: &[Block<'_>]) -> Result<Torch, tch::TchError> {
     let device = variable.device();
@@ -178,51 +178,10 @@ fn gather_on_device(variable: &Torch, blocks: &[Block<'_>]) -> Result<Torch, tch
     Torch::f_cat(&parts, 0)?.f_to_device(Device::Cpu)
 }
 
-/// The values of a contiguous tensor in the computer's memory.
-fn view<'a>(tensor: &'a Torch, name: &str) -> Result<Values<'a>, SourceError> {
-    let (data, n) = (tensor.data_ptr(), tensor.numel());
-    // A tensor without elements may have no storage to point to.
-    let empty = n == 0;
-    // SAFETY: `tensor` is contiguous, in the computer's memory and of the type matched on, so its
-    // storage holds n values of that type from `data` on; it is aligned by libtorch's allocator.
-    // The storage lives as long as the tensor that is borrowed here, a shallow clone of the model's or
-    // a copy that nobody else has. Only the model's is ever written: `attach` asks that no other thread
-    // does so while `attach` or `step` runs, and the slice is not kept beyond them: its readers,
-    // `Plan::snapshot` and `save`, are done with it when they return.
-    unsafe {
-        Ok(match tensor.kind() {
-            Kind::Float if empty => Values::F32(&[]),
-            Kind::Double if empty => Values::F64(&[]),
-            Kind::Half if empty => Values::F16(&[]),
-            Kind::BFloat16 if empty => Values::Bf16(&[]),
-            Kind::Float => Values::F32(std::slice::from_raw_parts(data.cast::<f32>(), n)),
-            Kind::Double => Values::F64(std::slice::from_raw_parts(data.cast::<f64>(), n)),
-            Kind::Half => Values::F16(std::slice::from_raw_parts(data.cast::<f16>(), n)),
-            Kind::BFloat16 => Values::Bf16(std::slice::from_raw_parts(data.cast::<bf16>(), n)),
-            other => {
-                return Err(SourceError::Type {
-                    name: name.to_owned(),
-                    place: "the VarStore".to_owned(),
-                    dtype: format!("{other:?}"),
-                });
-            }
-        })
-    }
-}
-
-/// A copy of a tensor's values that outlives it.
-fn own(tensor: &Torch, name: &str) -> Result<Tensor<'static>, SourceError> {
-    Ok(match view(tensor, name)? {
-        Values::F32(v) => Tensor::from(v.to_vec()),
-        Values::F64(v) => Tensor::from(v.to_vec()),
-        Values::F16(v) => Tensor::from(v.to_vec()),
-        Values::Bf16(v) => Tensor::from(v.to_vec()),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mfa::Values;
 
     #[test]
     fn blocks_are_gathered_as_their_elements_stand() {

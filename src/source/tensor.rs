@@ -28,6 +28,13 @@ enum Held<'a> {
     F64(Arc<Vec<f64>>),
     F16(Arc<Vec<f16>>),
     Bf16(Arc<Vec<bf16>>),
+    #[cfg_attr(not(feature = "tch"), allow(dead_code))]
+    Kept(Arc<dyn Kept>),
+}
+
+/// Memory of a framework that holds values.
+pub(super) trait Kept: std::fmt::Debug + Send + Sync {
+    fn values(&self) -> Values<'_>;
 }
 
 impl Tensor<'_> {
@@ -39,17 +46,24 @@ impl Tensor<'_> {
             Held::F64(v) => Values::F64(v),
             Held::F16(v) => Values::F16(v),
             Held::Bf16(v) => Values::Bf16(v),
+            Held::Kept(memory) => memory.values(),
         }
+    }
+
+    /// The values in memory of a framework.
+    #[cfg(feature = "tch")]
+    pub(super) fn kept(memory: Arc<dyn Kept>) -> Self {
+        Self(Held::Kept(memory))
     }
 
     /// Bytes of owned memory.
     pub(crate) fn owned_bytes(&self) -> usize {
-        match &self.0 {
-            Held::Lent(_) => 0,
-            Held::F32(v) => size_of_val(v.as_slice()),
-            Held::F64(v) => size_of_val(v.as_slice()),
-            Held::F16(v) => size_of_val(v.as_slice()),
-            Held::Bf16(v) => size_of_val(v.as_slice()),
+        match (&self.0, self.values()) {
+            (Held::Lent(_), _) => 0,
+            (_, Values::F32(v)) => size_of_val(v),
+            (_, Values::F64(v)) => size_of_val(v),
+            (_, Values::F16(v)) => size_of_val(v),
+            (_, Values::Bf16(v)) => size_of_val(v),
         }
     }
 }

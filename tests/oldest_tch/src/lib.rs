@@ -5,10 +5,8 @@ use tch::nn::VarStore;
 
 /// The lines of the README.
 pub fn one_store(vs: &VarStore) -> Result<(), Error> {
-    let mut monitor = Monitor::builder("runs/first")
-        .every(100)
-        .on_failure(OnFailure::KeepTraining)
-        .attach(vs)?;
+    let mut monitor =
+        Monitor::builder("runs/first").every(100).on_failure(OnFailure::KeepTraining).attach(vs)?;
     for step in 1..=600 {
         let _ = monitor.step(step, &[("loss", 0.0)])?;
     }
