@@ -55,7 +55,7 @@ pub enum Error {
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// The drawn neurons do not fit the network.
-    #[error("{place}: {source}")]
+    #[error("cannot use {place}: {source}")]
     Draw {
         /// The file, or what the neurons were drawn by.
         place: String,
@@ -90,7 +90,7 @@ pub enum Error {
     #[error(transparent)]
     Record(#[from] RecordError),
     /// The baseline file cannot be used for this run.
-    #[error("baseline {}: {source}", path.display())]
+    #[error("cannot use the baseline {}: {source}", path.display())]
     Baseline {
         /// The file or folder.
         path: PathBuf,
@@ -99,7 +99,8 @@ pub enum Error {
     },
     /// The weights of step 0, which the rescaled start needs, cannot be kept.
     #[error(
-        "baseline {}: the rescaled start needs the weights of step 0: {source}", path.display()
+        "cannot keep the weights of the baseline {}, which the rescaled start needs: {source}",
+        path.display()
     )]
     NoStart {
         /// The baseline's file or folder.
@@ -119,7 +120,7 @@ pub enum Error {
         last: u64,
     },
     /// No checkpoint to analyse, or one that has no step number.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot analyse {}: {source}", path.display())]
     Checkpoints {
         /// The file or folder.
         path: PathBuf,

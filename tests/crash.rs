@@ -159,9 +159,11 @@ fn killed_while_it_attaches() {
     let [run, whole] = ["killed", "whole"].map(|name| dir.path().join(name));
     // Each file of the beginning in turn, and what it is written as before it has its name.
     let begun = [
-        "nodes.json.new",
+        ".neuromfa.neuromfa-new",
+        ".neuromfa",
+        "nodes.json.neuromfa-new",
         "nodes.json",
-        "baseline.json.new",
+        "baseline.json.neuromfa-new",
         "run.json",
         "spectra.csv",
         "hops.csv",
@@ -186,7 +188,8 @@ fn killed_while_a_column_is_added() {
     let dir = tempfile::tempdir().unwrap();
     let [run, whole] = ["killed", "whole"].map(|name| dir.path().join(name));
     complete(builder(&run), NEW_METRICS.start - 1);
-    let files_replaced = ["metrics.csv.new", "emergence.csv.new"].map(|name| run.join(name));
+    let files_replaced =
+        ["metrics.csv.neuromfa-new", "emergence.csv.neuromfa-new"].map(|name| run.join(name));
     for until in NEW_METRICS {
         let file = &files_replaced[usize::from(until.is_multiple_of(EVERY))];
         // One may be there from the life before; attaching removes it.

@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::io::ErrorKind;
 
+use neuromfa::internals::record::inject;
 use neuromfa::source::{CheckpointFile, Memory};
 use neuromfa::{Error, Monitor, Replay, RuleState};
 
@@ -54,12 +55,14 @@ fn what_no_system_refused_has_no_refusal() {
 }
 
 /// The disk is full when the recording thread writes.
-#[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk() {
     let dir = tempfile::tempdir().unwrap();
+    inject(dir.path(), |call| match (call.what, call.name) {
+        ("write", "metrics.csv") => Err(ErrorKind::StorageFull.into()),
+        _ => Ok(usize::MAX),
+    });
     let mut monitor = Monitor::builder(dir.path()).attach_source(weights()).unwrap();
-    std::os::unix::fs::symlink("/dev/full", dir.path().join("metrics.csv")).unwrap();
     let _ = monitor.step(1, &[("loss", 1.0)]).unwrap();
     for error in [monitor.flush().unwrap_err(), monitor.finish().unwrap_err()] {
         assert!(matches!(error, Error::NotWritten { .. }), "{error}");

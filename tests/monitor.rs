@@ -5,6 +5,7 @@ mod loops;
 use std::sync::{Arc, Barrier};
 
 use loops::{Table, set_weights, weights_at};
+use neuromfa::internals::record::inject;
 use neuromfa::source::Memory;
 use neuromfa::{BackPressure, Error, Monitor, OnFailure, Samples, StopRule};
 
@@ -184,16 +185,17 @@ fn nan_weights_leave_training_running_and_are_a_status() {
 #[test]
 fn a_full_disk_leaves_training_running_and_is_reported() {
     let dir = tempfile::tempdir().unwrap();
-    // Every write to /dev/full fails as a write to a full disk does.
-    std::os::unix::fs::symlink("/dev/full", dir.path().join("full")).unwrap();
     for (policy, reports) in [(OnFailure::Report, true), (OnFailure::KeepTraining, false)] {
         let run = dir.path().join(format!("{policy:?}"));
+        inject(&run, |call| match (call.what, call.name) {
+            ("write", "metrics.csv") => Err(std::io::Error::from_raw_os_error(28)), // ENOSPC
+            _ => Ok(usize::MAX),
+        });
         let mut monitor = Monitor::builder(&run)
             .every(2)
             .on_failure(policy)
             .attach_source(weights_at(0))
             .unwrap();
-        std::os::unix::fs::symlink("/dev/full", run.join("metrics.csv")).unwrap();
         for step in 1..=20 {
             let _ = monitor.step(step, &[("loss", 1.0)]).unwrap();
         }

@@ -55,6 +55,14 @@ fn two_classes() -> Memory {
 fn program() {
     match std::env::var(PROGRAM).as_deref() {
         Ok("plain") => training(&weights_at(0), false),
+        Ok("hostile") => {
+            let weights = Memory::new();
+            let name = "fc\u{1b}[2J\u{202e}\nneuromfa: all is well.weight";
+            weights.set(name, &[2, 64], vec![0.1f32; 128]).unwrap();
+            let dir = tempfile::tempdir().unwrap();
+            let monitor = Monitor::builder(dir.path().join("run")).attach_source(weights);
+            let _ = monitor.unwrap().finish().unwrap();
+        }
         Ok("quiet") => training(&weights_at(0), true),
         Ok("subscribed") => {
             tracing::subscriber::set_global_default(Subscriber).unwrap();
@@ -104,6 +112,14 @@ fn a_plain_program_says_what_it_watches_and_what_it_found() {
         lines[verdict + 1],
         "warning: the stop rule watches \"los\", which never had a value: that part had no effect"
     );
+}
+
+#[test]
+fn a_name_moves_no_cursor_and_makes_no_line() {
+    let text = stderr_of("hostile");
+    let escaped = "fc\\u001b[2J\\u202e\\nneuromfa: all is well";
+    assert!(text.contains(escaped) && !text.contains(['\u{1b}', '\u{202e}']), "{text}");
+    assert!(text.lines().all(|line| !line.starts_with("neuromfa: all is well")), "{text}");
 }
 
 #[test]

@@ -15,13 +15,16 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use neuromfa::internals::record::printable;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::debug_fn;
 
 use crate::output::{Outcome, Output};
 
 const EXIT: &str = "Exit status:
   0  done
-  1  a check failed (doctor), or there was nothing to analyse (watch)
+  1  a check failed (doctor), a row of a run is damaged, or there was nothing to analyse (watch)
   2  wrong usage, or a failure that is described on standard error
   130  watch was interrupted twice";
 
@@ -46,6 +49,7 @@ enum Command {
     Inspect(command::Inspect),
     Live(command::Live),
     Man(command::Man),
+    Repair(command::Repair),
     Report(command::Report),
     Sensitivity(command::Sensitivity),
     Show(command::Show),
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         Command::Inspect(command) => command.run(output),
         Command::Live(command) => command.run().map(|()| Outcome::Done),
         Command::Man(command) => command.run(Cli::command()),
+        Command::Repair(command) => command.run(output),
         Command::Report(command) => command.run().map(|()| Outcome::Done),
         Command::Sensitivity(command) => command.run(output),
         Command::Show(command) => command.run(output),
@@ -73,9 +78,8 @@ fn main() -> ExitCode {
     match result {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            // The messages name their causes themselves.
-            eprintln!("neuromfa: {error}");
-            ExitCode::from(2)
+            output::say(&output::described(&error));
+            ExitCode::from(output::status(&error))
         }
     }
 }
@@ -89,6 +93,16 @@ fn log(quiet: bool) {
         .with_writer(std::io::stderr)
         .with_env_filter(
             EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level)),
+        )
+        .fmt_fields(
+            debug_fn(|writer, field, value| {
+                let value = format!("{value:?}");
+                match field.name() {
+                    "message" => write!(writer, "{}", printable(&value)),
+                    name => write!(writer, "{name}={}", printable(&value)),
+                }
+            })
+            .delimited(" "),
         )
         .without_time()
         .with_target(false)

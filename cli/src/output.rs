@@ -1,9 +1,13 @@
 //! What the command prints, and how it ends.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget};
+use neuromfa::internals::record::{printable, printable_lines};
+use neuromfa::{Error, RecordError};
 use serde::Serialize;
 
 /// How a subcommand that could do its work ends.
@@ -31,12 +35,61 @@ pub struct Output {
     pub quiet: bool,
 }
 
-/// Prints the requested output. A closed pipe (`| head`) is not an error.
+/// Prints the requested output, without characters that a terminal acts on. A closed pipe (`| head`)
+/// is not an error.
 pub fn print(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
+    print_script(&printable_lines(text))
+}
+
+/// Prints a text that this program made of itself, and another program reads.
+pub fn print_script(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot write to standard output"),
     }
+}
+
+/// Prints one line to standard error. If that is closed, nobody reads it.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "neuromfa: {}", printable(text));
+}
+
+/// What could not be done, then why. A message that names its cause does so once.
+pub fn described(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+    })
+}
+
+/// The exit status of a failure: 1 where a row of a run is damaged.
+pub fn status(error: &anyhow::Error) -> u8 {
+    let row = |error: &RecordError| matches!(error, RecordError::Row { .. });
+    let damaged = match error.downcast_ref() {
+        Some(Error::Record(error)) => row(error),
+        _ => error.downcast_ref().is_some_and(row),
+    };
+    if damaged { 1 } else { 2 }
+}
+
+/// Writes a file that the user named. A failure leaves an earlier one as it was; to a device, or
+/// through a link, it writes as it is told.
+pub fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".neuromfa-new");
+    let written = match std::fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => std::fs::write(path, bytes),
+        _ => std::fs::File::create_new(&new)
+            .and_then(|mut file| file.write_all(bytes))
+            .and_then(|()| std::fs::rename(&new, path))
+            .inspect_err(|e| {
+                if e.kind() != ErrorKind::AlreadyExists {
+                    let _ = std::fs::remove_file(&new);
+                }
+            }),
+    };
+    written.with_context(|| format!("cannot write {}", path.display()))
 }
 
 impl Output {

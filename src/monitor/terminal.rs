@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::analysis::{Concern, Status, WarningKind};
 use crate::network::Network;
 use crate::pipeline::Listener;
-use crate::record::{Row, RunConfig, Sampling, Summary};
+use crate::record::{Row, RunConfig, Sampling, Summary, printable};
 
 /// How many warnings are written out at attach.
 const LISTED: usize = 5;
@@ -23,45 +23,44 @@ impl Terminal {
         Self { quiet }
     }
 
-    /// Writes each line of a text. A terminal that is gone is no failure.
-    fn write(self, text: &str) {
+    /// Writes lines. A terminal that is gone is no failure.
+    fn write(self, lines: &[String]) {
         if self.quiet || tracing::dispatcher::has_been_set() {
             return;
         }
-        let lines: String = text.lines().map(|l| format!("neuromfa: {l}\n")).collect();
+        let line = |line: &String| format!("neuromfa: {}\n", printable(line));
+        let lines: String = lines.iter().map(line).collect();
         let _ = std::io::stderr().write_all(lines.as_bytes());
     }
 
     /// Says what is watched, and what is wrong with it.
     pub(super) fn attached(self, watched: &str, warnings: &[String]) {
         tracing::info!("{watched}");
-        let mut text = watched.to_owned();
-        for warning in warnings.iter().take(LISTED) {
-            text += &format!("\nwarning: {warning}");
-        }
+        let mut lines = vec![watched.to_owned()];
+        lines.extend(warnings.iter().take(LISTED).map(|warning| format!("warning: {warning}")));
         if warnings.len() > LISTED {
-            text += &format!("\n{} more: Monitor::warnings() has all", warnings.len() - LISTED);
+            lines.push(format!("{} more: Monitor::warnings() has all", warnings.len() - LISTED));
         }
-        self.write(&text);
+        self.write(&lines);
     }
 
     /// Says that something is wrong.
     pub(super) fn warn(self, warning: &str) {
         tracing::warn!("{warning}");
-        self.write(&format!("warning: {warning}"));
+        self.write(&[format!("warning: {warning}")]);
     }
 
     /// Says that monitoring has failed.
     pub(super) fn error(self, error: &str) {
         tracing::error!("{error}");
-        self.write(&format!("warning: {error}"));
+        self.write(&[format!("warning: {error}")]);
     }
 
     /// Says what the run found.
     pub(super) fn finished(self, summary: &Summary) {
         let headline = summary.headline();
         tracing::info!(rows = summary.rows(), warnings = ?summary.warnings(), "{headline}");
-        self.write(&headline);
+        self.write(&headline.lines().map(str::to_owned).collect::<Vec<_>>());
     }
 }
 

@@ -197,6 +197,14 @@ impl<Origin> RunBuilder<Origin> {
         self
     }
 
+    /// Before a run is resumed, drops the damaged rows of its tables, and no others; without this,
+    /// such a run is refused. A file with damaged rows is kept with the ending `.damaged`, and a
+    /// warning says what was dropped (`tracing`). The stop rule sees the rows that remain.
+    pub fn repair(mut self) -> Self {
+        self.settings.repair = true;
+        self
+    }
+
     /// Calls `listener` with each row, once it is written: a monitor on its recording thread, at
     /// the priority of training, but for step 0 within `attach`.
     pub fn on_row(mut self, listener: impl FnMut(&Row) + Send + 'static) -> Self {

@@ -21,7 +21,7 @@ use crate::mfa::Method;
 use crate::network::Draw;
 use crate::record::{
     BASELINE, NODES, RUN, RecordError, Recorded, RecordedRow, Recorder, RunConfig, START,
-    computed_quantities, holds_run, resume,
+    computed_quantities, holds_run, read_file, repair, resume,
 };
 use crate::source::{CheckpointFile, Source, save};
 
@@ -86,6 +86,10 @@ pub(crate) fn open(
     if let Start::Resume(at) = settings.start {
         // What was drawn at random is taken from the run; what was given must be the same.
         let given = matches!(settings.nodes, Nodes::File(_)).then_some(&draw);
+        if settings.repair && holds_run(&settings.folder) {
+            let repaired = repair(&settings.folder)?;
+            repaired.iter().for_each(|table| tracing::warn!("{table}"));
+        }
         let recorded = resume(&settings.folder, &config, given, at, follow.due)?;
         if let Some(recorded) = recorded {
             // A drawn neuron that does not fit is in the run's own file.
@@ -325,6 +329,6 @@ fn with_values(baseline: Baseline, plan: &Plan) -> Result<Baseline, String> {
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
     let unreadable = |source| RecordError::Read { path: path.to_owned(), source };
-    let text = std::fs::read(path).map_err(|e| unreadable(e.into()))?;
+    let text = read_file(path).map_err(|e| unreadable(e.into()))?;
     Ok(serde_json::from_slice(&text).map_err(|e| unreadable(e.into()))?)
 }

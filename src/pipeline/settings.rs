@@ -88,6 +88,7 @@ pub(crate) struct Settings {
     pub(crate) baseline: Option<PathBuf>,
     pub(crate) stop_rule: Option<StopRule>,
     pub(crate) start: Start,
+    pub(crate) repair: bool,
     pub(crate) threads: Option<usize>,
 }
 
@@ -112,6 +113,7 @@ impl Settings {
             baseline: None,
             stop_rule: None,
             start: Start::New,
+            repair: false,
             threads: None,
         }
     }

@@ -150,6 +150,11 @@ impl<R> Column<R> {
         !matches!(self.kind, Kind::Cost | Kind::Row | Kind::Note)
     }
 
+    /// Whether its cells are words.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.value, Value::Text(_)) && self.name != "wall_time"
+    }
+
     /// How `neuromfa show` shows it; none where it does not.
     pub fn format(&self) -> Option<Format> {
         self.views.iter().find_map(|view| match view {

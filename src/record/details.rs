@@ -1,12 +1,12 @@
 //! The tables of a step other than emergence.csv: many rows in separate files.
 
+use super::cell::Cells;
 use super::column::Column;
 use super::hops::hop_columns;
 use super::layers::layer_columns;
 use super::number::{number, optional};
 use super::row::{Row, SPECTRUM_COLUMNS};
 use super::scaling::{BOX_COLUMNS, SCALING_COLUMNS, box_cells, scaling_cells};
-use super::table::Cells;
 use super::{BOXES, DISTRIBUTIONS, HASHES, HOPS, LAYERS, SCALING, SPECTRA};
 use crate::analysis::{Distribution, Neuron};
 

@@ -52,9 +52,18 @@ pub enum RecordError {
         /// The step asked for.
         step: u64,
     },
-    /// A file with a name that a run uses, without the run.json of that run.
+    /// A file that no run wrote, with a name that the run would write to.
     #[error(
-        "{} exists without a run.json, so it may belong to another program: use another folder, \
+        "cannot replace {}: neuromfa did not write it. Use another folder, or move the file to \
+         another one", path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file of a run, without the run.json of that run.
+    #[error(
+        "cannot begin a run next to {}, a file of a run without a run.json: use another folder, \
          restore run.json and resume the run (resume), or replace it (overwrite)",
         path.display()
     )]
@@ -72,6 +81,16 @@ pub enum RecordError {
         path: PathBuf,
         /// The reason, as of [`Read`](Self::Read).
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A row that is damaged, in a file with whole rows after it.
+    #[error("cannot read line {line} of {}: {why}. {}", path.display(), repair(path, *line))]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1 on.
+        line: u64,
+        /// What is wrong with it.
+        why: String,
     },
     /// Another process writes to the folder.
     #[error(
@@ -138,4 +157,16 @@ pub(super) fn write_error(path: &Path) -> impl Fn(std::io::Error) -> RecordError
 
 pub(super) fn read_error(path: &Path, error: std::io::Error) -> RecordError {
     RecordError::Read { path: path.to_owned(), source: error.into() }
+}
+
+/// The way out of [`RecordError::Row`].
+fn repair(path: &Path, line: u64) -> String {
+    if line == 1 {
+        return "Restore the header, or the file from a copy".to_owned();
+    }
+    let folder = path.parent().unwrap_or(Path::new("")).display();
+    format!(
+        "Restore the file from a copy, or drop what is damaged and keep the rest: neuromfa repair \
+         {folder}; in a program, repair() before the run is resumed"
+    )
 }

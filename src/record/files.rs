@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{RecordError, write_error};
-use super::folder::{Folder, temporary_name};
+use super::folder::{Folder, UNFINISHED, temporary_name};
+use super::regular::read_file;
 
 /// Resolved configuration.
 pub const RUN: &str = "run.json";
@@ -43,6 +44,8 @@ pub const STATE: &str = "state.json";
 pub const SUMMARY: &str = "summary.json";
 /// TensorBoard's event files.
 pub const TENSORBOARD: &str = "tb";
+/// Lists the files of the run.
+pub(super) const LIST: &str = ".neuromfa";
 /// Locked by the process that writes the run.
 pub(super) const LOCK: &str = ".lock";
 
@@ -53,9 +56,10 @@ pub(super) const OWN: &str = "neuromfa";
 
 /// A run's files, newest first: run.json is written before the files above it, after those below
 /// it.
-const FILES: [&str; 15] = [
+pub(super) const FILES: [&str; 16] = [
     SUMMARY,
     STATE,
+    NEURONS,
     METRICS,
     EMERGENCE,
     HASHES,
@@ -71,26 +75,28 @@ const FILES: [&str; 15] = [
     NODES,
 ];
 
-/// Whether the folder holds a run.
+/// Whether the folder holds a run, or something else in place of its run.json.
 pub fn holds_run(folder: &Path) -> bool {
-    folder.join(RUN).is_file()
+    folder.join(RUN).symlink_metadata().is_ok()
 }
 
-/// A file that a run begins with run.json, in a folder that has none.
-pub(super) fn without_run(folder: &Folder) -> Option<PathBuf> {
+/// A run's `own` file that it begins with run.json, in a folder that has none.
+pub(super) fn without_run(folder: &Folder, own: &[&str]) -> Option<PathBuf> {
     if folder.has(RUN) {
         return None;
     }
     let mut later = FILES.iter().take_while(|name| **name != RUN);
-    later.find(|name| folder.has(name)).map(|name| folder.join(name))
+    later.find(|name| own.contains(name) && folder.has(name)).map(|name| folder.join(name))
 }
 
-/// Removes the files of a run; other files of the folder stay. If interrupted, it leaves a run
-/// without rows, or the files of a run that ended before its run.json was written.
-pub(super) fn remove_run(folder: &Folder) -> Result<(), RecordError> {
-    remove_neurons(folder, 0)?;
+/// Removes the files of a run that are its `own`; others of the folder stay. If interrupted, it
+/// leaves a run without rows, or the files of a run that ended before its run.json was written.
+pub(super) fn remove_run(folder: &Folder, own: &[&str]) -> Result<(), RecordError> {
     remove_events(folder)?;
-    FILES.iter().try_for_each(|name| folder.remove(name))?;
+    FILES.iter().filter(|name| own.contains(name)).try_for_each(|name| match *name {
+        NEURONS => remove_neurons(folder, 0),
+        name => folder.remove(name),
+    })?;
     remove_unfinished(folder)
 }
 
@@ -110,8 +116,9 @@ pub fn neurons_file(step: u64) -> String {
 /// Removes the files of this step and later ones in neurons/, and the folder when it is empty.
 pub(super) fn remove_neurons(run: &Folder, step: u64) -> Result<(), RecordError> {
     remove_within(run, NEURONS, |name| {
-        let of = name.strip_prefix("step-").and_then(|n| n.split('.').next()?.parse().ok());
-        of.is_some_and(|of: u64| of >= step)
+        let name = name.strip_suffix(UNFINISHED).unwrap_or(name);
+        let of = name.strip_prefix("step-").and_then(|n| n.strip_suffix(".csv")?.parse().ok());
+        of.is_some_and(|of: u64| of >= step && neurons_file(of) == name)
     })
 }
 
@@ -127,7 +134,8 @@ fn remove_within(run: &Folder, name: &str, own: impl Fn(&str) -> bool) -> Result
 
 /// Removes temporary files of a process that ended while it replaced a file.
 pub(super) fn remove_unfinished(folder: &Folder) -> Result<(), RecordError> {
-    FILES.iter().try_for_each(|name| folder.remove(&temporary_name(name)))
+    let mut files = FILES.iter().chain([&LIST]);
+    files.try_for_each(|name| folder.remove(&temporary_name(name)))
 }
 
 /// Replaces a JSON file. A file that is written often and that a resume writes again needs no
@@ -147,5 +155,5 @@ pub(super) fn write_json(
 pub(super) fn read_json<T: DeserializeOwned>(
     path: &Path,
 ) -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
-    Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+    Ok(serde_json::from_slice(&read_file(path)?)?)
 }

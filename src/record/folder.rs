@@ -5,12 +5,13 @@
 //! ([`RecordError::Gone`]), when it is next checked.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{BufWriter, ErrorKind, Result, Write};
+use std::io::{BufWriter, ErrorKind, Read, Result, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::disk::{Call, Disk};
 use super::error::{RecordError, read_error, write_error};
+use super::regular;
 
 /// Bytes of a file that is being replaced that are written at a time.
 const BUFFER: usize = 1 << 18;
@@ -78,15 +79,31 @@ impl Folder {
 
     /// Opens a file to read it.
     pub(super) fn read(&self, name: &str) -> std::result::Result<File, RecordError> {
-        let opened = self.call("open", name, || File::open(self.at.join(name)));
+        let mut options = OpenOptions::new();
+        options.read(true);
+        let opened = self.open_file(name, &mut options).map(RunFile::into_file);
         opened.map_err(|e| read_error(&self.join(name), e))
     }
 
-    /// Makes a file, or empties the one that is there.
-    pub(super) fn create(&self, name: &str) -> std::result::Result<RunFile, RecordError> {
+    /// Makes a file that begins so. One that is there must be its beginning, as a failure leaves it.
+    pub(super) fn begin(&self, name: &str, text: &[u8]) -> std::result::Result<(), RecordError> {
+        if self.has(name) {
+            let (mut begun, most) = (Vec::new(), text.len() as u64 + 1);
+            let read = self.read(name)?.take(most).read_to_end(&mut begun);
+            read.map_err(|e| read_error(&self.join(name), e))?;
+            if !text.starts_with(&begun) {
+                return Err(RecordError::Foreign { path: self.join(name) });
+            }
+        }
+        self.replace(name, false, |file| file.write_all(text))
+    }
+
+    /// Opens the run's lock, which is made where it does not exist.
+    pub(super) fn open_lock(&self, name: &str) -> std::result::Result<File, RecordError> {
         let mut options = OpenOptions::new();
-        self.open_file(name, options.write(true).create(true).truncate(true))
-            .map_err(write_error(&self.join(name)))
+        options.read(true).write(true).create(true).truncate(false);
+        let opened = self.open_file(name, &mut options).map(RunFile::into_file);
+        opened.map_err(write_error(&self.join(name)))
     }
 
     /// Makes a file to append to; `None` where there is one of this name.
@@ -106,9 +123,9 @@ impl Folder {
         opened.map_err(write_error(&self.join(name)))
     }
 
-    fn open_file(&self, name: &str, options: &OpenOptions) -> Result<RunFile> {
+    fn open_file(&self, name: &str, options: &mut OpenOptions) -> Result<RunFile> {
         self.call("open", name, || {
-            let file = options.open(self.at.join(name))?;
+            let file = regular::open(&self.at.join(name), options, true)?;
             let opened = file.metadata()?;
             let (folder, name, end) = (self.clone(), name.to_owned(), Some(opened.len()));
             Ok(RunFile { folder, name, file, opened: Some(opened), end, torn: false })
@@ -124,7 +141,10 @@ impl Folder {
         write: impl FnOnce(&mut BufWriter<RunFile>) -> Result<()>,
     ) -> std::result::Result<(), RecordError> {
         let temporary = temporary_name(name);
-        let file = self.create(&temporary)?;
+        self.remove(&temporary)?;
+        let file = self
+            .create_new(&temporary)?
+            .ok_or_else(|| RecordError::Foreign { path: self.join(&temporary) })?;
         let written = || {
             let mut file = BufWriter::with_capacity(BUFFER, file);
             write(&mut file)?;
@@ -153,9 +173,9 @@ impl Folder {
         let _ = std::fs::remove_dir(self.at.join(name));
     }
 
-    /// Whether there is a file or folder of this name.
+    /// Whether there is a file, folder or link of this name.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.at.join(name).exists()
+        std::fs::symlink_metadata(self.at.join(name)).is_ok()
     }
 
     /// The names of what it holds.
@@ -290,9 +310,13 @@ impl Write for RunFile {
     }
 }
 
+/// Ends the name of a file that is being written and will get the rest of that name. No other
+/// program's files end so.
+pub(super) const UNFINISHED: &str = ".neuromfa-new";
+
 /// The name of the file that a replaced file is written to.
 pub(super) fn temporary_name(name: &str) -> String {
-    format!("{name}.new")
+    format!("{name}{UNFINISHED}")
 }
 
 /// A way to an open folder that does not depend on its name.

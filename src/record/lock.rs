@@ -26,7 +26,7 @@ impl Lock {
         let locked = || RecordError::Locked { path: folder.path().to_owned() };
         #[cfg(target_os = "linux")]
         let own = own::Own::take(folder.metadata()).ok_or_else(locked)?;
-        let file = folder.create(LOCK)?.into_file();
+        let file = folder.open_lock(LOCK)?;
         match lock(&file) {
             Ok(true) => {}
             Ok(false) => return Err(locked()),

@@ -18,12 +18,21 @@
 //! | `start.safetensors` | for the rescaled start: the weights of step 0 |
 //! | `state.json` | stop-rule state |
 //! | `summary.json` | at the end: best and last E, stop reason, cost of monitoring |
+//! | `.neuromfa`, `.lock` | the names of the files that the run writes; locked by the process that writes it |
 //! | `tb/` | what TensorBoard shows: an event file for each process that wrote the run (docs/views.md) |
+//!
+//! Text that a spreadsheet would run (`=`, `+`, `-` and `@` before a name), and text with control
+//! characters, is written with a `'` before it; control characters and `\` are then escaped as in
+//! Rust. So a row is one line.
 //!
 //! An absent value is an empty field. Numbers read back to the same f64. Each append writes
 //! complete rows with one write; JSON files are replaced atomically, by renaming. The folder is held
 //! open: a run never writes to another folder that came to its path, and a folder or file that is
 //! removed, renamed or replaced meanwhile is an error.
+//!
+//! A run replaces and removes only files that it wrote, or an earlier run in this folder: with files of
+//! other programs that have the names of its own it does not begin ([`RecordError::Foreign`]).
+//! It follows no link. A reader reads files only, no FIFOs or devices.
 //!
 //! # After a crash
 //!
@@ -41,11 +50,16 @@
 //! continues with step 30. A resume at an earlier step (from an older checkpoint, say) drops the
 //! rows from that step on in the same way. The files are then those of a run that ended there: a
 //! metric without any remaining value has no column.
+//!
+//! A crash damages the end of a file only. A damaged row with whole rows after it is an error
+//! ([`RecordError::Row`]), and nothing is changed, until [`repair`] drops it.
 
+mod cell;
 mod column;
 mod columns;
 mod conclusion;
 mod config;
+mod damage;
 mod details;
 mod disk;
 mod error;
@@ -54,12 +68,16 @@ mod folder;
 mod hops;
 mod kept;
 mod layers;
+mod lines;
 mod lock;
 mod measures;
 mod number;
+mod owned;
+mod printable;
 mod read;
 mod recorded;
 mod recorder;
+mod regular;
 mod resume;
 mod row;
 mod scaling;
@@ -67,11 +85,13 @@ mod summary;
 mod table;
 mod tensorboard;
 
+pub use cell::Cells;
 pub(crate) use column::Need;
 pub use column::{Column, Format, Kind, View};
 pub use columns::{column, columns, computed_quantities, shown_in};
 pub use conclusion::Conclusion;
 pub use config::{RunConfig, Sampling};
+pub use damage::{Repaired, repair};
 pub use disk::{Call, inject};
 pub use error::RecordError;
 pub use files::{
@@ -81,11 +101,13 @@ pub use files::{
 pub use hops::hop_columns;
 pub use layers::layer_columns;
 pub use number::number;
+pub use printable::{printable, printable_lines, shown_name};
 pub use read::{RecordedRun, read_rows};
+pub use regular::read_file;
 pub use resume::resume;
 pub use row::Row;
 pub use summary::Summary;
-pub use table::{Cells, csv_text, read_table};
+pub use table::{csv_text, read_table};
 
 pub(crate) use columns::check_name;
 pub(crate) use disk::Disk;

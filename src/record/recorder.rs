@@ -13,12 +13,13 @@ use super::details::{DETAILS, NEURON_COLUMNS, neuron_cells};
 use super::disk::Disk;
 use super::files::{
     BASELINE, EMERGENCE, METRICS, NEURONS, NODES, RUN, SPECTRA, STATE, SUMMARY, neurons_file,
-    remove_run, without_run, write_json,
+    without_run, write_json,
 };
 use super::folder::Folder;
 use super::kept::{Entry, Kept, PAUSE};
 use super::lock::Lock;
 use super::number::{number, time};
+use super::owned::{make_room, owned};
 use super::row::Row;
 use super::table::{Table, lines};
 use super::tensorboard::EventFile;
@@ -71,7 +72,8 @@ impl Recorder {
     ///
     /// # Errors
     /// [`RecordError::Exists`] or [`RecordError::Unknown`] when the folder holds a run that is not
-    /// to be replaced, or files that seem to be of one; or the system refuses.
+    /// to be replaced, or files of one; [`RecordError::Foreign`] when it holds files that no run
+    /// wrote and this one would replace; or the system refuses.
     pub fn create(
         folder: &Path,
         config: &RunConfig,
@@ -84,11 +86,12 @@ impl Recorder {
         if folder.has(RUN) && !replace {
             return Err(RecordError::Exists { path: folder.path().to_owned() });
         }
-        if let Some(path) = without_run(folder).filter(|_| !replace) {
+        let own = owned(folder)?;
+        if let Some(path) = without_run(folder, &own).filter(|_| !replace) {
             return Err(RecordError::Unknown { path });
         }
         // Also removes what is left of a run that ended before its run.json was written.
-        remove_run(folder)?;
+        make_room(folder, &own, &serde_json::to_value(config).unwrap_or_default())?;
         write_json(folder, NODES, true, draw)?;
         write_json(folder, BASELINE, true, baseline)?;
         write_json(folder, RUN, true, config)?;

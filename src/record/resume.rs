@@ -1,6 +1,7 @@
 //! Resumes a recorded run.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -12,6 +13,8 @@ use super::files::{
     BASELINE, BOXES, DISTRIBUTIONS, EMERGENCE, HASHES, HOPS, LAYERS, METRICS, NODES, RUN, SCALING,
     SPECTRA, SUMMARY, holds_run, read_json, remove_neurons, remove_run, remove_unfinished,
 };
+use super::folder::Folder;
+use super::owned::owned;
 use super::recorded::RecordedRow;
 use super::scaling::FITS;
 use super::table::{Contents, StoredRow, Table};
@@ -53,7 +56,8 @@ pub struct Recorded {
 /// # Errors
 /// - [`RecordError::NothingToResume`] when `at` is beyond step 1 and there is no run;
 /// - [`RecordError::Mismatch`] when the run's configuration, or its nodes against `draw`, differ;
-/// - [`RecordError::Locked`], or a file cannot be read. Nothing has then been changed;
+/// - [`RecordError::Locked`], [`RecordError::Row`], or a file cannot be read. Nothing has then been
+///   changed;
 /// - [`RecordError::Write`] when the system refuses.
 pub fn resume(
     folder: &Path,
@@ -68,9 +72,11 @@ pub fn resume(
         return beyond.map_or(Ok(None), |step| Err(nothing(step)));
     }
     let mut recorder = Recorder::lock(folder)?;
+    let own = owned(&recorder.folder)?;
     let (stored, baseline) = read_same_run(folder, config, draw)?;
-    let mut tables = Tables::read(folder)?;
+    let mut tables = Tables::read(&recorder.folder)?;
     tables.check_columns(folder)?;
+    tables.check_metrics(folder)?;
     let complete = tables.complete_before(config, due);
     let next_step = at.unwrap_or(complete);
     let (lost, last_step) = (tables.lost(config), tables.last_step());
@@ -84,7 +90,7 @@ pub fn resume(
             return Err(RecordError::Damaged { path: folder.join(path), source });
         }
         // The process was killed while it wrote its first step.
-        remove_run(&recorder.folder)?;
+        remove_run(&recorder.folder, &own)?;
         return Ok(None);
     }
     if next_step >= complete && last_step > Some(complete) {
@@ -101,7 +107,9 @@ pub fn resume(
     recorder.folder.remove(SUMMARY)?;
     remove_unfinished(&recorder.folder)?;
     tables.open(&mut recorder)?;
-    remove_neurons(&recorder.folder, next_step.min(complete))?;
+    if config.neurons {
+        remove_neurons(&recorder.folder, next_step.min(complete))?;
+    }
     let gap_from = (next_step > complete).then_some(complete);
     Ok(Some(Recorded {
         recorder,
@@ -146,10 +154,10 @@ struct Tables {
 }
 
 impl Tables {
-    fn read(folder: &Path) -> Result<Self, RecordError> {
-        let read = |name| match folder.join(name) {
-            path if path.exists() => Contents::read(&path),
-            _ => Ok(Contents::none()),
+    fn read(folder: &Folder) -> Result<Self, RecordError> {
+        let read = |name| match folder.has(name) {
+            true => Contents::of_file(folder.read(name)?, &folder.join(name)),
+            false => Ok(Contents::none()),
         };
         let mut details = DETAILS.map(|_| Contents::none());
         for (contents, detail) in details.iter_mut().zip(&DETAILS) {
@@ -179,11 +187,28 @@ impl Tables {
         Ok(())
     }
 
+    /// Rejects a metrics.csv without rows where analysed steps follow the first: a crash leaves none
+    /// so, but while all of its rows are being removed.
+    fn check_metrics(&self, folder: &Path) -> Result<(), RecordError> {
+        let status = self.emergence.column("status");
+        let analysed =
+            |row: &StoredRow| status.is_none_or(|k| row.cells[k] != Status::Dropped.as_str());
+        let lost = self.metrics.rows.is_empty() && self.metrics.columns != ["step"];
+        if lost && self.emergence.rows.iter().skip(1).any(analysed) {
+            let source = "its rows are not there".into();
+            return Err(RecordError::Damaged { path: folder.join(METRICS), source });
+        }
+        Ok(())
+    }
+
     /// The first step of which something is missing: a step is recorded in the order metrics,
     /// details, emergence. An analysed step has a row for each q in spectra.csv and for each part
     /// of the network in layers.csv; the neurons in distributions.csv are as many as layers.csv
     /// says. hops.csv has a row for each number of hops, also without values. scaling.csv ends a
     /// step with its fits, boxes.csv a neuron with its fit, also without values.
+    ///
+    /// A crash leaves tables that end early. A step that a table lacks before one that it has was lost
+    /// in another way: it stays in the other tables.
     fn complete_before(&self, config: &RunConfig, due: &dyn Fn(u64) -> bool) -> u64 {
         let Self { metrics, details, emergence } = self;
         // The first step is measured on attaching, and need not be logged.
@@ -214,10 +239,11 @@ impl Tables {
                 _ => 1,
             };
             let mut stored = contents.rows.iter().peekable();
+            let (mut lacking, mut holes) = (None, Vec::new());
             for row in &emergence.rows {
                 let mut found = 0;
                 while let Some(point) = stored.next_if(|point| point.step <= row.step) {
-                    found += counts(point);
+                    found += if point.step == row.step { counts(point) } else { 0 };
                 }
                 let (present, expected) = match detail.file {
                     SPECTRA => (has_spectrum(row), points),
@@ -228,16 +254,24 @@ impl Tables {
                     HASHES => (!dropped(row), hashes),
                     _ => (true, distributed.get(&row.step).copied().unwrap_or(0)),
                 };
-                if found != if present { expected } else { 0 } {
-                    complete = complete.min(row.step);
-                    break;
+                let expected = if present { expected } else { 0 };
+                if found != expected {
+                    lacking.get_or_insert(row.step);
+                } else if expected > 0 {
+                    holes.extend(lacking.take());
                 }
             }
+            warn_of_hole(detail.file, holes.first());
+            complete = lacking.map_or(complete, |step| complete.min(step));
         }
         let analysed =
             |step: u64| emergence.rows.binary_search_by_key(&step, |row| row.step).is_ok();
-        let lost = metrics.rows.iter().find(|row| due(row.step) && !analysed(row.step));
-        lost.map_or(complete, |row| complete.min(row.step))
+        let lost = |row: &&StoredRow| due(row.step) && !analysed(row.step);
+        let (before, after) = metrics
+            .rows
+            .split_at(metrics.rows.partition_point(|row| Some(row.step) <= emergence.last_step()));
+        warn_of_hole(EMERGENCE, before.iter().find(lost).map(|row| &row.step));
+        after.iter().find(lost).map_or(complete, |row| complete.min(row.step))
     }
 
     /// The table without which a run of more than one step lacks its first.
@@ -290,14 +324,22 @@ impl Tables {
     }
 
     /// Cuts the files to what is kept of them. metrics.csv comes first: should this be
-    /// interrupted, the others are cut by it the next time.
+    /// interrupted, the others are cut by it the next time. Without rows it is removed in the end.
     fn open(&self, recorder: &mut Recorder) -> Result<(), RecordError> {
         let folder = &recorder.folder;
-        recorder.metrics = Table::open(folder, METRICS, &self.metrics)?;
+        let empty = self.metrics.rows.is_empty();
+        if empty && folder.has(METRICS) {
+            folder.replace(METRICS, true, |file| file.write_all(b"step\n"))?;
+        } else {
+            recorder.metrics = Table::open(folder, METRICS, &self.metrics)?;
+        }
         for (k, detail) in DETAILS.iter().enumerate() {
             recorder.details[k] = Table::open(folder, detail.file, &self.details[k])?;
         }
         recorder.emergence = Table::open(folder, EMERGENCE, &self.emergence)?;
+        if empty {
+            recorder.metrics = Table::open(folder, METRICS, &self.metrics)?;
+        }
         Ok(())
     }
 }
@@ -315,6 +357,15 @@ fn distributed(layers: &Contents) -> BTreeMap<u64, usize> {
         }
     }
     sums
+}
+
+fn warn_of_hole(file: &str, step: Option<&u64>) {
+    if let Some(step) = step {
+        tracing::warn!(
+            "{file} lacks rows of steps before its end, first of step {step}: they were removed or \
+             damaged, and stay absent"
+        );
+    }
 }
 
 pub(super) fn recorded_rows(emergence: &Contents) -> Vec<RecordedRow> {

@@ -2,9 +2,9 @@
 //!
 //! The points come first and the fits last, so that a step whose fits are present is complete.
 
+use super::cell::Cells;
 use super::number::{number, optional};
 use super::row::Row;
-use super::table::Cells;
 use crate::analysis::NeuronBoxes;
 
 pub(super) const SCALING_COLUMNS: [&str; 9] =

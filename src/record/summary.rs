@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Conclusion;
+use super::{Conclusion, printable};
 use crate::analysis::{Concern, WarningKind, p_text};
 use crate::stop::Stop;
 
@@ -329,6 +329,6 @@ impl fmt::Display for Summary {
         // From where the program is now.
         let here = std::env::current_dir().unwrap_or_default();
         let folder = self.folder.strip_prefix(&here).unwrap_or(&self.folder);
-        write!(f, "files    {}", folder.display())
+        write!(f, "files    {}", printable(&folder.display().to_string()))
     }
 }

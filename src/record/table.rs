@@ -1,16 +1,16 @@
 //! A CSV file to which complete rows are appended.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, Write};
 use std::path::Path;
 
 use super::RecordError;
+use super::cell::{Cells, encode};
 use super::error::{read_error, write_error};
 use super::folder::{Folder, RunFile};
-
-/// A row's fields as text.
-pub type Cells = Vec<String>;
+use super::lines::{Line, Lines};
+use super::regular;
 
 /// A CSV file whose first column is the step, ascending.
 #[derive(Debug)]
@@ -42,8 +42,7 @@ impl Table {
         name: &'static str,
         columns: Vec<String>,
     ) -> Result<Self, RecordError> {
-        let mut file = folder.create(name)?;
-        file.write_all(&lines([&columns])).map_err(write_error(&file.path()))?;
+        folder.begin(name, &lines([&columns]))?;
         Self::append_to(folder, name, columns)
     }
 
@@ -122,7 +121,9 @@ impl Table {
 pub(super) fn lines<'a>(rows: impl IntoIterator<Item = &'a Cells>) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
-        writer.write_record(row.iter()).expect("rows of one length are written to memory");
+        writer
+            .write_record(row.iter().map(|cell| encode(cell).into_owned()))
+            .expect("rows of one length are written to memory");
     }
     writer.into_inner().expect("memory takes all")
 }
@@ -147,40 +148,45 @@ impl Contents {
         Self { columns: Vec::new(), rows: Vec::new(), end: 0, reshaped: false }
     }
 
-    /// Reads the complete rows of a file. It stops at the first row that is cut or is not a row
-    /// (zeros after a power loss, say). Without a complete header there are no columns.
+    /// Reads the rows of a file. What is no row after the last one, a crash has left (zeros after a
+    /// power loss, say): it is not part of the contents. Without a whole header there are none.
+    ///
+    /// # Errors
+    /// [`RecordError::Row`] when whole rows follow a line that is none, or a step does not ascend.
     pub(super) fn read(path: &Path) -> Result<Self, RecordError> {
-        Self::of_file(File::open(path).map_err(|e| read_error(path, e))?, path)
+        let file = regular::open(path, OpenOptions::new().read(true), false);
+        Self::of_file(file.map_err(|e| read_error(path, e))?, path)
     }
 
-    fn of_file(mut file: File, path: &Path) -> Result<Self, RecordError> {
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|e| read_error(path, e))?;
-        let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |last| last + 1);
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&bytes[..whole]);
-        let mut contents = Self::none();
-        let mut record = csv::StringRecord::new();
-        loop {
-            let start = reader.position().byte();
-            if !matches!(reader.read_record(&mut record), Ok(true)) {
-                break;
-            }
-            if record.as_slice().contains('\0') {
-                break;
-            }
-            let cells: Cells = record.iter().map(str::to_owned).collect();
-            if contents.columns.is_empty() {
-                contents.columns = cells;
-            } else {
-                let Some(step) = cells.first().and_then(|step| step.parse().ok()) else { break };
-                if contents.last_step().is_some_and(|last| step < last) {
-                    break;
+    pub(super) fn of_file(file: File, path: &Path) -> Result<Self, RecordError> {
+        let fail = |e| read_error(path, e);
+        let damaged = |line, why| RecordError::Row { path: path.to_owned(), line, why };
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let (mut lines, wrong) = Lines::of(BufReader::new(file), name).map_err(fail)?;
+        let mut contents = Self { columns: lines.columns.clone(), ..Self::none() };
+        let (mut bad, mut unfit) = (None, None);
+        while let Some(Line { number, start, end, row, fits }) = lines.next().map_err(fail)? {
+            match (row, bad.take()) {
+                (Ok((step, cells)), None) => {
+                    let last = contents.last_step();
+                    if let Some(last) = last.filter(|last| lines.out_of_order(*last, step)) {
+                        let why = format!("its step {step} comes after step {last}");
+                        return Err(damaged(number, why));
+                    }
+                    contents.rows.push(StoredRow { step, cells, start });
+                    contents.end = end;
                 }
-                contents.rows.push(StoredRow { step, cells, start });
+                (Ok(_), Some((line, why))) => return Err(damaged(line, why)),
+                (Err(why), earlier) => {
+                    unfit = unfit.or_else(|| (!fits).then(|| format!("line {number}: {why}")));
+                    bad = earlier.or(Some((number, why)));
+                }
             }
-            contents.end = reader.position().byte();
         }
-        Ok(contents)
+        match unfit.filter(|_| contents.rows.is_empty()) {
+            Some(unfit) => Err(damaged(1, wrong.unwrap_or(unfit))),
+            None => Ok(contents),
+        }
     }
 
     /// Keeps the rows before `step`.
@@ -228,7 +234,7 @@ pub fn csv_text(rows: &[Cells]) -> Vec<u8> {
 /// The header and the complete rows of one of a run's CSV files, also while the run is in progress.
 ///
 /// # Errors
-/// [`RecordError::Read`] when the file cannot be read.
+/// [`RecordError::Read`] when the file cannot be read, [`RecordError::Row`] when a row is damaged.
 pub fn read_table(path: &Path) -> Result<(Vec<String>, Vec<Cells>), RecordError> {
     let contents = Contents::read(path)?;
     Ok((contents.columns, contents.rows.into_iter().map(|row| row.cells).collect()))

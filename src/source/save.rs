@@ -32,7 +32,16 @@ pub fn save(path: &Path, source: &dyn Source, names: &[&str]) -> Result<(), Sour
         let view = TensorView::new(dtype, shape.clone(), bytes);
         views.push((*name, view.map_err(unwritable)?));
     }
-    safetensors::serialize_to_file(views, None, path).map_err(unwritable)
+    // Under a name of its own, so that no link is followed and a part is never taken for the whole.
+    let mut new = path.as_os_str().to_owned();
+    new.push(".neuromfa-new");
+    let refused = |error: std::io::Error| unwritable(SafeTensorError::IoError(error));
+    match std::fs::remove_file(&new) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(refused(e)),
+        _ => {}
+    }
+    safetensors::serialize_to_file(views, None, new.as_ref()).map_err(unwritable)?;
+    std::fs::rename(&new, path).map_err(refused)
 }
 
 fn bytes_of<'a>(tensor: &'a Tensor<'_>) -> (Dtype, &'a [u8]) {

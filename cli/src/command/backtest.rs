@@ -1,6 +1,6 @@
 //! `neuromfa backtest`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
@@ -8,6 +8,7 @@ use neuromfa::Mode;
 use neuromfa::backtest::{Grid, History};
 
 use super::png::PngWriter;
+use crate::output::write_file;
 use crate::report;
 
 /// Try stop rules on recorded runs: where each would have stopped, the steps it saves, and the loss it
@@ -89,7 +90,7 @@ impl Backtest {
         }
         let trials = grid.try_on(&runs, self.tolerance);
         if let Some(path) = &self.csv {
-            write(path, &report::backtest_csv(&trials))?;
+            write_file(path, &report::backtest_csv(&trials))?;
         }
         if self.svg.is_some() || self.png.is_some() {
             let picture = report::backtest_picture(&trials, self.tolerance);
@@ -98,10 +99,10 @@ impl Backtest {
                  is 0 (--loss NAME takes another column of metrics.csv)",
             )?;
             if let Some(path) = &self.svg {
-                write(path, picture.svg.as_bytes())?;
+                write_file(path, picture.svg.as_bytes())?;
             }
             if let (Some(path), Some(writer)) = (&self.png, writer) {
-                write(path, &writer.png(&picture)?)?;
+                write_file(path, &writer.png(&picture)?)?;
             }
         }
         if self.json {
@@ -109,8 +110,4 @@ impl Backtest {
         }
         crate::output::print(&report::backtest(&trials))
     }
-}
-
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -42,8 +42,7 @@ impl Compare {
         let compared: Vec<compare::Compared> = runs.iter().map(compare::compare).collect();
         if let Some(path) = &self.csv {
             let rows: Vec<Value> = compared.iter().map(|run| flat(&json!(run))).collect();
-            super::csv::write(path, &rows)
-                .map_err(|e| anyhow::anyhow!("cannot write {}: {e}", path.display()))?;
+            super::csv::write(path, &rows)?;
         }
         if self.json {
             let all = json!({ "runs": compared, "layers": layers, "differences": differences });

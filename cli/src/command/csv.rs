@@ -6,7 +6,7 @@ use neuromfa::internals::record::{Cells, csv_text};
 use serde_json::Value;
 
 /// Writes a column for each key of the first row; null is an empty field.
-pub fn write(path: &Path, rows: &[Value]) -> std::io::Result<()> {
+pub fn write(path: &Path, rows: &[Value]) -> anyhow::Result<()> {
     let keys: Vec<&String> =
         rows.first().and_then(Value::as_object).into_iter().flat_map(|row| row.keys()).collect();
     let mut cells: Vec<Cells> = vec![keys.iter().map(|key| (*key).clone()).collect()];
@@ -18,5 +18,5 @@ pub fn write(path: &Path, rows: &[Value]) -> std::io::Result<()> {
         };
         keys.iter().map(cell).collect()
     }));
-    std::fs::write(path, csv_text(&cells))
+    crate::output::write_file(path, &csv_text(&cells))
 }

@@ -1,6 +1,7 @@
 //! `neuromfa doctor`
 
 use std::fmt::Write;
+use std::io::Write as _;
 
 use crate::libtorch::{Libtorch, libtorch};
 use crate::self_check::{Checked, self_check, vector_instructions};
@@ -69,6 +70,7 @@ fn words(libtorch: Option<Libtorch>) -> String {
 /// Whether a file can be made in a folder; it is removed again.
 fn write_in(folder: &std::path::Path) -> std::io::Result<()> {
     let path = folder.join(format!("neuromfa-doctor-{}", std::process::id()));
-    std::fs::write(&path, "neuromfa")?;
+    // In a folder of all users there may be anything of this name.
+    std::fs::File::create_new(&path)?.write_all(b"neuromfa")?;
     std::fs::remove_file(path)
 }

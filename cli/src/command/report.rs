@@ -1,9 +1,12 @@
 //! `neuromfa report`
 
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use crate::report::Pictures;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
 
 use super::png::PngWriter;
@@ -52,7 +55,32 @@ impl Report {
 
     fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
         let path = self.out.join(Path::new(name));
-        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        ensure!(
+            is_own(&path)?,
+            "cannot replace {}: neuromfa report did not write it. Use another folder (--out), or move the file \
+             to another one",
+            path.display()
+        );
+        crate::output::write_file(&path, bytes)?;
         crate::output::print(&format!("{}\n", path.display()))
     }
+}
+
+/// Whether there is no file yet, or one that this subcommand wrote.
+fn is_own(path: &Path) -> anyhow::Result<bool> {
+    match std::fs::symlink_metadata(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(true),
+        Ok(found) if !found.is_file() => return Ok(false),
+        _ => {}
+    }
+    let mut begins = Vec::new();
+    let file = File::open(path).and_then(|file| file.take(1024).read_to_end(&mut begins));
+    file.with_context(|| format!("cannot read {}", path.display()))?;
+    let text = String::from_utf8_lossy(&begins);
+    Ok(match path.extension().and_then(OsStr::to_str) {
+        Some("html") => text.contains("<title>neuromfa"),
+        Some("svg") => text.starts_with("<svg ") && text.contains(" class=\"fig\""),
+        // Its pictures have this width.
+        _ => begins.get(12..20) == Some(&[b"IHDR", &1417u32.to_be_bytes()[..]].concat()[..]),
+    })
 }

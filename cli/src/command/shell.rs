@@ -18,7 +18,7 @@ impl Completions {
     pub fn run(self, mut command: Command) -> anyhow::Result<Outcome> {
         let mut text = Vec::new();
         clap_complete::generate(self.shell, &mut command, "neuromfa", &mut text);
-        crate::output::print(&String::from_utf8_lossy(&text))?;
+        crate::output::print_script(&String::from_utf8_lossy(&text))?;
         Ok(Outcome::Done)
     }
 }
@@ -43,7 +43,7 @@ impl Man {
         };
         let mut text = Vec::new();
         clap_mangen::Man::new(page).render(&mut text)?;
-        crate::output::print(&String::from_utf8_lossy(&text))?;
+        crate::output::print_script(&String::from_utf8_lossy(&text))?;
         Ok(Outcome::Done)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
 use neuromfa::Row;
 use neuromfa::internals::analysis::p_text;
@@ -72,7 +73,7 @@ impl Watch {
                 std::process::exit(130);
             }
         };
-        ctrlc::set_handler(handler).map_err(|e| anyhow::anyhow!("cannot catch Ctrl-C: {e}"))?;
+        ctrlc::set_handler(handler).context("cannot catch Ctrl-C")?;
         let mut watching =
             Watching::new(&self.folder).every(self.every).give_up_after(self.give_up_after);
         if let Some(step) = self.until_step {
@@ -98,7 +99,7 @@ impl Watch {
             })
         };
         let Some(summary) = watching.run(replay, &stop)? else {
-            eprintln!("neuromfa: no checkpoint was analysed in {}", folder.display());
+            crate::output::say(&format!("no checkpoint was analysed in {}", folder.display()));
             let asked = stop.load(Ordering::Relaxed);
             return Ok(if asked { Outcome::Done } else { Outcome::Found });
         };

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use neuromfa::internals::analysis::p_text;
+use neuromfa::internals::record::shown_name;
 
 /// A number with this many decimal places; small ones keep as many significant digits.
 pub(super) fn rounded(cell: &str, digits: usize) -> String {
@@ -20,13 +21,15 @@ pub(super) fn p_cell(p: Option<f64>) -> String {
     p.map_or_else(String::new, |p| p_text(p).replace("p = ", "").replace("p < ", "<"))
 }
 
-/// Right-aligned columns; an absent value is a dash.
+/// Right-aligned columns; an absent value is a dash, a long name is shortened.
 pub(super) fn align(text: &mut String, lines: &[Vec<String>]) {
+    let shown = |line: &Vec<String>| line.iter().map(|cell| shown_name(cell)).collect();
+    let lines: Vec<Vec<String>> = lines.iter().map(shown).collect();
     let columns = lines.first().map_or(0, Vec::len);
     let widths: Vec<usize> = (0..columns)
         .map(|k| lines.iter().map(|line| line[k].chars().count().max(1)).max().unwrap_or(1))
         .collect();
-    for line in lines {
+    for line in &lines {
         let cells: Vec<String> = line
             .iter()
             .zip(&widths)

@@ -2,7 +2,7 @@
 
 use super::align::{align, p_cell, rounded};
 use crate::compare::{At, Compared, Layer};
-use neuromfa::internals::record::number;
+use neuromfa::internals::record::{number, shown_name};
 
 /// Layers that the table shows.
 const SHOWN: usize = 10;
@@ -49,7 +49,7 @@ pub fn compared(runs: &[Compared], layers: &[Layer]) -> String {
     }));
     let mut text = String::new();
     for run in ordered {
-        text += &format!("{}: structure: {}\n", run.run, run.verdict);
+        text += &format!("{}: structure: {}\n", shown_name(&run.run), run.verdict);
     }
     text.push('\n');
     align(&mut text, &lines);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use super::alike::{Run, runs};
+use neuromfa::internals::record::{printable, shown_name};
 use neuromfa::network::{Connection, LeftOut, Network, Orientation, Parameter};
 
 /// Columns of a terminal that a line keeps to where names allow it.
@@ -36,7 +37,7 @@ pub fn network(network: &Network, parameters: &[Parameter], neurons: usize, all:
     if !network.warnings().is_empty() {
         text.push_str("\nWarnings\n");
         for warning in network.warnings() {
-            wrap(&mut text, "  - ", "    ", warning);
+            wrap(&mut text, "  - ", "    ", &printable(warning));
         }
     }
     text
@@ -107,7 +108,7 @@ fn left_out(text: &mut String, left_out: &[LeftOut], all: bool) {
         let _ = writeln!(text, "  {} × {why}", parameters.len());
         let shown = if all { parameters.len() } else { parameters.len().min(NAMED) };
         for parameter in &parameters[..shown] {
-            let _ = writeln!(text, "      {} {:?}", parameter.name, parameter.shape);
+            let _ = writeln!(text, "      {} {:?}", shown_name(&parameter.name), parameter.shape);
         }
         if shown < parameters.len() {
             let _ = writeln!(text, "      … and {} more", parameters.len() - shown);
@@ -145,14 +146,16 @@ fn table(text: &mut String, heads: &[&str], rows: &[Row], all: bool) {
         if run.count > 1 {
             let last = run.start + (run.count - 1) * run.period;
             let (a, b) = Run::stems(&rows[run.start].name, &rows[last].name);
+            let [a, b] = [a, b].map(shown_name);
             lines.push((format!("  {a} … {b} ({} alike)", run.count), Vec::new()));
             notes.push(None);
             indent = "    ";
         }
         for row in &rows[run.start..run.start + run.period] {
-            let name = std::iter::once(format!("{indent}{}", row.name));
+            let name = std::iter::once(format!("{indent}{}", shown_name(&row.name)));
             lines.push((String::new(), name.chain(row.cells.iter().cloned()).collect()));
             notes.push(row.below.as_ref().map(|(from, to)| {
+                let [from, to] = [from, to].map(|name| shown_name(name));
                 let line = format!("{indent}    {from} → {to}\n");
                 let broken = || format!("{indent}    {from}\n{indent}    → {to}\n");
                 if line.chars().count() > WIDTH { broken() } else { line }

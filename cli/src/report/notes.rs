@@ -1,7 +1,7 @@
 //! Notes on a run's numbers: warnings by kind, and caveats.
 
 use neuromfa::internals::analysis::{Concern, WarningKind};
-use neuromfa::internals::record::{Cells, Conclusion};
+use neuromfa::internals::record::{Cells, Conclusion, printable};
 
 /// Notes of one kind, with what they are.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) fn notes(conclusion: &Conclusion, columns: &[String], rows: &[Cells])
         let older = newest.map(|(marked, step, words)| Notes {
             concern: Concern::Conclusion,
             heading: format!("{marked} of {} steps have warnings. At step {step}:", rows.len()),
-            lines: words.split("; ").map(str::to_owned).collect(),
+            lines: words.split("; ").map(|words| printable(words).into_owned()).collect(),
         });
         return older.into_iter().collect();
     }
@@ -38,7 +38,9 @@ pub(super) fn notes(conclusion: &Conclusion, columns: &[String], rows: &[Cells])
         Notes { concern, heading: heading.to_owned(), lines }
     };
     let mut findings = of(Concern::Conclusion, "Warnings");
-    findings.lines.extend(newest.map(|(_, step, words)| format!("At step {step}: {words}")));
+    findings
+        .lines
+        .extend(newest.map(|(_, step, words)| format!("At step {step}: {}", printable(words))));
     let caveats = of(Concern::Published, "Caveats of the published estimator");
     [findings, caveats].into_iter().filter(|notes| !notes.lines.is_empty()).collect()
 }

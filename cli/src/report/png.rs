@@ -36,7 +36,7 @@ pub enum PngError {
     )]
     NoFont,
     /// The error of resvg.
-    #[error("the picture {name} cannot be drawn: {why}")]
+    #[error("cannot draw the picture {name}: {why}")]
     Drawing {
         /// The picture's name.
         name: String,

@@ -8,7 +8,7 @@ use super::notes::notes;
 use neuromfa::RecordError;
 use neuromfa::internals::record::{
     Conclusion, EMERGENCE, Format, Kind, RUN, RunConfig, Sampling, column, columns as known,
-    read_rows, read_table,
+    read_file, read_rows, read_table,
 };
 
 /// The run in a folder as text: a line that describes it, a row for each analysed step with
@@ -21,7 +21,7 @@ pub fn table(folder: &Path) -> Result<String, RecordError> {
     let path = folder.join(RUN);
     let not_a_run =
         |e: std::io::Error| RecordError::NotARun { path: path.clone(), source: e.into() };
-    let text = std::fs::read(&path).map_err(not_a_run)?;
+    let text = read_file(&path).map_err(not_a_run)?;
     let config: RunConfig = serde_json::from_slice(&text)
         .map_err(|e| RecordError::Read { path: path.clone(), source: e.into() })?;
     let (columns, rows) = read_table(&folder.join(EMERGENCE))?;

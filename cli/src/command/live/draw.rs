@@ -1,7 +1,7 @@
 //! The view as a function of the state.
 
 use neuromfa::internals::analysis::{Concern, WarningKind};
-use neuromfa::internals::record::{Kind, View, columns, shown_in};
+use neuromfa::internals::record::{Kind, View, columns, printable, shown_in, shown_name};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Stylize};
@@ -65,7 +65,8 @@ fn verdict(state: &State) -> Vec<Line<'static>> {
 fn upper(frame: &mut Frame, area: Rect, state: &State) {
     let [left, right] = Layout::horizontal([Constraint::Fill(1); 2]).areas(area);
     let (name, points) = state.metric().unwrap_or(("loss", Vec::new()));
-    let metric = [Curve { name, color: Color::Green, points }];
+    let name = shown_name(name);
+    let metric = [Curve { name: &name, color: Color::Green, points }];
     chart(frame, left, "", &metric, true);
     let emergence = [("E", Color::Cyan), ("E_stable", Color::Yellow)].map(|(name, color)| Curve {
         name,
@@ -88,7 +89,7 @@ fn lower(frame: &mut Frame, area: Rect, state: &State) {
 /// Which run, its last step, and whether it continues.
 fn heading(state: &State) -> Line<'static> {
     let folder = state.folder.file_name().unwrap_or(state.folder.as_os_str());
-    let mut line = Line::from(Span::from(folder.display().to_string()).bold());
+    let mut line = Line::from(Span::from(shown_name(&folder.display().to_string())).bold());
     if state.config.is_none() {
         let why = if state.folder.exists() { "no run.json yet" } else { "no such folder yet" };
         line.push_span(format!("  waiting: {why}"));
@@ -163,8 +164,16 @@ fn cost(state: &State) -> String {
 /// The warnings by kind with what they mean, then the caveats of the published estimator. A run of
 /// an older version has no codes to count: of it, the newest warning.
 fn warnings(state: &State) -> Vec<Line<'static>> {
+    let damaged = |text: &String| Line::from(printable(text).into_owned().red());
+    let mut lines: Vec<_> = state.damaged.values().map(damaged).collect();
+    lines.extend(warnings_of_rows(state));
+    lines
+}
+
+fn warnings_of_rows(state: &State) -> Vec<Line<'static>> {
     if state.emergence.column("codes").is_none() {
-        let newest = state.emergence.last("warning").map(|text| format!("warning: {text}"));
+        let newest =
+            state.emergence.last("warning").map(|text| format!("warning: {}", printable(text)));
         return newest.map(|text| Line::from(text.yellow())).into_iter().collect();
     }
     let counts = |kinds: &[(WarningKind, u64)]| {
@@ -194,16 +203,19 @@ fn stopping(state: &State, columns: usize) -> Vec<Line<'static>> {
     let Some(rule) = &state.rule else { return Vec::new() };
     if let Some(stop) = rule.stop() {
         let text = format!("stop: {} (step {})", stop.reason, stop.measured_step);
+        let text = printable(&text).into_owned();
         return vec![Line::from(text.red())];
     }
     let state_text = rule.quantities().iter().map(|q| {
         let best = q.best.map_or("no value".to_owned(), |best| {
             format!("best {} (step {})", short(best.value), best.step)
         });
-        format!("{} {best}, waited {}", q.monitor, q.wait)
+        format!("{} {best}, waited {}", shown_name(&q.monitor), q.wait)
     });
     let state_text = state_text.collect::<Vec<_>>().join("; ");
-    let rule_text = state.stop_rule().map_or(String::new(), |rule| format!(" · stops when {rule}"));
+    let rule_text = state
+        .stop_rule()
+        .map_or(String::new(), |rule| format!(" · stops when {}", printable(&rule.to_string())));
     let both = Line::from(format!("stop rule: {state_text}{rule_text}"));
     vec![if both.width() > columns { Line::from(format!("stop rule: {state_text}")) } else { both }]
 }

@@ -11,6 +11,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use clap::Args;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -37,10 +38,10 @@ impl Live {
             anyhow::bail!("live draws on a terminal, and standard output is none: use show");
         }
         // Restores the terminal on a panic, too.
-        let mut terminal = ratatui::try_init()?;
+        let mut terminal = ratatui::try_init().context("cannot set up the terminal")?;
         let result = watch(&mut terminal, State::new(self.run));
-        ratatui::try_restore()?;
-        result
+        ratatui::try_restore().context("cannot restore the terminal")?;
+        result.context("cannot draw on the terminal")
     }
 }
 

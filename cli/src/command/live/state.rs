@@ -1,14 +1,14 @@
 //! The state of the view: the run's files as they were last read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use neuromfa::internals::record::{
     Cells, Conclusion, EMERGENCE, METRICS, RUN, RunConfig, SPECTRA, STATE, SUMMARY, column,
-    read_rows, read_table,
+    read_file, read_rows, read_table,
 };
-use neuromfa::{RuleState, StopRule, Summary};
+use neuromfa::{RecordError, RuleState, StopRule, Summary};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -20,10 +20,6 @@ pub struct Table {
 }
 
 impl Table {
-    fn read(path: &Path) -> Self {
-        read_table(path).map(|(columns, rows)| Self { columns, rows }).unwrap_or_default()
-    }
-
     /// Where a column is.
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column == name)
@@ -75,6 +71,8 @@ pub struct State {
     pub conclusion: Conclusion,
     pub rule: Option<RuleState>,
     pub summary: Option<Summary>,
+    /// What is wrong with a table, which is then shown as it was read before.
+    pub damaged: BTreeMap<&'static str, String>,
     spectra: Table,
     metric: usize, // of those that the loop logs, the one shown
     chosen: bool,  // whether it was chosen by a key
@@ -92,15 +90,17 @@ impl State {
             self.config = json(&path);
         }
         if let Some(path) = self.changed(METRICS) {
-            self.metrics = Table::read(&path);
+            self.read_table(METRICS, &path, |state, table| state.metrics = table);
         }
         if let Some(path) = self.changed(EMERGENCE) {
-            self.emergence = Table::read(&path);
-            let rows = read_rows(&self.folder).unwrap_or_default();
-            self.conclusion = Conclusion::of(&rows);
+            self.read_table(EMERGENCE, &path, |state, table| {
+                state.emergence = table;
+                let rows = read_rows(&state.folder).unwrap_or_default();
+                state.conclusion = Conclusion::of(&rows);
+            });
         }
         if let Some(path) = self.changed(SPECTRA) {
-            self.spectra = Table::read(&path);
+            self.read_table(SPECTRA, &path, |state, table| state.spectra = table);
         }
         if let Some(path) = self.changed(STATE) {
             self.rule = json(&path);
@@ -113,6 +113,17 @@ impl State {
             let named = |test: &dyn Fn(&str) -> bool| names.iter().position(|name| test(name));
             let loss = named(&|name| name == "loss").or_else(|| named(&|n| n.contains("loss")));
             self.metric = loss.unwrap_or(0);
+        }
+    }
+
+    fn read_table(&mut self, name: &'static str, path: &Path, set: fn(&mut Self, Table)) {
+        self.damaged.remove(name);
+        match read_table(path) {
+            Ok((columns, rows)) => set(self, Table { columns, rows }),
+            Err(error @ RecordError::Row { .. }) => {
+                self.damaged.insert(name, error.to_string());
+            }
+            Err(_) => set(self, Table::default()),
         }
     }
 
@@ -174,5 +185,5 @@ impl State {
 }
 
 fn json<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    serde_json::from_slice(&read_file(path).ok()?).ok()
 }

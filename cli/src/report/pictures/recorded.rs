@@ -4,7 +4,7 @@ use std::path::Path;
 
 use neuromfa::internals::record::{
     BOXES, Cells, Conclusion, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, RUN, RunConfig, SCALING,
-    SPECTRA, SUMMARY, column, read_rows, read_table,
+    SPECTRA, SUMMARY, column, read_file, read_rows, read_table,
 };
 use neuromfa::{RecordError, Summary};
 
@@ -24,7 +24,7 @@ impl Sheet {
     }
 
     fn read_if_there(path: &Path) -> Result<Self, RecordError> {
-        if path.is_file() { Self::read(path) } else { Ok(Self::default()) }
+        if path.exists() { Self::read(path) } else { Ok(Self::default()) }
     }
 
     pub(super) fn column(&self, name: &str) -> Option<usize> {
@@ -91,7 +91,7 @@ impl Recorded {
     /// # Errors
     /// [`RecordError::Read`] when the folder has no emergence.csv, or a table cannot be read.
     pub(super) fn read(folder: &Path) -> Result<Self, RecordError> {
-        let json = |name: &str| std::fs::read(folder.join(name)).ok();
+        let json = |name: &str| read_file(&folder.join(name)).ok();
         let name = folder.canonicalize().ok();
         let name = name.as_deref().unwrap_or(folder).file_name();
         Ok(Self {
