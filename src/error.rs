@@ -119,6 +119,17 @@ pub enum Error {
         /// The last step so far.
         last: u64,
     },
+    /// A rollback to a step that was not reported.
+    #[error(
+        "cannot roll back to step {to_step}: the last step reported is {last}; give the step whose \
+         weights were loaded"
+    )]
+    Rollback {
+        /// The step given.
+        to_step: u64,
+        /// The last step so far.
+        last: u64,
+    },
     /// No checkpoint to analyse, or one that has no step number.
     #[error("cannot analyse {}: {source}", path.display())]
     Checkpoints {

@@ -248,8 +248,8 @@ impl Work {
         })?;
         let took = start.elapsed();
         self.reading += took;
-        let at = step(checkpoint);
-        self.pipeline.log(&at)?;
+        let mut at = step(checkpoint);
+        self.pipeline.log(&mut at)?;
         let snapshot_ms = took.as_secs_f64() * 1e3;
         pool.install(|| self.pipeline.analyse(at, &self.snapshot, snapshot_ms))?;
         self.analysed += 1;

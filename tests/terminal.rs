@@ -63,6 +63,17 @@ fn program() {
             let monitor = Monitor::builder(dir.path().join("run")).attach_source(weights);
             let _ = monitor.unwrap().finish().unwrap();
         }
+        Ok("loading") => {
+            let dir = tempfile::tempdir().unwrap();
+            let weights = weights_at(0);
+            let builder = Monitor::builder(dir.path().join("run")).every(1);
+            let mut monitor = builder.attach_source(weights.clone()).unwrap();
+            for at in [1, 2, 3, 1, 2, 1] {
+                set_weights(&weights, at);
+                let _ = monitor.tick(&[]).unwrap();
+            }
+            let _ = monitor.finish().unwrap();
+        }
         Ok("quiet") => training(&weights_at(0), true),
         Ok("subscribed") => {
             tracing::subscriber::set_global_default(Subscriber).unwrap();
@@ -120,6 +131,14 @@ fn a_name_moves_no_cursor_and_makes_no_line() {
     let escaped = "fc\\u001b[2J\\u202e\\nneuromfa: all is well";
     assert!(text.contains(escaped) && !text.contains(['\u{1b}', '\u{202e}']), "{text}");
     assert!(text.lines().all(|line| !line.starts_with("neuromfa: all is well")), "{text}");
+}
+
+#[test]
+fn weights_that_were_loaded_are_said_once() {
+    let text = stderr_of("loading");
+    let hint = "neuromfa: warning: step 4: the weights are those of step 1, bit for bit, and step 3 had \
+                others: if they were loaded, call monitor.rolled_back(1)";
+    assert!(text.contains(hint) && text.matches("rolled_back").count() == 1, "{text}");
 }
 
 #[test]

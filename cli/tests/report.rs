@@ -378,3 +378,44 @@ fn png_files_hold_the_words_too() {
     assert_eq!(ink(400..1000, 0..60), 0);
     assert!(!out.join("report.html").exists());
 }
+
+/// A run over env_steps, with a rollback before step 31.
+fn over_env_steps(folder: &Path) {
+    let weights = weights_at(0);
+    let builder = Monitor::builder(folder).every(10).threads(1).axis("env_steps");
+    let mut monitor = builder.attach_source(weights.clone()).unwrap();
+    for step in 1..=60 {
+        if step == 31 {
+            monitor.rolled_back(20).unwrap();
+        }
+        set_weights(&weights, step);
+        let env_steps = if step % 7 == 0 { 1000.0 * step as f64 } else { 0.0 };
+        let scalars = [("loss", 1.0 / step as f64), ("env_steps", env_steps)];
+        let logged = if step % 7 == 0 { 2 } else { 1 };
+        let _ = monitor.step(step, &scalars[..logged]).unwrap();
+    }
+    monitor.finish().unwrap();
+}
+
+#[test]
+fn a_run_is_drawn_over_its_axis_and_its_rollback_is_marked() {
+    let dir = tempfile::tempdir().unwrap();
+    over_env_steps(dir.path());
+    let html = page(&[dir.path()]);
+    let first = svgs(&html)[0].to_owned();
+    assert!(first.contains(">env_steps</text>") && first.contains(">40k</text>"), "{first}");
+    assert!(!first.contains(">step</text>"));
+    assert_eq!(first.matches(">rolled back</text>").count(), 1);
+    assert!(!html.contains("rolled_back_to"), "it is no quantity of the loop");
+    let drawn = |name: &str| {
+        let out = tempfile::tempdir().unwrap();
+        let output = report(&[dir.path()], &["--x", name], out.path());
+        let page = std::fs::read_to_string(out.path().join("report.html"));
+        (page.ok(), String::from_utf8(output.stderr).unwrap())
+    };
+    let over_steps = drawn("step").0.unwrap();
+    assert!(svgs(&over_steps)[0].contains(">step</text>"));
+    let (page, why) = drawn("tokens");
+    assert!(page.is_none() && why.contains("it has not logged \"tokens\""), "{why}");
+    assert!(why.contains("loss, env_steps"), "{why}");
+}

@@ -21,6 +21,7 @@ use crate::stop::StopRule;
 /// | [`architecture`](MonitorBuilder::architecture), [`network`](MonitorBuilder::network), [`include`](MonitorBuilder::include), [`exclude`](MonitorBuilder::exclude), [`orient`](MonitorBuilder::orient), [`rename`](MonitorBuilder::rename) | read off names and shapes |
 /// | [`per_head`](MonitorBuilder::per_head) | fused rows of GPT-NeoX as published |
 /// | [`without_tensorboard`](MonitorBuilder::without_tensorboard) | event files in `tb/` |
+/// | [`axis`](MonitorBuilder::axis) | steps alone |
 /// | [`baseline`](MonitorBuilder::baseline) | the weights at `attach`, as step 0 |
 /// | [`stop_when`](MonitorBuilder::stop_when) | never |
 /// | [`resume`](MonitorBuilder::resume), [`resume_at`](MonitorBuilder::resume_at), [`overwrite`](MonitorBuilder::overwrite) | the folder must hold no run |

@@ -66,7 +66,8 @@ pub struct Monitor {
     pub(super) repeated: u64, // calls that updated a step
     lost: u64,                // steps that were not handed over because the disk did not answer
     said_stalled: bool,
-    process: u32, // that attached
+    process: u32,                        // that attached
+    pub(super) rolled_back: Option<u64>, // to be said with the next step
 }
 
 /// Why the recording thread did not do what it was asked.
@@ -137,7 +138,8 @@ impl Monitor {
         let MonitorBuilder { settings, mut listeners, origin } = builder;
         let Live { schedule, budget, work, back_pressure, on_failure, quiet, updates } = origin;
         let last_row = LastRow::default();
-        listeners.insert(0, last_row.listener());
+        let terminal = Terminal::new(quiet);
+        listeners.insert(0, last_row.listener(terminal));
         schedule.check()?;
         if let Some(share) = budget.filter(|share| !(*share > 0.0 && *share <= 1.0)) {
             return Err(Error::Budget { share });
@@ -158,7 +160,6 @@ impl Monitor {
         let folder = settings.folder.display().to_string();
         let stop = pipeline.stop().map(|stop| StopRecord { stop: stop.clone(), stopped_step });
         let plan = Arc::clone(pipeline.plan());
-        let terminal = Terminal::new(quiet);
         pipeline.keep_rows(move |text| terminal.warn(text));
         let worker = Worker::spawn(pipeline, work, &pool, start_side)?;
         terminal.attached(&watched(plan.network(), &config, &folder, warnings.len()), &warnings);
@@ -193,6 +194,7 @@ impl Monitor {
             lost: 0,
             said_stalled: false,
             process: std::process::id(),
+            rolled_back: None,
         })
     }
 
@@ -202,7 +204,8 @@ impl Monitor {
     }
 
     /// What is wrong, each a sentence or more: how the network was read, layers that can never count,
-    /// the warnings about step 0, and variables that were added after `attach`.
+    /// the warnings about step 0, variables that were added after `attach`, and weights that went back
+    /// to those of an earlier step.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -226,6 +229,7 @@ impl Monitor {
 
     /// Takes note of what the monitor's threads have to say; their failure, if they failed.
     pub(super) fn hear(&mut self, step: u64) -> Option<Failure> {
+        self.warnings.append(&mut self.last_row.take_hints());
         let report = self.worker.as_ref().and_then(|worker| worker.verdicts.report())?;
         let known = self.stop.as_ref().is_some_and(|stop| stop.stopped_step.is_some());
         if let (Some(stop), false) = (report.stop, known) {

@@ -114,18 +114,18 @@ impl Recording {
         })
     }
 
-    fn step(&mut self, step: Step, due: Due) {
+    fn step(&mut self, mut step: Step, due: Due) {
         match due {
             // `guarded` has reported a failure to the hook.
-            Due::No => drop(self.guarded(|pipeline| pipeline.log(&step))),
+            Due::No => drop(self.guarded(|pipeline| pipeline.log(&mut step))),
             Due::Dropped { why } => drop(self.guarded(|pipeline| {
-                pipeline.log(&step)?;
+                pipeline.log(&mut step)?;
                 pipeline.drop_row(step, &why)
             })),
             Due::Analyse { snapshot, snapshot_ms } => {
                 let (answer, done) = bounded(1);
                 let task = Arc::new(Task { step: step.step, snapshot, answer });
-                let logged = self.guarded(|pipeline| pipeline.log(&step));
+                let logged = self.guarded(|pipeline| pipeline.log(&mut step));
                 let analysed = logged.and_then(|()| self.analyse(&task, &done));
                 // A hook that waits need not wait for the row. One that drops steps never waits, and
                 // has its memory back when the row is written, so that rows do not pile up.

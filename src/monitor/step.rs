@@ -8,7 +8,7 @@ use super::policy::OnFailure;
 use super::work::Work;
 use crate::error::Error;
 use crate::pipeline::Step;
-use crate::record::{RecordError, check_name};
+use crate::record::{ROLLED_BACK, RecordError, check_name};
 
 /// Whether a step is analysed.
 #[derive(Clone, Copy)]
@@ -78,6 +78,22 @@ impl Monitor {
         self.report(step, When::Now, |_| Some(scalars))
     }
 
+    /// Says that the loop has set the weights back to those that they had at `to_step`, as after
+    /// `vs.load(best)`; 0 is the state at `attach`. Steps go on counting. The next step that is
+    /// reported gets `rolled_back_to` in metrics.csv, and `neuromfa report` marks it. A stop rule's
+    /// patience starts again there; its best value stays what has to be improved on.
+    ///
+    /// # Errors
+    /// [`Error::Rollback`] when `to_step` was not reported yet.
+    pub fn rolled_back(&mut self, to_step: u64) -> Result<(), Error> {
+        let last = self.last_step.unwrap_or(0);
+        if to_step > last {
+            return Err(Error::Rollback { to_step, last });
+        }
+        self.rolled_back = Some(to_step);
+        Ok(())
+    }
+
     /// `scalars` is called once it is known whether the step is analysed.
     fn report<'a, S: AsRef<[(&'a str, f64)]>>(
         &mut self,
@@ -131,8 +147,9 @@ impl Monitor {
         }
         self.last_step = Some(step);
         self.next_step = step.saturating_add(1);
-        let scalars = scalars.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
-        let at = Step::now(step, scalars);
+        let scalars = scalars.iter().map(|&(name, value)| (name.to_owned(), value));
+        let back = self.rolled_back.take().map(|to| (ROLLED_BACK.to_owned(), to as f64));
+        let at = Step::now(step, scalars.chain(back).collect());
         let unread = match due {
             true => self.take_timed(at, when)?,
             false => self.hand_over(at, Due::No).map(|()| None)?,

@@ -44,6 +44,11 @@ impl Terminal {
         self.write(&lines);
     }
 
+    /// Says that something is wrong that is in the log already.
+    fn repeat(self, warning: &str) {
+        self.write(&[format!("warning: {warning}")]);
+    }
+
     /// Says that something is wrong.
     pub(super) fn warn(self, warning: &str) {
         tracing::warn!("{warning}");
@@ -103,19 +108,32 @@ fn plural(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// The last row of a run, as its recording thread leaves it.
+/// The last row of a run, as its recording thread leaves it, and what it said that the loop should
+/// know.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LastRow(Arc<Mutex<Option<Row>>>);
+pub(super) struct LastRow(Arc<Mutex<(Option<Row>, Vec<String>)>>);
 
 impl LastRow {
     /// What keeps it up to date.
-    pub(super) fn listener(&self) -> Listener {
-        let this = self.clone();
-        Box::new(move |row| *this.lock() = Some(row.clone()))
+    pub(super) fn listener(&self, terminal: Terminal) -> Listener {
+        let (this, mut said) = (self.clone(), false);
+        Box::new(move |row| {
+            let hint = row.returned.as_ref().filter(|_| !std::mem::replace(&mut said, true));
+            let hint = hint.map(|hint| format!("step {}: {hint}", row.step));
+            hint.iter().for_each(|hint| terminal.repeat(hint));
+            let (last, hints) = &mut *this.lock();
+            *last = Some(row.clone());
+            hints.extend(hint);
+        })
     }
 
     pub(super) fn get(&self) -> Option<Row> {
-        self.lock().clone()
+        self.lock().0.clone()
+    }
+
+    /// What rows said since the last call.
+    pub(super) fn take_hints(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().1)
     }
 
     /// What step 0 shows: why it has no values, or the warnings about its conclusion.
@@ -140,7 +158,7 @@ impl LastRow {
             .collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Row>> {
+    fn lock(&self) -> MutexGuard<'_, (Option<Row>, Vec<String>)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

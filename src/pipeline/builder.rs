@@ -191,6 +191,15 @@ impl<Origin> RunBuilder<Origin> {
         self
     }
 
+    /// Takes what the loop logs under this name, such as `env_steps`, `tokens` or `epoch`, as a second
+    /// axis: each row of metrics.csv and emergence.csv then has it, with its last value where it is
+    /// not logged (0 before the first), and `neuromfa report` draws the run over it. Steps stay the
+    /// run's clock, in TensorBoard too, where the axis is a scalar.
+    pub fn axis(mut self, name: impl Into<String>) -> Self {
+        self.settings.axis = Some(name.into());
+        self
+    }
+
     /// Replaces a run that the folder holds. Other files in it stay.
     pub fn overwrite(mut self) -> Self {
         self.settings.start = Start::Overwrite;

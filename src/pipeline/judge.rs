@@ -4,11 +4,14 @@
 //! analysed step lacks it although it was logged since the last one, as a validation loss at the ends
 //! of epochs, then from there on it has its own clock: each of its values counts, in order, those since
 //! the last analysed step included.
+//!
+//! Where the weights were set back to those of an earlier step, patience starts again, and the best
+//! value stays what has to be improved on.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::analysis::Status;
-use crate::record::computed_quantities;
+use crate::record::{ROLLED_BACK, computed_quantities};
 use crate::stop::{RuleState, Stop, StopRule, Value};
 
 /// Values of a quantity that are kept until the next analysed step.
@@ -23,6 +26,7 @@ pub(crate) struct Judge {
     unseen: BTreeSet<String>, // quantities of the rule without a value so far
     logged: BTreeMap<String, Logging>, // quantities of the rule that the loop has logged
     held: Values,             // of quantities with their own clock, at the last step that has any
+    rollbacks: BTreeSet<u64>, // steps from which on weights were set back, not yet judged
 }
 
 /// Values by step and name.
@@ -45,6 +49,7 @@ impl Judge {
             unseen: names().map(str::to_owned).collect(),
             logged: BTreeMap::new(),
             held: Values::new(),
+            rollbacks: BTreeSet::new(),
             rule,
         }
     }
@@ -58,6 +63,9 @@ impl Judge {
     pub(crate) fn log<'a>(&mut self, step: u64, scalars: impl Iterator<Item = (&'a str, f64)>) {
         self.judge_held(step);
         for (name, value) in scalars {
+            if name == ROLLED_BACK {
+                self.rollbacks.insert(step);
+            }
             if !self.to_log.iter().any(|known| known == name) {
                 continue;
             }
@@ -82,6 +90,7 @@ impl Judge {
         }
         self.take_pending(step, value);
         self.judge_held(step);
+        self.roll_back(step);
         self.unseen.retain(|name| value(name).is_none());
         let own_clock = |name: &str| self.logged.get(name).is_some_and(|l| l.own_clock);
         let here = self.held.remove(&step).unwrap_or_default();
@@ -97,6 +106,14 @@ impl Judge {
             None => Value::Absent,
         };
         self.state.observe(&self.rule, step, &value);
+    }
+
+    /// Takes note of rollbacks up to this step, before it is judged.
+    fn roll_back(&mut self, step: u64) {
+        while self.rollbacks.first().is_some_and(|from| *from <= step) {
+            self.rollbacks.pop_first();
+            self.state.rolled_back();
+        }
     }
 
     /// Gives their own clocks to quantities that this row lacks.
@@ -122,6 +139,7 @@ impl Judge {
         let later = self.held.split_off(&step);
         for (at, here) in std::mem::replace(&mut self.held, later) {
             let value = |name: &str| here.get(name).map_or(Value::Absent, |v| Value::Is(*v));
+            self.roll_back(at);
             self.state.observe(&self.rule, at, &value);
         }
     }
@@ -151,7 +169,8 @@ impl<'a> Logged<'a> {
     /// `metrics` has each logged quantity with its steps, ascending.
     pub(crate) fn of(judge: &Judge, metrics: &'a BTreeMap<String, Vec<(u64, f64)>>) -> Self {
         let mut steps: BTreeMap<u64, Vec<(&str, f64)>> = BTreeMap::new();
-        for name in judge.to_log() {
+        let rollbacks = ROLLED_BACK.to_owned();
+        for name in judge.to_log().iter().chain([&rollbacks]) {
             let Some((name, series)) = metrics.get_key_value(name) else { continue };
             for &(step, value) in series {
                 steps.entry(step).or_default().push((name, value));
@@ -291,6 +310,44 @@ mod tests {
         }
         assert_eq!(live.stop(), again.stop());
         assert_eq!(live.stop().unwrap().measured_step, 14, "b is worse before a is twice");
+    }
+
+    /// Improves up to step 2, and never again; rolled back before step 4, which the row of step 5 is
+    /// the first to see.
+    #[test]
+    fn a_rollback_starts_patience_again_and_keeps_the_best() {
+        let stopped = |rollback: bool, own_clock: bool| {
+            let mut judge = Judge::new(StopRule::on("loss").min().patience(3).into());
+            for step in 1..=20 {
+                let value = if step <= 2 { -(step as f64) } else { 0.0 };
+                let back = (rollback && step == 4).then_some((ROLLED_BACK, 2.0));
+                judge.log(step, [("loss", value)].into_iter().chain(back));
+                if !own_clock || step == 20 {
+                    judge.judge(step, Status::Ok, &|_| (!own_clock).then_some(value));
+                }
+            }
+            judge.log(21, std::iter::empty());
+            let stop = judge.stop().unwrap();
+            assert!(stop.reason.contains("best -2 (step 2)"), "{}", stop.reason);
+            stop.measured_step
+        };
+        for own_clock in [false, true] {
+            assert_eq!([false, true].map(|back| stopped(back, own_clock)), [5, 6], "{own_clock}");
+        }
+    }
+
+    #[test]
+    fn a_recorded_rollback_is_judged_as_a_live_one() {
+        let mut judge = Judge::new(StopRule::on("loss").min().patience(3).into());
+        let loss = (1..=20).map(|step| (step, (step as f64 - 2.0).abs())).collect();
+        let back = vec![(4, 2.0)];
+        let metrics = BTreeMap::from([("loss".to_owned(), loss), (ROLLED_BACK.to_owned(), back)]);
+        let mut logged = Logged::of(&judge, &metrics);
+        for step in 1..=20 {
+            logged.up_to(step, &mut judge);
+            judge.judge(step, Status::Ok, &|_| Some((step as f64 - 2.0).abs()));
+        }
+        assert_eq!(judge.stop().unwrap().measured_step, 6);
     }
 
     #[test]

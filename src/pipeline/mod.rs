@@ -4,6 +4,7 @@
 //! come out.
 
 mod analyst;
+mod axis;
 mod builder;
 mod findings;
 mod judge;

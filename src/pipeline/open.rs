@@ -9,6 +9,7 @@ use rayon::ThreadPool;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::axis::Axis;
 use super::findings::findings;
 use super::judge::{Judge, Logged};
 use super::settings::{Nodes, Settings, Start};
@@ -21,7 +22,7 @@ use crate::mfa::Method;
 use crate::network::Draw;
 use crate::record::{
     BASELINE, NODES, RUN, RecordError, Recorded, RecordedRow, Recorder, RunConfig, START,
-    computed_quantities, holds_run, read_file, repair, resume,
+    check_name, computed_quantities, holds_run, read_file, repair, resume,
 };
 use crate::source::{CheckpointFile, Source, save};
 
@@ -63,6 +64,7 @@ pub(crate) fn open(
     let method = settings.parameters.check()?;
     settings.check_network()?;
     settings.hops()?;
+    settings.axis.as_deref().map_or(Ok(()), check_name)?;
     let network = settings.network(source)?;
     let mut warnings = network.warnings().to_vec();
     warnings.extend(findings(&network, &settings.parameters));
@@ -79,6 +81,7 @@ pub(crate) fn open(
     config.hops_estimated = settings.hops_estimated;
     (config.schedule, config.budget) = (follow.schedule, follow.budget);
     config.stop_rule = serde_json::to_value(&settings.stop_rule).unwrap_or_default();
+    config.axis.clone_from(&settings.axis);
     config.baseline = settings.baseline.as_ref().map(|path| path.display().to_string());
     let draw = settings.draw(&network)?;
     settings.check_stop_rule(draw.samples().len())?;
@@ -147,10 +150,14 @@ pub(crate) fn open(
         warned: Vec::new(),
         recorded: Vec::new(),
         seen: BTreeMap::new(),
+        last_seen: None,
+        rolled_back: false,
         watched: Watched::of(settings.stop_rule.as_ref(), &computed_quantities()),
+        axis: settings.axis.as_deref().map(|name| Axis::new(name, &BTreeMap::new())),
     };
+    let mut first = first;
     if follow.log_first {
-        pipeline.log(&first)?;
+        pipeline.log(&mut first)?;
     }
     let analysed = analyst.compare(&measurement, start);
     pipeline.record_analysed(first, analysed, snapshot_ms)?;
@@ -247,9 +254,12 @@ fn go_on(
         listeners: std::mem::take(listeners),
         tally,
         warned: Vec::new(),
+        last_seen: recorded.hashes.last_key_value().map(|(step, of)| (*step, of.clone())),
+        rolled_back: recorded.rolled_back,
         // Of equal weights the first step counts: it is inserted last.
         seen: recorded.hashes.into_iter().rev().map(|(step, hashes)| (hashes, step)).collect(),
         watched,
+        axis: settings.axis.as_deref().map(|name| Axis::new(name, &recorded.metrics)),
         recorded: recorded.rows.iter().map(|row| row.step).collect(),
     };
     if let Some(gap) = recorded.gap_from {

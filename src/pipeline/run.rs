@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::analyst::{Analysed, Analyst};
+use super::axis::Axis;
 use super::judge::Judge;
 use super::tally::{Seen, Tally};
 use super::watched::Watched;
 use crate::analysis::{Concern, Emergence, Plan, Snapshot, Status, WarningKind};
 use crate::error::Error;
-use crate::record::{BudgetRecord, Cost, Disk, Recorder, Row, StopRecord, Summary};
+use crate::record::{BudgetRecord, Cost, Disk, ROLLED_BACK, Recorder, Row, StopRecord, Summary};
 use crate::stop::Stop;
 
 /// How long a flush tries to write rows that the disk refuses.
@@ -62,7 +63,10 @@ pub(crate) struct Pipeline {
     pub(super) warned: Vec<WarningKind>,
     pub(super) recorded: Vec<u64>, // the steps of all rows, ascending
     pub(super) seen: BTreeMap<Vec<u64>, u64>, // the hashes of all tensors, and the first step that had them
+    pub(super) last_seen: Option<(u64, Vec<u64>)>, // the last row's step and hashes
+    pub(super) rolled_back: bool,             // since the last row, as the loop says
     pub(super) watched: Vec<Watched>,
+    pub(super) axis: Option<Axis>,
 }
 
 impl Pipeline {
@@ -110,15 +114,23 @@ impl Pipeline {
         self.recorder.disk()
     }
 
-    /// Records what the loop logged at a step.
-    pub(crate) fn log(&mut self, at: &Step) -> Result<(), Error> {
+    /// Records what the loop logged at a step, and adds to it what is carried forward.
+    pub(crate) fn log(&mut self, at: &mut Step) -> Result<(), Error> {
+        self.carry(at);
         if !self.recorder.admits(at.step)? {
             return Ok(());
         }
         if let Some(judge) = &mut self.judge {
             judge.log(at.step, at.scalars.iter().map(|(name, value)| (name.as_str(), *value)));
         }
+        self.rolled_back |= at.scalars.iter().any(|(name, _)| name == ROLLED_BACK);
         Ok(self.recorder.log_metrics(at.step, at.wall_time, &at.scalars)?)
+    }
+
+    fn carry(&mut self, at: &mut Step) {
+        if let Some(axis) = &mut self.axis {
+            axis.carry(&mut at.scalars);
+        }
     }
 
     /// Analyses a snapshot and records the row.
@@ -135,10 +147,11 @@ impl Pipeline {
     /// Records the row of a snapshot that has been analysed. Rows are recorded in the order of steps.
     pub(crate) fn record_analysed(
         &mut self,
-        at: Step,
+        mut at: Step,
         analysed: Analysed,
         snapshot_ms: f64,
     ) -> Result<(), Error> {
+        self.carry(&mut at);
         let mut row = Row::new(at.step, at.wall_time, at.scalars, analysed.emergence);
         row.first = self.recorded.is_empty();
         self.recognise(&mut row);
@@ -153,13 +166,24 @@ impl Pipeline {
         if row.emergence.hashes.is_empty() {
             return;
         }
-        let hashes = row.emergence.hashes.iter().map(|(_, hash)| *hash).collect();
-        let first = *self.seen.entry(hashes).or_insert(row.step);
-        if first != row.step {
-            row.emergence.same_as = Some(first);
-            let text = format!("the weights are those of step {first}, bit for bit");
-            row.emergence.trust.warn(WarningKind::Repeated, text);
+        let hashes: Vec<u64> = row.emergence.hashes.iter().map(|(_, hash)| *hash).collect();
+        let first = *self.seen.entry(hashes.clone()).or_insert(row.step);
+        let said = std::mem::take(&mut self.rolled_back);
+        let last = self.last_seen.replace((row.step, hashes));
+        if first == row.step {
+            return;
         }
+        row.emergence.same_as = Some(first);
+        let mut text = format!("the weights are those of step {first}, bit for bit");
+        let (_, hashes) = self.last_seen.as_ref().expect("it was set");
+        if let Some((step, _)) = last.filter(|(_, last)| last != hashes && !said) {
+            text += &format!(
+                ", and step {step} had others: if they were loaded, call \
+                 monitor.rolled_back({first}) before the next step"
+            );
+            row.returned = Some(text.clone());
+        }
+        row.emergence.trust.warn(WarningKind::Repeated, text);
     }
 
     /// Marks a row at which a quantity that the stop rule wants to rise has never risen.
@@ -172,7 +196,8 @@ impl Pipeline {
     }
 
     /// Records a step that was due and is not analysed.
-    pub(crate) fn drop_row(&mut self, at: Step, why: &str) -> Result<(), Error> {
+    pub(crate) fn drop_row(&mut self, mut at: Step, why: &str) -> Result<(), Error> {
+        self.carry(&mut at);
         let emergence = Emergence::absent(Status::Dropped, why);
         self.record(&Row::new(at.step, at.wall_time, at.scalars, emergence))
     }
@@ -241,6 +266,7 @@ impl Pipeline {
         (summary.budget, summary.repeated_calls) = (budget, repeated_calls);
         summary.lost_steps = lost_steps + self.recorder.dropped();
         summary.unseen = self.judge.as_ref().map(Judge::unseen).unwrap_or_default();
+        summary.unseen_axis = self.axis.as_ref().and_then(Axis::never_logged).map(str::to_owned);
         if let Some(judge) = &self.judge {
             self.recorder.write_state(judge.state())?;
         }

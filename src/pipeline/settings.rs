@@ -86,6 +86,7 @@ pub(crate) struct Settings {
     pub(crate) hops_estimated: Option<usize>,
     pub(crate) hops_seed: u64, // where no neurons are drawn
     pub(crate) baseline: Option<PathBuf>,
+    pub(crate) axis: Option<String>,
     pub(crate) stop_rule: Option<StopRule>,
     pub(crate) start: Start,
     pub(crate) repair: bool,
@@ -111,6 +112,7 @@ impl Settings {
             hops_estimated: None,
             hops_seed: 0,
             baseline: None,
+            axis: None,
             stop_rule: None,
             start: Start::New,
             repair: false,

@@ -93,6 +93,7 @@ impl Tally {
             repeated_calls: 0,
             lost_steps: 0,
             unseen: Vec::new(),
+            unseen_axis: None,
             hook_share: cost.hook_share(),
             cost,
             budget: None,

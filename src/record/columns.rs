@@ -212,6 +212,9 @@ pub fn computed_quantities() -> Vec<&'static str> {
     columns().filter(|column| column.is_quantity()).map(|column| column.name).collect()
 }
 
+/// Logged at the first step after the weights were set back to those of an earlier one: that step.
+pub const ROLLED_BACK: &str = "rolled_back_to";
+
 /// Whether what the loop logs under this name can be a column.
 ///
 /// # Errors
@@ -221,7 +224,7 @@ pub fn check_name(name: &str) -> Result<(), RecordError> {
     if name.is_empty() || name.chars().any(char::is_control) {
         return refuse("a name has at least one character and no line breaks");
     }
-    if column(name).is_some() {
+    if column(name).is_some() || name == ROLLED_BACK {
         return refuse("the monitor has a column of this name; choose another");
     }
     Ok(())

@@ -67,6 +67,9 @@ pub struct RunConfig {
     pub stop_rule: Value,
     /// The file that the baseline was taken from; null for the run's first step.
     pub baseline: Option<String>,
+    /// The logged quantity that is the run's second axis; null for none.
+    #[serde(default)]
+    pub axis: Option<String>,
     /// The neuron interaction network.
     pub network: Network,
 }
@@ -98,6 +101,7 @@ impl RunConfig {
             budget: None,
             stop_rule: Value::Null,
             baseline: None,
+            axis: None,
             network,
         }
     }

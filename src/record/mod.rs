@@ -5,7 +5,7 @@
 //! | `run.json` | resolved configuration, the network found, versions |
 //! | `nodes.json` | the drawn neurons ([`crate::network::Draw`]) |
 //! | `baseline.json` | what step 0 measured ([`crate::analysis::Baseline`]) |
-//! | `metrics.csv` | step, wall_time, then whatever the loop logs: one row for each call |
+//! | `metrics.csv` | step, wall_time, then whatever the loop logs: one row for each call; `rolled_back_to` at the first step after a rollback |
 //! | `emergence.csv` | one row for each analysed step ([`columns()`]) |
 //! | `hashes.csv` | step, tensor, and a hash of its bytes (XXH3, 64 bits): whether two steps have the same weights |
 //! | `spectra.csv` | step, q, tau, r2, alpha, f, their deviations over the samples, and D_q |
@@ -88,7 +88,7 @@ mod tensorboard;
 pub use cell::Cells;
 pub(crate) use column::Need;
 pub use column::{Column, Format, Kind, View};
-pub use columns::{column, columns, computed_quantities, shown_in};
+pub use columns::{ROLLED_BACK, column, columns, computed_quantities, shown_in};
 pub use conclusion::Conclusion;
 pub use config::{RunConfig, Sampling};
 pub use damage::{Repaired, repair};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use super::columns::{column, columns, own};
+use super::columns::{ROLLED_BACK, column, columns, own};
 use super::config::{Difference, difference};
 use super::details::DETAILS;
 use super::files::{
@@ -40,10 +40,13 @@ pub struct Recorded {
     pub stopped_step: Option<u64>,
     /// The analysed steps before it.
     pub rows: Vec<RecordedRow>,
-    /// What the loop logged before it, each quantity with its steps, ascending; for a stop rule only.
+    /// What the loop logged before it, each quantity with its steps, ascending; for a stop rule or a
+    /// second axis only.
     pub metrics: BTreeMap<String, Vec<(u64, f64)>>,
     /// The hashes of their tensors, by step, in the order of the tensors.
     pub hashes: BTreeMap<u64, Vec<u64>>,
+    /// Whether weights were set back after the last of these steps.
+    pub rolled_back: bool,
     /// If the files end before the step at which the run continues: the first missing step.
     pub gap_from: Option<u64>,
 }
@@ -111,6 +114,7 @@ pub fn resume(
         remove_neurons(&recorder.folder, next_step.min(complete))?;
     }
     let gap_from = (next_step > complete).then_some(complete);
+    let hashes = tables.hashes();
     Ok(Some(Recorded {
         recorder,
         draw: stored,
@@ -119,8 +123,12 @@ pub fn resume(
         last_step: gap_from.map_or(tables.metrics.last_step(), |_| Some(next_step - 1)),
         stopped_step: recorded_stop.filter(|&step| step < next_step),
         rows: recorded_rows(&tables.emergence),
-        metrics: if config.stop_rule.is_null() { BTreeMap::new() } else { tables.metrics.series() },
-        hashes: tables.hashes(),
+        metrics: match config.stop_rule.is_null() && config.axis.is_none() {
+            true => BTreeMap::new(),
+            false => tables.metrics.series(),
+        },
+        rolled_back: tables.rolled_back_after(hashes.last_key_value().map(|(step, _)| *step)),
+        hashes,
         gap_from,
     }))
 }
@@ -303,6 +311,13 @@ impl Tables {
             }
         }
         hashes
+    }
+
+    /// Whether a step after this one has a rollback.
+    fn rolled_back_after(&self, step: Option<u64>) -> bool {
+        let column = self.metrics.column(ROLLED_BACK);
+        let later = self.metrics.rows.iter().filter(|row| Some(row.step) > step);
+        column.is_some_and(|k| later.into_iter().any(|row| !row.cells[k].is_empty()))
     }
 
     fn last_step(&self) -> Option<u64> {

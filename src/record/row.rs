@@ -23,6 +23,8 @@ pub struct Row {
     pub(crate) analysis_ms: Option<f64>,
     /// Whether it is the first of the run.
     pub(crate) first: bool,
+    /// That the weights are those of an earlier step again, in words, if nobody said so.
+    pub(crate) returned: Option<String>,
 }
 
 impl Row {
@@ -41,6 +43,7 @@ impl Row {
             snapshot_ms: None,
             analysis_ms: None,
             first: false,
+            returned: None,
         }
     }
 

@@ -121,6 +121,9 @@ pub struct Summary {
     /// Quantities of the stop rule that never had a value.
     #[serde(default)]
     pub(crate) unseen: Vec<String>,
+    /// The second axis, if the loop never logged it.
+    #[serde(default)]
+    pub(crate) unseen_axis: Option<String>,
     /// What monitoring cost.
     pub(crate) cost: Cost,
     /// `cost.hook_seconds / cost.run_seconds`.
@@ -224,6 +227,11 @@ impl Summary {
         })
     }
 
+    fn unseen_axis_text(&self) -> Option<String> {
+        let name = self.unseen_axis.as_ref()?;
+        Some(format!("the axis {name:?} was never logged: it is 0 at all steps"))
+    }
+
     /// The verdict, and what weakens it: a line or a few.
     pub(crate) fn headline(&self) -> String {
         let mut text = format!("structure: {}", self.conclusion);
@@ -234,7 +242,7 @@ impl Summary {
         if self.lost_steps > 0 {
             text += &format!("\nwarning: {}", self.lost_text());
         }
-        if let Some(unseen) = self.unseen_text() {
+        for unseen in self.unseen_text().into_iter().chain(self.unseen_axis_text()) {
             text += &format!("\nwarning: {unseen}");
         }
         text
@@ -288,6 +296,9 @@ impl fmt::Display for Summary {
         }
         if let Some(unseen) = self.unseen_text() {
             writeln!(f, "rule     {unseen}")?;
+        }
+        if let Some(unseen) = self.unseen_axis_text() {
+            writeln!(f, "axis     {unseen}")?;
         }
         if self.dropped + self.without_value > 0 {
             let (dropped, without) = (self.dropped, self.without_value);

@@ -107,6 +107,14 @@ impl RuleState {
         self.stop.clone()
     }
 
+    /// The weights were set back to those of an earlier step: patience starts again, and the best
+    /// value stays what has to be improved on. A verdict to stop stays, too.
+    pub(crate) fn rolled_back(&mut self) {
+        if self.stop.is_none() {
+            self.quantities.iter_mut().for_each(|state| (state.wait, state.verdict) = (0, None));
+        }
+    }
+
     /// The verdict, if training should stop.
     pub fn stop(&self) -> Option<&Stop> {
         self.stop.as_ref()

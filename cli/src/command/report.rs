@@ -17,6 +17,10 @@ pub struct Report {
     /// The runs' folders; several runs are also drawn together.
     #[arg(required = true)]
     runs: Vec<PathBuf>,
+    /// Draw over a quantity that the loop logged, such as `tokens`, or over `step` [default: the axis
+    /// that the runs have].
+    #[arg(long, value_name = "NAME")]
+    x: Option<String>,
     /// Folder to write the files to.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
@@ -34,7 +38,7 @@ pub struct Report {
 impl Report {
     pub fn run(self) -> anyhow::Result<()> {
         let writer = self.png.then(PngWriter::new).transpose()?;
-        let pictures = Pictures::of(&self.runs)?;
+        let pictures = Pictures::of(&self.runs, self.x.as_deref())?;
         std::fs::create_dir_all(&self.out)
             .with_context(|| format!("cannot make {}", self.out.display()))?;
         if self.html || !(self.svg || self.png) {

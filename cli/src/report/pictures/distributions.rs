@@ -122,7 +122,7 @@ fn kurtosis(run: &Recorded) -> Option<Drawing> {
         colour: colour.to_owned(),
         pattern,
         label: label.to_owned(),
-        x: whole.iter().map(|row| table.number(row, "step").unwrap_or_default()).collect(),
+        x: whole.iter().map(|row| run.axis.at(table.number(row, "step").unwrap_or(0.0))).collect(),
         y: whole.iter().map(|row| table.number(row, name)).collect(),
         spread: None,
     };
@@ -136,7 +136,7 @@ fn kurtosis(run: &Recorded) -> Option<Drawing> {
         wide: true,
         with: vec![3.0],
     };
-    stack("Kurtosis of degrees and dimensions over steps", vec![level], &Marks::default())
+    stack("Kurtosis of degrees and dimensions over steps", vec![level], &Marks::none(run))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(super) fn column(
         colour: colour.to_owned(),
         pattern,
         label: label.to_owned(),
-        x: run.emergence.steps(),
+        x: run.x(&run.emergence),
         y: run.emergence.numbers(name),
         spread: run.emergence.spread(name),
     }

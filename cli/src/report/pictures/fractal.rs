@@ -21,7 +21,7 @@ pub(super) fn figure(run: &Recorded) -> Figure {
         level("*w*, width of the spectrum", "width", "width_stable"),
     ];
     let several = run.emergence.rows.len() > 1;
-    let drawing = stack("alpha0 and width over steps", levels, &Marks::default());
+    let drawing = stack("alpha0 and width over steps", levels, &Marks::none(run));
     let drawing = match drawing {
         Some(drawing) if several => Ok(drawing),
         Some(_) => Err("one analysed step is no course; its values are in the table.".to_owned()),

@@ -4,6 +4,7 @@
 //! the reason, where the run holds no data for it.
 
 mod against;
+mod axis;
 mod backtest;
 mod boxes;
 mod correlation;
@@ -30,8 +31,8 @@ use std::path::Path;
 pub use backtest::backtest_picture;
 pub use figure::SvgFile;
 
+use anyhow::bail;
 use figure::Figure;
-use neuromfa::RecordError;
 use page::Chapter;
 use recorded::Recorded;
 
@@ -45,13 +46,26 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// Draws the runs in these folders; also runs in progress, and tables that lack columns.
+    /// Draws the runs in these folders; also runs in progress, and tables that lack columns. `x` is
+    /// the horizontal axis: `step`, or what all runs logged; by default the axis that all runs have,
+    /// or else the step.
     ///
     /// # Errors
-    /// [`RecordError::Read`] when a folder has no emergence.csv, or one of its tables cannot be read.
-    pub fn of<P: AsRef<Path>>(folders: &[P]) -> Result<Self, RecordError> {
+    /// [`RecordError::Read`] when a folder has no emergence.csv, or one of its tables cannot be read;
+    /// a run that has not logged `x`.
+    pub fn of<P: AsRef<Path>>(folders: &[P], x: Option<&str>) -> anyhow::Result<Self> {
         let read = |folder: &P| Recorded::read(folder.as_ref());
-        let runs: Vec<Recorded> = folders.iter().map(read).collect::<Result<_, _>>()?;
+        let mut runs: Vec<Recorded> = folders.iter().map(read).collect::<Result<_, _>>()?;
+        let axes = runs.iter().map(|run| run.config.as_ref().and_then(|c| c.axis.clone()));
+        let common = axes.reduce(|one, other| one.filter(|one| Some(one) == other.as_ref()));
+        let own = common.flatten().unwrap_or_else(|| "step".to_owned());
+        let x = x.map_or(own, str::to_owned);
+        for run in &mut runs {
+            if !run.draw_over(&x) {
+                let logged = run.logged();
+                bail!("{}: it has not logged {x:?}, the axis; it has logged: {logged}", run.name);
+            }
+        }
         let chapters = runs.iter().map(chapter).collect();
         let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
         let overlay = (runs.len() > 1).then(|| overlay::figure(&runs));

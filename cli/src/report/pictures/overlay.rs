@@ -20,7 +20,7 @@ pub(super) fn figure(runs: &[Recorded]) -> Figure {
                 colour,
                 pattern,
                 label: cut(&name(&run.name), 80.0),
-                x: run.emergence.steps(),
+                x: run.x(&run.emergence),
                 y: run.emergence.numbers(value),
                 spread: run.emergence.spread(value).map(twice),
             }
@@ -43,7 +43,7 @@ pub(super) fn figure(runs: &[Recorded]) -> Figure {
     let mut levels = Vec::from(structure);
     levels.push(level("*E*_{stable}", column("E_stable"), false, vec![0.0]));
     levels.push(level("loss", losses.collect(), true, vec![]));
-    let drawing = stack("Runs compared", levels, &Marks::default());
+    let drawing = stack("Runs compared", levels, &Marks::none(&runs[0]));
     let drawing = drawing.ok_or_else(|| "no run has a value of E or a loss.".to_owned());
     let mut text = "width_excess and alpha0_excess of each run, with a band of two standard errors: \
                     0 is as shuffled weights, and they are free of the scale of the weights, so that \

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use neuromfa::internals::record::{
-    BOXES, Cells, Conclusion, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, RUN, RunConfig, SCALING,
-    SPECTRA, SUMMARY, column, read_file, read_rows, read_table,
+    BOXES, Cells, Conclusion, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, ROLLED_BACK, RUN,
+    RunConfig, SCALING, SPECTRA, SUMMARY, column, read_file, read_rows, read_table,
 };
 use neuromfa::{RecordError, Summary};
 
+use super::axis::Axis;
 use super::panel::Values;
 
 /// A table; one that is not there has no rows.
@@ -54,13 +55,14 @@ impl Sheet {
     }
 
     /// The steps.
-    pub(super) fn steps(&self) -> Vec<f64> {
+    fn steps(&self) -> Vec<f64> {
         self.numbers("step").into_iter().map(Option::unwrap_or_default).collect()
     }
 
     /// What the loop logged, by name.
     pub(super) fn logged(&self) -> Vec<&str> {
-        self.columns.iter().map(String::as_str).filter(|name| column(name).is_none()).collect()
+        let logged = |name: &&str| column(name).is_none() && *name != ROLLED_BACK;
+        self.columns.iter().map(String::as_str).filter(logged).collect()
     }
 }
 
@@ -73,6 +75,8 @@ fn finite(cell: &str) -> Option<f64> {
 pub(super) struct Recorded {
     /// The folder's name.
     pub(super) name: String,
+    /// What pictures over time have as their horizontal axis.
+    pub(super) axis: Axis,
     /// None when run.json is of another version, or not there.
     pub(super) config: Option<RunConfig>,
     pub(super) emergence: Sheet,
@@ -95,6 +99,7 @@ impl Recorded {
         let name = folder.canonicalize().ok();
         let name = name.as_deref().unwrap_or(folder).file_name();
         Ok(Self {
+            axis: Axis::default(),
             name: name.map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned()),
             config: json(RUN).and_then(|text| serde_json::from_slice(&text).ok()),
             emergence: Sheet::read(&folder.join(EMERGENCE))?,
@@ -107,6 +112,41 @@ impl Recorded {
             summary: json(SUMMARY).and_then(|text| serde_json::from_slice(&text).ok()),
             conclusion: Conclusion::of(&read_rows(folder)?),
         })
+    }
+
+    /// Makes a logged quantity, or `step`, the horizontal axis; false where nothing of this name was
+    /// logged.
+    pub(super) fn draw_over(&mut self, name: &str) -> bool {
+        let tables = [&self.metrics, &self.emergence];
+        let table = tables.into_iter().find(|table| table.logged().contains(&name));
+        let logged = table.map(|table| {
+            let pairs = table.steps().into_iter().zip(table.numbers(name));
+            Axis::logged(name, pairs.filter_map(|(step, value)| Some((step, value?))).collect())
+        });
+        let steps = (name == "step").then(Axis::default);
+        let axis = steps.or(logged);
+        let there = axis.is_some();
+        self.axis = axis.unwrap_or_default();
+        there
+    }
+
+    /// The names of what the loop logged, in words.
+    pub(super) fn logged(&self) -> String {
+        let table = if self.metrics.logged().is_empty() { &self.emergence } else { &self.metrics };
+        let names = table.logged().join(", ");
+        if names.is_empty() { "nothing".to_owned() } else { names }
+    }
+
+    /// Where the rows of a table lie on the horizontal axis.
+    pub(super) fn x(&self, table: &Sheet) -> Vec<f64> {
+        table.steps().into_iter().map(|step| self.axis.at(step)).collect()
+    }
+
+    /// Where weights were set back to those of an earlier step.
+    pub(super) fn rolled_back(&self) -> Vec<f64> {
+        let back = self.metrics.numbers(ROLLED_BACK);
+        let x = self.x(&self.metrics).into_iter().zip(back);
+        x.filter_map(|(x, back)| back.map(|_| x)).collect()
     }
 
     /// The logged quantity that is the loss, if one is.
@@ -123,7 +163,7 @@ impl Recorded {
     pub(super) fn thinned(&self, name: &str, most: usize) -> (Vec<f64>, Values, usize) {
         let table =
             if self.metrics.column(name).is_some() { &self.metrics } else { &self.emergence };
-        let (steps, values) = (table.steps(), table.numbers(name));
+        let (steps, values) = (self.x(table), table.numbers(name));
         let each = values.len().div_ceil(most.max(1)).max(1);
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         let step = steps.chunks(each).map(mean).collect();
@@ -134,16 +174,16 @@ impl Recorded {
         (step, value.collect(), each)
     }
 
-    /// The step at which a rule ended the run.
+    /// Where a rule ended the run.
     pub(super) fn stopped(&self) -> Option<f64> {
         let summary = self.summary.as_ref()?;
         let stop = summary.stop()?;
-        Some(summary.stopped_step().unwrap_or(stop.measured_step) as f64)
+        Some(self.axis.at(summary.stopped_step().unwrap_or(stop.measured_step) as f64))
     }
 
-    /// The step at which structure was first seen; none where nothing is claimed.
+    /// Where structure was first seen; none where nothing is claimed.
     pub(super) fn onset(&self) -> Option<f64> {
-        self.conclusion.claim().and(self.conclusion.onset).map(|step| step as f64)
+        self.conclusion.claim().and(self.conclusion.onset).map(|step| self.axis.at(step as f64))
     }
 
     /// At most this many of the steps, from the first to the last, evenly by rank.

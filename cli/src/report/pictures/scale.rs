@@ -53,13 +53,16 @@ impl Scale {
         Self { low: -0.03 * high, high: 1.06 * high, kind: Kind::Linear }
     }
 
-    /// For steps: linear, or logarithmic when most of them lie at the very beginning.
+    /// For steps, or a counter instead of them: linear, or logarithmic when most of them lie at the very beginning.
     pub(super) fn steps(steps: impl IntoIterator<Item = f64> + Clone) -> Option<Self> {
         let (low, high) = range(steps.clone())?.into_inner();
         let all: Vec<f64> = steps.into_iter().collect();
         let early = all.iter().filter(|&&step| step - low < 0.05 * (high - low)).count();
-        let kind =
-            if all.len() > 4 && 2 * early > all.len() { Kind::LogSteps } else { Kind::Linear };
+        let kind = if low >= 0.0 && all.len() > 4 && 2 * early > all.len() {
+            Kind::LogSteps
+        } else {
+            Kind::Linear
+        };
         Some(Self { low, high: if high > low { high } else { low + 1.0 }, kind })
     }
 

@@ -1,6 +1,6 @@
-//! Panels above one another, on the same steps.
+//! Panels above one another, on the same horizontal axis.
 
-use super::drawing::{Anchor, Drawing};
+use super::drawing::{Anchor, Drawing, width};
 use super::panel::{Line, Panel};
 use super::recorded::Recorded;
 use super::scale::Scale;
@@ -19,27 +19,36 @@ pub(super) struct Level {
     pub(super) with: Vec<f64>,
 }
 
-/// What is marked at steps, in all panels.
-#[derive(Default)]
+/// The horizontal axis, and what is marked on it in all panels.
 pub(super) struct Marks {
+    axis: String,
     pub(super) stopped: Option<f64>,
     /// Where structure was first seen.
     pub(super) onset: Option<f64>,
     /// First and last step of each run of steps that have warnings.
     pub(super) warned: Vec<(f64, f64)>,
+    /// Where weights were set back to those of an earlier step.
+    pub(super) rolled_back: Vec<f64>,
 }
 
 impl Marks {
-    /// The stop, the onset and the warnings of a run.
+    /// The axis of a run, without marks.
+    pub(super) fn none(run: &Recorded) -> Self {
+        let (axis, warned, rolled_back) = (run.axis.name.clone(), Vec::new(), Vec::new());
+        Self { axis, stopped: None, onset: None, warned, rolled_back }
+    }
+
+    /// The stop, the onset, the warnings and the rollbacks of a run.
     pub(super) fn of(run: &Recorded) -> Self {
-        let (steps, table) = (run.emergence.steps(), &run.emergence);
+        let (steps, table) = (run.x(&run.emergence), &run.emergence);
         let marked: Vec<bool> =
             table.rows.iter().map(|row| !table.cell(row, "warning").is_empty()).collect();
         let numbered: Vec<usize> = (0..steps.len()).filter(|&k| marked[k]).collect();
         let runs = numbered.chunk_by(|a, b| a + 1 == *b);
         let ends = |run: &[usize]| (steps[run[0]], steps[run[run.len() - 1]]);
         let warned = runs.map(ends).collect();
-        Self { stopped: run.stopped(), onset: run.onset(), warned }
+        let (stopped, onset, rolled_back) = (run.stopped(), run.onset(), run.rolled_back());
+        Self { stopped, onset, warned, rolled_back, ..Self::none(run) }
     }
 }
 
@@ -68,14 +77,19 @@ pub(super) fn stack(title: &str, levels: Vec<Level>, marks: &Marks) -> Option<Dr
     let height: f64 = shown.iter().map(|(level, _)| level.height + 24.0).sum();
     let mut drawing = Drawing::new(WIDE, height + above + 28.0, title);
     let mut top = above;
-    let width = WIDE - left - right;
+    let inner = WIDE - left - right;
     let first = top + 20.0;
     let mut last = None;
     for (level, y) in &shown {
-        let panel = Panel { left, top: top + 20.0, width, height: level.height, x, y: *y };
+        let panel = Panel { left, top: top + 20.0, width: inner, height: level.height, x, y: *y };
         panel.vertical(&mut drawing, &level.title);
-        if let Some(step) = marks.onset {
-            onset(&mut drawing, &panel, step, last.is_none());
+        let named = last.is_none();
+        for (k, at) in marks.rolled_back.iter().enumerate() {
+            let name = if named && k == 0 { "rolled back" } else { "" };
+            upright(&mut drawing, &panel, *at, "faint", name);
+        }
+        if let Some(at) = marks.onset {
+            upright(&mut drawing, &panel, at, "c3", if named { "onset" } else { "" });
         }
         level.lines.iter().for_each(|line| panel.line(&mut drawing, line));
         panel.labels(&mut drawing, &level.lines);
@@ -84,23 +98,24 @@ pub(super) fn stack(title: &str, levels: Vec<Level>, marks: &Marks) -> Option<Dr
     }
     let bottom = last?;
     mark(&mut drawing, &bottom, first, marks);
-    bottom.horizontal(&mut drawing, "step");
+    bottom.horizontal(&mut drawing, &super::drawing::name(&marks.axis));
     Some(drawing)
 }
 
-/// A line through a panel at the onset, with its name in the `first` one.
-fn onset(drawing: &mut Drawing, panel: &Panel, step: f64, first: bool) {
-    let x = panel.at(step, 0.0).0.clamp(panel.left, panel.right());
-    drawing.path("thin dash s-c3", &[(x, panel.top), (x, panel.bottom())]);
-    if first {
-        let right = panel.right() - x > 40.0;
+/// A line through a panel, with a name or none.
+fn upright(drawing: &mut Drawing, panel: &Panel, at: f64, colour: &str, name: &str) {
+    let x = panel.at(at, 0.0).0.clamp(panel.left, panel.right());
+    drawing.path(&format!("thin dash s-{colour}"), &[(x, panel.top), (x, panel.bottom())]);
+    if !name.is_empty() {
+        let right = panel.right() - x > width(name) + 10.0;
         let (anchor, x) = if right { (Anchor::Start, x + 4.0) } else { (Anchor::End, x - 4.0) };
-        drawing.words("t-c3", anchor, (x, panel.top + 8.0), "onset");
+        let class = if colour == "faint" { "faint".to_owned() } else { format!("t-{colour}") };
+        drawing.words(&class, anchor, (x, panel.top + 8.0), name);
     }
 }
 
 fn mark(drawing: &mut Drawing, panel: &Panel, first: f64, marks: &Marks) {
-    let at = |step: f64| panel.at(step, 0.0).0;
+    let at = |x: f64| panel.at(x, 0.0).0;
     let mut free = panel.right();
     if let Some(step) = marks.stopped {
         let x = at(step).clamp(panel.left, panel.right());
