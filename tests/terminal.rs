@@ -56,11 +56,9 @@ fn program() {
     match std::env::var(PROGRAM).as_deref() {
         Ok("plain") => training(&weights_at(0), false),
         Ok("hostile") => {
-            let weights = Memory::new();
-            let name = "fc\u{1b}[2J\u{202e}\nneuromfa: all is well.weight";
-            weights.set(name, &[2, 64], vec![0.1f32; 128]).unwrap();
             let dir = tempfile::tempdir().unwrap();
-            let monitor = Monitor::builder(dir.path().join("run")).attach_source(weights);
+            let run = dir.path().join("fc\u{1b}[2J\u{202e}\nneuromfa: all is well");
+            let monitor = Monitor::builder(run).attach_source(weights_at(0));
             let _ = monitor.unwrap().finish().unwrap();
         }
         Ok("loading") => {
