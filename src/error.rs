@@ -108,6 +108,12 @@ pub enum Error {
         /// The reason.
         source: SourceError,
     },
+    /// The rescaled start, and a baseline that may be later than step 0.
+    #[error(
+        "baseline_at_first_edges and the rescaled start exclude each other: the weights of step 0, \
+         which it rescales, may not be those of the baseline"
+    )]
+    LaterStart,
     /// A step that does not come after those before it.
     #[error(
         "step {step} is not after step {last}, the last one reported: report each step once, in \

@@ -12,7 +12,8 @@ use rayon::ThreadPool;
 use crate::analysis::Snapshot;
 use crate::error::Error;
 use crate::pipeline::{
-    End, Follow, Listener, Nodes, Opened, Pipeline, RunBuilder, Settings, Start, Step, open,
+    Awaited, End, Follow, Listener, Nodes, Opened, Pipeline, RunBuilder, Settings, Start, Step,
+    open,
 };
 use crate::record::{Cost, NODES, RecordError, RecordedRun, Sampling, Summary, check_name};
 use crate::source::{Checkpoint, CheckpointFile};
@@ -60,6 +61,7 @@ impl RunBuilder<Files> {
             settings.hops_seed = seed;
         }
         settings.baseline = Some(run.to_owned());
+        settings.first_edges = config.baseline_at_first_edges;
         Ok(self)
     }
 
@@ -202,7 +204,7 @@ impl Feed {
         let source = CheckpointFile::open(&first.path)?;
         let listeners = &mut self.listeners;
         let opened = open(&self.settings, follow, &source, &self.pool, step(first), listeners)?;
-        let Opened { pipeline, resumed_at, .. } = opened;
+        let Opened { pipeline, resumed_at, awaited, .. } = opened;
         let new = resumed_at.is_none();
         if new && first.step > 0 && self.settings.baseline.is_none() {
             tracing::warn!(
@@ -213,7 +215,7 @@ impl Feed {
         }
         let snapshot = Snapshot::new(pipeline.plan());
         let (reading, analysed) = (Duration::ZERO, u64::from(new));
-        self.work = Some(Work { pipeline, snapshot, reading, analysed });
+        self.work = Some(Work { pipeline, snapshot, awaited, reading, analysed });
         Ok(new)
     }
 }
@@ -222,6 +224,7 @@ impl Feed {
 struct Work {
     pipeline: Pipeline,
     snapshot: Snapshot,
+    awaited: Option<Awaited>,
     reading: Duration,
     analysed: u64,
 }
@@ -238,14 +241,33 @@ impl Work {
         Ok(Added::Analysed)
     }
 
-    fn analyse(&mut self, checkpoint: &Checkpoint, pool: &ThreadPool) -> Result<(), Error> {
-        let start = Instant::now();
-        let source = CheckpointFile::open(&checkpoint.path)?;
-        let read = self.pipeline.plan().snapshot(&source, pool, &mut self.snapshot);
+    fn read(
+        &mut self,
+        checkpoint: &Checkpoint,
+        source: &CheckpointFile,
+        pool: &ThreadPool,
+    ) -> Result<(), Error> {
+        let read = self.pipeline.plan().snapshot(source, pool, &mut self.snapshot);
         read.map_err(|error| Error::Checkpoints {
             path: checkpoint.path.clone(),
             source: error.into(),
-        })?;
+        })
+    }
+
+    fn analyse(&mut self, checkpoint: &Checkpoint, pool: &ThreadPool) -> Result<(), Error> {
+        let start = Instant::now();
+        let source = CheckpointFile::open(&checkpoint.path)?;
+        self.read(checkpoint, &source, pool)?;
+        if let Some(awaited) = &self.awaited {
+            let (analyst, snapshot) = (self.pipeline.analyst(), &self.snapshot);
+            let found = || awaited.found(analyst, snapshot, checkpoint.step);
+            if let Some(baseline) = pool.install(found) {
+                self.awaited = None;
+                self.pipeline.adopt(baseline)?;
+                self.snapshot = Snapshot::new(self.pipeline.plan());
+                self.read(checkpoint, &source, pool)?;
+            }
+        }
         let took = start.elapsed();
         self.reading += took;
         let mut at = step(checkpoint);

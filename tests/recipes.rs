@@ -168,10 +168,11 @@ fn a_frozen_backbone_is_left_out_until_it_is_trained() -> Result<()> {
     for (name, variable) in vs.variables() {
         let _ = variable.set_requires_grad(!name.starts_with("backbone."));
     }
+    let net = nn::seq().add(backbone).add(head);
     let mut opt = sgd(&vs)?;
     let mut monitor = Monitor::builder(folder).every(5).exclude("backbone.*").attach(&vs)?;
     for step in 1..=10 {
-        let loss = loss_of(&nn::func(|x| head.forward(&backbone.forward(x))));
+        let loss = loss_of(&net);
         opt.backward_step(&loss);
         let _ = monitor.step(step, &[("loss", value(&loss))])?;
     }

@@ -22,6 +22,7 @@ use crate::stop::StopRule;
 /// | [`per_head`](MonitorBuilder::per_head) | fused rows of GPT-NeoX as published |
 /// | [`without_tensorboard`](MonitorBuilder::without_tensorboard) | event files in `tb/` |
 /// | [`axis`](MonitorBuilder::axis) | steps alone |
+/// | [`baseline_at_first_edges`](MonitorBuilder::baseline_at_first_edges) | step 0, also if it has no values |
 /// | [`baseline`](MonitorBuilder::baseline) | the weights at `attach`, as step 0 |
 /// | [`stop_when`](MonitorBuilder::stop_when) | never |
 /// | [`resume`](MonitorBuilder::resume), [`resume_at`](MonitorBuilder::resume_at), [`overwrite`](MonitorBuilder::overwrite) | the folder must hold no run |

@@ -1,11 +1,12 @@
 //! What the hook does with a step that is due.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::budget::Now;
-use super::hook::Monitor;
-use super::message::{Due, Unheard};
+use super::hook::{Monitor, Unwritten};
+use super::message::{Due, Failure, Message, Unheard, failure};
 use super::policy::BackPressure;
 use super::side::words;
 use super::step::When;
@@ -71,6 +72,9 @@ impl Monitor {
             let why = error.to_string();
             return self.hand_over(at, Due::Dropped { why }).map(|()| Some(error));
         }
+        if let Err(why) = self.look_for_baseline(step, &mut snapshot) {
+            return self.failure(why).map(|_| None);
+        }
         let snapshot_ms = start.elapsed().as_secs_f64() * 1e3;
         self.look_for_added();
         self.hand_over(at, Due::Analyse { snapshot, snapshot_ms })?;
@@ -92,6 +96,26 @@ impl Monitor {
             Ok(result) => Ok(result?),
             Err(panic) => Err(Error::Snapshot { step, why: words(panic.as_ref()) }),
         }
+    }
+
+    /// Makes this step the baseline if the run waits for one and the step has values. It is then
+    /// counted again, against itself. Where the disk does not take the baseline, a later step may be.
+    fn look_for_baseline(&mut self, step: u64, snapshot: &mut Snapshot) -> Result<(), Failure> {
+        let (Some(awaited), Some(worker)) = (&self.awaited, &self.worker) else { return Ok(()) };
+        let found = || awaited.found(&worker.analyst, snapshot, step);
+        let Some(baseline) = self.pool.install(found) else { return Ok(()) };
+        let analyst = match self.ask(|answer| Message::Baseline(Box::new(baseline), answer)) {
+            Ok(analyst) => analyst,
+            Err(Unwritten::Failed(why)) => return Err(why),
+            Err(Unwritten::Refused(_) | Unwritten::Stalled) => return Ok(()),
+        };
+        self.plan = Arc::clone(analyst.plan());
+        if let Some(worker) = &mut self.worker {
+            worker.analyst = analyst;
+        }
+        self.awaited = None;
+        self.terminal.say(&format!("step {step} is the baseline, the first with values"));
+        self.count(step, snapshot).map_err(failure)
     }
 
     /// Says, once, that the model has parameters that it had not at `attach`.

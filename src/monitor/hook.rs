@@ -21,7 +21,7 @@ use super::worker::Worker;
 use crate::analysis::{Plan, Snapshot};
 use crate::error::Error;
 use crate::network::Network;
-use crate::pipeline::{Follow, Opened, Step, open};
+use crate::pipeline::{Awaited, Follow, Opened, Step, open};
 use crate::record::{Row, StopRecord, Summary};
 use crate::source::Source;
 use crate::stop::Stop;
@@ -68,10 +68,11 @@ pub struct Monitor {
     said_stalled: bool,
     process: u32,                        // that attached
     pub(super) rolled_back: Option<u64>, // to be said with the next step
+    pub(super) awaited: Option<Awaited>, // a baseline, if the run has none
 }
 
 /// Why the recording thread did not do what it was asked.
-enum Unwritten {
+pub(super) enum Unwritten {
     /// Monitoring has failed.
     Failed(Failure),
     /// The disk refuses what was recorded.
@@ -155,8 +156,8 @@ impl Monitor {
         drop(opening);
         let pool = Arc::new(settings.pool()?);
         let Opened { mut pipeline, resumed_at, last_step, stopped_step, .. } = opened;
-        let Opened { analysis_seconds, config, mut warnings, .. } = opened;
-        warnings.extend(last_row.warnings());
+        let Opened { analysis_seconds, config, mut warnings, awaited, .. } = opened;
+        warnings.extend(last_row.warnings(awaited.is_some()));
         let folder = settings.folder.display().to_string();
         let stop = pipeline.stop().map(|stop| StopRecord { stop: stop.clone(), stopped_step });
         let plan = Arc::clone(pipeline.plan());
@@ -195,6 +196,7 @@ impl Monitor {
             said_stalled: false,
             process: std::process::id(),
             rolled_back: None,
+            awaited,
         })
     }
 
@@ -338,7 +340,7 @@ impl Monitor {
     }
 
     /// Asks the recording thread.
-    fn ask<T>(
+    pub(super) fn ask<T>(
         &self,
         question: impl FnOnce(Sender<Result<T, Failure>>) -> Message,
     ) -> Result<T, Unwritten> {

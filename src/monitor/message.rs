@@ -8,8 +8,8 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 
 use super::patience::Patience;
-use crate::analysis::Snapshot;
-use crate::pipeline::Step;
+use crate::analysis::{Baseline, Snapshot};
+use crate::pipeline::{Analyst, Step};
 use crate::record::{BudgetRecord, Summary};
 use crate::stop::Stop;
 
@@ -34,6 +34,8 @@ pub(super) enum Message {
     Flush(Sender<Result<(), Failure>>),
     /// The end.
     Finish(Ending, Sender<Result<Summary, Failure>>),
+    /// Asks for this baseline from the next step on.
+    Baseline(Box<Baseline>, Sender<Result<Arc<Analyst>, Failure>>),
     /// Asks for word that all before this has been done.
     Reached(Sender<()>),
 }

@@ -79,6 +79,14 @@ impl Recording {
                 Message::Finish(ending, answer) => {
                     let _ = answer.send(self.finish(ending));
                 }
+                Message::Baseline(baseline, answer) => {
+                    // A disk that refuses it is no failure: the run goes on without.
+                    let adopted = match self.verdicts.failure() {
+                        Some(why) => Err(why),
+                        None => self.pipeline.adopt(*baseline).map_err(failure),
+                    };
+                    let _ = answer.send(adopted.map(|()| Arc::clone(self.pipeline.analyst())));
+                }
                 Message::Reached(answer) => {
                     let _ = answer.send(());
                 }
@@ -124,7 +132,8 @@ impl Recording {
             })),
             Due::Analyse { snapshot, snapshot_ms } => {
                 let (answer, done) = bounded(1);
-                let task = Arc::new(Task { step: step.step, snapshot, answer });
+                let analyst = Arc::clone(self.pipeline.analyst());
+                let task = Arc::new(Task { step: step.step, snapshot, analyst, answer });
                 let logged = self.guarded(|pipeline| pipeline.log(&mut step));
                 let analysed = logged.and_then(|()| self.analyse(&task, &done));
                 // A hook that waits need not wait for the row. One that drops steps never waits, and
@@ -161,13 +170,12 @@ impl Recording {
 
     /// Has a snapshot analysed; a failure is reported to the hook.
     fn analyse(&mut self, task: &Arc<Task>, done: &Receiver<Done>) -> Result<Analysed, Failure> {
-        let analyst = self.pipeline.analyst();
         let done = match &self.analysis {
-            Analysis::Inline(pool) => pool.install(|| task.analyse(analyst)),
+            Analysis::Inline(pool) => pool.install(|| task.analyse()),
             Analysis::Side { tasks, given } => {
                 self.ask_side(task, done, tasks, given).unwrap_or_else(|| {
                     let awaited = self.inbox.is_awaited();
-                    let done = task.analyse(analyst);
+                    let done = task.analyse();
                     // While training waits this takes nothing from it but that time.
                     self.verdicts.add_spent(if awaited { Duration::ZERO } else { done.took });
                     done

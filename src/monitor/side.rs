@@ -20,6 +20,7 @@ use crate::pipeline::{Analysed, Analyst};
 pub(super) struct Task {
     pub(super) step: u64,
     pub(super) snapshot: Box<Snapshot>,
+    pub(super) analyst: Arc<Analyst>,
     pub(super) answer: Sender<Done>, // of the side thread
 }
 
@@ -31,9 +32,10 @@ pub(super) struct Done {
 
 impl Task {
     /// Analyses the snapshot on this thread. A panic is a failure like another.
-    pub(super) fn analyse(&self, analyst: &Analyst) -> Done {
+    pub(super) fn analyse(&self) -> Done {
         let start = thread_time();
-        let result = catch_unwind(AssertUnwindSafe(|| analyst.analyse(&self.snapshot, self.step)));
+        let result =
+            catch_unwind(AssertUnwindSafe(|| self.analyst.analyse(&self.snapshot, self.step)));
         let result = result.map_err(|panic| panicked(panic.as_ref()));
         Done { result, took: thread_time() - start }
     }
@@ -49,7 +51,6 @@ impl Task {
 /// The side thread's work.
 pub(super) struct Side {
     pub(super) tasks: Receiver<Arc<Task>>,
-    pub(super) analyst: Arc<Analyst>,
     pub(super) free: Sender<Box<Snapshot>>,
     pub(super) verdicts: Arc<Verdicts>,
 }
@@ -69,7 +70,7 @@ impl Side {
         yield_to_training();
         analyse_alone(&self.verdicts);
         for task in &self.tasks {
-            let done = task.analyse(&self.analyst);
+            let done = task.analyse();
             self.verdicts.add_spent(done.took);
             let answer = task.answer.clone();
             // Before the answer: whoever hears it may need the memory.

@@ -136,7 +136,7 @@ fn training_goes_on_when_the_side_thread_stays_within_an_analysis() {
                 begun.send(()).unwrap();
                 // Held to the end of the run, and done then.
                 let () = given.recv().unwrap();
-                let done = task.analyse(&side.analyst);
+                let done = task.analyse();
                 assert!(done.result.is_ok());
                 let _ = task.answer.send(done);
                 Task::let_go(task, &side.free);

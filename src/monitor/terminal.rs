@@ -44,6 +44,11 @@ impl Terminal {
         self.write(&lines);
     }
 
+    /// Says what is not wrong; it is in the log already.
+    pub(super) fn say(self, text: &str) {
+        self.write(&[text.to_owned()]);
+    }
+
     /// Says that something is wrong that is in the log already.
     fn repeat(self, warning: &str) {
         self.write(&[format!("warning: {warning}")]);
@@ -137,14 +142,19 @@ impl LastRow {
     }
 
     /// What step 0 shows: why it has no values, or the warnings about its conclusion.
-    pub(super) fn warnings(&self) -> Vec<String> {
+    pub(super) fn warnings(&self, awaited: bool) -> Vec<String> {
         let Some(row) = self.get() else { return Vec::new() };
         let emergence = &row.emergence;
         if let (false, Some(why)) = (emergence.status == Status::Ok, &emergence.why) {
+            if awaited {
+                return vec![format!(
+                    "step 0 has no values, so the first step that has some is the baseline of E ({why})"
+                )];
+            }
             return vec![format!(
                 "step 0 has no values, so E has no baseline ({why}); attach once the weights have \
-                 edges in range, after the first update for weights that begin at zero, or give a \
-                 baseline"
+                 edges in range, after the first update for weights that begin at zero, or call \
+                 baseline_at_first_edges(), or give a baseline"
             )];
         }
         let conclusion = emergence.trust.warnings.iter();

@@ -14,7 +14,7 @@ use super::side::Side;
 use super::work::Work;
 use crate::analysis::Snapshot;
 use crate::error::Error;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Analyst, Pipeline};
 
 /// The most snapshots that exist at a time: one being taken while another is analysed.
 pub(super) const SNAPSHOTS: usize = 2;
@@ -24,6 +24,7 @@ pub(super) struct Worker {
     pub(super) outbox: Outbox,
     pub(super) free: Receiver<Box<Snapshot>>,
     pub(super) verdicts: Arc<Verdicts>,
+    pub(super) analyst: Arc<Analyst>,
     patience: Patience,
     recording: JoinHandle<()>,
 }
@@ -48,13 +49,13 @@ impl Worker {
                 let (tasks, given) = bounded(1);
                 start_side(Side {
                     tasks: given.clone(),
-                    analyst: Arc::clone(pipeline.analyst()),
                     free: give_back.clone(),
                     verdicts: Arc::clone(&verdicts),
                 })?;
                 Analysis::Side { tasks, given }
             }
         };
+        let analyst = Arc::clone(pipeline.analyst());
         let patience = Patience::new(Arc::clone(pipeline.disk()));
         let recording = Recording {
             pipeline,
@@ -69,7 +70,7 @@ impl Worker {
             .name("neuromfa-record".to_owned())
             .spawn(move || recording.run())
             .map_err(|e| Error::Threads(e.into()))?;
-        Ok(Self { outbox, free, verdicts, patience, recording })
+        Ok(Self { outbox, free, verdicts, analyst, patience, recording })
     }
 
     /// Hands over a step.

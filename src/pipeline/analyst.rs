@@ -20,6 +20,11 @@ pub(crate) struct Analysed {
 }
 
 impl Analyst {
+    /// What is analysed.
+    pub(crate) fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
     /// Analyses the snapshot of a step, in the caller's rayon pool. The numbers depend on neither the
     /// thread nor what else is being analysed.
     pub(crate) fn analyse(&self, snapshot: &Snapshot, step: u64) -> Analysed {

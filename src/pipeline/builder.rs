@@ -191,6 +191,14 @@ impl<Origin> RunBuilder<Origin> {
         self
     }
 
+    /// If the first weights give no values, as weights that begin at zero, compares against those of
+    /// the first analysed step that has values: that step is then the baseline, with E 0, and the
+    /// rows before it have no E. Otherwise the first weights are the baseline, as ever.
+    pub fn baseline_at_first_edges(mut self) -> Self {
+        self.settings.first_edges = true;
+        self
+    }
+
     /// Takes what the loop logs under this name, such as `env_steps`, `tokens` or `epoch`, as a second
     /// axis: each row of metrics.csv and emergence.csv then has it, with its last value where it is
     /// not logged (0 before the first), and `neuromfa report` draws the run over it. Steps stay the

@@ -5,6 +5,7 @@
 
 mod analyst;
 mod axis;
+mod baseline;
 mod builder;
 mod findings;
 mod judge;
@@ -15,6 +16,7 @@ mod tally;
 mod watched;
 
 pub(crate) use analyst::{Analysed, Analyst};
+pub(crate) use baseline::Awaited;
 pub use builder::RunBuilder;
 pub(crate) use judge::{Judge, Logged};
 pub(crate) use open::{Follow, Opened, open};

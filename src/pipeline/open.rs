@@ -1,15 +1,14 @@
 //! The beginning of a run, or its resume.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use rayon::ThreadPool;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::axis::Axis;
+use super::baseline::{Awaited, baseline_from, with_values};
 use super::findings::findings;
 use super::judge::{Judge, Logged};
 use super::settings::{Nodes, Settings, Start};
@@ -21,8 +20,8 @@ use crate::error::Error;
 use crate::mfa::Method;
 use crate::network::Draw;
 use crate::record::{
-    BASELINE, NODES, RUN, RecordError, Recorded, RecordedRow, Recorder, RunConfig, START,
-    check_name, computed_quantities, holds_run, read_file, repair, resume,
+    NODES, RecordError, Recorded, RecordedRow, Recorder, RunConfig, START, check_name,
+    computed_quantities, holds_run, repair, resume,
 };
 use crate::source::{CheckpointFile, Source, save};
 
@@ -47,6 +46,8 @@ pub(crate) struct Opened {
     pub(crate) analysis_seconds: f64,
     /// The configuration, as in run.json.
     pub(crate) config: RunConfig,
+    /// The baseline that the run has not reached; none if it has one.
+    pub(crate) awaited: Option<Awaited>,
     /// What the network and its shapes give reason to warn of.
     pub(crate) warnings: Vec<String>,
 }
@@ -82,6 +83,7 @@ pub(crate) fn open(
     (config.schedule, config.budget) = (follow.schedule, follow.budget);
     config.stop_rule = serde_json::to_value(&settings.stop_rule).unwrap_or_default();
     config.axis.clone_from(&settings.axis);
+    config.baseline_at_first_edges = settings.first_edges;
     config.baseline = settings.baseline.as_ref().map(|path| path.display().to_string());
     let draw = settings.draw(&network)?;
     settings.check_stop_rule(draw.samples().len())?;
@@ -105,8 +107,11 @@ pub(crate) fn open(
             };
             let plan = plan(settings, &method, &config, &recorded.draw);
             let mut plan = plan.map_err(in_run)?;
+            let mut recorded = recorded;
+            let awaited = awaited_again(settings, &plan, &config, pool, &mut recorded)?;
             plan.start_from(&recorded.baseline.deviations);
-            return go_on(settings, plan, recorded, follow.due, listeners, (config, warnings));
+            let said = (config, warnings, awaited);
+            return go_on(settings, plan, recorded, follow.due, listeners, said);
         }
     }
     // Said before the work, and once more under the folder's lock.
@@ -120,6 +125,11 @@ pub(crate) fn open(
         Some(path) => Some(baseline_from(path, &plan, &config, &estimators, pool, &mut snapshot)?),
         None => None,
     };
+    // A baseline of a later step does not count before it.
+    let (from_file, later) = match from_file {
+        Some(later) if settings.first_edges && later.step > first.step => (None, Some(later)),
+        from_file => (from_file, None),
+    };
     if let Some(baseline) = &from_file {
         plan.start_from(&baseline.deviations);
     }
@@ -129,6 +139,13 @@ pub(crate) fn open(
     let start = Instant::now();
     let measurement = pool.install(|| estimators.measure(&plan, &snapshot, first.step));
     let baseline = from_file.unwrap_or_else(|| Baseline::new(first.step, &plan, &measurement));
+    let awaited = match later {
+        Some(later) => Some(Awaited::Known(Box::new(later))),
+        None => {
+            let waits = settings.first_edges && with_values(baseline.clone(), &plan).is_err();
+            waits.then_some(Awaited::Values)
+        }
+    };
     let replace = settings.start == Start::Overwrite;
     let mut recorder = Recorder::create(&settings.folder, &config, &draw, &baseline, replace)?;
     if settings.tensorboard {
@@ -169,8 +186,33 @@ pub(crate) fn open(
         stopped_step: None,
         analysis_seconds,
         config,
+        awaited,
         warnings,
     })
+}
+
+/// The baseline that a resumed run has yet to reach, at the step where it continues or later. What
+/// the run compares against until then has no values.
+fn awaited_again(
+    settings: &Settings,
+    plan: &Plan,
+    config: &RunConfig,
+    pool: &ThreadPool,
+    recorded: &mut Recorded,
+) -> Result<Option<Awaited>, Error> {
+    let baseline = &recorded.baseline;
+    let reached = baseline.step < recorded.next_step && with_values(baseline.clone(), plan).is_ok();
+    if reached || !settings.first_edges {
+        return Ok(None);
+    }
+    if baseline.step >= recorded.next_step {
+        let step = recorded.rows.first().map_or(0, |row| row.step);
+        recorded.baseline = Baseline { step, ..Baseline::default() };
+    }
+    let Some(path) = &settings.baseline else { return Ok(Some(Awaited::Values)) };
+    let (estimators, mut snapshot) = (Estimators::new(plan), Snapshot::new(plan));
+    let known = baseline_from(path, plan, config, &estimators, pool, &mut snapshot)?;
+    Ok(Some(Awaited::Known(Box::new(known))))
 }
 
 /// Keeps the weights of step 0, or of the file that takes its place, in the run's folder.
@@ -215,7 +257,7 @@ fn go_on(
     mut recorded: Recorded,
     due: &dyn Fn(u64) -> bool,
     listeners: &mut Vec<Listener>,
-    (config, warnings): (RunConfig, Vec<String>),
+    (config, warnings, awaited): (RunConfig, Vec<String>, Option<Awaited>),
 ) -> Result<Opened, Error> {
     let mut tally = Tally::default();
     let mut judge = settings.stop_rule.clone().map(Judge::new);
@@ -283,62 +325,7 @@ fn go_on(
         stopped_step: recorded.stopped_step,
         analysis_seconds: recorded.rows.iter().rev().find_map(took).map_or(0.0, |ms| ms / 1e3),
         config,
+        awaited,
         warnings,
     })
-}
-
-/// The baseline of a checkpoint, or that of another run of the same configuration.
-fn baseline_from(
-    path: &Path,
-    plan: &Plan,
-    config: &RunConfig,
-    estimators: &Estimators,
-    pool: &ThreadPool,
-    snapshot: &mut Snapshot,
-) -> Result<Baseline, Error> {
-    let fail = |source| Error::Baseline { path: path.to_owned(), source };
-    let folder = match path.file_name() {
-        Some(name) if name == BASELINE => path.parent().unwrap_or(Path::new("")),
-        _ => path,
-    };
-    if holds_run(folder) {
-        let recorded: RunConfig = read(&folder.join(RUN)).map_err(&fail)?;
-        let draw: Draw = read(&folder.join(NODES)).map_err(&fail)?;
-        let same = recorded.method == config.method
-            && recorded.network.layers() == config.network.layers()
-            && recorded.network.connections() == config.network.connections();
-        if !same || draw != *plan.draw() {
-            let what = if same { "other neurons" } else { "another network or method" };
-            let why = format!(
-                "that run analysed {what}: give it the same model, parameters and nodes \
-                 (its {NODES}), or give a checkpoint as the baseline"
-            );
-            return Err(fail(why.into()));
-        }
-        let baseline = read(&folder.join(BASELINE)).map_err(&fail)?;
-        return with_values(baseline, plan).map_err(|why| fail(why.into()));
-    }
-    let source = CheckpointFile::open(path).map_err(|e| fail(e.into()))?;
-    plan.snapshot(&source, pool, snapshot).map_err(|e| fail(e.into()))?;
-    let measurement = pool.install(|| estimators.measure(plan, snapshot, 0));
-    with_values(Baseline::new(0, plan, &measurement), plan).map_err(|why| fail(why.into()))
-}
-
-/// Refuses a baseline against which E would never have a value.
-fn with_values(baseline: Baseline, plan: &Plan) -> Result<Baseline, String> {
-    let lacking = match (&baseline.samples[..], baseline.stable) {
-        ([], _) => "of the published estimator".to_owned(),
-        (_, None) if plan.stable() => "of the stable estimator".to_owned(),
-        _ => match plan.hops().and_then(|plan| plan.lacking(&baseline.hops)) {
-            Some(lacking) => lacking,
-            None => return Ok(baseline),
-        },
-    };
-    Err(format!("it has no values {lacking}, so E would have none either"))
-}
-
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
-    let unreadable = |source| RecordError::Read { path: path.to_owned(), source };
-    let text = read_file(path).map_err(|e| unreadable(e.into()))?;
-    Ok(serde_json::from_slice(&text).map_err(|e| unreadable(e.into()))?)
 }

@@ -9,7 +9,7 @@ use super::axis::Axis;
 use super::judge::Judge;
 use super::tally::{Seen, Tally};
 use super::watched::Watched;
-use crate::analysis::{Concern, Emergence, Plan, Snapshot, Status, WarningKind};
+use crate::analysis::{Baseline, Concern, Emergence, Plan, Snapshot, Status, WarningKind};
 use crate::error::Error;
 use crate::record::{BudgetRecord, Cost, Disk, ROLLED_BACK, Recorder, Row, StopRecord, Summary};
 use crate::stop::Stop;
@@ -82,6 +82,17 @@ impl Pipeline {
 
     pub(crate) fn plan(&self) -> &Arc<Plan> {
         &self.analyst.plan
+    }
+
+    /// Takes a baseline for the rows from now on. Snapshots are then those of the new [`Self::plan`].
+    pub(crate) fn adopt(&mut self, baseline: Baseline) -> Result<(), Error> {
+        self.recorder.write_baseline(&baseline)?;
+        tracing::info!("the baseline is step {}, the first with values", baseline.step);
+        let Analyst { plan, estimators, .. } = &*self.analyst;
+        let (mut plan, estimators) = (Plan::clone(plan), estimators.clone());
+        plan.start_from(&baseline.deviations);
+        self.analyst = Arc::new(Analyst { plan: Arc::new(plan), estimators, baseline });
+        Ok(())
     }
 
     /// What analyses the run's snapshots: any number of them, in any order, on any thread.

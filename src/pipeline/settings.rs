@@ -86,6 +86,7 @@ pub(crate) struct Settings {
     pub(crate) hops_estimated: Option<usize>,
     pub(crate) hops_seed: u64, // where no neurons are drawn
     pub(crate) baseline: Option<PathBuf>,
+    pub(crate) first_edges: bool, // whether the baseline may be later than the first step
     pub(crate) axis: Option<String>,
     pub(crate) stop_rule: Option<StopRule>,
     pub(crate) start: Start,
@@ -112,6 +113,7 @@ impl Settings {
             hops_estimated: None,
             hops_seed: 0,
             baseline: None,
+            first_edges: false,
             axis: None,
             stop_rule: None,
             start: Start::New,
@@ -135,6 +137,9 @@ impl Settings {
         let selects = self.selection != Selection::default()
             || self.filter.is_some()
             || !self.groups.is_empty();
+        if self.first_edges && self.controls().rescaled_start {
+            return Err(Error::LaterStart);
+        }
         if self.network.is_some() && selects { Err(Error::TwoNetworks) } else { Ok(()) }
     }
 

@@ -67,6 +67,9 @@ pub struct RunConfig {
     pub stop_rule: Value,
     /// The file that the baseline was taken from; null for the run's first step.
     pub baseline: Option<String>,
+    /// Whether the baseline is the first step that has values, not step 0.
+    #[serde(default)]
+    pub baseline_at_first_edges: bool,
     /// The logged quantity that is the run's second axis; null for none.
     #[serde(default)]
     pub axis: Option<String>,
@@ -101,6 +104,7 @@ impl RunConfig {
             budget: None,
             stop_rule: Value::Null,
             baseline: None,
+            baseline_at_first_edges: false,
             axis: None,
             network,
         }

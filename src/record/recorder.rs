@@ -98,6 +98,14 @@ impl Recorder {
         Ok(recorder)
     }
 
+    /// Replaces baseline.json.
+    ///
+    /// # Errors
+    /// [`RecordError::Write`] when the system refuses.
+    pub fn write_baseline(&self, baseline: &Baseline) -> Result<(), RecordError> {
+        write_json(&self.folder, BASELINE, true, baseline)
+    }
+
     /// The run's folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -30,7 +30,7 @@ pub struct Method {
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "neurons", "samples", "seed", "whole", "nodes", "hops", "hops_estimate", "baseline",
         "architecture", "include", "exclude", "orient", "rename", "per_head", "no_controls", "rescaled_start",
-        "every_neuron",
+        "every_neuron", "baseline_at_first_edges",
     ])]
     like: Option<PathBuf>,
     /// Also compute distances over 2 to K layers (hops.csv); K is 2 or 3.
@@ -42,6 +42,10 @@ pub struct Method {
     /// Compare against this checkpoint, or this run's baseline, instead of the first checkpoint.
     #[arg(long, value_name = "PATH")]
     baseline: Option<PathBuf>,
+    /// If the first checkpoint has no values, as weights that begin at zero, compare against the first
+    /// one that has.
+    #[arg(long, conflicts_with_all = ["baseline", "rescaled_start"])]
+    baseline_at_first_edges: bool,
     #[command(flatten)]
     choice: Choice,
     /// Leave out the null controls.
@@ -86,6 +90,9 @@ impl Method {
         }
         if let Some(budget) = self.hops_estimate {
             replay = replay.hops_estimated(budget);
+        }
+        if self.baseline_at_first_edges {
+            replay = replay.baseline_at_first_edges();
         }
         if let Some(path) = self.baseline {
             replay = replay.baseline(path);
