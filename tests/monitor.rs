@@ -2,7 +2,7 @@
 
 mod loops;
 
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 
 use loops::{Table, set_weights, weights_at};
 use neuromfa::internals::record::inject;
@@ -44,6 +44,42 @@ fn writes_a_row_for_each_analysed_step_with_the_loss() {
     for file in ["run.json", "nodes.json", "baseline.json", "summary.json"] {
         assert!(dir.path().join(file).is_file(), "{file}");
     }
+}
+
+/// Their rows wait to be recorded: the file is replaced once for all of them, not for each.
+#[test]
+fn new_names_of_steps_that_wait_are_taken_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = weights_at(0);
+    let reported = Arc::new(Barrier::new(2));
+    let (wait, file) = (Arc::clone(&reported), dir.path().join("metrics.csv"));
+    let headers = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&headers);
+    let builder = Monitor::builder(dir.path()).every(10).on_row(move |row| {
+        if row.step() == 10 {
+            wait.wait();
+        } else if row.step() == 20 {
+            let text = std::fs::read_to_string(&file).unwrap();
+            seen.lock().unwrap().push(text.lines().next().unwrap().to_owned());
+        }
+    });
+    let mut monitor = builder.attach_source(weights.clone()).unwrap();
+    for step in 1..=29 {
+        set_weights(&weights, step);
+        let name = format!("metric {step}");
+        let _ = monitor.step(step, &[(name.as_str(), 1.0), ("loss", 2.0)]).unwrap();
+    }
+    // A name that is refused is not announced, nor are those before it.
+    assert!(monitor.step(30, &[("early", 1.0), ("step", 1.0)]).is_err());
+    reported.wait();
+    let _ = monitor.step(30, &[("loss", 2.0)]).unwrap();
+    monitor.finish().unwrap();
+    let metrics = Table::read(dir.path(), "metrics.csv");
+    let names = (1..=29).map(|step| format!("metric {step}")).collect::<Vec<_>>();
+    let expected =
+        [&["step", "wall_time", "metric 1", "loss"].map(str::to_owned)[..], &names[1..]].concat();
+    assert_eq!(metrics.columns, expected);
+    assert_eq!(headers.lock().unwrap()[..], [expected.join(",")], "at step 20 all are there");
 }
 
 #[test]

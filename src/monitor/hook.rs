@@ -1,5 +1,6 @@
 //! The hook itself: all that training waits for.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,7 +47,9 @@ pub struct Monitor {
     pub(super) back_pressure: BackPressure,
     pub(super) on_failure: OnFailure,
     pub(super) worker: Option<Worker>, // none once finished
-    pub(super) known_names: Vec<String>,
+    pub(super) known_names: HashSet<String>,
+    pub(super) new_names: Vec<String>, // since the last step that was handed over
+    pub(super) last_names: Vec<String>, // of the last call that logged other names than the one before
     pub(super) next_step: u64,
     pub(super) last_step: Option<u64>,
     stop: Option<StopRecord>,
@@ -174,7 +177,9 @@ impl Monitor {
             back_pressure,
             on_failure,
             worker: Some(worker),
-            known_names: Vec::new(),
+            known_names: HashSet::new(),
+            new_names: Vec::new(),
+            last_names: Vec::new(),
             next_step: resumed_at.unwrap_or(1),
             last_step,
             stop,
@@ -241,9 +246,15 @@ impl Monitor {
     }
 
     pub(super) fn send(&mut self, at: Step, due: Due) -> Result<(), Error> {
+        let new_names = std::mem::take(&mut self.new_names);
         let sent = self.worker.as_mut().map(|worker| worker.send_step(Message::Step(at, due)));
         match sent.unwrap_or(Err(Unheard::Ended)) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                if let Some(worker) = &self.worker {
+                    worker.outbox.announce(new_names);
+                }
+                Ok(())
+            }
             Err(Unheard::Ended) => self.failure(ended()).map(drop),
             Err(Unheard::Stalled(message)) => {
                 if let Message::Step(_, Due::Analyse { snapshot, .. }) = *message {

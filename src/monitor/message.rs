@@ -70,6 +70,7 @@ pub(super) enum Unheard<T> {
 pub(super) struct Outbox {
     messages: Sender<Message>,
     values: Arc<AtomicUsize>, // that wait
+    names: Arc<Mutex<Vec<String>>>,
     waiting: Arc<AtomicBool>,
     bell: Sender<()>, // rung when training begins to wait
 }
@@ -78,6 +79,7 @@ pub(super) struct Outbox {
 pub(super) struct Inbox {
     messages: Receiver<Message>,
     values: Arc<AtomicUsize>,
+    names: Arc<Mutex<Vec<String>>>, // of the loop's quantities, ahead of the steps that log them
     waiting: Arc<AtomicBool>,
     pub(super) bell: Receiver<()>,
 }
@@ -87,9 +89,15 @@ pub(super) fn messages() -> (Outbox, Inbox) {
     let (send, messages) = bounded(QUEUE);
     let (ring, bell) = bounded(1);
     let (waiting, values) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
-    let inbox =
-        Inbox { messages, values: Arc::clone(&values), waiting: Arc::clone(&waiting), bell };
-    (Outbox { messages: send, values, waiting, bell: ring }, inbox)
+    let names = Arc::<Mutex<Vec<String>>>::default();
+    let inbox = Inbox {
+        messages,
+        values: Arc::clone(&values),
+        names: Arc::clone(&names),
+        waiting: Arc::clone(&waiting),
+        bell,
+    };
+    (Outbox { messages: send, values, names, waiting, bell: ring }, inbox)
 }
 
 impl Outbox {
@@ -165,6 +173,13 @@ impl Outbox {
         self.messages.len()
     }
 
+    /// Says that a step which waits logs new names.
+    pub(super) fn announce(&self, names: Vec<String>) {
+        if !names.is_empty() {
+            self.names.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
+        }
+    }
+
     /// Waits for something that the monitor's threads do; they know that training waits meanwhile.
     pub(super) fn wait<T>(&self, until: impl FnOnce() -> T) -> T {
         self.waiting.store(true, Ordering::SeqCst);
@@ -194,6 +209,11 @@ impl Inbox {
         };
         self.values.fetch_sub(next.values(), Ordering::SeqCst);
         Ok(next)
+    }
+
+    /// The names that were announced since the last call.
+    pub(super) fn announced(&self) -> Vec<String> {
+        std::mem::take(&mut self.names.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether training is waiting.

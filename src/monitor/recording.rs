@@ -123,6 +123,7 @@ impl Recording {
     }
 
     fn step(&mut self, mut step: Step, due: Due) {
+        self.pipeline.expect(self.inbox.announced());
         match due {
             // `guarded` has reported a failure to the hook.
             Due::No => drop(self.guarded(|pipeline| pipeline.log(&mut step))),

@@ -1,5 +1,7 @@
 //! Reporting a step: the calls that a training loop makes.
 
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use super::hook::{Monitor, Verdict};
@@ -204,9 +206,20 @@ impl Monitor {
     fn update(&mut self, scalars: &[(&str, f64)]) {
         let Some((held, _)) = &mut self.held else { return };
         self.repeated += 1;
-        for &(name, value) in scalars {
-            match held.scalars.iter_mut().find(|(known, _)| known == name) {
-                Some((_, known)) => *known = value,
+        // Only looked at when the order is another than before.
+        let known: OnceCell<HashMap<&str, usize>> = OnceCell::new();
+        let place = |(k, (name, _)): (usize, &(&str, f64))| match held.scalars.get(k) {
+            Some((known, _)) if known == name => Some(k),
+            _ => {
+                let names =
+                    || held.scalars.iter().map(|(name, _)| name.as_str()).zip(0..).collect();
+                known.get_or_init(names).get(name).copied()
+            }
+        };
+        let places: Vec<Option<usize>> = scalars.iter().enumerate().map(place).collect();
+        for (&(name, value), place) in scalars.iter().zip(places) {
+            match place {
+                Some(k) => held.scalars[k].1 = value,
                 None => held.scalars.push((name.to_owned(), value)),
             }
         }
@@ -259,17 +272,22 @@ impl Monitor {
     }
 
     fn check_names(&mut self, scalars: &[(&str, f64)]) -> Result<(), Error> {
-        for (k, &(name, _)) in scalars.iter().enumerate() {
-            if scalars[..k].iter().any(|(earlier, _)| *earlier == name) {
-                let why = "it is there twice in this call";
-                return Err(RecordError::Name { name: name.to_owned(), why }.into());
-            }
-            if self.known_names.iter().any(|known| known == name) {
-                continue;
-            }
-            check_name(name)?;
-            self.known_names.push(name.to_owned());
+        let names = || scalars.iter().map(|(name, _)| *name);
+        // Most calls log what the last one did.
+        if names().eq(self.last_names.iter().map(String::as_str)) {
+            return Ok(());
         }
+        let mut here = HashSet::with_capacity(scalars.len());
+        if let Some(name) = names().find(|name| !here.insert(*name)) {
+            let why = "it is there twice in this call";
+            return Err(RecordError::Name { name: name.to_owned(), why }.into());
+        }
+        let new: Vec<&str> = names().filter(|name| !self.known_names.contains(*name)).collect();
+        new.iter().try_for_each(|name| check_name(name))?;
+        self.new_names.extend(new.iter().map(|name| (*name).to_owned()));
+        self.known_names.extend(new.into_iter().map(str::to_owned));
+        self.last_names.clear();
+        self.last_names.extend(names().map(str::to_owned));
         Ok(())
     }
 }

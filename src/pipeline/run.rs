@@ -125,6 +125,11 @@ impl Pipeline {
         self.recorder.disk()
     }
 
+    /// Steps that log these names for the first time are about to come.
+    pub(crate) fn expect(&mut self, names: Vec<String>) {
+        self.recorder.expect(names);
+    }
+
     /// Records what the loop logged at a step, and adds to it what is carried forward.
     pub(crate) fn log(&mut self, at: &mut Step) -> Result<(), Error> {
         self.carry(at);

@@ -8,7 +8,7 @@ use super::column::Need::{RescaledStart, Samples, Shuffle, Stable};
 use super::column::Value::{Count, Number, Text};
 use super::column::View::{self, Headline, Live, Report, Sensitivity, Show};
 use super::measures::Measured;
-use super::number::{optional, time};
+use super::number::time;
 use super::row::Row;
 use crate::analysis::{Concern, Emergence};
 
@@ -246,13 +246,9 @@ impl Row {
         }
     }
 
-    /// The cells in the order of the table's columns.
-    pub(super) fn cells(&self, columns: &[String]) -> Vec<String> {
-        let cell = |name: &String| match column(name) {
-            Some(column) => column.cell(self),
-            None => optional(self.value(name)),
-        };
-        columns.iter().map(cell).collect()
+    /// The cells of the columns, without what the loop logged.
+    pub(super) fn cells(&self) -> Vec<String> {
+        columns().map(|column| column.cell(self)).collect()
     }
 }
 

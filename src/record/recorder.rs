@@ -1,6 +1,7 @@
 //! Writing a run directory.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::cell::Cells;
 use super::columns::{leading, own};
 use super::details::{DETAILS, NEURON_COLUMNS, neuron_cells};
 use super::disk::Disk;
@@ -37,9 +39,10 @@ pub struct Recorder {
     pub(super) details: [Option<Table>; DETAILS.len()],
     neurons: Option<Folder>,
     events: Option<EventFile>,
-    kept: Option<Kept>, // none where a failure to write is an error
-    done: usize,        // tables in `details` that have the row which is being written
-    checked: Instant,   // when the files were last seen to be in their places
+    kept: Option<Kept>,    // none where a failure to write is an error
+    done: usize,           // tables in `details` that have the row which is being written
+    expected: Vec<String>, // names that rows to come log
+    checked: Instant,      // when the files were last seen to be in their places
 }
 
 /// How often it is checked at most that the files are in their places, but for a flush and the end.
@@ -63,6 +66,7 @@ impl Recorder {
             events: None,
             kept: None,
             done: 0,
+            expected: Vec::new(),
             checked: Instant::now(),
         })
     }
@@ -140,6 +144,12 @@ impl Recorder {
     /// What the disk of the run is doing.
     pub(crate) fn disk(&self) -> &Arc<Disk> {
         self.folder.disk()
+    }
+
+    /// Rows with these names are about to come. The file that is replaced for the first of them gets
+    /// columns for all, so that many new names in a row replace it once.
+    pub(crate) fn expect(&mut self, names: Vec<String>) {
+        self.expected.extend(names);
     }
 
     /// Appends a row to metrics.csv. A name that is new becomes a new column.
@@ -232,17 +242,10 @@ impl Recorder {
         wall_time: f64,
         scalars: &[(String, f64)],
     ) -> Result<(), RecordError> {
-        let names = names_of(scalars);
-        let table = table(&mut self.metrics, (&self.folder, METRICS), &leading(), &[], &names)?;
-        let cell = |name: &String| match name.as_str() {
-            "step" => step.to_string(),
-            "wall_time" => time(wall_time),
-            name => {
-                scalars.iter().find(|(n, _)| n == name).map(|(_, v)| number(*v)).unwrap_or_default()
-            }
-        };
-        let cells = table.columns().iter().map(cell).collect();
-        table.append(&[cells])
+        let (file, columns) = ((&self.folder, METRICS), (&leading()[..], &[][..]));
+        let table = table(&mut self.metrics, file, columns, scalars, &mut self.expected)?;
+        let head = [step.to_string(), time(wall_time)];
+        table.append(&[with_scalars(table, head, scalars)])
     }
 
     fn append_row(&mut self, row: &Row) -> Result<(), RecordError> {
@@ -251,15 +254,18 @@ impl Recorder {
             let rows = (detail.cells)(row);
             // A table that a run has no rows for is not made; spectra.csv is there from the start.
             if kept.is_some() || !rows.is_empty() || detail.file == SPECTRA {
-                let file = (&self.folder, detail.file);
-                table(kept, file, &(detail.columns)(), &[], &[])?.append(&rows)?;
+                let (file, columns) = ((&self.folder, detail.file), (detail.columns)());
+                table(kept, file, (&columns, &[]), &[], &mut Vec::new())?.append(&rows)?;
             }
             self.done += 1;
         }
-        let names = names_of(&row.scalars);
-        let file = (&self.folder, EMERGENCE);
-        let emergence = table(&mut self.emergence, file, &leading(), &own(), &names)?;
-        let cells = row.cells(emergence.columns());
+        let (file, own) = ((&self.folder, EMERGENCE), own());
+        let columns = (&leading()[..], &own[..]);
+        let emergence = table(&mut self.emergence, file, columns, &row.scalars, &mut Vec::new())?;
+        let mut head = row.cells();
+        let tail = head.split_off(head.len() - own.len());
+        let mut cells = with_scalars(emergence, head, &row.scalars);
+        cells.splice(cells.len() - own.len().., tail);
         emergence.append(&[cells])?;
         self.done = 0;
         Ok(())
@@ -377,32 +383,84 @@ fn without_tensorboard(why: &RecordError) {
     tracing::warn!("the run continues without TensorBoard files: {why}");
 }
 
-fn names_of(scalars: &[(String, f64)]) -> Vec<&str> {
-    scalars.iter().map(|(name, _)| name.as_str()).collect()
+/// The cells of a row: the first ones, then those of what the loop logged; the others are empty.
+fn with_scalars(
+    table: &Table,
+    head: impl IntoIterator<Item = String>,
+    scalars: &[(String, f64)],
+) -> Cells {
+    let mut cells: Cells = head.into_iter().collect();
+    let first = cells.len();
+    cells.resize(table.columns().len(), String::new());
+    for (k, (name, value)) in scalars.iter().enumerate() {
+        if let Some(place) = table.place(first + k, name) {
+            cells[place] = number(*value);
+        }
+    }
+    cells
 }
 
-/// The table of a file, created if it is missing, with a column for each name between the `head`
-/// columns and the `tail` columns.
+/// The table of a file, created if it is missing, with a column for each scalar between the `head`
+/// columns and the `tail` columns. Where it needs a new one, it also takes those that are `expected`.
 fn table<'t>(
     table: &'t mut Option<Table>,
     (folder, name): (&Folder, &'static str),
-    head: &[&str],
-    tail: &[&str],
-    names: &[&str],
+    (head, tail): (&[&str], &[&str]),
+    scalars: &[(String, f64)],
+    expected: &mut Vec<String>,
 ) -> Result<&'t mut Table, RecordError> {
+    let names = scalars.iter().map(|(name, _)| name);
     let table = match table {
-        Some(table) => {
-            for name in names {
-                if !table.columns().iter().any(|column| column == *name) {
-                    table.insert_column(table.columns().len() - tail.len(), name)?;
-                }
-            }
-            table
-        }
+        Some(table) => table,
         None => {
-            let columns = [head, names, tail].concat().into_iter().map(str::to_owned).collect();
+            let names: Vec<&str> = names.clone().map(String::as_str).collect();
+            let columns = [head, &names, tail].concat().into_iter().map(str::to_owned).collect();
             table.insert(Table::create(folder, name, columns)?)
         }
     };
+    let place = |(k, name): &(usize, &String)| table.place(head.len() + k, name);
+    if names.clone().enumerate().any(|named| place(&named).is_none()) {
+        let mut seen = HashSet::new();
+        let wanted = expected.iter().chain(names);
+        let new = wanted.filter(|name| table.place(0, name).is_none() && seen.insert(*name));
+        let new: Vec<&str> = new.map(String::as_str).collect();
+        table.insert_columns(table.columns().len() - tail.len(), &new)?;
+        expected.clear();
+    }
     Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::read_table;
+
+    fn scalars(names: std::ops::Range<u64>) -> Vec<(String, f64)> {
+        names.map(|k| (format!("metric {k}"), k as f64)).collect()
+    }
+
+    fn rewrites(recorder: &Recorder) -> usize {
+        recorder.metrics.as_ref().map_or(0, Table::rewrites)
+    }
+
+    #[test]
+    fn many_new_names_replace_the_file_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut recorder = Recorder::lock(dir.path()).unwrap();
+        recorder.log_metrics(1, 0.0, &scalars(0..2)).unwrap();
+        recorder.log_metrics(2, 0.0, &scalars(1..101)).unwrap();
+        assert_eq!(rewrites(&recorder), 1, "of one row");
+        recorder.expect(scalars(50..103).into_iter().map(|(name, _)| name).collect());
+        for step in 3..52 {
+            recorder.log_metrics(step, 0.0, &scalars(50 + step..52 + step)).unwrap();
+        }
+        assert_eq!(rewrites(&recorder), 2, "of rows that were announced");
+        let (columns, rows) = read_table(&dir.path().join(METRICS)).unwrap();
+        let expected: Vec<String> = scalars(0..103).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(columns[2..], expected);
+        assert_eq!(rows.len(), 51);
+        let there = |row: &Cells| row.iter().filter(|cell| !cell.is_empty()).count();
+        assert_eq!(rows.iter().map(there).sum::<usize>(), 51 * 4 + 98);
+        assert_eq!(rows[1][2..5], ["", "1", "2"]);
+    }
 }

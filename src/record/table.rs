@@ -1,8 +1,8 @@
 //! A CSV file to which complete rows are appended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use super::RecordError;
@@ -19,6 +19,8 @@ pub(super) struct Table {
     name: &'static str,
     file: RunFile,
     columns: Vec<String>,
+    places: HashMap<String, usize>, // of the columns
+    rewrites: usize,
 }
 
 /// The contents of a table when it was opened.
@@ -51,7 +53,8 @@ impl Table {
         name: &'static str,
         columns: Vec<String>,
     ) -> Result<Self, RecordError> {
-        Ok(Self { folder: folder.clone(), name, file: folder.append(name)?, columns })
+        let (file, places) = (folder.append(name)?, places(&columns));
+        Ok(Self { folder: folder.clone(), name, file, columns, places, rewrites: 0 })
     }
 
     /// Cuts a file to what `contents` kept of it and opens it for appending. Without rows it is
@@ -80,25 +83,39 @@ impl Table {
         &self.columns
     }
 
+    /// Where a column is; most likely the `hint`-th.
+    pub(super) fn place(&self, hint: usize, name: &str) -> Option<usize> {
+        match self.columns.get(hint) {
+            Some(column) if column == name => Some(hint),
+            _ => self.places.get(name).copied(),
+        }
+    }
+
+    /// How often the file was replaced by one with more columns.
+    #[cfg(test)]
+    pub(super) fn rewrites(&self) -> usize {
+        self.rewrites
+    }
+
     /// Appends rows with one write.
     pub(super) fn append(&mut self, rows: &[Cells]) -> Result<(), RecordError> {
         self.file.append(&lines(rows))
     }
 
-    /// Adds a column before the `at`-th; existing rows have no value in it. The file is replaced
-    /// atomically.
-    pub(super) fn insert_column(&mut self, at: usize, name: &str) -> Result<(), RecordError> {
-        let contents = Contents::of_file(self.folder.read(self.name)?, &self.file.path())?;
+    /// Adds columns before the `at`-th; existing rows have no value in them. The file is replaced
+    /// atomically, by a copy that passes through a buffer of fixed size.
+    pub(super) fn insert_columns(&mut self, at: usize, names: &[&str]) -> Result<(), RecordError> {
         let mut columns = self.columns.clone();
-        columns.insert(at, name.to_owned());
-        let mut all = vec![columns];
-        all.extend(contents.rows.into_iter().map(|mut row| {
-            row.cells.insert(at, String::new());
-            row.cells
-        }));
-        self.folder.replace(self.name, true, |file| file.write_all(&lines(&all)))?;
-        // Not before: should this fail, the column is added again.
-        self.columns = all.swap_remove(0);
+        columns.splice(at..at, names.iter().map(|name| (*name).to_owned()));
+        let old = BufReader::with_capacity(BUFFER, self.folder.read(self.name)?);
+        self.folder.replace(self.name, true, |new| {
+            new.write_all(&lines([&columns]))?;
+            widen(old, at, names.len(), new)
+        })?;
+        // Not before: should this fail, the columns are added again.
+        self.places = places(&columns);
+        self.columns = columns;
+        self.rewrites += 1;
         self.file.was_replaced()
     }
 
@@ -115,6 +132,59 @@ impl Table {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Bytes of a file that are in memory while it is copied.
+const BUFFER: usize = 1 << 18;
+
+fn places(columns: &[String]) -> HashMap<String, usize> {
+    columns.iter().cloned().zip(0..).collect()
+}
+
+/// Copies the rows of a table after its header, with this many empty fields more before the `at`-th.
+/// Only separators and line ends outside quotes count, so that fields are copied as they are.
+fn widen(
+    mut old: impl BufRead,
+    at: usize,
+    added: usize,
+    new: &mut impl Write,
+) -> std::io::Result<()> {
+    let commas = vec![b','; added];
+    let (mut header, mut quoted, mut ended, mut field) = (true, false, false, 0);
+    loop {
+        let bytes = old.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let mut copied = 0;
+        for (k, &byte) in bytes.iter().enumerate() {
+            match byte {
+                b'"' => quoted = !quoted,
+                b',' | b'\r' | b'\n' if !quoted => {
+                    // A line end of two bytes ends one field.
+                    field += usize::from(!ended);
+                    if field == at && !header && !ended {
+                        new.write_all(&bytes[copied..k])?;
+                        new.write_all(&commas)?;
+                        copied = k;
+                    }
+                    ended = byte == b'\r';
+                    if byte == b'\n' {
+                        if header {
+                            copied = k + 1;
+                        }
+                        (header, field) = (false, 0);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if !header {
+            new.write_all(&bytes[copied..])?;
+        }
+        let read = bytes.len();
+        old.consume(read);
     }
 }
 
@@ -238,4 +308,38 @@ pub fn csv_text(rows: &[Cells]) -> Vec<u8> {
 pub fn read_table(path: &Path) -> Result<(Vec<String>, Vec<Cells>), RecordError> {
     let contents = Contents::read(path)?;
     Ok((contents.columns, contents.rows.into_iter().map(|row| row.cells).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(1), ..ProptestConfig::default() })]
+        /// As by reading all cells and writing them again, whatever the cells are and wherever a
+        /// buffer ends.
+        #[test]
+        fn fields_are_inserted_where_a_reader_would(
+            rows in prop::collection::vec(prop::collection::vec("[ab,\"\n\r]{0,4}", 4), 2..5),
+            at in 1usize..=4,
+            added in 1usize..4,
+            buffer in 1usize..40,
+        ) {
+            let mut expected = rows[1..].to_vec();
+            for row in &mut expected {
+                row.splice(at..at, vec![String::new(); added]);
+            }
+            let (mut copied, old) = (Vec::new(), lines(&rows));
+            widen(BufReader::with_capacity(buffer, &old[..]), at, added, &mut copied).unwrap();
+            prop_assert_eq!(copied, lines(&expected));
+        }
+    }
+
+    #[test]
+    fn a_line_end_of_two_bytes_stays_at_the_end() {
+        let mut copied = Vec::new();
+        widen(&b"step,a\r\n1,2\r\n3,\r\n"[..], 2, 1, &mut copied).unwrap();
+        assert_eq!(copied, b"1,2,\r\n3,,\r\n");
+    }
 }
