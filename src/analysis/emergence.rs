@@ -148,7 +148,7 @@ impl Emergence {
         let nulls = &measurement.controls.groups;
         let groups = plan.groups().iter().zip(&measurement.groups).enumerate();
         let part = |(k, (group, now))| {
-            let mut part = Part::new(baseline, group, now, nulls.get(k));
+            let mut part = Part::new(baseline, (k, group), now, nulls.get(k));
             part.e_se = part.e_se.filter(|_| !plan.coincides(group));
             part
         };

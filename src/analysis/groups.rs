@@ -1,5 +1,7 @@
 //! Parts of a network that are measured separately: layers, blocks, roles, and the network itself.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::mfa::{Degenerate, PowerSums};
@@ -71,11 +73,13 @@ impl Group {
             .collect();
         let mut by = |scope, key: &dyn Fn(&NeuronLayer) -> Option<String>, least: usize| {
             let mut found: Vec<(String, Vec<usize>)> = Vec::new();
+            let mut places: HashMap<String, usize> = HashMap::new();
             for (k, name) in all.clone().filter_map(|(k, layer)| Some((k, key(layer)?))) {
-                match found.iter_mut().find(|(other, _)| *other == name) {
-                    Some((_, members)) => members.push(k),
-                    None => found.push((name, vec![k])),
+                let place = *places.entry(name.clone()).or_insert(found.len());
+                if place == found.len() {
+                    found.push((name, Vec::new()));
                 }
+                found[place].1.push(k);
             }
             if found.len() >= least {
                 let group = |(name, members)| Self::of(scope, name, sources, members);
@@ -120,6 +124,7 @@ pub(super) fn by_group<T>(
 /// soon as its last layer has come, so that few sums are in memory at once.
 pub(super) struct Fold<'a, T, F> {
     groups: &'a [Group],
+    of_layer: Vec<Vec<usize>>, // the groups that a layer is in
     open: Vec<Option<PowerSums>>,
     done: Vec<Option<Result<T, Degenerate>>>,
     finish: F,
@@ -128,8 +133,14 @@ pub(super) struct Fold<'a, T, F> {
 
 impl<'a, T, F: Fn(&PowerSums) -> Result<T, Degenerate>> Fold<'a, T, F> {
     pub(super) fn new(groups: &'a [Group], min_edges: u32, finish: F) -> Self {
+        let layers = groups.iter().filter_map(|group| group.members.last()).max();
+        let mut of_layer = vec![Vec::new(); layers.map_or(0, |last| last + 1)];
+        for (k, group) in groups.iter().enumerate() {
+            group.members.iter().for_each(|&layer| of_layer[layer].push(k));
+        }
         Self {
             groups,
+            of_layer,
             open: groups.iter().map(|_| None).collect(),
             done: groups.iter().map(|_| None).collect(),
             finish,
@@ -139,10 +150,8 @@ impl<'a, T, F: Fn(&PowerSums) -> Result<T, Degenerate>> Fold<'a, T, F> {
 
     /// Takes the sums of the next layer; none when it has no kept neuron.
     pub(super) fn add(&mut self, layer: usize, sums: Option<&PowerSums>) {
-        for (k, group) in self.groups.iter().enumerate() {
-            if group.members.binary_search(&layer).is_err() {
-                continue;
-            }
+        for &k in self.of_layer.get(layer).into_iter().flatten() {
+            let group = &self.groups[k];
             if let ([_], Some(sums)) = (&group.members[..], sums) {
                 self.done[k] = Some((self.finish)(sums));
                 continue;

@@ -47,11 +47,14 @@ pub struct Part {
 impl Part {
     pub(super) fn new(
         baseline: &Baseline,
-        group: &Group,
+        (k, group): (usize, &Group),
         measured: &GroupMeasurement,
         nulls: Option<&GroupNulls>,
     ) -> Self {
-        let start = baseline.groups.iter().find(|g| g.scope == group.scope && g.name == group.name);
+        let same = |g: &&GroupBaseline| g.scope == group.scope && g.name == group.name;
+        // The baseline of the same network has the same groups in the same order.
+        let start = baseline.groups.get(k).filter(same);
+        let start = start.or_else(|| baseline.groups.iter().find(same));
         let samples: &[Spectrum] = measured.published.as_deref().unwrap_or_default();
         let now = fractals(samples);
         let published = start.and_then(|start| PublishedNumbers::of(&start.samples, &now).ok());

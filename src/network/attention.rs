@@ -65,7 +65,9 @@ impl Network {
     /// and values, in this order.
     fn by_order(&self, connection: &Connection) -> Option<Projection> {
         let read = self.architecture() != Architecture::Custom;
-        let all: Vec<&Connection> = self.leaving(connection.source).filter(|_| read).collect();
+        // No more than it takes to see that they are not three.
+        let leaving = self.leaving(connection.source).take(4);
+        let all: Vec<&Connection> = leaving.filter(|_| read).collect();
         let [query, key, value] = all.as_slice() else { return None };
         let reached = self.layers()[query.target].role == Role::AttentionOut;
         let kinds = [Projection::Query, Projection::Key, Projection::Value];

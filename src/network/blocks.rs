@@ -1,6 +1,6 @@
 //! Transformer blocks: the matrices that share a stem such as `model.layers.3`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::plan::Fit;
 use super::select::Matrix;
@@ -87,11 +87,9 @@ pub(super) fn gather<'a, const P: usize>(
             b.shape()
         ));
     }
-    let placed = |m: &Matrix| {
-        let mut found = blocks.iter().flat_map(|block| block.found.iter().flatten());
-        found.any(|other| other.name() == m.name())
-    };
-    let unplaced = matrices.iter().filter(|m| !placed(m)).copied().collect();
+    let placed = blocks.iter().flat_map(|block| block.found.iter().flatten());
+    let placed: HashSet<&str> = placed.map(Matrix::name).collect();
+    let unplaced = matrices.iter().filter(|m| !placed.contains(m.name())).copied().collect();
     Ok(Some(Blocks { blocks, unplaced }))
 }
 

@@ -1,6 +1,6 @@
 //! Networks built by hand.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::select::in_natural_order;
 use super::{
@@ -163,28 +163,32 @@ impl NetworkBuilder {
         let mut layers = self.layers;
         check_layers(&layers)?;
 
+        let named: HashMap<&str, &Parameter> =
+            sorted.iter().map(|p| (p.name.as_str(), *p)).collect();
+        let indices: HashMap<&str, usize> =
+            layers.iter().map(|layer| layer.name.as_str()).zip(0..).collect();
         let mut connections = Vec::with_capacity(self.joins.len());
         let mut joined = HashSet::new();
         for join in &self.joins {
-            let parameter = sorted
-                .iter()
-                .find(|p| p.name == join.parameter)
-                .ok_or_else(|| join.unknown_parameter(&sorted))?;
+            let parameter = named.get(join.parameter.as_str());
+            let parameter = parameter.ok_or_else(|| join.unknown_parameter(&sorted))?;
             if !joined.insert(&join.parameter) {
                 return Err(NetworkError::DuplicateConnection {
                     parameter: join.parameter.clone(),
                 });
             }
-            connections.push(join.resolve(parameter, &layers)?);
+            connections.push(join.resolve(parameter, &layers, &indices)?);
         }
         if connections.is_empty() {
             return Err(NetworkError::NoConnections);
         }
 
+        let sources: HashSet<usize> = connections.iter().map(|c| c.source).collect();
+        let targets: HashSet<usize> = connections.iter().map(|c| c.target).collect();
         for (index, layer) in layers.iter_mut().enumerate() {
-            if connections.iter().all(|c| c.source != index) {
+            if !sources.contains(&index) {
                 layer.role = Role::Output;
-                if connections.iter().all(|c| c.target != index) {
+                if !targets.contains(&index) {
                     return Err(NetworkError::IdleLayer { layer: layer.name.clone() });
                 }
             }
@@ -194,13 +198,7 @@ impl NetworkBuilder {
             .filter(|p| !joined.contains(&p.name))
             .map(|p| LeftOut::new(p, "not among the connections given"))
             .collect();
-        let network = Network {
-            architecture: Architecture::Custom,
-            layers,
-            connections,
-            left_out,
-            warnings: Vec::new(),
-        };
+        let network = Network::new(Architecture::Custom, layers, connections, left_out, Vec::new());
         debug_assert_eq!(network.contradiction(), None);
         Ok(network)
     }
@@ -252,9 +250,10 @@ impl Join {
         &self,
         parameter: &Parameter,
         layers: &[NeuronLayer],
+        indices: &HashMap<&str, usize>,
     ) -> Result<Connection, NetworkError> {
         let index = |name: &String| {
-            let found = layers.iter().position(|layer| layer.name == *name);
+            let found = indices.get(name.as_str()).copied();
             found.ok_or_else(|| NetworkError::UnknownLayer {
                 parameter: self.parameter.clone(),
                 layer: name.clone(),

@@ -140,7 +140,8 @@ impl Start<'_> {
 fn walk<'a>(order: &[Matrix<'a>], start: Start<'a>, shape: Shape) -> Option<Vec<Link<'a>>> {
     let mut links: Vec<Link<'a>> = Vec::with_capacity(order.len());
     for (k, matrix) in order.iter().enumerate() {
-        let target = links.iter().map(|l| l.target).max().unwrap_or(0) + 1;
+        // Targets never fall.
+        let target = links.last().map_or(0, |l| l.target) + 1;
         let Some(last) = links.last().copied() else {
             if !start.takes(matrix) {
                 return None;

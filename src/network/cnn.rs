@@ -9,6 +9,9 @@
 //! shape alone does not show g; the chain does. A linear layer that reads p times as many values as
 //! there are channels reads a feature map of p positions: it is a convolution of p taps.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use super::chain::{Link, Start, arrange, broken, in_order_of_creation};
 use super::layout_doubt::{may_be_transposed, turned};
 use super::plan::{Fit, Plan};
@@ -84,23 +87,30 @@ fn transposed<'a>(kernels: &[Matrix<'a>]) -> Option<Vec<Matrix<'a>>> {
         Evidence::Usual if is_layer(m) => vec![*m, m.turned()],
         _ => vec![*m],
     };
-    // For each way of reading the last kernel, how many are turned, and all of them.
-    let mut readings: Vec<(usize, Vec<Matrix<'a>>)> = vec![(0, Vec::new())];
+    // For each kernel and way of reading it: how many are turned so far, and the way of the one before.
+    let mut readings: Vec<Vec<(usize, Matrix<'a>, usize)>> = Vec::with_capacity(kernels.len());
     for kernel in kernels {
-        let mut next = Vec::new();
-        for way in ways(kernel) {
+        let way = |way: Matrix<'a>| {
             let cost = usize::from(way.orientation != kernel.orientation);
-            let fits = readings.iter().filter(|(_, before)| {
-                before.last().is_none_or(|last| last.outputs() == way.inputs())
-            });
-            let Some((turned, before)) = fits.min_by_key(|(turned, _)| *turned) else { continue };
-            let mut all = before.clone();
-            all.push(way);
-            next.push((turned + cost, all));
-        }
-        readings = next;
+            let Some(before) = readings.last() else { return Some((cost, way, 0)) };
+            let before = before.iter().enumerate();
+            let fits = before.filter(|(_, (_, last, _))| last.outputs() == way.inputs());
+            let (at, (turned, ..)) = fits.min_by_key(|(_, (turned, ..))| *turned)?;
+            Some((turned + cost, way, at))
+        };
+        let next = ways(kernel).into_iter().filter_map(way).collect();
+        readings.push(next);
     }
-    readings.into_iter().min_by_key(|(turned, _)| *turned).map(|(_, all)| all)
+    let last = readings.last()?.iter().enumerate();
+    let (mut at, _) = last.min_by_key(|(_, (turned, ..))| *turned)?;
+    let back = readings.iter().rev().map(|ways| {
+        let (_, way, before) = ways[at];
+        at = before;
+        way
+    });
+    let mut all: Vec<Matrix<'a>> = back.collect();
+    all.reverse();
+    Some(all)
 }
 
 /// Whether any matrix is a convolution.
@@ -127,11 +137,18 @@ struct Unit<'a> {
 
 fn units<'a>(kernels: &[Matrix<'a>]) -> Vec<Unit<'a>> {
     let mut units: Vec<Unit<'a>> = Vec::new();
+    let mut by_stem: HashMap<&str, usize> = HashMap::new();
     for kernel in kernels {
         let split = split_name(kernel.path());
         let stem = split.map(|(stem, _)| stem);
-        let known = units.iter_mut().rev().find(|u| stem.is_some() && u.stem == stem);
-        match (known, split) {
+        let known = stem.and_then(|stem| match by_stem.entry(stem) {
+            Entry::Occupied(known) => Some(*known.get()),
+            Entry::Vacant(new) => {
+                new.insert(units.len());
+                None
+            }
+        });
+        match (known.map(|known| &mut units[known]), split) {
             (Some(unit), Some((_, true))) => unit.shortcut = Some(*kernel),
             (Some(unit), _) => unit.convolutions.push(*kernel),
             (None, Some((stem, true))) => units.push(Unit {

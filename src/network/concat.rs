@@ -8,6 +8,8 @@
 //! | `{stem}.transition{i}.conv` | in → conv |
 //! | `{stem}.squeeze`, `.expand1x1`, `.expand3x3` | in → squeeze → both; the next reads both |
 
+use std::collections::HashMap;
+
 use super::Role;
 use super::chain::{Link, Start, arrange, broken};
 use super::plan::{Fit, Plan};
@@ -21,13 +23,16 @@ pub(super) fn plan<'a>(kernels: &[Matrix<'a>], linear: &[Matrix<'a>]) -> Fit<Opt
         return Ok(None);
     }
     let mut stream = Stream::default();
-    let mut done: Vec<&str> = Vec::new();
+    let mut modules: HashMap<&str, Vec<&Matrix<'a>>> = HashMap::new();
+    for (stem, kernel) in kernels.iter().filter_map(|m| Some((fire(m.path())?.0, m))) {
+        modules.entry(stem).or_default().push(kernel);
+    }
     for kernel in kernels {
         let path = kernel.path();
         if let Some((stem, _)) = fire(path) {
-            if !done.contains(&stem) {
-                done.push(stem);
-                stream.fire(stem, kernels)?;
+            // A module is laid out at its first kernel.
+            if let Some(kernels) = modules.remove(stem) {
+                stream.fire(stem, &kernels)?;
             }
             continue;
         }
@@ -99,14 +104,14 @@ impl<'a> Stream<'a> {
         Ok(target)
     }
 
-    fn fire(&mut self, stem: &str, kernels: &[Matrix<'a>]) -> Fit<()> {
-        let part = |m: &&Matrix<'a>| fire(m.path()).filter(|(of, _)| *of == stem);
-        let is_squeeze = |m: &&Matrix<'a>| part(m).is_some_and(|(_, part)| part == "squeeze");
+    fn fire(&mut self, stem: &str, kernels: &[&Matrix<'a>]) -> Fit<()> {
+        let is_squeeze =
+            |m: &&&Matrix<'a>| fire(m.path()).is_some_and(|(_, part)| part == "squeeze");
         let squeeze = kernels.iter().find(is_squeeze);
         let squeeze = squeeze.ok_or_else(|| format!("`{stem}.squeeze.weight` is missing"))?;
         let middle = self.convolution(squeeze)?;
-        for expand in kernels.iter().filter(|m| part(m).is_some() && !is_squeeze(m)) {
-            self.end = Some((middle, *squeeze));
+        for expand in kernels.iter().filter(|m| !is_squeeze(m)) {
+            self.end = Some((middle, **squeeze));
             self.convolution(expand)?;
         }
         self.end = None;

@@ -7,6 +7,8 @@
 //! query leaves `.cross`; its keys and values, of all blocks, leave the encoder's last residual
 //! layer, and so are one neighbourhood. The decoder's blocks are numbered after the encoder's.
 
+use std::collections::HashSet;
+
 use super::Role;
 use super::blocks::{Blocks, gather};
 use super::plan::{Fit, Plan, expect_matrix, expect_shape};
@@ -47,10 +49,13 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
         gather::<KINDS>(matrices, split_name, |present| present[ATTENTION])
     };
     let (encoder, decoder) = (stack_of("encoder")?, stack_of("decoder")?);
-    let placed_in = |blocks: &Option<Blocks<'a, KINDS>>, m: &Matrix| {
-        blocks.as_ref().is_some_and(|b| b.unplaced.iter().all(|u| u.name() != m.name()))
+    let without = |blocks: &Option<Blocks<'a, KINDS>>| -> Option<HashSet<&'a str>> {
+        Some(blocks.as_ref()?.unplaced.iter().map(Matrix::name).collect())
     };
-    let is_unplaced = |m: &&Matrix<'a>| !placed_in(&encoder, m) && !placed_in(&decoder, m);
+    let without = [&encoder, &decoder].map(without);
+    let is_unplaced = |m: &&Matrix<'a>| {
+        without.iter().all(|names| names.as_ref().is_none_or(|names| names.contains(m.name())))
+    };
     let unplaced = matrices.iter().filter(is_unplaced).copied().collect();
 
     let Some(encoder_blocks) = &encoder else {

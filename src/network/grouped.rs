@@ -55,6 +55,8 @@ impl Network {
         let outside =
             |p: &&&Parameter| !groups.iter().any(|group| within(group, &p.name).is_some());
         joined.left_out.extend(sorted.iter().filter(outside).map(|p| LeftOut::new(p, OUTSIDE)));
+        let Self { architecture, layers, connections, left_out, warnings, .. } = joined;
+        let joined = Self::new(architecture, layers, connections, left_out, warnings);
         match joined.contradiction() {
             Some(why) => Err(NetworkError::Damaged { why }),
             None => Ok(joined),

@@ -1,5 +1,7 @@
 //! Infers a network from the names and shapes of its parameters.
 
+use std::collections::HashSet;
+
 use super::plan::{Fit, Plan};
 use super::reading;
 use super::select::{self, Matrix, Selected, Selection};
@@ -76,18 +78,13 @@ impl Network {
             }
         }
         left_out.sort_by(|a, b| natural::compare(&a.name, &b.name));
-        plan.retain(|connection| left_out.iter().all(|l| l.name != connection.parameter));
+        let without: HashSet<&str> = left_out.iter().map(|l| l.name.as_str()).collect();
+        plan.retain(|connection| !without.contains(connection.parameter.as_str()));
         if plan.connections.is_empty() {
             return Err(nothing());
         }
 
-        let network = Self {
-            architecture,
-            layers: plan.layers,
-            connections: plan.connections,
-            left_out,
-            warnings,
-        };
+        let network = Self::new(architecture, plan.layers, plan.connections, left_out, warnings);
         debug_assert_eq!(network.contradiction(), None);
         Ok(network)
     }

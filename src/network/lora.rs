@@ -8,6 +8,8 @@
 //! layer, `{parent}.in`, and so do those of gate and up; in cross attention, key and value read
 //! `{parent}.context`.
 
+use std::collections::{HashMap, HashSet};
+
 use super::Role;
 use super::plan::{Fit, Plan};
 use super::select::Matrix;
@@ -39,21 +41,25 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
     let mut downs = Vec::new();
     for matrix in matrices {
         match split_name(matrix.path()) {
-            Some((module, adapter, false)) => downs.push((module, adapter, *matrix)),
-            Some((module, adapter, true)) => ups.push((module, adapter, *matrix)),
+            Some((module, adapter, false)) => downs.push(((module, adapter), *matrix)),
+            Some((module, adapter, true)) => ups.push(((module, adapter), *matrix)),
             None => plan.unplaced.push(*matrix),
         }
     }
     if downs.is_empty() && ups.is_empty() {
         return Ok(None);
     }
-    for (module, adapter, up) in &ups {
-        if !downs.iter().any(|(m, a, _)| (m, a) == (module, adapter)) {
+    let with_down: HashSet<_> = downs.iter().map(|(whose, _)| whose).collect();
+    for (whose, up) in &ups {
+        if !with_down.contains(whose) {
             return Err(format!("no lora_A found next to `{}` {:?}", up.name(), up.shape()));
         }
     }
-    for (module, adapter, down) in &downs {
-        let Some((.., up)) = ups.iter().find(|(m, a, _)| (m, a) == (module, adapter)) else {
+    // The first where there are several.
+    let up_of: HashMap<_, _> = ups.iter().rev().map(|(whose, up)| (whose, up)).collect();
+    let mut known = HashMap::new();
+    for (whose @ (module, adapter), down) in &downs {
+        let Some(up) = up_of.get(whose) else {
             return Err(format!("no lora_B found next to `{}` {:?}", down.name(), down.shape()));
         };
         let rank = down.outputs();
@@ -67,14 +73,14 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
                 down.shape(),
             ));
         }
-        let source = source(&mut plan, module, adapter, down.inputs());
+        let source = source(&mut plan, &mut known, (module, adapter), down.inputs());
         let name = |part: &str| format!("{module}.{part}{adapter}");
         let middle = plan.layer(name("rank"), rank, Role::Linear, None);
         let target = plan.layer(name("out"), up.outputs(), Role::Output, None);
         plan.join(down, source, middle, 1);
         plan.join(up, middle, target, 1);
     }
-    let first = downs[0].2;
+    let first = downs[0].1;
     plan.warnings = warnings(&plan, &first);
     Ok(Some(plan))
 }
@@ -85,7 +91,12 @@ pub(super) fn left_out_reason(path: &str) -> Option<&'static str> {
 }
 
 /// The layer that a module's A reads, shared where modules read the same.
-fn source(plan: &mut Plan, module: &str, adapter: &str, width: usize) -> usize {
+fn source(
+    plan: &mut Plan,
+    known: &mut HashMap<String, usize>, // these layers, by name
+    (module, adapter): (&str, &str),
+    width: usize,
+) -> usize {
     let own = format!("{module}.in{adapter}");
     let (parent, last) = module.rsplit_once('.').unwrap_or(("", module));
     let family = TOGETHER.iter().find(|family| family.contains(&last));
@@ -97,11 +108,14 @@ fn source(plan: &mut Plan, module: &str, adapter: &str, width: usize) -> usize {
         }
         _ => own.clone(),
     };
-    match plan.layers.iter().position(|layer| layer.name == name) {
-        Some(known) if plan.layers[known].width == width => known,
-        Some(_) => plan.layer(own, width, Role::Linear, None),
-        None => plan.layer(name, width, Role::Linear, None),
-    }
+    let name = match known.get(&name) {
+        Some(&known) if plan.layers[known].width == width => return known,
+        Some(_) => own,
+        None => name,
+    };
+    let layer = plan.layer(name.clone(), width, Role::Linear, None);
+    known.entry(name).or_insert(layer);
+    layer
 }
 
 fn warnings(plan: &Plan, first: &Matrix) -> Vec<String> {
@@ -112,11 +126,9 @@ fn warnings(plan: &Plan, first: &Matrix) -> Vec<String> {
         first.name(),
         first.shape(),
     )];
-    let edges = |layer: usize| {
-        let leaving = plan.connections.iter().filter(|c| c.source == layer);
-        leaving.map(|c| c.outputs * c.taps).sum::<usize>()
-    };
-    let few = (0..plan.layers.len()).filter(|&layer| (1..=FEW).contains(&edges(layer)));
+    let mut edges = vec![0; plan.layers.len()];
+    plan.connections.iter().for_each(|c| edges[c.source] += c.outputs * c.taps);
+    let few = (0..plan.layers.len()).filter(|&layer| (1..=FEW).contains(&edges[layer]));
     let few: Vec<&str> = few.map(|layer| plan.layers[layer].name.as_str()).collect();
     if let [name, rest @ ..] = few.as_slice() {
         let more =

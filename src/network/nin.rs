@@ -1,6 +1,6 @@
 //! The network itself.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,9 +19,42 @@ pub struct Network {
     pub(super) connections: Vec<Connection>,
     pub(super) left_out: Vec<LeftOut>,
     pub(super) warnings: Vec<String>,
+    #[serde(skip)]
+    index: Index,
+}
+
+/// Where things are in a network: it may have tens of thousands of layers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Index {
+    layers: HashMap<String, usize>,
+    leaving: Vec<Vec<usize>>, // the connections that leave each layer
+}
+
+impl Index {
+    fn of(layers: &[NeuronLayer], connections: &[Connection]) -> Self {
+        let mut leaving = vec![Vec::new(); layers.len()];
+        for (k, connection) in connections.iter().enumerate() {
+            // A damaged network is refused later.
+            if let Some(leaving) = leaving.get_mut(connection.source) {
+                leaving.push(k);
+            }
+        }
+        Self { layers: layers.iter().map(|layer| layer.name.clone()).zip(0..).collect(), leaving }
+    }
 }
 
 impl Network {
+    pub(super) fn new(
+        architecture: Architecture,
+        layers: Vec<NeuronLayer>,
+        connections: Vec<Connection>,
+        left_out: Vec<LeftOut>,
+        warnings: Vec<String>,
+    ) -> Self {
+        let index = Index::of(&layers, &connections);
+        Self { architecture, layers, connections, left_out, warnings, index }
+    }
+
     /// How the parameters were read.
     #[must_use]
     pub const fn architecture(&self) -> Architecture {
@@ -56,12 +89,13 @@ impl Network {
     /// The index of the layer of this name.
     #[must_use]
     pub fn layer_index(&self, name: &str) -> Option<usize> {
-        self.layers.iter().position(|layer| layer.name == name)
+        self.index.layers.get(name).copied()
     }
 
     /// The connections that leave a layer: together one neighbourhood per neuron.
     pub fn leaving(&self, layer: usize) -> impl Iterator<Item = &Connection> {
-        self.connections.iter().filter(move |c| c.source == layer)
+        let leaving = self.index.leaving.get(layer);
+        leaving.into_iter().flatten().map(|&k| &self.connections[k])
     }
 
     /// What contradicts the invariants of the types, in words.
@@ -115,13 +149,8 @@ impl TryFrom<Unchecked> for Network {
     type Error = NetworkError;
 
     fn try_from(stored: Unchecked) -> Result<Self, NetworkError> {
-        let network = Self {
-            architecture: stored.architecture,
-            layers: stored.layers,
-            connections: stored.connections,
-            left_out: stored.left_out,
-            warnings: stored.warnings,
-        };
+        let Unchecked { architecture, layers, connections, left_out, warnings } = stored;
+        let network = Self::new(architecture, layers, connections, left_out, warnings);
         match network.contradiction() {
             Some(why) => Err(NetworkError::Damaged { why }),
             None => Ok(network),

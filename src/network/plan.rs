@@ -1,5 +1,7 @@
 //! A network under construction by an architecture.
 
+use std::collections::HashSet;
+
 use super::select::Matrix;
 use super::{Connection, NeuronLayer, Orientation, Role};
 
@@ -74,25 +76,26 @@ impl<'a> Plan<'a> {
 
     /// Whether any of these matrices is used, or will be because of its include pattern.
     pub fn uses(&self, matrices: &[Matrix]) -> bool {
-        matrices
-            .iter()
-            .any(|m| m.included || self.connections.iter().any(|c| c.parameter == m.name()))
+        let used: HashSet<&str> = self.connections.iter().map(|c| c.parameter.as_str()).collect();
+        matrices.iter().any(|m| m.included || used.contains(m.name()))
     }
 
     /// Takes out connections, and the layers that then nothing leaves or reaches.
     pub fn retain(&mut self, keep: impl Fn(&Connection) -> bool) {
         self.connections.retain(keep);
-        let connections = &self.connections;
-        let leaves = |layer| connections.iter().any(|c| c.source == layer);
-        let joined = |layer| leaves(layer) || connections.iter().any(|c| c.target == layer);
+        let (mut leaves, mut reached) =
+            (vec![false; self.layers.len()], vec![false; self.layers.len()]);
+        for connection in &self.connections {
+            (leaves[connection.source], reached[connection.target]) = (true, true);
+        }
         let mut positions = Vec::with_capacity(self.layers.len());
         let mut layers = Vec::with_capacity(self.layers.len());
         for (index, mut layer) in std::mem::take(&mut self.layers).into_iter().enumerate() {
             positions.push(layers.len());
-            if !leaves(index) {
+            if !leaves[index] {
                 layer.role = Role::Output;
             }
-            if joined(index) {
+            if leaves[index] || reached[index] {
                 layers.push(layer);
             }
         }

@@ -183,6 +183,8 @@ impl Recurrent {
             }
         }
         let mut this = Self { starts, later: HashSet::new(), doubts: Vec::new() };
+        let mut by_path: HashMap<&str, Vec<&Base>> = HashMap::new();
+        bases.iter().for_each(|base| by_path.entry(&base.path).or_default().push(base));
         let mut paths: Vec<(String, usize)> = Vec::new();
         for (path, numbers) in &mut this.starts {
             numbers.sort_unstable();
@@ -190,17 +192,14 @@ impl Recurrent {
         }
         paths.sort();
         for (path, second) in paths {
-            let plain: Vec<&Base> = bases
-                .iter()
-                .filter(|b| b.path == path && b.number.is_none() && is_recurrent(&b.leaf))
-                .collect();
-            let twice = |leaf: &str| {
-                bases.iter().any(|b| b.path == path && b.leaf == leaf && b.number.is_some())
-            };
+            let here = || by_path.get(path.as_str()).into_iter().flatten().copied();
+            let plain = here().filter(|b| b.number.is_none() && is_recurrent(&b.leaf));
+            let plain: Vec<&Base> = plain.collect();
+            let twice = |leaf: &str| here().any(|b| b.leaf == leaf && b.number.is_some());
             let upper = |b: &&&Base| b.leaf.starts_with("weight_ih") && !is_first_layer(&b.leaf);
             let above = plain.iter().filter(upper).find(|b| !twice(&b.leaf));
             let Some(above) = above else { continue };
-            let others = bases.iter().any(|b| b.path != path || !is_recurrent(&b.leaf));
+            let others = by_path.len() > 1 || here().any(|b| !is_recurrent(&b.leaf));
             if second < plain.len() {
                 this.later.insert(path);
             } else if others {
@@ -288,15 +287,19 @@ fn biases(read: &mut [Reading<'_>]) {
         let mut biases: Vec<(usize, Bias)> = biases.into_iter().map(|b| (b, length(b))).collect();
         let mut found: Vec<(usize, Bias)> = Vec::new();
         if weights.len() > 1 {
+            let number = |k: usize| read[k].base.number;
+            let mut by_number: HashMap<usize, (usize, Bias)> =
+                biases.iter().filter_map(|&bias| Some((number(bias.0)?, bias))).collect();
+            let mut own = HashSet::new();
             weights.retain(|&weight| {
-                let Some(number) = read[weight].base.number else { return true };
-                let own = |&(bias, _): &(usize, Bias)| {
-                    read[bias].base.number.is_some_and(|n| n + 1 == number)
-                };
-                let Some(at) = biases.iter().position(own) else { return true };
-                found.push((weight, biases.remove(at).1));
+                let before = number(weight).and_then(|number| number.checked_sub(1));
+                let bias = before.and_then(|number| by_number.remove(&number));
+                let Some((at, bias)) = bias else { return true };
+                own.insert(at);
+                found.push((weight, bias));
                 false
             });
+            biases.retain(|(at, _)| !own.contains(at));
         }
         for &weight in &weights {
             let shape = |w: usize| read[w].parameter.shape.iter().take(2);

@@ -11,6 +11,8 @@
 //! one that gives what its first layer reads, and embedding tables, which are left out. A table has no
 //! bias, and its columns are what a module reads.
 
+use std::collections::HashMap;
+
 use super::Role;
 use super::chain::{Link, Start, arrange};
 use super::natural;
@@ -31,15 +33,14 @@ struct Cell<'a> {
 /// matrix.
 pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
     let mut cells: Vec<Cell<'a>> = Vec::new();
+    let mut places = HashMap::new();
     let mut others = Vec::new();
     for matrix in matrices {
         let Some((stem, is_hidden, layer, direction)) = split_name(matrix.reads) else {
             others.push(*matrix);
             continue;
         };
-        let key = (stem, layer, direction);
-        let at = cells.iter().position(|c| (c.stem, c.layer, c.direction) == key);
-        let at = at.unwrap_or_else(|| {
+        let at = *places.entry((stem, layer, direction)).or_insert_with(|| {
             cells.push(Cell { stem, layer, direction, input: None, hidden: None });
             cells.len() - 1
         });

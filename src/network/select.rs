@@ -1,5 +1,7 @@
 //! Which parameters take part: the defaults, and the user's patterns.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::parameter::UNTRAINED;
@@ -196,7 +198,7 @@ pub(super) fn select<'a>(
 ) -> Selected<'a> {
     readings.sort_by(|a, b| natural::compare(&a.name, &b.name));
     let readings: &'a [Reading<'a>] = readings;
-    let embeddings: Vec<&[usize]> = readings
+    let embeddings: HashSet<&[usize]> = readings
         .iter()
         .filter(|r| joins_neurons(r.parameter) && is_embedding(&r.name))
         .map(|r| r.parameter.shape.as_slice())
@@ -210,7 +212,7 @@ pub(super) fn select<'a>(
         let excluded = pattern.or(filtered);
         let included = first_match(&selection.include, name).is_some();
         let shape = parameter.shape.as_slice();
-        let is_head = || is_last_layer(reads) && embeddings.contains(&shape);
+        let is_head = || is_last_layer(reads) && embeddings.contains(shape);
         let untrained = !parameter.trainable && !selection.untrained;
         let why = without_edges(parameter, reads)
             .or_else(|| untrained.then_some(UNTRAINED))

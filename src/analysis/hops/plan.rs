@@ -66,22 +66,23 @@ impl HopsPlan {
         }
         let drawn = draw.resolve(network)?;
         let widths = 0..network.layers().len();
-        let follows = |layer: usize| network.connections().iter().any(|c| c.target == layer);
+        let mut follows = vec![false; network.layers().len()];
+        network.connections().iter().for_each(|c| follows[c.target] = true);
         let layers: Vec<_> =
-            widths.clone().map(|l| LayerEdges::new(network, l, follows(l))).collect();
+            widths.clone().map(|l| LayerEdges::new(network, l, follows[l])).collect();
         let mut sample_neurons = vec![0; drawn.len()];
         let mut sources: Vec<SourcePaths> = Vec::new();
-        for layer in widths.clone() {
+        for layer in widths {
             let reached = reached_from(network, &layers, layer, hops.most);
             if reached.iter().skip(1).all(|reached| reached.ends.is_empty()) {
                 continue;
             }
             sources.push(SourcePaths::new(layer, reached, &drawn, &mut sample_neurons));
         }
-        let last_use = |layer: usize| {
-            sources.iter().rposition(|source| source.uses.contains(&layer)).unwrap_or(0)
-        };
-        let last_use = widths.map(last_use).collect();
+        let mut last_use = vec![0; network.layers().len()];
+        for (k, source) in sources.iter().enumerate() {
+            source.uses.iter().for_each(|&layer| last_use[layer] = k);
+        }
         let plan = Self {
             method: method.clone(),
             hops,
