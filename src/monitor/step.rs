@@ -151,6 +151,9 @@ impl Monitor {
         self.next_step = step.saturating_add(1);
         let scalars = scalars.iter().map(|&(name, value)| (name.to_owned(), value));
         let back = self.rolled_back.take().map(|to| (ROLLED_BACK.to_owned(), to as f64));
+        if back.is_some() && self.known_names.insert(ROLLED_BACK.to_owned()) {
+            self.new_names.push(ROLLED_BACK.to_owned());
+        }
         let at = Step::now(step, scalars.chain(back).collect());
         let unread = match due {
             true => self.take_timed(at, when)?,
