@@ -136,7 +136,7 @@ fn views_show_the_columns_of_the_table() {
         assert!(page.contains(&cell), "{}", column.name);
     }
 
-    let picture = page.split("<figure class=\"emergence\">").nth(1).unwrap();
+    let picture = page.split("<figure class=\"emergence\"").nth(1).unwrap();
     let picture = picture.split("</figure>").next().unwrap();
     for column in columns().filter(|column| column.kind == Kind::E) {
         for view in column.views {

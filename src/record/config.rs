@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::origin::Origin;
 use crate::analysis::Controls;
 use crate::mfa::Parameters;
 use crate::network::Network;
@@ -39,6 +40,9 @@ pub struct RunConfig {
     pub schema: u32,
     /// Version of the crate that wrote it.
     pub neuromfa: String,
+    /// Where the run comes from.
+    #[serde(default)]
+    pub origin: Origin,
     /// Parameters of the method.
     pub method: Parameters,
     /// How the neurons were chosen.
@@ -92,6 +96,7 @@ impl RunConfig {
         Self {
             schema: SCHEMA,
             neuromfa: env!("CARGO_PKG_VERSION").to_owned(),
+            origin: Origin::now(),
             method,
             sampling,
             stable,
@@ -111,10 +116,11 @@ impl RunConfig {
     }
 
     /// The first key at which a recorded configuration differs from this one, with both values in
-    /// words; the crate's version is ignored.
+    /// words; the crate's version and the origin are ignored.
     pub(super) fn difference(&self, recorded: &Self) -> Option<Difference> {
         let comparable = |config: &Self| Self {
             neuromfa: String::new(),
+            origin: Origin::default(),
             stop_rule: Value::from(sentence(&config.stop_rule)),
             ..config.clone()
         };

@@ -72,6 +72,7 @@ mod lines;
 mod lock;
 mod measures;
 mod number;
+mod origin;
 mod owned;
 mod printable;
 mod read;
@@ -101,6 +102,7 @@ pub use files::{
 pub use hops::hop_columns;
 pub use layers::layer_columns;
 pub use number::number;
+pub use origin::Origin;
 pub use printable::{printable, printable_lines, shown_name};
 pub use read::{RecordedRun, read_rows};
 pub use regular::read_file;

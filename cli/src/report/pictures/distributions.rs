@@ -118,25 +118,24 @@ fn kurtosis(run: &Recorded) -> Option<Drawing> {
     if whole.len() < 2 {
         return None;
     }
-    let line = |name: &str, colour: &str, pattern, label: &str| Line {
-        colour: colour.to_owned(),
-        pattern,
-        label: label.to_owned(),
-        x: whole.iter().map(|row| run.axis.at(table.number(row, "step").unwrap_or(0.0))).collect(),
-        y: whole.iter().map(|row| table.number(row, name)).collect(),
-        spread: None,
+    let steps: Vec<f64> =
+        whole.iter().map(|row| run.axis.at(table.number(row, "step").unwrap_or(0.0))).collect();
+    let line = |name: &str, style, label: &str| {
+        let values = whole.iter().map(|row| table.number(row, name)).collect();
+        Line { label: label.to_owned(), ..Line::new(name, style, steps.clone(), values) }
     };
     let level = Level {
         title: "kurtosis over all neurons".to_owned(),
         height: 90.0,
         lines: vec![
-            line("degree_kurtosis", "c1", "", "degree"),
-            line("dimension_kurtosis", "c2", "dash", "dimension"),
+            line("degree_kurtosis", ("c1", ""), "degree"),
+            line("dimension_kurtosis", ("c2", "dash"), "dimension"),
         ],
         wide: true,
         with: vec![3.0],
     };
-    stack("Kurtosis of degrees and dimensions over steps", vec![level], &Marks::none(run))
+    let title = "Kurtosis of degrees and dimensions over steps";
+    stack((title, "kurtosis"), vec![level], &Marks::none(run))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! One unit is a point (1/72 inch) in print. Text is 9 points high; its width is estimated from the
 //! widths of Helvetica's characters, with a margin for wider fonts.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::style;
@@ -17,6 +18,8 @@ pub(super) struct Drawing {
     height: f64,
     title: String,
     body: String,
+    /// What the page's script makes of it, and from which numbers (JSON).
+    script: Option<(&'static str, String)>,
 }
 
 /// Which end of a word is at its position.
@@ -30,7 +33,7 @@ pub(super) enum Anchor {
 impl Drawing {
     /// An empty picture; the title is for those who cannot see it.
     pub(super) fn new(width: f64, height: f64, title: &str) -> Self {
-        Self { width, height, title: plain(title), body: String::new() }
+        Self { width, height, title: plain(title), body: String::new(), script: None }
     }
 
     /// A line through points.
@@ -44,9 +47,14 @@ impl Drawing {
     }
 
     fn element(&mut self, class: &str, points: &[(f64, f64)], end: &str) {
+        // The first corner, then the way from corner to corner: shorter than their places.
         let mut d = String::new();
+        let mut before = (0, 0);
         for (k, (x, y)) in points.iter().enumerate() {
-            let _ = write!(d, "{}{} {}", if k == 0 { "M" } else { "L" }, short(*x), short(*y));
+            let at = ((10.0 * x).round() as i64, (10.0 * y).round() as i64);
+            let mark = if k == 0 { "M" } else { "l" };
+            let _ = write!(d, "{mark}{} {}", tenths(at.0 - before.0), tenths(at.1 - before.1));
+            before = at;
         }
         let _ = writeln!(self.body, r#"<path class="{class}" d="{d}{end}"/>"#);
     }
@@ -56,27 +64,52 @@ impl Drawing {
         let _ = writeln!(self.body, r#"<circle class="{class}" cx="{x}" cy="{y}" r="{radius}"/>"#);
     }
 
-    /// A rectangle of a class.
-    pub(super) fn bar(&mut self, class: &str, at: (f64, f64), size: (f64, f64)) {
-        self.rectangle(&format!(r#"class="{class}""#), at, size);
-    }
-
-    /// A rectangle of a colour.
-    pub(super) fn cell(&mut self, colour: &str, at: (f64, f64), size: (f64, f64)) {
-        self.rectangle(&format!(r#"fill="{colour}""#), at, size);
-    }
-
-    fn rectangle(&mut self, look: &str, (x, y): (f64, f64), (width, height): (f64, f64)) {
-        let (x, y) = (short(x), short(y));
-        let (width, height) = (short(width), short(height));
+    /// A dot with words for a reader who points at it.
+    pub(super) fn point(&mut self, class: &str, (x, y): (f64, f64), radius: f64, words: &str) {
+        let (x, y, radius, words) = (short(x), short(y), short(radius), escape(words));
         let _ = writeln!(
             self.body,
-            r#"<rect {look} x="{x}" y="{y}" width="{width}" height="{height}"/>"#
+            r#"<circle class="{class}" cx="{x}" cy="{y}" r="{radius}"><title>{words}</title></circle>"#
         );
     }
 
+    /// A small triangle that points down to where something begins, with words for a reader who
+    /// points at it.
+    pub(super) fn begins(&mut self, class: &str, (x, y): (f64, f64), words: &str) {
+        let (left, right, middle) = (short(x - 3.0), short(x + 3.0), short(x));
+        let (top, tip, words) = (short(y), short(y + 5.0), escape(words));
+        let _ = writeln!(
+            self.body,
+            r#"<path class="{class}" d="M{left} {top}L{right} {top}L{middle} {tip}Z"><title>{words}</title></path>"#
+        );
+    }
+
+    /// Cells of a grid: of each colour their columns, rows and how many columns they reach over.
+    pub(super) fn cells(
+        &mut self,
+        (left, top): (f64, f64),
+        (width, height): (f64, f64),
+        coloured: &BTreeMap<String, Vec<(usize, usize, usize)>>,
+    ) {
+        let (left, top) = (short(left), short(top));
+        let _ = writeln!(
+            self.body,
+            r#"<g shape-rendering="crispEdges" transform="translate({left} {top}) scale({width:.4} {height:.4})">"#
+        );
+        for (colour, cells) in coloured {
+            let one = |(x, y, n): &(usize, usize, usize)| format!("M{x} {y}h{n}v1h-{n}z");
+            let d: String = cells.iter().map(one).collect();
+            let _ = writeln!(self.body, r#"<path class="f-{colour}" d="{d}"/>"#);
+        }
+        self.body += "</g>\n";
+    }
+
     /// Text; `_{…}` is a subscript, `*…*` is italic.
-    pub(super) fn words(&mut self, class: &str, anchor: Anchor, (x, y): (f64, f64), text: &str) {
+    pub(super) fn words(&mut self, class: &str, anchor: Anchor, at: (f64, f64), text: &str) {
+        self.text(class, anchor, at, text, "");
+    }
+
+    fn text(&mut self, class: &str, anchor: Anchor, (x, y): (f64, f64), text: &str, title: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
@@ -86,13 +119,30 @@ impl Drawing {
         let class = if class.is_empty() { String::new() } else { format!(r#" class="{class}""#) };
         let _ = writeln!(
             self.body,
-            r#"<text{class} x="{x}" y="{y}" text-anchor="{anchor}">{set}</text>"#
+            r#"<text{class} x="{x}" y="{y}" text-anchor="{anchor}">{title}{set}</text>"#
         );
     }
 
-    /// The SVG element for a page that has the rules of [`style::page_rules`].
+    /// A name that may be shortened, with the whole name for a reader who points at it.
+    pub(super) fn named(&mut self, anchor: Anchor, at: (f64, f64), text: &str, whole: &str) {
+        self.text("", anchor, at, text, &format!("<title>{}</title>", escape(whole)));
+    }
+
+    /// Has the page's script draw it again, as a `chart` or a `map`, from these numbers (JSON).
+    pub(super) fn with_script(self, class: &'static str, numbers: String) -> Self {
+        Self { script: Some((class, numbers)), ..self }
+    }
+
+    /// The element for a page that has the rules of [`style::page_rules`], with the numbers for its script.
     pub(super) fn inline(&self) -> String {
-        self.document("", "")
+        let svg = self.document("", "");
+        match &self.script {
+            None => svg,
+            Some((class, numbers)) => format!(
+                "<div class=\"{class}\">\n{svg}<script type=\"application/json\">{numbers}</script>\n\
+                 </div>\n"
+            ),
+        }
     }
 
     /// A separate SVG file, in the size for print.
@@ -106,7 +156,7 @@ impl Drawing {
     }
 
     fn document(&self, size: &str, rules: &str) -> String {
-        let Self { width, height, title, body } = self;
+        let Self { width, height, title, body, .. } = self;
         let (width, height) = (short(*width), short(*height));
         let title = escape(title);
         format!(
@@ -119,7 +169,15 @@ impl Drawing {
 
 /// A number to a hundredth of a point.
 fn short(value: f64) -> String {
-    let text = format!("{value:.2}");
+    trimmed(format!("{value:.2}"))
+}
+
+/// So many tenths of a point.
+fn tenths(count: i64) -> String {
+    trimmed(format!("{:.1}", count as f64 / 10.0))
+}
+
+fn trimmed(text: String) -> String {
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
@@ -165,7 +223,8 @@ fn pieces(text: &str) -> Vec<Piece> {
     pieces
 }
 
-fn set(text: &str) -> String {
+/// The words as SVG.
+pub(super) fn set(text: &str) -> String {
     let mut out = String::new();
     let mut was_low = false;
     for (word, low, leaning) in pieces(text) {
@@ -260,5 +319,8 @@ mod tests {
     #[test]
     fn numbers_are_short() {
         assert_eq!([1.0, 0.125, -0.001, 12.5].map(short), ["1", "0.12", "0", "12.5"]);
+        let mut drawing = Drawing::new(10.0, 10.0, "");
+        drawing.area("a", &[(1.04, 2.0), (2.06, 2.06), (1.0, 0.0)]);
+        assert_eq!(drawing.body, "<path class=\"a\" d=\"M1 2l1.1 0.1l-1.1 -2.1Z\"/>\n");
     }
 }

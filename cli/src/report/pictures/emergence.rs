@@ -1,55 +1,42 @@
 //! The measures of structure, E with its controls, and the loss over steps.
 
 use super::figure::Figure;
-use super::panel::{Line, Values};
+use super::panel::Line;
 use super::recorded::Recorded;
 use super::stack::{Level, Marks, stack};
 use neuromfa::internals::analysis::{ONSET_LEVEL, ONSET_ROWS};
 use neuromfa::internals::record::{Column, Kind, View, columns, shown_in};
 
 /// A column of emergence.csv over its steps, with its spread.
-pub(super) fn column(
-    run: &Recorded,
-    name: &str,
-    (colour, pattern): (&str, &'static str),
-    label: &str,
-) -> Line {
+pub(super) fn column(run: &Recorded, name: &str, style: (&str, &'static str), label: &str) -> Line {
+    let table = &run.emergence;
     Line {
-        colour: colour.to_owned(),
-        pattern,
         label: label.to_owned(),
-        x: run.x(&run.emergence),
-        y: run.emergence.numbers(name),
-        spread: run.emergence.spread(name),
+        seconds: run.seconds(table),
+        spread: table.spread(name),
+        ..Line::new(name, style, run.x(table), table.numbers(name))
     }
 }
 
 /// The loss over all steps that the loop logged.
 pub(super) fn loss(run: &Recorded, colour: &str, label: &str) -> Option<(Line, usize)> {
-    let (x, y, each) = run.thinned(run.loss()?, 400);
-    let (colour, label) = (colour.to_owned(), label.to_owned());
-    Some((Line { colour, pattern: "", label, x, y, spread: None }, each))
-}
-
-/// Two standard errors.
-pub(super) fn twice(errors: Values) -> Values {
-    errors.into_iter().map(|se| se.map(|se| 2.0 * se)).collect()
+    let name = run.loss()?;
+    let (x, seconds, y, each) = run.thinned(name);
+    let label = label.to_owned();
+    Some((Line { label, seconds, ..Line::new(name, (colour, ""), x, y) }, each))
 }
 
 /// A measure of structure with its band, and a line at 0, where shuffled weights are.
 fn structure(run: &Recorded, name: &str, title: &str) -> Level {
     let measure = column(run, name, ("c1", ""), "");
+    let zero = measure.y.iter().map(|value| value.map(|_| 0.0)).collect();
     let shuffled = Line {
-        y: measure.y.iter().map(|value| value.map(|_| 0.0)).collect(),
-        spread: None,
-        colour: "c2".to_owned(),
-        pattern: "dash",
         label: "shuffled".to_owned(),
-        ..measure.clone()
+        seconds: measure.seconds.clone(),
+        ..Line::new("shuffled", ("c2", "dash"), measure.x.clone(), zero)
     };
-    let measure = Line { spread: measure.spread.map(twice), ..measure };
-    let lines = vec![shuffled, measure];
-    Level { title: title.to_owned(), height: 80.0, lines, wide: false, with: vec![0.0] }
+    let lines = vec![shuffled, measure.twice()];
+    Level { title: title.to_owned(), height: 72.0, lines, wide: false, with: vec![0.0] }
 }
 
 /// The measures of structure above one another.
@@ -75,22 +62,26 @@ fn stable(run: &Recorded) -> Vec<Line> {
     std::iter::once(stable).chain(controls.map(line)).collect()
 }
 
-/// The measures of structure, above E of both estimators with their controls, above the loss.
-pub(super) fn figure(run: &Recorded) -> Figure {
-    let published = vec![
+/// E of the published estimator with its control.
+pub(super) fn published(run: &Recorded) -> Level {
+    let lines = vec![
         column(run, "E", ("c1", ""), "*E*"),
         column(run, "E_shuffled", ("c2", "dash"), "shuffled"),
     ];
-    let level = |title: &str, height, lines| Level {
-        title: title.to_owned(),
-        height,
-        lines,
+    let title = "degree of emergence, published estimator".to_owned();
+    Level { title, height: 90.0, lines, wide: false, with: vec![0.0] }
+}
+
+/// The measures of structure, above E_stable with its controls, above the loss.
+pub(super) fn figure(run: &Recorded) -> Figure {
+    let mut levels: Vec<Level> = STRUCTURE.map(|(name, title)| structure(run, name, title)).into();
+    levels.push(Level {
+        title: "degree of emergence, stable estimator".to_owned(),
+        height: 90.0,
+        lines: stable(run),
         wide: false,
         with: vec![0.0],
-    };
-    let mut levels: Vec<Level> = STRUCTURE.map(|(name, title)| structure(run, name, title)).into();
-    levels.push(level("degree of emergence, published estimator", 95.0, published));
-    levels.push(level("degree of emergence, stable estimator", 105.0, stable(run)));
+    });
     let mut text = words(run);
     match loss(run, "ink", "") {
         Some((line, each)) if line.is_there() => {
@@ -104,14 +95,18 @@ pub(super) fn figure(run: &Recorded) -> Figure {
             let title = run.loss().unwrap_or_default();
             let title = super::drawing::name(title);
             let line = Line { colour: "faint".to_owned(), ..line };
-            levels.push(Level { title, height: 60.0, lines: vec![line], wide: true, with: vec![] });
+            levels.push(Level { title, height: 56.0, lines: vec![line], wide: true, with: vec![] });
         }
         _ => text += " The loop logged no loss that is a number.",
     }
     let drawing = match enough(run) {
         Err(why) => Err(why),
-        Ok(()) => stack("Structure and degree of emergence over steps", levels, &Marks::of(run))
-            .ok_or_else(|| "no step has a value of E.".to_owned()),
+        Ok(()) => stack(
+            ("Structure and degree of emergence over steps", "emergence"),
+            levels,
+            &Marks::of(run),
+        )
+        .ok_or_else(|| "no step has a value of E.".to_owned()),
     };
     Figure::one("emergence", "Structure and degree of emergence", text, drawing)
 }

@@ -7,10 +7,12 @@ mod against;
 mod axis;
 mod backtest;
 mod boxes;
+mod chart;
 mod correlation;
 mod distributions;
 mod drawing;
 mod emergence;
+mod facts;
 mod figure;
 mod fractal;
 mod heat;
@@ -33,7 +35,7 @@ pub use figure::SvgFile;
 
 use anyhow::bail;
 use figure::Figure;
-use page::Chapter;
+use page::{Chapter, Compared};
 use recorded::Recorded;
 
 /// The figures of one run or of several.
@@ -41,7 +43,7 @@ use recorded::Recorded;
 pub struct Pictures {
     title: String,
     /// For several runs: all of them in one figure.
-    overlay: Option<Figure>,
+    compared: Option<Compared>,
     chapters: Vec<Chapter>,
 }
 
@@ -54,7 +56,8 @@ impl Pictures {
     /// [`RecordError::Read`] when a folder has no emergence.csv, or one of its tables cannot be read;
     /// a run that has not logged `x`.
     pub fn of<P: AsRef<Path>>(folders: &[P], x: Option<&str>) -> anyhow::Result<Self> {
-        let read = |folder: &P| Recorded::read(folder.as_ref());
+        let points = if folders.len() > 1 { 200 } else { 400 };
+        let read = |folder: &P| Recorded::read(folder.as_ref(), points);
         let mut runs: Vec<Recorded> = folders.iter().map(read).collect::<Result<_, _>>()?;
         let axes = runs.iter().map(|run| run.config.as_ref().and_then(|c| c.axis.clone()));
         let common = axes.reduce(|one, other| one.filter(|one| Some(one) == other.as_ref()));
@@ -68,13 +71,14 @@ impl Pictures {
         }
         let chapters = runs.iter().map(chapter).collect();
         let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
-        let overlay = (runs.len() > 1).then(|| overlay::figure(&runs));
-        Ok(Self { title: names.join(", "), overlay, chapters })
+        let compared = (runs.len() > 1)
+            .then(|| Compared { table: facts::compared(&runs), figure: overlay::figure(&runs) });
+        Ok(Self { title: names.join(", "), compared, chapters })
     }
 
     /// One page with all figures, the table of each run and a text for each figure.
     pub fn html(&self) -> String {
-        page::page(&self.title, self.overlay.as_ref(), &self.chapters)
+        page::page(&self.title, self.compared.as_ref(), &self.chapters)
     }
 
     /// Each picture as a file.
@@ -87,7 +91,7 @@ impl Pictures {
             figure.content.iter().flatten().map(file).collect()
         };
         let mut files: Vec<SvgFile> =
-            self.overlay.iter().flat_map(|figure| of(figure, "")).collect();
+            self.compared.iter().flat_map(|compared| of(&compared.figure, "")).collect();
         for (k, chapter) in self.chapters.iter().enumerate() {
             // Different folders with the same name: the number distinguishes them.
             let same = self.chapters.iter().filter(|other| other.title == chapter.title).count();
@@ -114,5 +118,14 @@ fn chapter(run: &Recorded) -> Chapter {
         against::figure(run),
     ];
     let verdict = format!("structure: {}", run.conclusion);
-    Chapter { title: run.name.clone(), verdict, table: values::table(run), figures }
+    let config = facts::configuration(run).and_then(|of| serde_json::to_string_pretty(&of).ok());
+    Chapter {
+        title: run.name.clone(),
+        verdict,
+        facts: facts::facts(run),
+        notes: values::noted(run),
+        table: values::values(run),
+        config: config.unwrap_or_default(),
+        figures,
+    }
 }

@@ -12,95 +12,166 @@ pub(super) struct Chapter {
     pub(super) title: String,
     /// The verdict on the run, in one line.
     pub(super) verdict: String,
-    /// Table of the run, as HTML.
+    /// What the run is, and how it went: names with values.
+    pub(super) facts: Vec<(&'static str, String)>,
+    /// Its warnings and caveats, as HTML.
+    pub(super) notes: String,
+    /// Its last values, as HTML.
     pub(super) table: String,
+    /// Its configuration, as JSON.
+    pub(super) config: String,
     pub(super) figures: Vec<Figure>,
 }
 
-/// How the page is set: text next to its figure on a wide screen, below it on a phone.
-const LAYOUT: &str = "\
-*{box-sizing:border-box}
-body{margin:0 auto;padding:1.5rem 1rem 4rem;max-width:64rem;background:var(--paper);color:var(--ink);
-font:1rem/1.5 system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;overflow-wrap:anywhere}
-h1{font-size:1.5rem;margin:0 0 .5rem}
-h2{font-size:1.2rem;margin:2.5rem 0 .5rem;border-top:2px solid var(--ink);padding-top:.6rem}
-figure{margin:2rem 0;padding-top:1rem;border-top:1px solid var(--grid);display:grid;gap:.5rem 2rem}
-@media (min-width:52rem){figure{grid-template-columns:minmax(0,36rem) minmax(0,1fr)}
-figcaption{position:sticky;top:1rem;align-self:start}}
-figcaption h3{font-size:1.05rem;margin:0 0 .3rem}
-figcaption p{margin:0;font-size:.92rem}
-.pictures{display:grid;gap:1.5rem}
-svg.fig{display:block;width:100%;max-width:36rem;height:auto}
-.scroll{overflow-x:auto}
-table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums}
-th,td{text-align:left;padding:.2rem 1rem .2rem 0;vertical-align:top;border-bottom:1px solid var(--grid)}
-table{overflow-wrap:normal}th,td{white-space:nowrap}
-thead th{color:var(--faint);font-weight:normal}tbody th{font-weight:600}
-.verdict{font-size:1.1rem;font-weight:600;margin:.6rem 0}
-.warnings,.caveats{border-left:3px solid var(--c5);padding-left:.9rem;margin:1rem 0}
-.caveats{border-color:var(--grid);color:var(--faint);font-size:.92rem}
-.warnings p,.warnings ul,.caveats p,.caveats ul{margin:.2rem 0}
-.warnings ul,.caveats ul{padding-left:1.1rem}
-.note,.left-out{color:var(--faint);font-size:.88rem}
-@media print{figure{break-inside:avoid}}
-";
+/// What several runs have in common.
+#[derive(Debug)]
+pub(super) struct Compared {
+    /// The runs in a table, as HTML.
+    pub(super) table: String,
+    pub(super) figure: Figure,
+}
 
-pub(super) fn page(title: &str, overlay: Option<&Figure>, chapters: &[Chapter]) -> String {
+const LAYOUT: &str = include_str!("page/page.css");
+const SCRIPT: &str = include_str!("page/page.js");
+
+/// The figure at the top, with the facts next to it.
+const FIRST: &str = "emergence";
+
+/// Figures that answer a special question: folded, and not on a page of several runs.
+const FOLDED: [&str; 4] = ["scaling", "distributions", "boxes", "against"];
+
+pub(super) fn page(title: &str, compared: Option<&Compared>, chapters: &[Chapter]) -> String {
     let title = escape(title);
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>neuromfa: {title}</title>\n<style>\n{}{LAYOUT}</style>\n</head>\n<body>\n\
-         <h1>{title}</h1>\n",
+         <title>neuromfa: {title}</title>\n<style>\n{}{LAYOUT}</style>\n</head>\n<body>\n<main>\n",
         style::page_rules()
     );
-    let several = chapters.len() > 1;
-    if several {
-        for Chapter { title, verdict, .. } in chapters {
-            let line = escape(&format!("{title}: {verdict}"));
-            let _ = writeln!(html, "<p class=\"verdict\">{line}</p>");
+    match (compared, chapters) {
+        (None, [only]) => {
+            let verdict = escape(&only.verdict);
+            let _ = writeln!(html, "<h1>{title}</h1>\n<p class=\"verdict\">{verdict}</p>");
+            html += &contents(&links("", only));
+            html += &section("", only, &only.figures.iter().collect::<Vec<_>>());
         }
-    }
-    if let Some(overlay) = overlay {
-        html += &figures(std::slice::from_ref(overlay));
-    }
-    for chapter in chapters {
-        if several {
-            let _ = writeln!(html, "<h2>{}</h2>", escape(&chapter.title));
+        _ => {
+            let _ = writeln!(html, "<h1>{} runs compared</h1>", chapters.len());
+            let anchors = chapters.iter().enumerate();
+            html += &contents(
+                &anchors
+                    .map(|(k, of)| (format!("run-{}", k + 1), of.title.clone()))
+                    .collect::<Vec<_>>(),
+            );
+            if let Some(Compared { table, figure }) = compared {
+                html += table;
+                html += &figures("", &[figure]);
+            }
+            for (k, chapter) in chapters.iter().enumerate() {
+                let prefix = format!("run-{}", k + 1);
+                let shown: Vec<&Figure> = chapter
+                    .figures
+                    .iter()
+                    .filter(|figure| !FOLDED.contains(&figure.name))
+                    .collect();
+                let (name, verdict) = (escape(&chapter.title), escape(&chapter.verdict));
+                let _ = writeln!(
+                    html,
+                    "<details class=\"run\" id=\"{prefix}\"><summary><h2>{name}</h2> \
+                     <span>{verdict}</span></summary>\n{}</details>",
+                    section(&format!("{prefix}-"), chapter, &shown)
+                );
+            }
         }
-        html += &section(chapter);
     }
     let _ = writeln!(
         html,
-        "<p class=\"note\">Drawn by neuromfa {}.</p>\n</body>\n</html>",
+        "</main>\n<footer class=\"note\">Drawn by neuromfa {}.</footer>\n<script>\n{SCRIPT}</script>\n\
+         </body>\n</html>",
         env!("CARGO_PKG_VERSION")
     );
     html
 }
 
-fn section(chapter: &Chapter) -> String {
-    let Chapter { verdict, table, figures: drawn, .. } = chapter;
-    let (verdict, drawn) = (escape(verdict), figures(drawn));
-    format!("<section>\n<p class=\"verdict\">{verdict}</p>\n{table}{drawn}</section>\n")
+/// The places of a chapter that can be gone to, with their names.
+fn links(prefix: &str, chapter: &Chapter) -> Vec<(String, String)> {
+    let drawn = chapter.figures.iter().filter(|figure| figure.content.is_ok());
+    let of_figures = drawn.map(|figure| (format!("{prefix}{}", figure.name), figure.title.clone()));
+    of_figures.chain([(format!("{prefix}values"), "Last values".to_owned())]).collect()
 }
 
-fn figures(figures: &[Figure]) -> String {
+fn contents(links: &[(String, String)]) -> String {
+    let link = |(anchor, name): &(String, String)| {
+        format!("<li><a href=\"#{anchor}\">{}</a></li>", escape(name))
+    };
+    let links: String = links.iter().map(link).collect();
+    format!("<nav aria-label=\"Contents\"><ul>{links}</ul></nav>\n")
+}
+
+/// A run with some of its figures.
+fn section(prefix: &str, chapter: &Chapter, drawn: &[&Figure]) -> String {
+    let Chapter { facts, notes, table, config, .. } = chapter;
+    let fact = |(name, value): &(&str, String)| {
+        format!("<div><dt>{name}</dt><dd>{}</dd></div>\n", escape(value))
+    };
+    let facts: String = facts.iter().map(fact).collect();
+    let (first, others): (Vec<&Figure>, Vec<&Figure>) =
+        drawn.iter().copied().partition(|figure| figure.name == FIRST);
+    let mut html = format!("<section>\n<div class=\"first\">\n{}", figures(prefix, &first));
+    let _ = writeln!(html, "<dl class=\"facts\">\n{facts}</dl>\n</div>\n{notes}");
+    let _ = writeln!(
+        html,
+        "<details id=\"{prefix}values\"><summary>Last values</summary>\n{table}</details>"
+    );
+    if !config.is_empty() {
+        let _ = writeln!(
+            html,
+            "<details><summary>Configuration</summary>\n<pre>{}</pre></details>",
+            escape_lines(config)
+        );
+    }
+    html += &figures(prefix, &others);
+    if drawn.len() < chapter.figures.len() {
+        html += "<p class=\"note\">The page of this run alone has more: its scaling, neurons and boxes, and its \
+                 structure against what was logged.</p>\n";
+    }
+    html + "</section>\n"
+}
+
+/// Escaped line by line: line breaks stay.
+fn escape_lines(text: &str) -> String {
+    text.lines().map(escape).collect::<Vec<_>>().join("\n")
+}
+
+fn figures(prefix: &str, figures: &[&Figure]) -> String {
     let mut html = String::new();
     let mut missing = String::new();
-    for Figure { name, title, text, content } in figures {
-        match content {
+    for figure in figures {
+        match &figure.content {
             Ok(drawings) => {
-                let _ = writeln!(html, "<figure class=\"{name}\">\n<div class=\"pictures\">");
-                drawings.iter().for_each(|(_, drawing)| html += &drawing.inline());
-                let _ = writeln!(
-                    html,
-                    "</div>\n<figcaption><h3>{}</h3><p>{}</p></figcaption>\n</figure>",
-                    escape(title),
-                    escape(text)
+                let pictures: String =
+                    drawings.iter().map(|(_, drawing)| drawing.inline()).collect();
+                let Figure { name, title, text, .. } = figure;
+                let (title, text) = (escape(title), escape(text));
+                let text = match *name == FIRST {
+                    true => {
+                        format!("<details><summary>How to read it</summary><p>{text}</p></details>")
+                    }
+                    false => format!("<h3>{title}</h3><p>{text}</p>"),
+                };
+                let shown = format!(
+                    "<figure class=\"{name}\" id=\"{prefix}{name}\">\n<div class=\"pictures\">\n{pictures}\
+                     </div>\n<figcaption>{text}</figcaption>\n</figure>\n"
                 );
+                html += &match FOLDED.contains(name) {
+                    true => format!(
+                        "<details class=\"figure\"><summary>{title}</summary>\n{shown}</details>\n"
+                    ),
+                    false => shown,
+                };
             }
             Err(why) => {
-                let _ = writeln!(missing, "<li>{}: {}</li>", escape(title), escape(why));
+                let _ = writeln!(missing, "<li>{}: {}</li>", escape(&figure.title), escape(why));
             }
         }
     }

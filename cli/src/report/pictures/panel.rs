@@ -26,13 +26,48 @@ pub(super) struct Line {
     pub(super) pattern: &'static str,
     /// The label at its end.
     pub(super) label: String,
+    /// What it is called in a list of values.
+    pub(super) name: String,
+    /// The number and name of its run, among several.
+    pub(super) run: Option<(usize, String)>,
     pub(super) x: Vec<f64>,
+    /// Seconds since the run began, for each of `x`.
+    pub(super) seconds: Option<Vec<f64>>,
     pub(super) y: Values,
     /// Half the height of its band.
     pub(super) spread: Option<Values>,
+    /// How many errors that is.
+    pub(super) errors: f64,
 }
 
 impl Line {
+    /// A line without a label and a band.
+    pub(super) fn new(
+        name: &str,
+        (colour, pattern): (&str, &'static str),
+        x: Vec<f64>,
+        y: Values,
+    ) -> Self {
+        Self {
+            colour: colour.to_owned(),
+            pattern,
+            label: String::new(),
+            name: name.to_owned(),
+            run: None,
+            x,
+            seconds: None,
+            y,
+            spread: None,
+            errors: 1.0,
+        }
+    }
+
+    /// With a band of two errors.
+    pub(super) fn twice(self) -> Self {
+        let double = |errors: Values| errors.into_iter().map(|se| se.map(|se| 2.0 * se)).collect();
+        Self { spread: self.spread.map(double), errors: 2.0 * self.errors, ..self }
+    }
+
     /// Whether it has a value.
     pub(super) fn is_there(&self) -> bool {
         self.y.iter().any(Option::is_some)

@@ -77,6 +77,8 @@ pub(super) struct Recorded {
     pub(super) name: String,
     /// What pictures over time have as their horizontal axis.
     pub(super) axis: Axis,
+    /// Points of a logged quantity that are drawn: fewer where there are several runs.
+    pub(super) points: usize,
     /// None when run.json is of another version, or not there.
     pub(super) config: Option<RunConfig>,
     pub(super) emergence: Sheet,
@@ -94,13 +96,14 @@ pub(super) struct Recorded {
 impl Recorded {
     /// # Errors
     /// [`RecordError::Read`] when the folder has no emergence.csv, or a table cannot be read.
-    pub(super) fn read(folder: &Path) -> Result<Self, RecordError> {
+    pub(super) fn read(folder: &Path, points: usize) -> Result<Self, RecordError> {
         let json = |name: &str| read_file(&folder.join(name)).ok();
         let name = folder.canonicalize().ok();
         let name = name.as_deref().unwrap_or(folder).file_name();
         Ok(Self {
             axis: Axis::default(),
             name: name.map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned()),
+            points,
             config: json(RUN).and_then(|text| serde_json::from_slice(&text).ok()),
             emergence: Sheet::read(&folder.join(EMERGENCE))?,
             metrics: Sheet::read_if_there(&folder.join(METRICS))?,
@@ -158,20 +161,28 @@ impl Recorded {
         by_name.or_else(|| logged.iter().find(|c| c.to_lowercase().contains("loss"))).copied()
     }
 
-    /// A logged quantity over steps, from the loop's own table, thinned out to at most this many
-    /// points: each the mean of the finite values of as many consecutive rows.
-    pub(super) fn thinned(&self, name: &str, most: usize) -> (Vec<f64>, Values, usize) {
+    /// A logged quantity over steps, from the loop's own table, thinned out to at most
+    /// [`points`](Self::points): each the mean of the finite values of as many consecutive rows.
+    pub(super) fn thinned(&self, name: &str) -> (Vec<f64>, Option<Vec<f64>>, Values, usize) {
         let table =
             if self.metrics.column(name).is_some() { &self.metrics } else { &self.emergence };
         let (steps, values) = (self.x(table), table.numbers(name));
-        let each = values.len().div_ceil(most.max(1)).max(1);
+        let each = values.len().div_ceil(self.points.max(1)).max(1);
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-        let step = steps.chunks(each).map(mean).collect();
+        let means = |values: Vec<f64>| values.chunks(each).map(mean).collect();
         let value = values.chunks(each).map(|chunk| {
             let there: Vec<f64> = chunk.iter().flatten().copied().collect();
             (!there.is_empty()).then(|| mean(&there))
         });
-        (step, value.collect(), each)
+        (means(steps), self.seconds(table).map(means), value.collect(), each)
+    }
+
+    /// The seconds since the run began, for each row of one of its tables; none if a row lacks its time.
+    pub(super) fn seconds(&self, table: &Sheet) -> Option<Vec<f64>> {
+        let times = |table: &Sheet| table.numbers("wall_time");
+        let start = [&self.emergence, &self.metrics].map(|table| times(table).first().copied()?);
+        let start = start.into_iter().flatten().reduce(f64::min)?;
+        times(table).into_iter().map(|time| time.map(|time| time - start)).collect()
     }
 
     /// Where a rule ended the run.

@@ -66,6 +66,11 @@ impl Scale {
         Some(Self { low, high: if high > low { high } else { low + 1.0 }, kind })
     }
 
+    /// Whether it is logarithmic.
+    pub(super) fn is_log(&self) -> bool {
+        self.kind == Kind::Log
+    }
+
     /// Where a number lies: 0 at the low end, 1 at the high end.
     pub(super) fn at(&self, value: f64) -> f64 {
         let position = |x: f64| match self.kind {

@@ -1,8 +1,11 @@
 //! Panels above one another, on the same horizontal axis.
 
+use neuromfa::internals::analysis::{Concern, WarningKind};
+
+use super::chart::Chart;
 use super::drawing::{Anchor, Drawing, width};
 use super::panel::{Line, Panel};
-use super::recorded::Recorded;
+use super::recorded::{Recorded, Sheet};
 use super::scale::Scale;
 
 /// How wide a picture is: 120 mm in print.
@@ -21,12 +24,13 @@ pub(super) struct Level {
 
 /// The horizontal axis, and what is marked on it in all panels.
 pub(super) struct Marks {
-    axis: String,
+    /// What the axis shows.
+    pub(super) axis: String,
     pub(super) stopped: Option<f64>,
     /// Where structure was first seen.
     pub(super) onset: Option<f64>,
-    /// First and last step of each run of steps that have warnings.
-    pub(super) warned: Vec<(f64, f64)>,
+    /// First step, last step and kinds of each stretch of steps with the same warnings.
+    pub(super) warned: Vec<(f64, f64, String)>,
     /// Where weights were set back to those of an earlier step.
     pub(super) rolled_back: Vec<f64>,
 }
@@ -41,19 +45,37 @@ impl Marks {
     /// The stop, the onset, the warnings and the rollbacks of a run.
     pub(super) fn of(run: &Recorded) -> Self {
         let (steps, table) = (run.x(&run.emergence), &run.emergence);
-        let marked: Vec<bool> =
-            table.rows.iter().map(|row| !table.cell(row, "warning").is_empty()).collect();
-        let numbered: Vec<usize> = (0..steps.len()).filter(|&k| marked[k]).collect();
-        let runs = numbered.chunk_by(|a, b| a + 1 == *b);
-        let ends = |run: &[usize]| (steps[run[0]], steps[run[run.len() - 1]]);
-        let warned = runs.map(ends).collect();
+        let kinds: Vec<String> = table.rows.iter().map(|row| kinds(table, row)).collect();
+        let rows: Vec<usize> = (0..steps.len()).collect();
+        let alike =
+            rows.chunk_by(|&a, &b| kinds[a] == kinds[b]).filter(|run| !kinds[run[0]].is_empty());
+        let ends =
+            |run: &[usize]| (steps[run[0]], steps[run[run.len() - 1]], kinds[run[0]].clone());
+        let warned = alike.map(ends).collect();
         let (stopped, onset, rolled_back) = (run.stopped(), run.onset(), run.rolled_back());
         Self { stopped, onset, warned, rolled_back, ..Self::none(run) }
     }
 }
 
-/// The panels that have a line; none when no panel has one.
-pub(super) fn stack(title: &str, levels: Vec<Level>, marks: &Marks) -> Option<Drawing> {
+/// The kinds of a row's warnings that concern the conclusion; `warning` in a run of an older
+/// version, which has no codes.
+fn kinds(table: &Sheet, row: &[String]) -> String {
+    if table.column("codes").is_none() {
+        return if table.cell(row, "warning").is_empty() { "" } else { "warning" }.to_owned();
+    }
+    let concerning = |code: &&str| {
+        WarningKind::ALL.iter().any(|k| k.code() == *code && k.concern() == Concern::Conclusion)
+    };
+    let codes: Vec<&str> = table.cell(row, "codes").split(' ').filter(concerning).collect();
+    codes.join(", ")
+}
+
+/// The panels that have a line; none when no panel has one. The name is that of the files.
+pub(super) fn stack(
+    (title, name): (&str, &str),
+    levels: Vec<Level>,
+    marks: &Marks,
+) -> Option<Drawing> {
     let mut shown = Vec::new();
     for mut level in levels {
         level.lines.retain(Line::is_there);
@@ -99,7 +121,7 @@ pub(super) fn stack(title: &str, levels: Vec<Level>, marks: &Marks) -> Option<Dr
     let bottom = last?;
     mark(&mut drawing, &bottom, first, marks);
     bottom.horizontal(&mut drawing, &super::drawing::name(&marks.axis));
-    Some(drawing)
+    Some(drawing.with_script("chart", Chart::new((title, name), &shown, marks).json()))
 }
 
 /// A line through a panel, with a name or none.
@@ -116,25 +138,16 @@ fn upright(drawing: &mut Drawing, panel: &Panel, at: f64, colour: &str, name: &s
 
 fn mark(drawing: &mut Drawing, panel: &Panel, first: f64, marks: &Marks) {
     let at = |x: f64| panel.at(x, 0.0).0;
-    let mut free = panel.right();
     if let Some(step) = marks.stopped {
         let x = at(step).clamp(panel.left, panel.right());
         drawing.path("thin dash s-faint", &[(x, first - 12.0), (x, panel.bottom())]);
         let (anchor, x) =
             if x > panel.left + 60.0 { (Anchor::End, x + 12.0) } else { (Anchor::Start, x) };
         drawing.words("faint", anchor, (x, 9.0), "stopped");
-        free = x - 44.0;
     }
-    if marks.warned.is_empty() {
-        return;
-    }
-    for &(from, to) in &marks.warned {
-        let (from, to) = (at(from) - 1.2, at(to) + 1.2);
-        drawing.bar("f-c5", (from, panel.bottom() + 0.4), (to - from, 2.6));
-    }
-    let words = "steps with warnings";
-    if free > panel.left + 100.0 {
-        drawing.bar("f-c5", (panel.left, 4.0), (8.0, 3.0));
-        drawing.words("faint", Anchor::Start, (panel.left + 12.0, 9.0), words);
+    for (from, to, kinds) in &marks.warned {
+        let steps =
+            if from == to { format!("step {from}") } else { format!("steps {from} to {to}") };
+        drawing.begins("f-c5", (at(*from), first - 18.0), &format!("{kinds}, {steps}"));
     }
 }

@@ -1,8 +1,9 @@
 //! Colours and the style sheet of the pictures.
 //!
 //! The lines have the colours of Okabe and Ito (Color Universal Design, 2008), which can be
-//! distinguished with any kind of colour vision. Orange, sky blue and purple are darker on paper,
-//! so that labels in these colours are legible. Quantities use the viridis map, whose lightness
+//! distinguished with any kind of colour vision; grey stands for their sky blue, which is too near to
+//! their blue. Orange, yellow and purple are darker on paper, so that labels in these colours are
+//! legible. Quantities use the viridis map, whose lightness
 //! rises evenly, without the end that would be invisible on the background.
 
 use std::fmt::Write;
@@ -28,9 +29,8 @@ const VIRIDIS: [[u8; 3]; 11] = [
     [253, 231, 37],
 ];
 
-/// Blue, grey, vermilion: below, at and above zero.
-const DIVERGING: [[u8; 3]; 5] =
-    [[0, 82, 147], [98, 163, 209], [232, 232, 228], [233, 150, 96], [176, 66, 0]];
+/// Number of colours in the scale of quantities from -1 to 1; odd, so that 0 has one of its own.
+pub(super) const LEVELS: usize = 41;
 
 /// What the background is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Theme {
                 ("c3", "#00835f"),
                 ("c4", "#a8518a"),
                 ("c5", "#9a6a00"),
-                ("c6", "#2b83b5"),
+                ("c6", "#4d4d4d"),
             ],
             Self::Dark => [
                 ("ink", "#ececec"),
@@ -65,9 +65,23 @@ impl Theme {
                 ("c3", "#2fc79a"),
                 ("c4", "#e39ac5"),
                 ("c5", "#e9b33a"),
-                ("c6", "#9bd5f7"),
+                ("c6", "#c9c9c9"),
             ],
         }
+    }
+
+    /// A colour of the scale of quantities from -1 to 1: blue below 0, orange above, and at 0 nearly
+    /// the background.
+    fn diverging(self, at: f64) -> String {
+        let colours = match self {
+            Self::Light => {
+                [[0, 82, 147], [98, 163, 209], [238, 238, 236], [233, 150, 96], [176, 66, 0]]
+            }
+            Self::Dark => {
+                [[120, 196, 245], [44, 112, 163], [38, 42, 48], [170, 84, 32], [255, 160, 95]]
+            }
+        };
+        mixed(&colours, (at + 1.0) / 2.0)
     }
 
     /// Names of the colours with their values.
@@ -79,7 +93,9 @@ impl Theme {
         };
         let shade = |k: usize| from + (to - from) * k as f64 / (SHADES - 1) as f64;
         let shades = (0..SHADES).map(|k| (format!("k{k}"), sequential(shade(k))));
-        named.into_iter().chain(shades).collect()
+        let level = |k: usize| 2.0 * k as f64 / (LEVELS - 1) as f64 - 1.0;
+        let levels = (0..LEVELS).map(|k| (format!("d{k}"), self.diverging(level(k))));
+        named.into_iter().chain(shades).chain(levels).collect()
     }
 }
 
@@ -100,9 +116,10 @@ pub(super) fn sequential(at: f64) -> String {
     mixed(&VIRIDIS, at)
 }
 
-/// A colour of the scale of quantities from -1 to 1.
-pub(super) fn diverging(at: f64) -> String {
-    mixed(&DIVERGING, (at + 1.0) / 2.0)
+/// The name of the colour of a quantity from -1 to 1.
+pub(super) fn level(at: f64) -> String {
+    let position = (at.clamp(-1.0, 1.0) + 1.0) / 2.0 * (LEVELS - 1) as f64;
+    format!("d{}", position.round() as usize)
 }
 
 /// The rules for a page: colours are variables, dark ones where the reader asked for dark.
@@ -150,6 +167,10 @@ fn rules(colour: &dyn Fn(&str) -> String) -> String {
              .fig text.t-{name}{{fill:{value}}}"
         );
     }
+    for k in 0..LEVELS {
+        let _ = write!(text, ".fig .f-d{k}{{fill:{}}}", colour(&format!("d{k}")));
+    }
+    text.push('\n');
     text
 }
 
@@ -163,6 +184,11 @@ mod tests {
         assert_eq!(sequential(1.0), "#fde725");
         // Halfway between (68, 1, 84) and (72, 36, 117): 18.5 and 100.5 round up.
         assert_eq!(sequential(0.05), "#461365");
-        assert_eq!(diverging(0.0), "#e8e8e4");
+        assert_eq!(Theme::Light.diverging(0.0), "#eeeeec");
+        assert_eq!(Theme::Dark.diverging(1.0), "#ffa05f");
+        assert_eq!(
+            [-2.0, -1.0, 0.0, 0.02, 0.03, 1.0].map(level),
+            ["d0", "d0", "d20", "d20", "d21", "d40"]
+        );
     }
 }

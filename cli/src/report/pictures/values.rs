@@ -1,4 +1,4 @@
-//! The table of a run: what it is, its last values with their errors, its warnings and caveats.
+//! The last values of a run with their errors, and its warnings and caveats.
 
 use std::fmt::Write;
 
@@ -9,54 +9,8 @@ use crate::report::notes::notes;
 use neuromfa::internals::analysis::{Concern, p_text};
 use neuromfa::internals::record::{View, column, shown_in};
 
-/// The table as HTML.
-pub(super) fn table(run: &Recorded) -> String {
-    let mut html = String::new();
-    if let Some(config) = &run.config {
-        let _ = writeln!(html, "<p>{}</p>", escape(crate::report::table::heading(config).trim()));
-    }
-    let _ = writeln!(html, "<p>{}</p>", escape(&extent(run)));
-    html += &values(run);
-    html += &noted(run);
-    html
-}
-
-/// Which steps there are, and how the run ended.
-fn extent(run: &Recorded) -> String {
-    let table = &run.emergence;
-    let step = |row: &Vec<String>| table.cell(row, "step").to_owned();
-    let mut text = match (table.rows.first().map(step), table.rows.last().map(step)) {
-        (Some(first), Some(last)) if first != last => {
-            format!("{} analysed steps, {first} to {last}.", table.rows.len())
-        }
-        (Some(only), _) => format!("One analysed step, {only}."),
-        _ => "No step is analysed yet.".to_owned(),
-    };
-    let without = table.rows.iter().map(|row| table.cell(row, "status"));
-    let without: Vec<&str> = without.filter(|s| !s.is_empty() && *s != "ok").collect();
-    if !without.is_empty() {
-        let mut names = without.clone();
-        names.sort_unstable();
-        names.dedup();
-        let _ = write!(text, " {} without all values ({}).", without.len(), names.join(", "));
-    }
-    if let Some(repeated) = run.conclusion.repeated_text() {
-        let _ = write!(text, " {repeated}.");
-    }
-    match &run.summary {
-        Some(summary) => {
-            if let Some(stop) = summary.stop() {
-                let at = summary.stopped_step().unwrap_or(stop.measured_step);
-                let _ = write!(text, " Stopped at step {at}: {}.", stop.reason);
-            }
-        }
-        None => text += " The run has no summary yet: it is in progress, or was interrupted.",
-    }
-    text
-}
-
-/// The last value of each quantity that has one.
-fn values(run: &Recorded) -> String {
+/// The last value of each quantity that has one, as HTML.
+pub(super) fn values(run: &Recorded) -> String {
     let table = &run.emergence;
     let mut rows = String::new();
     let mut add = |name: &str, what: &str| {
@@ -93,7 +47,8 @@ fn values(run: &Recorded) -> String {
     )
 }
 
-fn noted(run: &Recorded) -> String {
+/// The warnings and caveats, as HTML.
+pub(super) fn noted(run: &Recorded) -> String {
     let table = &run.emergence;
     let mut html = String::new();
     for notes in notes(&run.conclusion, &table.columns, &table.rows) {
