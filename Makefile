@@ -10,12 +10,13 @@ test test-without-libtorch: forget-skipped
 endif
 export NEUROMFA_SKIPPED ?= $(CURDIR)/target/skipped.txt
 
-.PHONY: help setup demo test test-without-libtorch forget-skipped bench bench-peers
+.PHONY: help setup demo soak test test-without-libtorch forget-skipped bench bench-peers
 
 help:
 	@echo "make demo    train a small language model and watch it organise itself (options: ARGS=\"..\")"
 	@echo "make test    every test, examples in the documentation included"
 	@echo "make test-without-libtorch  the tests that need no libtorch"
+	@echo "make soak    attacks on runs, about ten minutes (signals, failing disks, damaged folders)"
 	@echo "make bench   the benchmarks"
 	@echo "make bench-peers  NumPy and Python programs of the same method, and tch histograms"
 	@echo "make setup   only find or fetch libtorch; plain cargo works after it"
@@ -50,6 +51,10 @@ status=$$?; touch "$(NEUROMFA_SKIPPED)"; sort -u "$(NEUROMFA_SKIPPED)" | awk \
 	'{ list = list (NR > 1 ? ", " : "") $$0 } \
 	END { print NR ? NR " skipped: " list : "no test was skipped" }'; exit $$status
 endef
+
+# Attacks on runs: signals, failing disks, damaged folders. SOAK=10 is ten times as long.
+soak:
+	$(CARGO) test --release -p neuromfa-cli --no-default-features --test soak -- --ignored --nocapture soak_
 
 bench: setup
 	$(CARGO) bench -p neuromfa

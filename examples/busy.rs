@@ -7,13 +7,17 @@
 //! ```
 //!
 //! Prints one line: the steps, the seconds in the hook, the longest call of it, and the time.
+//!
+//! With more options the run is a hard one: many values at each step, names that come late, a disk that
+//! hangs, is full, and works again (`scripts/hard_minute.py` compares it with a loop without a monitor).
 
 use std::hint::black_box;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
+use neuromfa::internals::record::inject;
 use neuromfa::source::Memory;
 use neuromfa::{Monitor, Work};
 use rand::{RngExt, SeedableRng};
@@ -36,6 +40,18 @@ struct Args {
     /// Where the work of the monitor is done.
     #[arg(long, default_value = "background")]
     work: Where,
+    /// Values that are logged at each step.
+    #[arg(long, default_value_t = 1)]
+    scalars: usize,
+    /// Names of values that come in the middle of the run, all at one step.
+    #[arg(long, default_value_t = 0)]
+    late: usize,
+    /// Have the disk hang for an eighth of the time, then be full for an eighth.
+    #[arg(long)]
+    bad_disk: bool,
+    /// Train without a monitor.
+    #[arg(long)]
+    without: bool,
     /// The folder of the run; replaced.
     #[arg(long, default_value = "runs/busy")]
     run: PathBuf,
@@ -65,26 +81,59 @@ fn main() -> anyhow::Result<()> {
             .try_for_each(|((name, shape), v)| weights.set(name, shape, v.clone()))
     };
     set(&values)?;
-    let builder = Monitor::builder(&args.run).every(args.every).work(work).overwrite();
-    let mut monitor = builder.attach_source(weights.clone())?;
-
     let (end, step_time) =
         (Duration::from_secs_f64(args.seconds), Duration::from_secs_f64(args.step_ms / 1e3));
-    let (start, mut in_hook, mut longest) = (Instant::now(), Duration::ZERO, Duration::ZERO);
-    let mut steps = 0;
+    let start = Instant::now();
+    if args.bad_disk {
+        break_disk(&args.run, start, end)?;
+    }
+    let builder = Monitor::builder(&args.run).every(args.every).work(work).overwrite();
+    let mut monitor = match args.without {
+        true => None,
+        false => Some(builder.attach_source(weights.clone())?),
+    };
+    let names: Vec<String> = (0..args.scalars).map(|k| format!("value {k}")).collect();
+    let late: Vec<String> = (0..args.late).map(|k| format!("late {k}")).collect();
+    let (mut in_hook, mut longest) = (Duration::ZERO, Duration::ZERO);
+    let (mut steps, mut before) = (0, true);
     while start.elapsed() < end {
         steps += 1;
         train(&mut values, step_time);
         set(&values)?;
+        let Some(monitor) = &mut monitor else { continue };
+        let second_half = 2 * start.elapsed() > end;
+        let come = if second_half && before { &late[..] } else { &[] };
+        before = !second_half;
+        let of_step = |name| (String::as_str(name), 1.0 / steps as f64);
+        let scalars: Vec<(&str, f64)> = names.iter().chain(come).map(of_step).collect();
         let call = Instant::now();
-        let _ = monitor.step(steps, &[("loss", 1.0 / steps as f64)])?;
+        let _ = monitor.step(steps, &scalars)?;
         in_hook += call.elapsed();
         longest = longest.max(call.elapsed());
     }
     let took = start.elapsed().as_secs_f64();
-    monitor.finish().context("the monitor failed")?;
+    if let Some(monitor) = monitor {
+        let summary = monitor.finish().context("the monitor failed")?;
+        println!("lost_steps {}", summary.lost_steps());
+    }
     let (in_hook, longest) = (in_hook.as_secs_f64(), longest.as_secs_f64());
     println!("steps {steps} hook_s {in_hook:.3} longest_s {longest:.3} took_s {took:.3}");
+    Ok(())
+}
+
+/// Has the disk of the run hang in the second eighth of the time, and be full in the fourth.
+fn break_disk(run: &Path, start: Instant, time: Duration) -> anyhow::Result<()> {
+    inject(&std::path::absolute(run)?, move |_| {
+        match 8 * start.elapsed().as_nanos() / time.as_nanos() {
+            1 => {
+                let rest = (start + time / 4).saturating_duration_since(Instant::now());
+                std::thread::sleep(rest);
+                Ok(usize::MAX)
+            }
+            3 => Err(std::io::ErrorKind::StorageFull.into()),
+            _ => Ok(usize::MAX),
+        }
+    });
     Ok(())
 }
 

@@ -3,87 +3,19 @@
 mod loops;
 
 use std::cell::Cell;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Duration;
 
-use loops::interrupted::{EVERY, NEW_METRICS, assert_same, builder, complete, files, run_to};
+use loops::interrupted::{EVERY, NEW_METRICS, assert_same, builder, complete, files};
+use loops::lives::{self, LAST, Life};
 use loops::{Table, weights_at};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-const LAST: u64 = 300;
-const RUN: &str = "NEUROMFA_TEST_RUN";
-const UNTIL: &str = "NEUROMFA_TEST_UNTIL";
-
-/// The loop of the processes that the tests below start and kill: they resume the run up to a step.
-/// Before the last step they wait there to be killed.
 #[test]
 #[ignore = "started by the other tests, in a process of its own"]
 fn child_loop() {
-    let Some(run) = std::env::var_os(RUN) else { return };
-    let until: u64 = std::env::var(UNTIL).unwrap().parse().unwrap();
-    let weights = weights_at(0);
-    let mut monitor = builder(Path::new(&run)).resume().attach_source(weights.clone()).unwrap();
-    run_to(&mut monitor, &weights, until);
-    if until < LAST {
-        std::fs::write(waiting(Path::new(&run)), "").unwrap();
-        // The parent's end of the pipe is closed when the parent dies.
-        let _ = std::io::stdin().read(&mut [0]);
-        std::process::abort();
-    }
-    monitor.finish().unwrap();
-}
-
-/// The file, next to the run, with which a child reports that it waits.
-fn waiting(run: &Path) -> PathBuf {
-    run.with_extension("waiting")
-}
-
-/// A process that resumes the run.
-struct Life {
-    child: Child,
-    started: Instant,
-    waiting: PathBuf,
-}
-
-impl Life {
-    fn start(run: &Path, until: u64) -> Self {
-        let waiting = waiting(run);
-        let _ = std::fs::remove_file(&waiting);
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child_loop", "--ignored", "--nocapture"])
-            .env(RUN, run)
-            .env(UNTIL, until.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { child, started: Instant::now(), waiting }
-    }
-
-    /// Waits until the moment has come, or until the process waits.
-    fn wait_for(&mut self, has_come: impl Fn(Duration) -> bool) {
-        while !has_come(self.started.elapsed()) && !self.waiting.exists() {
-            assert!(self.child.try_wait().unwrap().is_none(), "the child ended by itself");
-            std::thread::sleep(Duration::from_micros(20));
-        }
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn kill_when(mut self, has_come: impl Fn(Duration) -> bool) {
-        self.wait_for(has_come);
-        self.kill();
-    }
-
-    fn end(mut self) {
-        assert!(self.child.wait().unwrap().success(), "the last child failed");
-    }
+    lives::child_loop();
 }
 
 fn length(file: &Path) -> u64 {

@@ -1,6 +1,6 @@
 //! What the command prints, and how it ends.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -35,6 +35,20 @@ pub struct Output {
     pub quiet: bool,
 }
 
+/// How many characters a line holds: COLUMNS where it is set, else what the terminal says, and no
+/// limit where the output goes elsewhere.
+pub fn width() -> usize {
+    if let Some(columns) = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()) {
+        return columns;
+    }
+    match std::io::stdout().is_terminal() {
+        true => {
+            ratatui::crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns))
+        }
+        false => usize::MAX,
+    }
+}
+
 /// Prints the requested output, without characters that a terminal acts on. A closed pipe (`| head`)
 /// is not an error.
 pub fn print(text: &str) -> anyhow::Result<()> {
@@ -43,8 +57,13 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 
 /// Prints a text that this program made of itself, and another program reads.
 pub fn print_script(text: &str) -> anyhow::Result<()> {
+    print_bytes(text.as_bytes())
+}
+
+/// As [`print_script`], of text that is not in memory as a string.
+pub fn print_bytes(text: &[u8]) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other.context("cannot write to standard output"),
     }

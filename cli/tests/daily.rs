@@ -108,6 +108,61 @@ fn show_json_has_every_column_and_digit() {
     assert_eq!(rows[0]["loss"], Value::Null);
 }
 
+#[test]
+fn show_prints_the_part_that_is_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    complete(builder(dir.path()), 9);
+    let run = dir.path().to_str().unwrap();
+    let printed = |options: &[&str]| {
+        let output = neuromfa(&[&["show", run], options].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout).to_owned()
+    };
+    let table = loops::Table::read(dir.path(), "emergence.csv");
+    let [steps, e] = ["step", "E"].map(|name| table.column(name));
+    assert_eq!(steps, ["0", "3", "6", "9"]);
+    let expected = format!("step,E\n{},{}\n{},{}\n", steps[2], e[2], steps[3], e[3]);
+    assert_eq!(printed(&["--csv", "--columns", "E", "--last", "2"]), expected);
+    let all = std::fs::read_to_string(dir.path().join("emergence.csv")).unwrap();
+    assert_eq!(printed(&["--csv"]), all);
+    let one: Value =
+        serde_json::from_str(&printed(&["--json", "--columns", "E,loss", "--step", "6"])).unwrap();
+    assert_eq!(one.as_array().unwrap().len(), 1);
+    assert_eq!(one[0]["E"].as_f64().unwrap(), table.number("E", 2));
+    assert_eq!(one[0].as_object().unwrap().len(), 3);
+    let rows = printed(&["--columns", "E", "--step", "6"]);
+    let row: Vec<&str> = rows.lines().nth(3).unwrap().split_whitespace().collect();
+    assert_eq!(row, [steps[2].as_str(), e[2].as_str()], "{rows}");
+    for (option, value, way_out) in
+        [("--columns", "Q", "step, wall_time, loss"), ("--step", "5", "steps 0 to 9")]
+    {
+        let output = neuromfa(&["show", run, option, value]);
+        assert_eq!(output.status.code(), Some(2));
+        let said = text(&output.stderr);
+        assert!(said.contains(&format!("{option} {value}: ")) && said.contains(way_out), "{said}");
+    }
+
+    // As wide as the terminal; what does not fit is named, and a p stays with its measure.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_neuromfa"));
+    let narrow = command.args(["show", run]).env("COLUMNS", "80").output().unwrap();
+    let narrow = text(&narrow.stdout);
+    let rows = narrow.lines().skip(2).take_while(|line| !line.is_empty());
+    assert!(rows.clone().all(|row| row.chars().count() <= 80), "{narrow}");
+    let head: Vec<&str> = rows.clone().next().unwrap().split_whitespace().collect();
+    assert!(head.starts_with(&["step", "loss"]) && head.contains(&"width_excess"), "{head:?}");
+    assert_eq!(head.iter().filter(|name| **name == "p").count(), 2, "{head:?}");
+    let hidden = narrow.lines().find(|line| line.starts_with("Too wide")).unwrap();
+    let hidden = hidden
+        .trim_start_matches("Too wide for this terminal: ")
+        .replace(" (--columns, --csv)", "");
+    let hidden: Vec<&str> = hidden.split(", ").collect();
+    let known = loops::Table::read(dir.path(), "emergence.csv").columns;
+    for name in columns().filter(|c| c.format().is_some_and(|f| f != Format::P)).map(|c| c.name) {
+        let there = known.iter().any(|column| column == name);
+        assert_eq!(there, head.contains(&name) ^ hidden.contains(&name), "{name}: {narrow}");
+    }
+}
+
 /// Every column with this view, in words that the view must have.
 #[test]
 fn views_show_the_columns_of_the_table() {

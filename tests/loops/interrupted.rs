@@ -72,7 +72,7 @@ pub fn fast_folder() -> TempDir {
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
-/// A run's files: name and text, without the times and the folder's name. TensorBoard's, which are
+/// A run's files: name and text, without the times, the folder's name and the command. TensorBoard's, which are
 /// one for each process and full of times, are left out.
 pub fn files(run: &Path) -> BTreeMap<String, String> {
     let entries = std::fs::read_dir(run).unwrap().map(|entry| entry.unwrap().path());
@@ -80,7 +80,8 @@ pub fn files(run: &Path) -> BTreeMap<String, String> {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let text = std::fs::read_to_string(&path).unwrap();
         let text = match name.as_str() {
-            "summary.json" => summary_without_times(&text),
+            "summary.json" => without(&text, &["cost", "hook_share", "folder"]),
+            "run.json" => without(&text, &["origin"]),
             csv if csv.ends_with(".csv") => table_without_times(&text, &name),
             _ => text,
         };
@@ -89,12 +90,13 @@ pub fn files(run: &Path) -> BTreeMap<String, String> {
     entries.filter(|path| path.is_file()).map(file).collect()
 }
 
-fn summary_without_times(text: &str) -> String {
-    let mut summary: Value = serde_json::from_str(text).unwrap();
-    for key in ["cost", "hook_share", "folder"] {
-        summary[key] = Value::Null;
+/// JSON without the values of some keys.
+fn without(text: &str, keys: &[&str]) -> String {
+    let mut value: Value = serde_json::from_str(text).unwrap();
+    for key in keys {
+        value[key] = Value::Null;
     }
-    summary.to_string()
+    value.to_string()
 }
 
 fn table_without_times(text: &str, name: &str) -> String {

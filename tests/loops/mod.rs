@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test file uses its part
 
 pub mod interrupted;
+pub mod lives;
 pub mod skipped;
 pub mod warnings;
 

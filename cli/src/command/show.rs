@@ -3,31 +3,57 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use neuromfa::internals::record::{EMERGENCE, read_table};
+use neuromfa::internals::record::{Cells, csv_text};
 use serde_json::{Map, Value};
 
-use crate::output::{Outcome, Output};
+use crate::output::{Outcome, Output, print, print_bytes, width};
+use crate::report::{Part, part, table};
+
+const EXAMPLES: &str = "Examples:
+  neuromfa show runs/first                                the table, as wide as the terminal
+  neuromfa show runs/first --last 5 --columns loss,E,width_excess_p
+  neuromfa show runs/first --step 400 --json              one row, every column and digit
+  neuromfa show runs/first --csv --columns width_excess > excess.csv";
 
 /// Print the table of a run: one row for each analysed step, then the verdict and the warnings.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Show {
     /// The run's folder.
     run: PathBuf,
-    /// Print JSON: a list of all rows of emergence.csv, with every column and digit.
+    /// Only these columns of emergence.csv, after the step: NAME,NAME,..
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    columns: Vec<String>,
+    /// Only the last N rows.
+    #[arg(long, value_name = "N")]
+    last: Option<usize>,
+    /// Only the row of this step.
+    #[arg(long, value_name = "S")]
+    step: Option<u64>,
+    /// Print rows as JSON, with every column and digit.
     #[arg(long)]
     json: bool,
+    /// Print rows as CSV, with every column and digit.
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
 }
 
 impl Show {
     pub fn run(self, output: Output) -> anyhow::Result<Outcome> {
-        if self.json {
-            let (columns, rows) = read_table(&self.run.join(EMERGENCE))?;
+        let Self { run, columns, last, step, json, csv } = self;
+        let wanted = Part { columns, last, step };
+        if json {
+            let (columns, rows) = part(&run, &wanted)?;
             let row = |cells: &Vec<String>| -> Map<String, Value> {
                 columns.iter().cloned().zip(cells.iter().map(|cell| value(cell))).collect()
             };
             output.json(&rows.iter().map(row).collect::<Vec<_>>())?;
+        } else if csv {
+            let (columns, rows) = part(&run, &wanted)?;
+            let lines: Vec<Cells> = std::iter::once(columns).chain(rows).collect();
+            print_bytes(&csv_text(&lines))?;
         } else {
-            crate::output::print(&crate::report::table(&self.run)?)?;
+            print(&table(&run, &wanted, width())?)?;
         }
         Ok(Outcome::Done)
     }

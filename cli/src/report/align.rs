@@ -21,14 +21,19 @@ pub(super) fn p_cell(p: Option<f64>) -> String {
     p.map_or_else(String::new, |p| p_text(p).replace("p = ", "").replace("p < ", "<"))
 }
 
+/// How wide each column is, in characters.
+pub(super) fn widths(lines: &[Vec<String>]) -> Vec<usize> {
+    let columns = lines.first().map_or(0, Vec::len);
+    let width =
+        |k: usize| lines.iter().map(|line| shown_name(&line[k]).chars().count().max(1)).max();
+    (0..columns).map(|k| width(k).unwrap_or(1)).collect()
+}
+
 /// Right-aligned columns; an absent value is a dash, a long name is shortened.
 pub(super) fn align(text: &mut String, lines: &[Vec<String>]) {
     let shown = |line: &Vec<String>| line.iter().map(|cell| shown_name(cell)).collect();
     let lines: Vec<Vec<String>> = lines.iter().map(shown).collect();
-    let columns = lines.first().map_or(0, Vec::len);
-    let widths: Vec<usize> = (0..columns)
-        .map(|k| lines.iter().map(|line| line[k].chars().count().max(1)).max().unwrap_or(1))
-        .collect();
+    let widths = widths(&lines);
     for line in &lines {
         let cells: Vec<String> = line
             .iter()

@@ -19,4 +19,4 @@ pub use pictures::{Pictures, SvgFile, backtest_picture};
 #[cfg(feature = "png")]
 pub use png::PngWriter;
 pub use sensitivity::sensitivity;
-pub use table::table;
+pub use table::{Part, part, table};
