@@ -55,7 +55,7 @@ impl Sheet {
     }
 
     /// The steps.
-    fn steps(&self) -> Vec<f64> {
+    pub(super) fn steps(&self) -> Vec<f64> {
         self.numbers("step").into_iter().map(Option::unwrap_or_default).collect()
     }
 
