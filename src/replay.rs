@@ -15,7 +15,9 @@ use crate::pipeline::{
     Awaited, End, Follow, Listener, Nodes, Opened, Pipeline, RunBuilder, Settings, Start, Step,
     open,
 };
-use crate::record::{Cost, NODES, RecordError, RecordedRun, Sampling, Summary, check_name};
+use crate::record::{
+    Cost, NODES, RecordError, RecordedRun, Sampling, Summary, check_gap, check_name,
+};
 use crate::source::{Checkpoint, CheckpointFile};
 
 /// Analyses checkpoints into a run directory. The first one, by step, is the baseline.
@@ -163,7 +165,11 @@ impl Feed {
             return Ok(Added::Analysed);
         }
         match &mut self.work {
-            Some(work) => work.add(checkpoint, &self.pool),
+            Some(work) => {
+                let (allowed, last) = (self.settings.allows_gaps, work.pipeline.last_row());
+                check_gap(allowed, last, checkpoint.step)?;
+                work.add(checkpoint, &self.pool)
+            }
             None => unreachable!("it has begun"),
         }
     }
@@ -200,6 +206,7 @@ impl Feed {
             budget: None,
             due: &|_| true,
             log_first: true,
+            live: false,
         };
         let source = CheckpointFile::open(&first.path)?;
         let listeners = &mut self.listeners;

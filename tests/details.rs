@@ -7,6 +7,7 @@ use loops::{Table, set_weights, weights_at};
 use neuromfa::internals::record::{NEURONS, START};
 use neuromfa::{Controls, Monitor, MonitorBuilder, StopRule};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 /// Analyses steps 0, 10 and 20 of the loop.
 fn run(builder: MonitorBuilder) -> neuromfa::Summary {
@@ -219,6 +220,63 @@ fn the_rescaled_start_is_growth_alone_also_after_a_resume() {
     assert_ne!(rescaled[2], before.column("E_stable")[2]);
     run(builder().resume_at(5));
     assert_eq!(Table::read(dir.path(), "emergence.csv").column("E_rescaled_start"), rescaled);
+}
+
+/// Another program cuts or changes the file while the run reads it.
+#[test]
+fn a_rescaled_start_that_is_changed_costs_its_column_only() {
+    for damage in [
+        |path: &Path| std::fs::write(path, []).unwrap(),
+        |path: &Path| {
+            let mut bytes = std::fs::read(path).unwrap();
+            *bytes.last_mut().unwrap() ^= 1;
+            std::fs::write(path, bytes).unwrap();
+        },
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let (weights, rows) = (weights_at(0), Arc::new(Mutex::new(Vec::new())));
+        let seen = Arc::clone(&rows);
+        let mut monitor = Monitor::builder(dir.path())
+            .every(1)
+            .controls(Controls::default().with_rescaled_start())
+            .on_row(move |row| {
+                let of = |name| row.value(name).is_some();
+                seen.lock().unwrap().push((of("E_rescaled_start"), of("E_stable")));
+            })
+            .attach_source(weights.clone())
+            .unwrap();
+        for step in 1..=4 {
+            set_weights(&weights, step);
+            let _ = monitor.step(step, &[]).unwrap();
+            monitor.flush().unwrap();
+            if step == 2 {
+                damage(&dir.path().join(START));
+            }
+        }
+        monitor.finish().unwrap();
+        let expected = [(true, true), (true, true), (true, true), (false, true), (false, true)];
+        assert_eq!(*rows.lock().unwrap(), expected);
+    }
+}
+
+/// In the process that trains no file is mapped that another program may cut short.
+#[cfg(target_os = "linux")]
+#[test]
+fn training_maps_no_file_of_a_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    let controls = Controls::default().with_rescaled_start();
+    let attach = |builder: MonitorBuilder| {
+        let monitor = builder.controls(controls).attach_source(weights_at(0)).unwrap();
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let folder = dir.path().to_str().unwrap();
+        let mapped: Vec<&str> = maps.lines().filter(|line| line.contains(folder)).collect();
+        assert!(mapped.is_empty(), "{mapped:?}");
+        monitor.finish().unwrap();
+    };
+    attach(Monitor::builder(&first));
+    attach(Monitor::builder(&first).resume());
+    attach(Monitor::builder(&second).baseline(first.join(START)));
 }
 
 #[test]

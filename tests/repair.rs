@@ -101,7 +101,7 @@ fn every_cut_is_repaired(name: &str) {
         let case = format!("{name} cut at byte {cut}");
         run.damage([(name, Some(whole[..cut].to_vec()))]);
         let due = |step: u64| step.is_multiple_of(EVERY);
-        let opened = resume(&run.copy, &config, None, None, &due).unwrap().unwrap();
+        let opened = resume(&run.copy, &config, None, (None, false), &due).unwrap().unwrap();
         let step = run.step_at(name, cut);
         assert!(step >= NEW_METRICS.end, "the cuts come after the last new column");
         assert_eq!(opened.next_step, step, "{case}");

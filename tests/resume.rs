@@ -41,10 +41,16 @@ fn refusal(builder: MonitorBuilder, weights: Memory) -> String {
 fn a_resume_at_a_step_drops_the_rows_from_it_on() {
     let dir = fast_folder();
     let [whole, run] = ["whole", "run"].map(|name| dir.path().join(name));
-    complete(builder(&whole), LAST);
-    let at_end = files(&whole);
     let around_new_metrics = NEW_METRICS.start - 1..=NEW_METRICS.start + 4;
-    for at in [0, 1, 2, 3, 4, 19, 22, 60].into_iter().chain(around_new_metrics).chain([LAST + 1]) {
+    let of_long = [3, 4, 19, 22, 60].into_iter().chain(around_new_metrics).chain([LAST + 1]);
+    // A long run is not resumed at its first steps.
+    let cases = [0, 1, 2].map(|at| (at, 60)).into_iter().chain(of_long.map(|at| (at, LAST)));
+    for (at, last) in cases {
+        if at == 0 || at == 3 {
+            let _ = std::fs::remove_dir_all(&whole);
+            complete(builder(&whole), last);
+        }
+        let at_end = files(&whole);
         copy(&whole, &run);
         // A loop that resumes has the weights of its checkpoint.
         let weights = weights_at(at.saturating_sub(1));
@@ -56,7 +62,7 @@ fn a_resume_at_a_step_drops_the_rows_from_it_on() {
         let cut = files_of_run_to(at.saturating_sub(1));
         assert_same(&files(&run), &cut, &format!("resumed at {at} and ended"));
         let mut monitor = attach();
-        run_to(&mut monitor, &weights, LAST);
+        run_to(&mut monitor, &weights, last);
         monitor.finish().unwrap();
         assert_same(&files(&run), &at_end, &format!("resumed at {at}"));
     }
@@ -67,7 +73,7 @@ fn a_resume_at_a_step_may_itself_be_interrupted() {
     let dir = fast_folder();
     let [whole, cut, run] = ["whole", "cut", "run"].map(|name| dir.path().join(name));
     complete(builder(&whole), LAST);
-    for at in [1, 60, 61, NEW_METRICS.start + 2] {
+    for at in [3, 60, 61, NEW_METRICS.start + 2] {
         copy(&whole, &cut);
         drop(builder(&cut).resume_at(at).attach_source(weights_at(at - 1)).unwrap());
         // The tables are cut in this order.
@@ -398,4 +404,62 @@ fn a_run_that_its_rule_has_stopped_says_so_at_once() {
         assert!(!monitor.verdict().should_stop());
         assert_eq!(monitor.finish().unwrap().stop(), None);
     }
+}
+
+/// A checkpoint's step that could not be read is most often taken for 0.
+#[test]
+fn a_resume_that_would_remove_a_long_run_is_refused() {
+    let dir = fast_folder();
+    let run = dir.path().join("run");
+    complete(builder(&run), 102);
+    let before = files(&run);
+    for at in [0, 1, 2] {
+        let message = refusal(builder(&run).resume_at(at), weights_at(0));
+        let rows = 103 - at.max(1);
+        assert!(
+            message.contains(&format!("resume_at({at}) would remove {rows} recorded steps"))
+                && message.contains("up to step 102")
+                && message.contains("replace the run (overwrite)"),
+            "{message}"
+        );
+        assert_same(&files(&run), &before, "nothing has changed");
+    }
+    let monitor = builder(&run).resume_at(3).attach_source(weights_at(2)).unwrap();
+    assert_eq!(monitor.next_step(), 3);
+    drop(monitor);
+    // Of a short run, little is lost.
+    let monitor = builder(&run).resume_at(1).attach_source(weights_at(0)).unwrap();
+    assert_eq!(monitor.next_step(), 1);
+}
+
+#[test]
+fn a_step_far_after_the_last_is_refused_unless_it_is_allowed() {
+    const FAR: u64 = 1_000_000_010;
+    let dir = fast_folder();
+    let run = dir.path().join("run");
+    let weights = weights_at(0);
+    let mut monitor = builder(&run).attach_source(weights.clone()).unwrap();
+    run_to(&mut monitor, &weights, 10);
+    let error = monitor.step(FAR, &[]).unwrap_err().to_string();
+    assert!(
+        error.contains("is 1000000000 steps after step 10") && error.contains("allow_gaps"),
+        "{error}"
+    );
+    let _ = monitor.step(FAR - 1, &[]).unwrap();
+    run_to(&mut monitor, &weights, FAR);
+    monitor.finish().unwrap();
+
+    let run = dir.path().join("resumed");
+    complete(builder(&run), 10);
+    let before = files(&run);
+    let message = refusal(builder(&run).resume_at(FAR), weights_at(0));
+    assert!(message.contains("is 1000000000 steps after step 10"), "{message}");
+    assert_same(&files(&run), &before, "nothing has changed");
+    let monitor = builder(&run).allow_gaps().resume_at(FAR);
+    let mut monitor = monitor.attach_source(weights.clone()).unwrap();
+    assert_eq!(monitor.next_step(), FAR);
+    let _ = monitor.step(FAR, &[]).unwrap();
+    let _ = monitor.step(2 * FAR, &[]).unwrap();
+    monitor.finish().unwrap();
+    assert_eq!(Table::read(&run, "metrics.csv").rows.len(), 12);
 }

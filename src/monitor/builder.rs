@@ -28,6 +28,7 @@ use crate::stop::StopRule;
 /// | [`resume`](MonitorBuilder::resume), [`resume_at`](MonitorBuilder::resume_at), [`overwrite`](MonitorBuilder::overwrite) | the folder must hold no run |
 /// | [`back_pressure`](MonitorBuilder::back_pressure) | wait |
 /// | [`on_failure`](MonitorBuilder::on_failure) | report |
+/// | [`allow_gaps`](MonitorBuilder::allow_gaps) | a step 10⁹ after the last is an error |
 /// | [`update_repeated_steps`](MonitorBuilder::update_repeated_steps) | a repeated step is an error |
 /// | [`quiet`](MonitorBuilder::quiet) | a few lines on standard error |
 /// | [`threads`](MonitorBuilder::threads) | as many as there are cores |
@@ -108,7 +109,8 @@ impl RunBuilder<Live> {
     }
 
     /// Resumes the run that the folder holds at `step`, the first step that the loop runs
-    /// again; recorded rows from it on are dropped.
+    /// again; recorded rows from it on are dropped. Step 2 or before, of a run with more than 100
+    /// recorded steps after it, is an error: replace such a run ([`overwrite`](RunBuilder::overwrite)).
     pub fn resume_at(mut self, step: u64) -> Self {
         self.settings.start = Start::Resume(Some(step));
         self

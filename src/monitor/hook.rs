@@ -72,6 +72,7 @@ pub struct Monitor {
     process: u32,                        // that attached
     pub(super) rolled_back: Option<u64>, // to be said with the next step
     pub(super) awaited: Option<Awaited>, // a baseline, if the run has none
+    pub(super) allows_gaps: bool,
 }
 
 /// Why the recording thread did not do what it was asked.
@@ -151,7 +152,7 @@ impl Monitor {
         // Which steps a budget passed over is not known afterwards.
         let due = |step| budget.is_none() && schedule.is_due(step);
         let text = serde_json::to_value(&schedule).unwrap_or_default();
-        let follow = Follow { schedule: text, budget, due: &due, log_first: false };
+        let follow = Follow { schedule: text, budget, due: &due, log_first: false, live: true };
         let first = Step::now(0, Vec::new());
         // In a separate pool: the memory that its threads keep for a measurement is freed when they end.
         let opening = settings.pool()?;
@@ -202,6 +203,7 @@ impl Monitor {
             process: std::process::id(),
             rolled_back: None,
             awaited,
+            allows_gaps: settings.allows_gaps,
         })
     }
 

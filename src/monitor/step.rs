@@ -10,7 +10,7 @@ use super::policy::OnFailure;
 use super::work::Work;
 use crate::error::Error;
 use crate::pipeline::Step;
-use crate::record::{ROLLED_BACK, RecordError, check_name};
+use crate::record::{ROLLED_BACK, RecordError, check_gap, check_name};
 
 /// Whether a step is analysed.
 #[derive(Clone, Copy)]
@@ -27,13 +27,14 @@ impl Monitor {
     /// begin with step 0, which is then logged and not measured again.
     ///
     /// # Errors
-    /// - [`Error::StepOrder`] when the step does not come after the last one;
+    /// - [`Error::StepOrder`] when the step does not come after the last one; [`RecordError::Gap`] when
+    ///   it comes so far after it that it must be a mistake;
     /// - [`Error::Record`] for a name that cannot be a column;
     /// - [`Error::Source`] or [`Error::Snapshot`] when the weights cannot be read; the row is recorded
     ///   as `dropped`;
     /// - [`Error::Failed`] when the monitor has failed, at this call or since the last.
     ///
-    /// With [`OnFailure::KeepTraining`] all but the first two are logged, not returned.
+    /// With [`OnFailure::KeepTraining`] all but the first three are logged, not returned.
     pub fn step(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<Verdict, Error> {
         self.report(step, When::Scheduled, |_| Some(scalars))
     }
@@ -270,7 +271,7 @@ impl Monitor {
         let last = self.last_step.map_or(0, |last| last.max(self.next_step.saturating_sub(1)));
         match self.last_step {
             Some(_) if step <= last => Err(Error::StepOrder { step, last }),
-            _ => Ok(()),
+            last => Ok(check_gap(self.allows_gaps, last, step)?),
         }
     }
 

@@ -10,7 +10,10 @@ use crate::analysis::{Baseline, Estimators, Plan, Snapshot};
 use crate::error::Error;
 use crate::network::Draw;
 use crate::record::{BASELINE, NODES, RUN, RecordError, RunConfig, holds_run, read_file};
-use crate::source::CheckpointFile;
+use crate::source::{CheckpointFile, SourceError};
+
+/// Takes a checkpoint: maps it, or reads it.
+pub(super) type Take = fn(&Path) -> Result<CheckpointFile, SourceError>;
 
 /// A baseline that a run waits for.
 #[derive(Clone, Debug)]
@@ -42,7 +45,7 @@ impl Awaited {
 
 /// The baseline of a checkpoint, or that of another run of the same configuration.
 pub(super) fn baseline_from(
-    path: &Path,
+    (path, take): (&Path, Take),
     plan: &Plan,
     config: &RunConfig,
     estimators: &Estimators,
@@ -71,7 +74,7 @@ pub(super) fn baseline_from(
         let baseline = read(&folder.join(BASELINE)).map_err(&fail)?;
         return with_values(baseline, plan).map_err(|why| fail(why.into()));
     }
-    let source = CheckpointFile::open(path).map_err(|e| fail(e.into()))?;
+    let source = take(path).map_err(|e| fail(e.into()))?;
     plan.snapshot(&source, pool, snapshot).map_err(|e| fail(e.into()))?;
     let measurement = pool.install(|| estimators.measure(plan, snapshot, 0));
     with_values(Baseline::new(0, plan, &measurement), plan).map_err(|why| fail(why.into()))

@@ -222,6 +222,14 @@ impl<Origin> RunBuilder<Origin> {
         self
     }
 
+    /// Takes steps that lie 10⁹ or more after the one before. Without this they are an error: a time,
+    /// a date or a number of bytes was most likely taken for a step. What a resume at such a step skips is not
+    /// recorded as dropped.
+    pub fn allow_gaps(mut self) -> Self {
+        self.settings.allows_gaps = true;
+        self
+    }
+
     /// Calls `listener` with each row, once it is written: a monitor on its recording thread, at
     /// the priority of training, but for step 0 within `attach`.
     pub fn on_row(mut self, listener: impl FnMut(&Row) + Send + 'static) -> Self {

@@ -8,7 +8,7 @@ use rayon::ThreadPool;
 use serde_json::Value;
 
 use super::axis::Axis;
-use super::baseline::{Awaited, baseline_from, with_values};
+use super::baseline::{Awaited, Take, baseline_from, with_values};
 use super::findings::findings;
 use super::judge::{Judge, Logged};
 use super::settings::{Nodes, Settings, Start};
@@ -18,12 +18,12 @@ use super::{Analyst, Listener, Pipeline, Step};
 use crate::analysis::{Baseline, Estimators, Plan, Snapshot};
 use crate::error::Error;
 use crate::mfa::Method;
-use crate::network::Draw;
+use crate::network::{Draw, Parameter};
 use crate::record::{
-    NODES, RecordError, Recorded, RecordedRow, Recorder, RunConfig, START, check_name,
-    computed_quantities, holds_run, repair, resume,
+    Disk, NODES, RecordError, Recorded, RecordedRow, Recorder, RunConfig, START, check_gap,
+    check_name, computed_quantities, holds_run, repair, resume,
 };
-use crate::source::{CheckpointFile, Source, save};
+use crate::source::{CheckpointFile, RereadFile, Source, SourceError, Tensor, save};
 
 /// Which steps the run analyses.
 pub(crate) struct Follow<'a> {
@@ -31,6 +31,7 @@ pub(crate) struct Follow<'a> {
     pub(crate) budget: Option<f64>,
     pub(crate) due: &'a dyn Fn(u64) -> bool,
     pub(crate) log_first: bool, // whether the first step has a row in metrics.csv
+    pub(crate) live: bool,      // whether this is the process that trains
 }
 
 /// A run that has begun, or is resumed.
@@ -67,6 +68,9 @@ pub(crate) fn open(
     settings.hops()?;
     settings.axis.as_deref().map_or(Ok(()), check_name)?;
     let network = settings.network(source)?;
+    // No file is mapped where training would end with the process, should another cut it short.
+    let take: Take =
+        if follow.live { CheckpointFile::read } else { |path| CheckpointFile::open(path) };
     let mut warnings = network.warnings().to_vec();
     warnings.extend(findings(&network, &settings.parameters));
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -95,7 +99,8 @@ pub(crate) fn open(
             let repaired = repair(&settings.folder)?;
             repaired.iter().for_each(|table| tracing::warn!("{table}"));
         }
-        let recorded = resume(&settings.folder, &config, given, at, follow.due)?;
+        let recorded =
+            resume(&settings.folder, &config, given, (at, settings.allows_gaps), follow.due)?;
         if let Some(recorded) = recorded {
             // A drawn neuron that does not fit is in the run's own file.
             let in_run = |error| match error {
@@ -108,7 +113,7 @@ pub(crate) fn open(
             let plan = plan(settings, &method, &config, &recorded.draw);
             let mut plan = plan.map_err(in_run)?;
             let mut recorded = recorded;
-            let awaited = awaited_again(settings, &plan, &config, pool, &mut recorded)?;
+            let awaited = awaited_again((settings, take), &plan, &config, pool, &mut recorded)?;
             plan.start_from(&recorded.baseline.deviations);
             let said = (config, warnings, awaited);
             return go_on(settings, plan, recorded, follow.due, listeners, said);
@@ -122,7 +127,9 @@ pub(crate) fn open(
     let mut estimators = Estimators::new(&plan);
     let mut snapshot = Snapshot::new(&plan);
     let from_file = match &settings.baseline {
-        Some(path) => Some(baseline_from(path, &plan, &config, &estimators, pool, &mut snapshot)?),
+        Some(path) => {
+            Some(baseline_from((path, take), &plan, &config, &estimators, pool, &mut snapshot)?)
+        }
         None => None,
     };
     // A baseline of a later step does not count before it.
@@ -153,8 +160,8 @@ pub(crate) fn open(
     }
     plan.start_from(&baseline.deviations);
     if config.controls.rescaled_start {
-        keep_start(settings, &plan, source)?;
-        estimators.start_from(Arc::new(CheckpointFile::open(settings.folder.join(START))?));
+        keep_start(settings, &plan, source, take)?;
+        estimators.start_from(kept_start(settings, &recorder)?);
     }
     let analyst = Arc::new(Analyst { plan: Arc::new(plan), estimators, baseline });
     let mut pipeline = Pipeline {
@@ -194,7 +201,7 @@ pub(crate) fn open(
 /// The baseline that a resumed run has yet to reach, at the step where it continues or later. What
 /// the run compares against until then has no values.
 fn awaited_again(
-    settings: &Settings,
+    (settings, take): (&Settings, Take),
     plan: &Plan,
     config: &RunConfig,
     pool: &ThreadPool,
@@ -211,12 +218,38 @@ fn awaited_again(
     }
     let Some(path) = &settings.baseline else { return Ok(Some(Awaited::Values)) };
     let (estimators, mut snapshot) = (Estimators::new(plan), Snapshot::new(plan));
-    let known = baseline_from(path, plan, config, &estimators, pool, &mut snapshot)?;
+    let known = baseline_from((path, take), plan, config, &estimators, pool, &mut snapshot)?;
     Ok(Some(Awaited::Known(Box::new(known))))
 }
 
+/// The weights that are kept in the run's folder.
+struct KeptStart {
+    file: RereadFile,
+    disk: Arc<Disk>,
+}
+
+impl Source for KeptStart {
+    fn parameters(&self) -> Vec<Parameter> {
+        self.file.parameters()
+    }
+
+    fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {
+        self.disk.watched(|| self.file.tensor(name))
+    }
+}
+
+fn kept_start(settings: &Settings, recorder: &Recorder) -> Result<Arc<KeptStart>, Error> {
+    let file = RereadFile::open(&settings.folder.join(START))?;
+    Ok(Arc::new(KeptStart { file, disk: Arc::clone(recorder.disk()) }))
+}
+
 /// Keeps the weights of step 0, or of the file that takes its place, in the run's folder.
-fn keep_start(settings: &Settings, plan: &Plan, source: &dyn Source) -> Result<(), Error> {
+fn keep_start(
+    settings: &Settings,
+    plan: &Plan,
+    source: &dyn Source,
+    take: Take,
+) -> Result<(), Error> {
     let names: Vec<&str> = plan.tensors().map(String::as_str).collect();
     let kept = settings.folder.join(START);
     match &settings.baseline {
@@ -225,7 +258,7 @@ fn keep_start(settings: &Settings, plan: &Plan, source: &dyn Source) -> Result<(
             let of_run = [path.join(START), path.with_file_name(START)];
             let found = of_run.iter().find(|p| p.is_file()).unwrap_or(path);
             let fail = |source| Error::NoStart { path: path.clone(), source };
-            save(&kept, &CheckpointFile::open(found).map_err(fail)?, &names).map_err(fail)?;
+            save(&kept, &take(found).map_err(fail)?, &names).map_err(fail)?;
         }
     }
     Ok(())
@@ -285,7 +318,7 @@ fn go_on(
     }
     let mut estimators = Estimators::new(&plan);
     if plan.controls().rescaled_start {
-        estimators.start_from(Arc::new(CheckpointFile::open(settings.folder.join(START))?));
+        estimators.start_from(kept_start(settings, &recorded.recorder)?);
     }
     let plan = Arc::new(plan);
     let mut pipeline = Pipeline {
@@ -311,7 +344,9 @@ fn go_on(
              lost (flush the monitor before a checkpoint is saved)",
             gap.saturating_sub(1)
         );
-        for step in (gap..next).filter(|&step| due(step)) {
+        let far = check_gap(false, gap.checked_sub(1), next).is_err();
+        let lost = if far { 0..0 } else { gap..next };
+        for step in lost.filter(|&step| due(step)) {
             pipeline.drop_row(Step::now(step, Vec::new()), "lost when the run was interrupted")?;
         }
         // No row of metrics.csv says later that these steps are due.

@@ -91,6 +91,7 @@ pub(crate) struct Settings {
     pub(crate) stop_rule: Option<StopRule>,
     pub(crate) start: Start,
     pub(crate) repair: bool,
+    pub(crate) allows_gaps: bool,
     pub(crate) threads: Option<usize>,
 }
 
@@ -118,6 +119,7 @@ impl Settings {
             stop_rule: None,
             start: Start::New,
             repair: false,
+            allows_gaps: false,
             threads: None,
         }
     }

@@ -56,9 +56,16 @@ impl Disk {
         call: &Call<'_>,
         run: impl FnOnce(usize) -> Result<T>,
     ) -> Result<T> {
+        self.watched(|| {
+            let most = self.fault.as_ref().map_or(Ok(usize::MAX), |fault| fault(call));
+            most.and_then(run)
+        })
+    }
+
+    /// Reads a file of the run, seen from other threads.
+    pub(crate) fn watched<T>(&self, read: impl FnOnce() -> T) -> T {
         self.begun.fetch_add(1, Ordering::SeqCst);
-        let most = self.fault.as_ref().map_or(Ok(usize::MAX), |fault| fault(call));
-        let result = most.and_then(run);
+        let result = read();
         self.ended.fetch_add(1, Ordering::SeqCst);
         result
     }

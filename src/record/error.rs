@@ -52,6 +52,33 @@ pub enum RecordError {
         /// The step asked for.
         step: u64,
     },
+    /// A resume that would remove nearly all of a long run.
+    #[error(
+        "resume_at({step}) would remove {rows} recorded steps of the run in {}, up to step {last}. \
+         To continue, resume after its last step (resume) or after your checkpoint's; to begin \
+         again, use another folder or replace the run (overwrite)", path.display()
+    )]
+    Discards {
+        /// The folder.
+        path: PathBuf,
+        /// The step asked for.
+        step: u64,
+        /// How many recorded steps would be removed.
+        rows: usize,
+        /// The last of them.
+        last: u64,
+    },
+    /// A step that lies far after the last one.
+    #[error(
+        "step {step} is {} steps after step {last}, the last one: is it a step number? If \
+         it is, allow that (allow_gaps; --allow-gaps)", step - last
+    )]
+    Gap {
+        /// The step given.
+        step: u64,
+        /// The last step before it.
+        last: u64,
+    },
     /// A file that no run wrote, with a name that the run would write to.
     #[error(
         "cannot replace {}: neuromfa did not write it. Use another folder, or move the file to \

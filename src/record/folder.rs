@@ -249,14 +249,17 @@ impl RunFile {
 
     /// Appends bytes. What an append that failed has written is cut off by the next.
     pub(super) fn append(&mut self, bytes: &[u8]) -> std::result::Result<(), RecordError> {
-        if self.torn {
-            self.mend()?;
-        }
+        self.cut_back()?;
         self.torn = true;
         self.write_all(bytes).map_err(write_error(&self.path()))?;
         self.torn = false;
         self.end = self.end.map(|end| end + bytes.len() as u64);
         Ok(())
+    }
+
+    /// Cuts off what an append that failed has written.
+    pub(super) fn cut_back(&mut self) -> std::result::Result<(), RecordError> {
+        if self.torn { self.mend() } else { Ok(()) }
     }
 
     /// Opens the file again, which was replaced by another.

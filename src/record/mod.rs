@@ -116,5 +116,5 @@ pub(crate) use disk::Disk;
 pub(crate) use files::{BASELINE, HOPS, NODES, holds_run};
 pub(crate) use recorded::RecordedRow;
 pub(crate) use recorder::Recorder;
-pub(crate) use resume::Recorded;
+pub(crate) use resume::{Recorded, check_gap};
 pub(crate) use summary::{Best, BudgetRecord, Cost, Spacing, StopRecord};

@@ -51,6 +51,24 @@ pub struct Recorded {
     pub gap_from: Option<u64>,
 }
 
+/// Steps that lie this far apart are a mistake, unless the program says that they are none.
+const GAP: u64 = 1_000_000_000;
+
+/// Refuses a step that lies so far after the last one that it must be a mistake.
+pub(crate) fn check_gap(allowed: bool, last: Option<u64>, step: u64) -> Result<(), RecordError> {
+    match last {
+        Some(last) if !allowed && step.saturating_sub(last) >= GAP => {
+            Err(RecordError::Gap { step, last })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A resume at this step or before leaves next to nothing of a run.
+const EARLY: u64 = 2;
+/// So many steps of a run may be removed by such a resume.
+const FEW: usize = 100;
+
 /// Opens the run in a folder to continue with step `at` (after its last recorded step, when
 /// `None`). Removes incomplete lines that a crash left, and the rows from that step on. `due` says
 /// which steps the run analyses. `Ok(None)` when there is no run to resume, so that a new one can
@@ -58,6 +76,8 @@ pub struct Recorded {
 ///
 /// # Errors
 /// - [`RecordError::NothingToResume`] when `at` is beyond step 1 and there is no run;
+/// - [`RecordError::Gap`] when `at` lies so far after the last recorded step that it must be a mistake;
+/// - [`RecordError::Discards`] when `at` would remove nearly all of a long run;
 /// - [`RecordError::Mismatch`] when the run's configuration, or its nodes against `draw`, differ;
 /// - [`RecordError::Locked`], [`RecordError::Row`], or a file cannot be read. Nothing has then been
 ///   changed;
@@ -66,7 +86,7 @@ pub fn resume(
     folder: &Path,
     config: &RunConfig,
     draw: Option<&Draw>,
-    at: Option<u64>,
+    (at, allows_gaps): (Option<u64>, bool),
     due: &dyn Fn(u64) -> bool,
 ) -> Result<Option<Recorded>, RecordError> {
     let nothing = |step| RecordError::NothingToResume { path: folder.to_owned(), step };
@@ -83,6 +103,14 @@ pub fn resume(
     let complete = tables.complete_before(config, due);
     let next_step = at.unwrap_or(complete);
     let (lost, last_step) = (tables.lost(config), tables.last_step());
+    check_gap(allows_gaps, complete.checked_sub(1), next_step)?;
+    if let (Some(step @ ..=EARLY), Some(last)) = (at, last_step) {
+        let removed = |row: &&StoredRow| row.step >= step;
+        let rows = tables.metrics.rows.iter().filter(removed).count();
+        if rows > FEW {
+            return Err(RecordError::Discards { path: folder.to_owned(), step, rows, last });
+        }
+    }
     tables.keep_before(next_step.min(complete));
     if tables.emergence.rows.is_empty() {
         if let Some(step) = beyond {

@@ -105,6 +105,8 @@ impl Table {
     /// Adds columns before the `at`-th; existing rows have no value in them. The file is replaced
     /// atomically, by a copy that passes through a buffer of fixed size.
     pub(super) fn insert_columns(&mut self, at: usize, names: &[&str]) -> Result<(), RecordError> {
+        // What the copy is made of ends with a whole row.
+        self.file.cut_back()?;
         let mut columns = self.columns.clone();
         columns.splice(at..at, names.iter().map(|name| (*name).to_owned()));
         let old = BufReader::with_capacity(BUFFER, self.folder.read(self.name)?);

@@ -46,6 +46,7 @@ const MODELS: [&str; 12] = [
 #[derive(Debug)]
 pub struct CheckpointFile {
     path: PathBuf,
+    take: fn(&Path) -> Result<Mapped, SourceError>, // a file's bytes
     shards: Vec<Mapped>,
     tensors: BTreeMap<String, (usize, Stored)>, // the shard, and the position in it
 }
@@ -66,7 +67,18 @@ impl CheckpointFile {
     /// not fit the file, a shard that is missing or lacks what the index says, a format that is
     /// not read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SourceError> {
-        let path = path.as_ref();
+        Self::open_with(path.as_ref(), Mapped::open)
+    }
+
+    /// Reads the files into memory, so that it does not matter what other processes do to them.
+    pub(crate) fn read(path: &Path) -> Result<Self, SourceError> {
+        Self::open_with(path, Mapped::read)
+    }
+
+    fn open_with(
+        path: &Path,
+        take: fn(&Path) -> Result<Mapped, SourceError>,
+    ) -> Result<Self, SourceError> {
         let file = match path.is_dir() {
             false => path.to_owned(),
             true => model_in(path).ok_or_else(|| {
@@ -75,7 +87,7 @@ impl CheckpointFile {
             })?,
         };
         let mut checkpoint =
-            Self { path: file.clone(), shards: Vec::new(), tensors: BTreeMap::new() };
+            Self { path: file.clone(), take, shards: Vec::new(), tensors: BTreeMap::new() };
         let pickled = match file.extension() {
             Some(extension) if extension == "json" => checkpoint.add_index(&file)?,
             _ => checkpoint.add_shard(&file)?,
@@ -116,7 +128,7 @@ impl CheckpointFile {
 
     /// Adds the tensors of a file; returns whether it holds a pickled state dict.
     fn add_shard(&mut self, path: &Path) -> Result<bool, SourceError> {
-        let file = Mapped::open(path)?;
+        let file = (self.take)(path)?;
         let refuse = |why: String| SourceError::file(path, why);
         let (tensors, pickled) = match Format::of(path, &file).map_err(refuse)? {
             Format::Safetensors => (safetensors::tensors(&file).map_err(refuse)?, false),

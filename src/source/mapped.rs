@@ -1,7 +1,8 @@
-//! The bytes of a file, memory-mapped.
+//! The bytes of a file, memory-mapped or read.
 #![allow(unsafe_code)]
 
 use std::fs::File;
+use std::io::Read;
 use std::ops::Deref;
 use std::path::Path;
 
@@ -9,32 +10,54 @@ use memmap2::Mmap;
 
 use super::SourceError;
 
-/// The bytes of a file; only the parts that were read take memory.
+/// The bytes of a file.
 #[derive(Debug)]
-pub(super) struct Mapped(Mmap);
+pub(super) enum Mapped {
+    /// Only the parts that were read take memory.
+    Map(Mmap),
+    /// In memory: what another process does to the file does not matter.
+    Read(Vec<u8>),
+}
 
 impl Mapped {
+    /// Reads a file into memory.
+    pub(super) fn read(path: &Path) -> Result<Self, SourceError> {
+        let mut bytes = Vec::new();
+        let read = file(path)?.read_to_end(&mut bytes);
+        read.map_err(|e| SourceError::file(path, e))?;
+        Ok(Self::Read(bytes))
+    }
+
+    /// Maps a file.
     pub(super) fn open(path: &Path) -> Result<Self, SourceError> {
         let unreadable = |e: std::io::Error| SourceError::file(path, e);
-        // Opening a pipe would wait for its other end.
-        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-            return Err(SourceError::file(path, "it is not a file"));
-        }
-        let file = File::open(path).map_err(unreadable)?;
+        let file = file(path)?;
         // SAFETY: the map is read only as bytes whose every pattern is valid. Another process that
         // writes into the file can change what is read, and one that cuts it short can end this
         // process; the documentation of `CheckpointFile` says that it must not be. What an open
         // has checked are lengths and offsets, which it keeps; bytes are not checked once and
         // then trusted.
         let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
-        Ok(Self(map))
+        Ok(Self::Map(map))
     }
+}
+
+fn file(path: &Path) -> Result<File, SourceError> {
+    let unreadable = |e: std::io::Error| SourceError::file(path, e);
+    // Opening a pipe would wait for its other end.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(SourceError::file(path, "it is not a file"));
+    }
+    File::open(path).map_err(unreadable)
 }
 
 impl Deref for Mapped {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        match self {
+            Self::Map(map) => map,
+            Self::Read(bytes) => bytes,
+        }
     }
 }

@@ -15,6 +15,7 @@ mod error;
 mod mapped;
 mod memory;
 mod pytorch;
+mod reread;
 mod safetensors;
 mod save;
 mod stored;
@@ -30,6 +31,7 @@ pub use checkpoint_file::CheckpointFile;
 pub use checkpoints::Checkpoint;
 pub use error::SourceError;
 pub use memory::Memory;
+pub(crate) use reread::RereadFile;
 pub use save::save;
 #[cfg(feature = "tch")]
 pub(crate) use tch_varstore::VarStoreWeights;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use safetensors::tensor::{Dtype, SafeTensors};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors};
 
 use super::stored::{Elements, Stored};
 
@@ -11,7 +11,11 @@ use super::stored::{Elements, Stored};
 pub(super) fn tensors(file: &[u8]) -> Result<BTreeMap<String, Stored>, String> {
     let (header, metadata) = SafeTensors::read_metadata(file)
         .map_err(|e| format!("not a whole safetensors file: {e}"))?;
-    let data = header + size_of::<u64>();
+    Ok(stored(&metadata, header + size_of::<u64>()))
+}
+
+/// The tensors of a file whose data begin at `data`.
+pub(super) fn stored(metadata: &Metadata, data: usize) -> BTreeMap<String, Stored> {
     let stored = metadata.tensors().into_iter().map(|(name, info)| {
         let (first, last) = info.data_offsets;
         let elements = match info.dtype {
@@ -24,5 +28,5 @@ pub(super) fn tensors(file: &[u8]) -> Result<BTreeMap<String, Stored>, String> {
         let (shape, bytes) = (info.shape.clone(), data + first..data + last);
         (name, Stored { elements, shape, strides: None, bytes })
     });
-    Ok(stored.collect())
+    stored.collect()
 }

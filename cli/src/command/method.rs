@@ -20,6 +20,9 @@ pub struct Method {
     /// Seed of the draw.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Take checkpoints whose steps lie 10^9 or more apart.
+    #[arg(long)]
+    allow_gaps: bool,
     /// Analyse the whole network instead of samples.
     #[arg(long, conflicts_with_all = ["neurons", "samples", "seed", "nodes"])]
     whole: bool,
@@ -70,6 +73,9 @@ impl Method {
             None => replay,
         };
         let mut replay = Replay::new(out);
+        if self.allow_gaps {
+            replay = replay.allow_gaps();
+        }
         if let Some(run) = self.like {
             return Ok(threads(replay.like(run)?));
         }
