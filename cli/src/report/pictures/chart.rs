@@ -4,9 +4,9 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::drawing::{plain, set};
+use super::level::{Level, Marks};
 use super::panel::Line;
 use super::scale::Scale;
-use super::stack::{Level, Marks};
 
 /// What the script draws from. Absent values are null.
 #[derive(Debug, Serialize)]

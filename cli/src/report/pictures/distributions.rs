@@ -2,11 +2,12 @@
 
 use super::drawing::{Anchor, Drawing, width};
 use super::figure::Figure;
+use super::level::{Level, Marks};
 use super::panel::{Line, Panel};
 use super::recorded::Recorded;
 use super::scale::Scale;
 use super::shades::shade;
-use super::stack::{Level, Marks, WIDE, stack};
+use super::stack::{WIDE, stack};
 use super::style::SHADES;
 
 /// Height of a step's row.

@@ -1,9 +1,10 @@
 //! The measures of structure, E with its controls, and the loss over steps.
 
 use super::figure::Figure;
+use super::level::{Level, Marks};
 use super::panel::Line;
 use super::recorded::Recorded;
-use super::stack::{Level, Marks, stack};
+use super::stack::stack;
 use neuromfa::internals::analysis::{ONSET_LEVEL, ONSET_ROWS};
 use neuromfa::internals::record::{Column, Kind, View, columns, shown_in};
 

@@ -2,8 +2,9 @@
 
 use super::emergence::{column, published};
 use super::figure::Figure;
+use super::level::{Level, Marks};
 use super::recorded::Recorded;
-use super::stack::{Level, Marks, stack};
+use super::stack::stack;
 
 pub(super) fn figure(run: &Recorded) -> Figure {
     let level = |title: &str, published: &str, stable: &str| Level {

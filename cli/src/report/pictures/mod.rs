@@ -16,6 +16,7 @@ mod facts;
 mod figure;
 mod fractal;
 mod heat;
+mod level;
 mod overlay;
 mod page;
 mod panel;

@@ -3,9 +3,10 @@
 use super::drawing::{cut, name};
 use super::emergence::{STRUCTURE, column, loss};
 use super::figure::Figure;
+use super::level::{Level, Marks};
 use super::panel::Line;
 use super::recorded::Recorded;
-use super::stack::{Level, Marks, stack};
+use super::stack::stack;
 use super::style::LINES;
 
 /// How a run's lines look: as many colours as there are, then these again with dashes, then dots.
