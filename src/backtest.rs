@@ -21,6 +21,9 @@ use crate::stop::{Mode, StopRule};
 /// Names of a loss, in search order; losses on held-out data first.
 const LOSSES: [&str; 4] = ["eval_loss", "val_loss", "validation_loss", "loss"];
 
+/// Nothing can fail any more.
+const READ: &str = "the run has been read";
+
 /// A recorded run, as a stop rule sees it.
 #[derive(Clone, Debug)]
 pub struct History {
@@ -129,10 +132,10 @@ impl History {
         let mut judge = Judge::new(rule.clone());
         let mut logged = Logged::of(&judge, &self.metrics);
         for row in &self.rows {
-            logged.up_to(row.step, &mut judge);
+            logged.up_to(row.step, &mut judge).expect(READ);
             judge.judge(row.step, row.status, &|name| row.value(name));
         }
-        logged.up_to(self.last_step, &mut judge);
+        logged.up_to(self.last_step, &mut judge).expect(READ);
         let stop = judge.stop();
         let end = stop.map_or(self.last_step, |stop| stop.measured_step);
         let lowest = |last: u64| {

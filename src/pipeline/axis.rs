@@ -1,7 +1,5 @@
 //! A second axis of a run: a counter that the loop logs, such as environment steps or tokens.
 
-use std::collections::BTreeMap;
-
 /// A logged quantity that every step has: where the loop does not log it, its last value is carried
 /// forward, from 0.
 #[derive(Clone, Debug)]
@@ -12,10 +10,8 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// An axis of a run that logged `metrics` before, each quantity with its steps, ascending.
-    pub(super) fn new(name: &str, metrics: &BTreeMap<String, Vec<(u64, f64)>>) -> Self {
-        let values = metrics.get(name).map(Vec::as_slice).unwrap_or_default();
-        let last = values.iter().rev().map(|(_, value)| *value).find(|value| value.is_finite());
+    /// An axis with the last finite value that was logged of it.
+    pub(super) fn new(name: &str, last: Option<f64>) -> Self {
         let last = last.unwrap_or(0.0);
         Self { name: name.to_owned(), last, logged: last != 0.0 }
     }
@@ -43,7 +39,7 @@ mod tests {
 
     #[test]
     fn the_last_finite_value_is_carried_from_0() {
-        let mut axis = Axis::new("tokens", &BTreeMap::new());
+        let mut axis = Axis::new("tokens", None);
         let mut of = |logged: Option<f64>| {
             let mut scalars: Vec<_> =
                 logged.map(|v| ("tokens".to_owned(), v)).into_iter().collect();
@@ -55,8 +51,7 @@ mod tests {
         assert_eq!([None, Some(7.0), None].map(&mut of), [0.0, 7.0, 7.0]);
         assert!(of(Some(f64::NAN)).is_nan());
         assert_eq!(of(None), 7.0);
-        let recorded = vec![(1, 5.0), (2, 6.0), (3, f64::NAN)];
-        let mut axis = Axis::new("tokens", &BTreeMap::from([("tokens".to_owned(), recorded)]));
+        let mut axis = Axis::new("tokens", Some(6.0));
         let mut scalars = Vec::new();
         axis.carry(&mut scalars);
         assert_eq!((scalars[0].1, axis.never_logged()), (6.0, None));

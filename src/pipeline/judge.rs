@@ -9,9 +9,10 @@
 //! value stays what has to be improved on.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::iter::Peekable;
 
 use crate::analysis::Status;
-use crate::record::{ROLLED_BACK, computed_quantities};
+use crate::record::{ROLLED_BACK, RecordError, computed_quantities};
 use crate::stop::{RuleState, Stop, StopRule, Value};
 
 /// Values of a quantity that are kept until the next analysed step.
@@ -160,34 +161,45 @@ impl Judge {
 }
 
 /// What a recorded run logged of a rule's quantities, to be given to its judge once more.
-#[derive(Debug, Default)]
 pub(crate) struct Logged<'a> {
-    rest: VecDeque<(u64, Vec<(&'a str, f64)>)>, // ascending steps
+    rest: Peekable<Box<dyn Iterator<Item = LoggedStep> + 'a>>, // ascending steps
 }
 
+/// A step and what was logged there.
+type LoggedStep = Result<(u64, Vec<(String, f64)>), RecordError>;
+
 impl<'a> Logged<'a> {
+    /// The quantities that matter to a judge.
+    pub(crate) fn names(judge: &Judge) -> Vec<String> {
+        judge.to_log().iter().cloned().chain([ROLLED_BACK.to_owned()]).collect()
+    }
+
+    /// Reads the rows one by one.
+    pub(crate) fn read(rows: impl Iterator<Item = LoggedStep> + 'a) -> Self {
+        Self { rest: (Box::new(rows) as Box<dyn Iterator<Item = LoggedStep> + 'a>).peekable() }
+    }
+
     /// `metrics` has each logged quantity with its steps, ascending.
     pub(crate) fn of(judge: &Judge, metrics: &'a BTreeMap<String, Vec<(u64, f64)>>) -> Self {
-        let mut steps: BTreeMap<u64, Vec<(&str, f64)>> = BTreeMap::new();
-        let rollbacks = ROLLED_BACK.to_owned();
-        for name in judge.to_log().iter().chain([&rollbacks]) {
-            let Some((name, series)) = metrics.get_key_value(name) else { continue };
-            for &(step, value) in series {
-                steps.entry(step).or_default().push((name, value));
+        let mut steps: BTreeMap<u64, Vec<(String, f64)>> = BTreeMap::new();
+        for name in Self::names(judge) {
+            for &(step, value) in metrics.get(&name).into_iter().flatten() {
+                steps.entry(step).or_default().push((name.clone(), value));
             }
         }
-        Self { rest: steps.into_iter().collect() }
+        Self::read(steps.into_iter().map(Ok))
     }
 
     /// Gives the judge what was logged up to a step that was reported, and not given before.
-    pub(crate) fn up_to(&mut self, step: u64, judge: &mut Judge) {
-        while self.rest.front().is_some_and(|(at, _)| *at <= step)
-            && let Some((at, scalars)) = self.rest.pop_front()
-        {
-            judge.log(at, scalars.into_iter());
+    pub(crate) fn up_to(&mut self, step: u64, judge: &mut Judge) -> Result<(), RecordError> {
+        let is_now = |row: &LoggedStep| row.as_ref().map_or(true, |(at, _)| *at <= step);
+        while let Some(row) = self.rest.next_if(is_now) {
+            let (at, scalars) = row?;
+            judge.log(at, scalars.iter().map(|(name, value)| (name.as_str(), *value)));
         }
         // The loop logged something at this step, if none of the rule's quantities.
         judge.log(step, std::iter::empty());
+        Ok(())
     }
 }
 
@@ -280,9 +292,9 @@ mod tests {
             let series = vec![(3, 1.0), (10, 2.0)];
             let metrics = BTreeMap::from([("val_loss".to_owned(), series)]);
             let mut logged = Logged::of(&judge, &metrics);
-            logged.up_to(5, &mut judge);
+            logged.up_to(5, &mut judge).unwrap();
             judge.judge(5, Status::Ok, &|_| None);
-            logged.up_to(last, &mut judge);
+            logged.up_to(last, &mut judge).unwrap();
             assert_eq!(judge.stop().map(|stop| stop.measured_step), stopped);
         }
     }
@@ -304,7 +316,7 @@ mod tests {
             }
             if step % 10 == 0 {
                 live.judge(step, Status::Ok, &|_| None);
-                logged.up_to(step, &mut again);
+                logged.up_to(step, &mut again).unwrap();
                 again.judge(step, Status::Ok, &|_| None);
             }
         }
@@ -344,7 +356,7 @@ mod tests {
         let metrics = BTreeMap::from([("loss".to_owned(), loss), (ROLLED_BACK.to_owned(), back)]);
         let mut logged = Logged::of(&judge, &metrics);
         for step in 1..=20 {
-            logged.up_to(step, &mut judge);
+            logged.up_to(step, &mut judge).unwrap();
             judge.judge(step, Status::Ok, &|_| Some((step as f64 - 2.0).abs()));
         }
         assert_eq!(judge.stop().unwrap().measured_step, 6);

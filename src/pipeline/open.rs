@@ -1,6 +1,6 @@
 //! The beginning of a run, or its resume.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,8 +20,8 @@ use crate::error::Error;
 use crate::mfa::Method;
 use crate::network::{Draw, Parameter};
 use crate::record::{
-    Disk, NODES, RecordError, Recorded, RecordedRow, Recorder, RunConfig, START, check_gap,
-    check_name, computed_quantities, holds_run, repair, resume,
+    Disk, NODES, RecordError, Recorded, Recorder, RunConfig, START, check_gap, check_name,
+    computed_quantities, holds_run, repair, resume,
 };
 use crate::source::{CheckpointFile, RereadFile, Source, SourceError, Tensor, save};
 
@@ -173,11 +173,11 @@ pub(crate) fn open(
         tally: Tally::default(),
         warned: Vec::new(),
         recorded: Vec::new(),
-        seen: BTreeMap::new(),
+        seen: HashMap::new(),
         last_seen: None,
         rolled_back: false,
         watched: Watched::of(settings.stop_rule.as_ref(), &computed_quantities()),
-        axis: settings.axis.as_deref().map(|name| Axis::new(name, &BTreeMap::new())),
+        axis: settings.axis.as_deref().map(|name| Axis::new(name, None)),
     };
     let mut first = first;
     if follow.log_first {
@@ -213,8 +213,7 @@ fn awaited_again(
         return Ok(None);
     }
     if baseline.step >= recorded.next_step {
-        let step = recorded.rows.first().map_or(0, |row| row.step);
-        recorded.baseline = Baseline { step, ..Baseline::default() };
+        recorded.baseline = Baseline { step: recorded.first_step, ..Baseline::default() };
     }
     let Some(path) = &settings.baseline else { return Ok(Some(Awaited::Values)) };
     let (estimators, mut snapshot) = (Estimators::new(plan), Snapshot::new(plan));
@@ -295,16 +294,20 @@ fn go_on(
     let mut tally = Tally::default();
     let mut judge = settings.stop_rule.clone().map(Judge::new);
     // The state is a function of the rows and of what was logged between them.
-    let logged = judge.as_ref().map(|judge| Logged::of(judge, &recorded.metrics));
-    let mut logged = logged.unwrap_or_default();
+    let names = judge.as_ref().map(Logged::names);
+    let mut logged = Logged::read(recorded.logged(names.unwrap_or_default())?);
     let mut watched = Watched::of(settings.stop_rule.as_ref(), &computed_quantities());
-    for row in &recorded.rows {
-        tally.add_recorded(row);
+    let (mut steps, mut took) = (Vec::new(), None);
+    for row in recorded.rows()? {
+        let row = row?;
+        steps.push(row.step);
+        took = row.value("snapshot_ms").zip(row.value("analysis_ms")).or(took);
+        tally.add_recorded(&row);
         for watched in &mut watched {
             row.value(watched.quantity()).map(|value| watched.add(value));
         }
         if let Some(judge) = &mut judge {
-            logged.up_to(row.step, judge);
+            logged.up_to(row.step, judge)?;
             judge.judge(row.step, row.status, &|name| row.value(name));
         }
     }
@@ -313,29 +316,37 @@ fn go_on(
         recorded.recorder.show_in_tensorboard(Some(from));
     }
     if let Some(judge) = &mut judge {
-        logged.up_to(recorded.last_step.unwrap_or(0), judge);
+        logged.up_to(recorded.last_step.unwrap_or(0), judge)?;
         recorded.recorder.write_state(judge.state())?;
     }
     let mut estimators = Estimators::new(&plan);
     if plan.controls().rescaled_start {
         estimators.start_from(kept_start(settings, &recorded.recorder)?);
     }
+    let mut axis = None;
+    if let Some(name) = &settings.axis {
+        let mut last = None;
+        for logged in recorded.logged(vec![name.clone()])? {
+            let (_, values) = logged?;
+            last = values.iter().map(|(_, value)| *value).find(|value| value.is_finite()).or(last);
+        }
+        axis = Some(Axis::new(name, last));
+    }
     let plan = Arc::new(plan);
     let mut pipeline = Pipeline {
         analyst: Arc::new(Analyst { plan, estimators, baseline: recorded.baseline }),
         recorder: recorded.recorder,
         judge,
-        unseen_checked: recorded.rows.len() > 1,
+        unseen_checked: steps.len() > 1,
         listeners: std::mem::take(listeners),
         tally,
         warned: Vec::new(),
-        last_seen: recorded.hashes.last_key_value().map(|(step, of)| (*step, of.clone())),
+        seen: recorded.seen,
+        last_seen: recorded.last_seen,
         rolled_back: recorded.rolled_back,
-        // Of equal weights the first step counts: it is inserted last.
-        seen: recorded.hashes.into_iter().rev().map(|(step, hashes)| (hashes, step)).collect(),
         watched,
-        axis: settings.axis.as_deref().map(|name| Axis::new(name, &recorded.metrics)),
-        recorded: recorded.rows.iter().map(|row| row.step).collect(),
+        axis,
+        recorded: steps,
     };
     if let Some(gap) = recorded.gap_from {
         let next = recorded.next_step;
@@ -352,13 +363,12 @@ fn go_on(
         // No row of metrics.csv says later that these steps are due.
         pipeline.sync()?;
     }
-    let took = |row: &RecordedRow| Some(row.value("snapshot_ms")? + row.value("analysis_ms")?);
     Ok(Opened {
         pipeline,
         resumed_at: Some(recorded.next_step),
         last_step: recorded.last_step,
         stopped_step: recorded.stopped_step,
-        analysis_seconds: recorded.rows.iter().rev().find_map(took).map_or(0.0, |ms| ms / 1e3),
+        analysis_seconds: took.map_or(0.0, |(snapshot, analysis)| (snapshot + analysis) / 1e3),
         config,
         awaited,
         warnings,

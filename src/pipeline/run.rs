@@ -1,6 +1,6 @@
 //! Snapshots in; rows, calls of the listeners and verdicts out.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,9 @@ use super::tally::{Seen, Tally};
 use super::watched::Watched;
 use crate::analysis::{Baseline, Concern, Emergence, Plan, Snapshot, Status, WarningKind};
 use crate::error::Error;
-use crate::record::{BudgetRecord, Cost, Disk, ROLLED_BACK, Recorder, Row, StopRecord, Summary};
+use crate::record::{
+    BudgetRecord, Cost, Digest, Disk, ROLLED_BACK, Recorder, Row, StopRecord, Summary, digest,
+};
 use crate::stop::Stop;
 
 /// How long a flush tries to write rows that the disk refuses.
@@ -62,9 +64,9 @@ pub(crate) struct Pipeline {
     pub(super) tally: Tally,
     pub(super) warned: Vec<WarningKind>,
     pub(super) recorded: Vec<u64>, // the steps of all rows, ascending
-    pub(super) seen: BTreeMap<Vec<u64>, u64>, // the hashes of all tensors, and the first step that had them
-    pub(super) last_seen: Option<(u64, Vec<u64>)>, // the last row's step and hashes
-    pub(super) rolled_back: bool,             // since the last row, as the loop says
+    pub(super) seen: HashMap<Digest, u64>, // of all tensors, and the first step that had it
+    pub(super) last_seen: Option<(u64, Digest)>, // of the last row
+    pub(super) rolled_back: bool,  // since the last row, as the loop says
     pub(super) watched: Vec<Watched>,
     pub(super) axis: Option<Axis>,
 }
@@ -183,7 +185,8 @@ impl Pipeline {
             return;
         }
         let hashes: Vec<u64> = row.emergence.hashes.iter().map(|(_, hash)| *hash).collect();
-        let first = *self.seen.entry(hashes.clone()).or_insert(row.step);
+        let hashes = digest(&hashes);
+        let first = *self.seen.entry(hashes).or_insert(row.step);
         let said = std::mem::take(&mut self.rolled_back);
         let last = self.last_seen.replace((row.step, hashes));
         if first == row.step {
@@ -191,8 +194,7 @@ impl Pipeline {
         }
         row.emergence.same_as = Some(first);
         let mut text = format!("the weights are those of step {first}, bit for bit");
-        let (_, hashes) = self.last_seen.as_ref().expect("it was set");
-        if let Some((step, _)) = last.filter(|(_, last)| last != hashes && !said) {
+        if let Some((step, _)) = last.filter(|(_, last)| *last != hashes && !said) {
             text += &format!(
                 ", and step {step} had others: if they were loaded, call \
                  monitor.rolled_back({first}) before the next step"

@@ -53,6 +53,11 @@
 //!
 //! A crash damages the end of a file only. A damaged row with whole rows after it is an error
 //! ([`RecordError::Row`]), and nothing is changed, until [`repair`] drops it.
+//!
+//! Of a table with many rows for each step a resume reads only the end: 4 MB, and more until a step is
+//! complete. metrics.csv, emergence.csv and hashes.csv are read row by row, in fixed memory, since the
+//! state of the stop rule, the counts of the summary and repeated weights depend on all of their rows.
+//! Damage that lies further back is found by what reads the whole table.
 
 mod cell;
 mod column;
@@ -81,7 +86,10 @@ mod recorder;
 mod regular;
 mod resume;
 mod row;
+mod rows;
 mod scaling;
+mod seen;
+mod steps;
 mod summary;
 mod table;
 mod tensorboard;
@@ -104,12 +112,12 @@ pub use layers::layer_columns;
 pub use number::number;
 pub use origin::Origin;
 pub use printable::{printable, printable_lines, shown_name};
-pub use read::{RecordedRun, read_rows};
+pub use read::{RecordedRun, read_rows, read_table};
 pub use regular::read_file;
 pub use resume::resume;
 pub use row::Row;
 pub use summary::Summary;
-pub use table::{csv_text, read_table};
+pub use table::csv_text;
 
 pub(crate) use columns::check_name;
 pub(crate) use disk::Disk;
@@ -117,4 +125,5 @@ pub(crate) use files::{BASELINE, HOPS, NODES, holds_run};
 pub(crate) use recorded::RecordedRow;
 pub(crate) use recorder::Recorder;
 pub(crate) use resume::{Recorded, check_gap};
+pub(crate) use seen::{Digest, digest};
 pub(crate) use summary::{Best, BudgetRecord, Cost, Spacing, StopRecord};

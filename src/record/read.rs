@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::cell::Cells;
 use super::files::{EMERGENCE, METRICS, RUN, read_json};
-use super::recorded::RecordedRow;
-use super::resume::recorded_rows;
-use super::table::Contents;
+use super::recorded::{RecordedRow, RecordedRows};
+use super::rows::Rows;
 use super::{RecordError, RunConfig};
 
 /// The contents of a run directory.
@@ -30,7 +30,17 @@ pub struct RecordedRun {
 /// # Errors
 /// [`RecordError::Read`] when the file cannot be read.
 pub fn read_rows(folder: &Path) -> Result<Vec<RecordedRow>, RecordError> {
-    Ok(recorded_rows(&Contents::read(&folder.join(EMERGENCE))?))
+    RecordedRows::of(Rows::open(&folder.join(EMERGENCE))?).collect()
+}
+
+/// The header and the complete rows of one of a run's CSV files, also while the run is in progress.
+///
+/// # Errors
+/// [`RecordError::Read`] when the file cannot be read, [`RecordError::Row`] when a row is damaged.
+pub fn read_table(path: &Path) -> Result<(Vec<String>, Vec<Cells>), RecordError> {
+    let rows = Rows::open(path)?;
+    let columns = rows.columns().to_vec();
+    Ok((columns, rows.map(|row| Ok(row?.cells)).collect::<Result<_, _>>()?))
 }
 
 impl RecordedRun {
@@ -42,15 +52,27 @@ impl RecordedRun {
         let run = folder.join(RUN);
         let config =
             read_json(&run).map_err(|source| RecordError::NotARun { path: run, source })?;
-        let table = |name| match folder.join(name) {
-            path if path.exists() => Contents::read(&path),
-            _ => Ok(Contents::none()),
+        let (emergence, logged) = (folder.join(EMERGENCE), folder.join(METRICS));
+        let rows: Vec<RecordedRow> = match emergence.exists() {
+            true => read_rows(folder)?,
+            false => Vec::new(),
         };
-        let (emergence, logged) = (table(EMERGENCE)?, table(METRICS)?);
-        let metrics = logged.series();
-        let (folder, rows) = (folder.to_owned(), recorded_rows(&emergence));
-        let last_step = logged.last_step().max(emergence.last_step());
-        Ok(Self { folder, config, rows, metrics, last_step })
+        let mut metrics: BTreeMap<String, Vec<(u64, f64)>> = BTreeMap::new();
+        let mut last_step = rows.last().map(|row| row.step);
+        if logged.exists() {
+            let mut rows = Rows::open(&logged)?;
+            let mut series = vec![Vec::new(); rows.columns().len()];
+            while let Some(row) = rows.read()? {
+                last_step = last_step.max(Some(row.step));
+                // After the step and the time.
+                for (series, cell) in series.iter_mut().zip(&row.cells).skip(2) {
+                    series.extend(cell.parse().ok().map(|value| (row.step, value)));
+                }
+            }
+            let named = rows.columns().iter().cloned().zip(series);
+            metrics.extend(named.filter(|(_, series)| !series.is_empty()));
+        }
+        Ok(Self { folder: folder.to_owned(), config, rows, metrics, last_step })
     }
 
     /// A computed or logged quantity at the analysed steps that have it.

@@ -1,6 +1,6 @@
 //! Resumes a recorded run.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -15,9 +15,12 @@ use super::files::{
 };
 use super::folder::Folder;
 use super::owned::owned;
-use super::recorded::RecordedRow;
+use super::recorded::{LoggedRows, RecordedRows};
+use super::rows::{Place, Rows, place};
 use super::scaling::FITS;
-use super::table::{Contents, StoredRow, Table};
+use super::seen::{Digest, Seen};
+use super::steps::{Count, END, StepRows, Steps};
+use super::table::Table;
 use super::{RecordError, Recorder, RunConfig, Summary};
 use crate::analysis::{Baseline, Group, NeuronBoxes, Scope, Status};
 use crate::network::Draw;
@@ -38,13 +41,12 @@ pub struct Recorded {
     pub last_step: Option<u64>,
     /// The step at which the stop rule ended training, if it did.
     pub stopped_step: Option<u64>,
-    /// The analysed steps before it.
-    pub rows: Vec<RecordedRow>,
-    /// What the loop logged before it, each quantity with its steps, ascending; for a stop rule or a
-    /// second axis only.
-    pub metrics: BTreeMap<String, Vec<(u64, f64)>>,
-    /// The hashes of their tensors, by step, in the order of the tensors.
-    pub hashes: BTreeMap<u64, Vec<u64>>,
+    /// The first analysed step.
+    pub first_step: u64,
+    /// The weights of the analysed steps before it, each with the first step that had them.
+    pub seen: HashMap<Digest, u64>,
+    /// Those of the last one.
+    pub last_seen: Option<(u64, Digest)>,
     /// Whether weights were set back after the last of these steps.
     pub rolled_back: bool,
     /// If the files end before the step at which the run continues: the first missing step.
@@ -97,22 +99,21 @@ pub fn resume(
     let mut recorder = Recorder::lock(folder)?;
     let own = owned(&recorder.folder)?;
     let (stored, baseline) = read_same_run(folder, config, draw)?;
-    let mut tables = Tables::read(&recorder.folder)?;
+    let mut tables = Tables::read(&recorder.folder, at, due)?;
     tables.check_columns(folder)?;
     tables.check_metrics(folder)?;
-    let complete = tables.complete_before(config, due);
+    let complete = tables.complete_before(&recorder.folder, config)?;
     let next_step = at.unwrap_or(complete);
     let (lost, last_step) = (tables.lost(config), tables.last_step());
     check_gap(allows_gaps, complete.checked_sub(1), next_step)?;
     if let (Some(step @ ..=EARLY), Some(last)) = (at, last_step) {
-        let removed = |row: &&StoredRow| row.step >= step;
-        let rows = tables.metrics.rows.iter().filter(removed).count();
+        let rows = tables.metrics.removed;
         if rows > FEW {
             return Err(RecordError::Discards { path: folder.to_owned(), step, rows, last });
         }
     }
-    tables.keep_before(next_step.min(complete));
-    if tables.emergence.rows.is_empty() {
+    let kept = next_step.min(complete);
+    let Some(first_step) = tables.emergence.first.filter(|&first| first < kept) else {
         if let Some(step) = beyond {
             return Err(nothing(step));
         }
@@ -123,7 +124,13 @@ pub fn resume(
         // The process was killed while it wrote its first step.
         remove_run(&recorder.folder, &own)?;
         return Ok(None);
-    }
+    };
+    // Nothing is changed before all that is needed was read.
+    let places = tables.places(&recorder.folder, kept)?;
+    let seen = match recorder.folder.has(HASHES) {
+        true => Seen::read(Rows::within(&recorder.folder, HASHES, 0)?, kept)?,
+        false => Seen::default(),
+    };
     if next_step >= complete && last_step > Some(complete) {
         tracing::warn!(
             "the files of the run in {} are complete only before step {complete}: the rows \
@@ -137,28 +144,39 @@ pub fn resume(
     // The run is no longer finished.
     recorder.folder.remove(SUMMARY)?;
     remove_unfinished(&recorder.folder)?;
-    tables.open(&mut recorder)?;
+    let last_logged = places[0].1;
+    tables.open(places, kept, &mut recorder)?;
     if config.neurons {
-        remove_neurons(&recorder.folder, next_step.min(complete))?;
+        remove_neurons(&recorder.folder, kept)?;
     }
     let gap_from = (next_step > complete).then_some(complete);
-    let hashes = tables.hashes();
     Ok(Some(Recorded {
         recorder,
         draw: stored,
         baseline,
         next_step,
-        last_step: gap_from.map_or(tables.metrics.last_step(), |_| Some(next_step - 1)),
+        last_step: gap_from.map_or(last_logged, |_| Some(next_step - 1)),
         stopped_step: recorded_stop.filter(|&step| step < next_step),
-        rows: recorded_rows(&tables.emergence),
-        metrics: match config.stop_rule.is_null() && config.axis.is_none() {
-            true => BTreeMap::new(),
-            false => tables.metrics.series(),
-        },
-        rolled_back: tables.rolled_back_after(hashes.last_key_value().map(|(step, _)| *step)),
-        hashes,
+        first_step,
+        rolled_back: tables.metrics.rolled_back_after(seen.last.map(|(step, _)| step), kept),
+        seen: seen.first,
+        last_seen: seen.last,
         gap_from,
     }))
+}
+
+impl Recorded {
+    /// The analysed steps before the one at which the run continues.
+    pub(crate) fn rows(&self) -> Result<RecordedRows, RecordError> {
+        Ok(RecordedRows::of(Rows::within(&self.recorder.folder, EMERGENCE, 0)?))
+    }
+
+    /// What the loop logged of these quantities, by step; steps without any of them are left out.
+    pub(crate) fn logged(&self, names: Vec<String>) -> Result<LoggedRows, RecordError> {
+        let folder = &self.recorder.folder;
+        let rows = folder.has(METRICS).then(|| Rows::within(folder, METRICS, 0)).transpose()?;
+        Ok(LoggedRows::of(rows, names))
+    }
 }
 
 /// The neurons and the baseline of a run, after its configuration was found to be the same.
@@ -182,24 +200,78 @@ fn needed<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T, RecordErr
     read_json(&path).map_err(|source| RecordError::Damaged { path, source })
 }
 
-/// The contents of the tables.
+/// The steps of the tables.
 struct Tables {
-    metrics: Contents,
-    details: [Contents; DETAILS.len()],
-    emergence: Contents,
+    metrics: Metrics,
+    details: [Steps; DETAILS.len()],
+    emergence: Steps,
 }
 
-impl Tables {
-    fn read(folder: &Folder) -> Result<Self, RecordError> {
-        let read = |name| match folder.has(name) {
-            true => Contents::of_file(folder.read(name)?, &folder.join(name)),
-            false => Ok(Contents::none()),
-        };
-        let mut details = DETAILS.map(|_| Contents::none());
-        for (contents, detail) in details.iter_mut().zip(&DETAILS) {
-            *contents = read(detail.file)?;
+/// What a resume needs of metrics.csv.
+#[derive(Default)]
+struct Metrics {
+    table: Steps, // without its steps
+    last: Option<u64>,
+    /// The first steps that were due and have no row in emergence.csv, before and after its last row.
+    lost: [Option<u64>; 2],
+    rollbacks: Vec<u64>, // steps, ascending
+    removed: usize,      // rows of the step at which the run is to continue, and of later ones
+}
+
+impl Metrics {
+    fn read(
+        folder: &Folder,
+        emergence: &Steps,
+        at: Option<u64>,
+        due: &dyn Fn(u64) -> bool,
+    ) -> Result<Self, RecordError> {
+        if !folder.has(METRICS) {
+            return Ok(Self::default());
         }
-        Ok(Self { metrics: read(METRICS)?, details, emergence: read(EMERGENCE)? })
+        let mut rows = Rows::within(folder, METRICS, 0)?;
+        let rolled_back = rows.column(ROLLED_BACK);
+        let mut metrics = Self::default();
+        let Self { table, last, lost, rollbacks, removed } = &mut metrics;
+        table.columns = rows.columns().to_vec();
+        table.valued = vec![None; table.columns.len()];
+        while let Some(row) = rows.read()? {
+            table.take(&row);
+            table.first = table.first.or(Some(row.step));
+            *last = Some(row.step);
+            *removed += usize::from(at.is_some_and(|at| row.step >= at));
+            rollbacks.extend(rolled_back.filter(|&k| !row.cells[k].is_empty()).map(|_| row.step));
+            let lost = &mut lost[usize::from(Some(row.step) > emergence.last())];
+            if lost.is_none() && due(row.step) && emergence.counts(row.step).is_none() {
+                *lost = Some(row.step);
+            }
+        }
+        Ok(metrics)
+    }
+
+    /// Whether a step after this one, and before `end`, has a rollback.
+    fn rolled_back_after(&self, step: Option<u64>, end: u64) -> bool {
+        self.rollbacks.iter().any(|&at| Some(at) > step && at < end)
+    }
+}
+
+/// Of a row of emergence.csv: whether the step was dropped, and whether it has a spectrum.
+const DROPPED: usize = 1;
+const SPECTRUM: usize = 2;
+const PARTS: usize = 4;
+
+impl Tables {
+    fn read(
+        folder: &Folder,
+        at: Option<u64>,
+        due: &dyn Fn(u64) -> bool,
+    ) -> Result<Self, RecordError> {
+        let emergence = Steps::whole(folder, EMERGENCE, &of_emergence)?;
+        let metrics = Metrics::read(folder, &emergence, at, due)?;
+        let mut details = DETAILS.map(|_| Steps::default());
+        for (table, detail) in details.iter_mut().zip(&DETAILS) {
+            *table = Steps::at_the_end(folder, detail.file, END, &of_detail(detail.file))?;
+        }
+        Ok(Self { metrics, details, emergence })
     }
 
     /// Rejects tables whose columns differ from those of this version: new rows would not fit.
@@ -213,7 +285,7 @@ impl Tables {
             let found: Vec<&str> = names.filter(|name| !logged(name)).collect();
             let at = |names: &[&str], k| names.get(k).copied().unwrap_or("absent").to_owned();
             let of = |k| (at(&found, k), at(&own, k));
-            let differs = |k: &usize| !table.rows.is_empty() && of(*k).0 != of(*k).1;
+            let differs = |k: &usize| table.first.is_some() && of(*k).0 != of(*k).1;
             if let Some(k) = (0..own.len().max(found.len())).find(differs) {
                 let (path, (recorded, current)) = (folder.to_owned(), of(k));
                 let key = format!("column {} of {file}", k + 1);
@@ -226,11 +298,9 @@ impl Tables {
     /// Rejects a metrics.csv without rows where analysed steps follow the first: a crash leaves none
     /// so, but while all of its rows are being removed.
     fn check_metrics(&self, folder: &Path) -> Result<(), RecordError> {
-        let status = self.emergence.column("status");
-        let analysed =
-            |row: &StoredRow| status.is_none_or(|k| row.cells[k] != Status::Dropped.as_str());
-        let lost = self.metrics.rows.is_empty() && self.metrics.columns != ["step"];
-        if lost && self.emergence.rows.iter().skip(1).any(analysed) {
+        let analysed = |row: &StepRows| row.counts[0] & DROPPED == 0;
+        let lost = self.metrics.last.is_none() && self.metrics.table.columns != ["step"];
+        if lost && self.emergence.steps.iter().skip(1).any(analysed) {
             let source = "its rows are not there".into();
             return Err(RecordError::Damaged { path: folder.join(METRICS), source });
         }
@@ -244,76 +314,76 @@ impl Tables {
     /// step with its fits, boxes.csv a neuron with its fit, also without values.
     ///
     /// A crash leaves tables that end early. A step that a table lacks before one that it has was lost
-    /// in another way: it stays in the other tables.
-    fn complete_before(&self, config: &RunConfig, due: &dyn Fn(u64) -> bool) -> u64 {
-        let Self { metrics, details, emergence } = self;
+    /// in another way: it stays in the other tables. So a table is read back to a step that is
+    /// complete in it.
+    fn complete_before(&mut self, folder: &Folder, config: &RunConfig) -> Result<u64, RecordError> {
         // The first step is measured on attaching, and need not be logged.
-        let first = emergence.rows.first().map(|row| row.step);
-        let mut complete = metrics.last_step().max(first).map_or(0, |last| last.saturating_add(1));
-        let (alpha0, status) = (emergence.column("alpha0"), emergence.column("status"));
-        let has_spectrum =
-            |row: &StoredRow| alpha0.is_some_and(|column| !row.cells[column].is_empty());
-        let absent = [Status::Dropped, Status::NonFinite].map(Status::as_str);
-        let has_parts =
-            |row: &StoredRow| status.is_some_and(|k| !absent.contains(&row.cells[k].as_str()));
-        let numbers = config.hops.saturating_sub(1);
-        let dropped =
-            |row: &StoredRow| status.is_some_and(|k| row.cells[k] == Status::Dropped.as_str());
-        let points = config.method.check().map_or(0, |method| method.q().len());
-        let parts = if config.layers || config.neurons { Group::count(&config.network) } else { 0 };
-        let distributed = distributed(&details[1]);
-        let hashes = if config.reads_all() { config.network.connections().len() } else { 0 };
-        let sampled = if parts > 0 { NeuronBoxes::count(&config.network) } else { 0 };
-        for (detail, contents) in DETAILS.iter().zip(details) {
-            // What a row of the table counts for.
-            let neurons = contents.column("neurons").filter(|_| detail.file == DISTRIBUTIONS);
-            let (what, mass) = (contents.column("what"), contents.column("mass"));
-            let counts = |point: &StoredRow| match (neurons, what, mass) {
-                (Some(k), ..) => point.cells[k].parse().unwrap_or(0),
-                (_, Some(k), _) => usize::from(FITS.contains(&point.cells[k].as_str())),
-                (_, _, Some(k)) => usize::from(point.cells[k].is_empty()),
-                _ => 1,
+        let last = self.metrics.last.max(self.emergence.first);
+        let mut complete = last.map_or(0, |last| last.saturating_add(1));
+        for (k, detail) in DETAILS.iter().enumerate() {
+            let mut bytes = END;
+            let (lacking, hole) = loop {
+                let (lacking, hole, certain) = self.lacking(k, config);
+                if certain {
+                    break (lacking, hole);
+                }
+                bytes = bytes.saturating_mul(8);
+                // What distributions.csv should hold is in layers.csv.
+                for k in [k, LAYERS_AT] {
+                    let file = DETAILS[k].file;
+                    self.details[k] = Steps::at_the_end(folder, file, bytes, &of_detail(file))?;
+                }
             };
-            let mut stored = contents.rows.iter().peekable();
-            let (mut lacking, mut holes) = (None, Vec::new());
-            for row in &emergence.rows {
-                let mut found = 0;
-                while let Some(point) = stored.next_if(|point| point.step <= row.step) {
-                    found += if point.step == row.step { counts(point) } else { 0 };
-                }
-                let (present, expected) = match detail.file {
-                    SPECTRA => (has_spectrum(row), points),
-                    LAYERS => (has_parts(row), parts),
-                    HOPS => (!dropped(row), numbers),
-                    SCALING => (has_spectrum(row), FITS.len()),
-                    BOXES => (has_parts(row), sampled),
-                    HASHES => (!dropped(row), hashes),
-                    _ => (true, distributed.get(&row.step).copied().unwrap_or(0)),
-                };
-                let expected = if present { expected } else { 0 };
-                if found != expected {
-                    lacking.get_or_insert(row.step);
-                } else if expected > 0 {
-                    holes.extend(lacking.take());
-                }
-            }
-            warn_of_hole(detail.file, holes.first());
+            warn_of_hole(detail.file, hole);
             complete = lacking.map_or(complete, |step| complete.min(step));
         }
-        let analysed =
-            |step: u64| emergence.rows.binary_search_by_key(&step, |row| row.step).is_ok();
-        let lost = |row: &&StoredRow| due(row.step) && !analysed(row.step);
-        let (before, after) = metrics
-            .rows
-            .split_at(metrics.rows.partition_point(|row| Some(row.step) <= emergence.last_step()));
-        warn_of_hole(EMERGENCE, before.iter().find(lost).map(|row| &row.step));
-        after.iter().find(lost).map_or(complete, |row| complete.min(row.step))
+        let [before, after] = self.metrics.lost;
+        warn_of_hole(EMERGENCE, before);
+        Ok(after.map_or(complete, |step| complete.min(step)))
+    }
+
+    /// Of a table of details, among the steps that were read: the first one from which on it lacks
+    /// rows up to its end, one that it lacks before others, and whether a step before those that were
+    /// read cannot change that.
+    fn lacking(&self, k: usize, config: &RunConfig) -> (Option<u64>, Option<u64>, bool) {
+        let (file, table, layers) = (DETAILS[k].file, &self.details[k], &self.details[LAYERS_AT]);
+        let points = config.method.check().map_or(0, |method| method.q().len());
+        let parts = if config.layers || config.neurons { Group::count(&config.network) } else { 0 };
+        let hashes = if config.reads_all() { config.network.connections().len() } else { 0 };
+        let sampled = if parts > 0 { NeuronBoxes::count(&config.network) } else { 0 };
+        let expected = |row: &StepRows| {
+            let is = |flag: usize| row.counts[0] & flag != 0;
+            let (present, expected) = match file {
+                SPECTRA => (is(SPECTRUM), points),
+                LAYERS => (is(PARTS), parts),
+                HOPS => (!is(DROPPED), config.hops.saturating_sub(1)),
+                SCALING => (is(SPECTRUM), FITS.len()),
+                BOXES => (is(PARTS), sampled),
+                HASHES => (!is(DROPPED), hashes),
+                _ => (true, layers.counts(row.step).map_or(0, |counts| counts[1])),
+            };
+            if present { expected } else { 0 }
+        };
+        let from = if file == DISTRIBUTIONS { table.from.max(layers.from) } else { table.from };
+        let (mut lacking, mut hole, mut certain) = (None, None, from == 0);
+        let rows = &self.emergence.steps;
+        for row in &rows[rows.partition_point(|row| row.step < from)..] {
+            let (found, expected) = (table.counts(row.step).map_or(0, |c| c[0]), expected(row));
+            if found != expected {
+                lacking.get_or_insert(row.step);
+            } else if expected > 0 {
+                certain = true;
+                hole = hole.or(lacking.take());
+                lacking = None;
+            }
+        }
+        (lacking, hole, certain)
     }
 
     /// The table without which a run of more than one step lacks its first.
     fn lost(&self, config: &RunConfig) -> Option<&'static str> {
-        let begun =
-            |contents: &Contents| contents.rows.first().map(|row| row.step) != contents.last_step();
+        let begun = |table: &Steps| table.first != table.last();
+        let logged = self.metrics.table.first != self.metrics.last;
         // layers.csv says what distributions.csv should hold, so that none is lost where both are.
         let mut named = vec![(&self.emergence, EMERGENCE), (&self.details[0], DETAILS[0].file)];
         let asked_for = |file| match file {
@@ -324,85 +394,121 @@ impl Tables {
         };
         let more = self.details.iter().zip(DETAILS.map(|detail| detail.file)).skip(1);
         named.extend(more.filter(|(_, file)| asked_for(*file)));
-        let (_, name) = named.into_iter().min_by_key(|(contents, _)| contents.rows.len())?;
-        self.all().any(begun).then_some(name)
-    }
-
-    /// What hashes.csv holds of each step.
-    fn hashes(&self) -> BTreeMap<u64, Vec<u64>> {
-        let mut hashes: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
-        let of_file = DETAILS.iter().zip(&self.details).find(|(detail, _)| detail.file == HASHES);
-        let Some((_, contents)) = of_file else { return hashes };
-        for row in &contents.rows {
-            if let Some(Ok(hash)) = row.cells.last().map(|cell| u64::from_str_radix(cell, 16)) {
-                hashes.entry(row.step).or_default().push(hash);
-            }
-        }
-        hashes
-    }
-
-    /// Whether a step after this one has a rollback.
-    fn rolled_back_after(&self, step: Option<u64>) -> bool {
-        let column = self.metrics.column(ROLLED_BACK);
-        let later = self.metrics.rows.iter().filter(|row| Some(row.step) > step);
-        column.is_some_and(|k| later.into_iter().any(|row| !row.cells[k].is_empty()))
+        let (_, name) = named.into_iter().min_by_key(|(table, _)| table.rows)?;
+        (logged || self.all().any(begun)).then_some(name)
     }
 
     fn last_step(&self) -> Option<u64> {
-        self.all().filter_map(Contents::last_step).max()
+        self.all().filter_map(Steps::last).max().max(self.metrics.last)
     }
 
-    fn all(&self) -> impl Iterator<Item = &Contents> {
-        std::iter::once(&self.metrics).chain(&self.details).chain([&self.emergence])
+    fn all(&self) -> impl Iterator<Item = &Steps> {
+        self.details.iter().chain([&self.emergence])
     }
 
-    /// Keeps the rows before `step`, and the columns that a run which ended there would have.
-    fn keep_before(&mut self, step: u64) {
-        let details = self.details.iter_mut();
-        for contents in details.chain([&mut self.metrics, &mut self.emergence]) {
-            contents.keep_before(step);
+    /// Where the rows of `step` and of later ones begin: in metrics.csv, the tables of details, and
+    /// emergence.csv.
+    fn places(&self, folder: &Folder, step: u64) -> Result<Vec<Place>, RecordError> {
+        let Metrics { table, last, .. } = &self.metrics;
+        let mut places = vec![match last {
+            None => (0, None),
+            Some(last) if *last < step => (table.end, Some(*last)),
+            Some(_) => place(folder, METRICS, step)?,
+        }];
+        for (table, detail) in self.details.iter().zip(&DETAILS) {
+            places.push(table.before(folder, detail.file, step)?);
         }
-        self.metrics.drop_unused_columns(&[]);
-        self.emergence.drop_unused_columns(&own());
+        places.push(self.emergence.before(folder, EMERGENCE, step)?);
+        Ok(places)
     }
 
-    /// Cuts the files to what is kept of them. metrics.csv comes first: should this be
-    /// interrupted, the others are cut by it the next time. Without rows it is removed in the end.
-    fn open(&self, recorder: &mut Recorder) -> Result<(), RecordError> {
+    /// Cuts the files to the rows before `step`, at these places, and to the columns that a run which
+    /// ended there would have. metrics.csv comes first: should this be interrupted, the others are cut
+    /// by it the next time. Without rows it is removed in the end.
+    fn open(
+        &self,
+        places: Vec<Place>,
+        step: u64,
+        recorder: &mut Recorder,
+    ) -> Result<(), RecordError> {
         let folder = &recorder.folder;
-        let empty = self.metrics.rows.is_empty();
+        let open = |name: &'static str, table: &Steps, place: Place, own: &[&str]| {
+            let (end, Some(_)) = place else { return folder.remove(name).map(|()| None) };
+            let used = |(name, valued): (&String, &Option<u64>)| {
+                own.contains(&name.as_str()) || valued.is_some_and(|valued| valued < step)
+            };
+            let used: Vec<bool> = table.columns.iter().zip(&table.valued).map(used).collect();
+            match used.contains(&false) {
+                true => Table::without(folder, name, &used, end).map(Some),
+                false => Table::cut(folder, name, table.columns.clone(), end).map(Some),
+            }
+        };
+        let mut places = places.into_iter();
+        let mut next = || places.next().expect("each table has one");
+        let place = next();
+        let empty = place.1.is_none();
         if empty && folder.has(METRICS) {
             folder.replace(METRICS, true, |file| file.write_all(b"step\n"))?;
         } else {
-            recorder.metrics = Table::open(folder, METRICS, &self.metrics)?;
+            recorder.metrics = open(METRICS, &self.metrics.table, place, &[])?;
         }
         for (k, detail) in DETAILS.iter().enumerate() {
-            recorder.details[k] = Table::open(folder, detail.file, &self.details[k])?;
+            let own = (detail.columns)();
+            recorder.details[k] = open(detail.file, &self.details[k], next(), &own)?;
         }
-        recorder.emergence = Table::open(folder, EMERGENCE, &self.emergence)?;
+        recorder.emergence = open(EMERGENCE, &self.emergence, next(), &own())?;
         if empty {
-            recorder.metrics = Table::open(folder, METRICS, &self.metrics)?;
+            folder.remove(METRICS)?;
         }
         Ok(())
     }
 }
 
-/// How many neurons a step's distributions hold: the numbers of dimensions and of degrees of each
-/// layer and of the network in layers.csv, together.
-fn distributed(layers: &Contents) -> BTreeMap<u64, usize> {
-    let columns = ["scope", "dimension_neurons", "degree_neurons"].map(|name| layers.column(name));
-    let [Some(scope), Some(dimensions), Some(degrees)] = columns else { return BTreeMap::new() };
-    let mut sums = BTreeMap::new();
-    for row in &layers.rows {
-        if [Scope::Layer, Scope::Network].map(Scope::as_str).contains(&row.cells[scope].as_str()) {
-            let of = |k: usize| row.cells[k].parse().unwrap_or(0);
-            *sums.entry(row.step).or_default() += of(dimensions) + of(degrees);
-        }
-    }
-    sums
+/// The flags of a row of emergence.csv.
+fn of_emergence(columns: &[String]) -> Count {
+    let at = |name: &str| columns.iter().position(|column| column == name);
+    let (alpha0, status) = (at("alpha0"), at("status"));
+    Box::new(move |row| {
+        let is = |of: Status| status.is_some_and(|k| row.cells[k] == of.as_str());
+        let absent = is(Status::Dropped) || is(Status::NonFinite);
+        let flag = |flag: usize, set: bool| if set { flag } else { 0 };
+        let flags = flag(DROPPED, is(Status::Dropped))
+            | flag(SPECTRUM, alpha0.is_some_and(|k| !row.cells[k].is_empty()))
+            | flag(PARTS, status.is_some() && !absent);
+        [flags, 0]
+    })
 }
 
-fn warn_of_hole(file: &str, step: Option<&u64>) {
+/// What a row of a table of details counts for; of layers.csv also how many neurons the step's
+/// distributions hold: the numbers of dimensions and of degrees of each layer and of the network.
+fn of_detail(file: &'static str) -> impl Fn(&[String]) -> Count {
+    move |columns| {
+        let at = |name: &str| columns.iter().position(|column| column == name);
+        let number = |cell: &str| cell.parse().unwrap_or(0);
+        let neurons = at("neurons").filter(|_| file == DISTRIBUTIONS);
+        let (what, mass) = (at("what"), at("mass"));
+        let distributed = [at("scope"), at("dimension_neurons"), at("degree_neurons")];
+        Box::new(move |row| {
+            let cell = |k: usize| row.cells[k].as_str();
+            let counts = match (neurons, what, mass) {
+                (Some(k), ..) => number(cell(k)),
+                (_, Some(k), _) => usize::from(FITS.contains(&cell(k))),
+                (_, _, Some(k)) => usize::from(cell(k).is_empty()),
+                _ => 1,
+            };
+            let parts = [Scope::Layer, Scope::Network].map(Scope::as_str);
+            let of_step = match distributed {
+                [Some(scope), Some(dimensions), Some(degrees)] if parts.contains(&cell(scope)) => {
+                    number(cell(dimensions)) + number(cell(degrees))
+                }
+                _ => 0,
+            };
+            [counts, of_step]
+        })
+    }
+}
+
+fn warn_of_hole(file: &str, step: Option<u64>) {
     if let Some(step) = step {
         tracing::warn!(
             "{file} lacks rows of steps before its end, first of step {step}: they were removed or \
@@ -411,18 +517,5 @@ fn warn_of_hole(file: &str, step: Option<&u64>) {
     }
 }
 
-pub(super) fn recorded_rows(emergence: &Contents) -> Vec<RecordedRow> {
-    let (status, codes) = (emergence.column("status"), emergence.column("codes"));
-    let row = |row: &StoredRow| RecordedRow {
-        codes: codes.map(|k| row.cells[k].clone()).unwrap_or_default(),
-        step: row.step,
-        status: status.map_or(Status::Degenerate, |k| Status::read(&row.cells[k])),
-        values: emergence
-            .columns
-            .iter()
-            .zip(&row.cells)
-            .filter_map(|(name, cell)| Some((name.clone(), cell.parse().ok()?)))
-            .collect(),
-    };
-    emergence.rows.iter().map(row).collect()
-}
+/// Where layers.csv is among the tables of details.
+const LAYERS_AT: usize = 1;

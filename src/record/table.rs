@@ -1,16 +1,13 @@
 //! A CSV file to which complete rows are appended.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, OpenOptions};
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 
 use super::RecordError;
 use super::cell::{Cells, encode};
-use super::error::{read_error, write_error};
+use super::error::write_error;
 use super::folder::{Folder, RunFile};
-use super::lines::{Line, Lines};
-use super::regular;
+use super::rows::Rows;
 
 /// A CSV file whose first column is the step, ascending.
 #[derive(Debug)]
@@ -21,20 +18,6 @@ pub(super) struct Table {
     columns: Vec<String>,
     places: HashMap<String, usize>, // of the columns
     rewrites: usize,
-}
-
-/// The contents of a table when it was opened.
-pub(super) struct Contents {
-    pub(super) columns: Vec<String>,
-    pub(super) rows: Vec<StoredRow>,
-    end: u64,       // where the last complete row ends
-    reshaped: bool, // columns were taken out: the file's text is not that of the rows
-}
-
-pub(super) struct StoredRow {
-    pub(super) step: u64,
-    pub(super) cells: Cells,
-    start: u64,
 }
 
 impl Table {
@@ -57,26 +40,50 @@ impl Table {
         Ok(Self { folder: folder.clone(), name, file, columns, places, rewrites: 0 })
     }
 
-    /// Cuts a file to what `contents` kept of it and opens it for appending. Without rows it is
-    /// removed; its first row creates it again.
-    pub(super) fn open(
+    /// Cuts a file to this many bytes, and opens it for appending.
+    pub(super) fn cut(
         folder: &Folder,
         name: &'static str,
-        contents: &Contents,
-    ) -> Result<Option<Self>, RecordError> {
-        if contents.rows.is_empty() {
-            return folder.remove(name).map(|()| None);
-        }
-        if contents.reshaped {
-            let rows = contents.rows.iter().map(|row| &row.cells);
-            let text = lines(std::iter::once(&contents.columns).chain(rows));
-            folder.replace(name, true, |file| file.write_all(&text))?;
-        }
-        let mut table = Self::append_to(folder, name, contents.columns.clone())?;
-        if !contents.reshaped {
-            table.file.set_len(contents.end).map_err(write_error(&folder.join(name)))?;
-        }
-        Ok(Some(table))
+        columns: Vec<String>,
+        end: u64,
+    ) -> Result<Self, RecordError> {
+        let mut table = Self::append_to(folder, name, columns)?;
+        table.file.set_len(end).map_err(write_error(&folder.join(name)))?;
+        Ok(table)
+    }
+
+    /// As [`Self::cut`]; keeps only the `used` columns.
+    pub(super) fn without(
+        folder: &Folder,
+        name: &'static str,
+        used: &[bool],
+        end: u64,
+    ) -> Result<Self, RecordError> {
+        let mut rows = Rows::within(folder, name, 0)?;
+        let keep = |cells: &[String]| -> Cells {
+            let kept = cells.iter().zip(used).filter(|(_, used)| **used);
+            kept.map(|(cell, _)| cell.clone()).collect()
+        };
+        let columns = keep(rows.columns());
+        let mut wrong = None;
+        let replaced = folder.replace(name, true, |new| {
+            new.write_all(&lines([&columns]))?;
+            loop {
+                match rows.read() {
+                    Ok(Some(row)) if row.start < end => {
+                        new.write_all(&lines([&keep(&row.cells)]))?;
+                    }
+                    Ok(_) => return Ok(()),
+                    Err(error) => {
+                        let text = error.to_string();
+                        wrong = Some(error);
+                        return Err(std::io::Error::other(text));
+                    }
+                }
+            }
+        });
+        replaced.map_err(|failed| wrong.unwrap_or(failed))?;
+        Self::append_to(folder, name, columns)
     }
 
     pub(super) fn columns(&self) -> &[String] {
@@ -200,116 +207,9 @@ pub(super) fn lines<'a>(rows: impl IntoIterator<Item = &'a Cells>) -> Vec<u8> {
     writer.into_inner().expect("memory takes all")
 }
 
-impl Contents {
-    /// Of metrics.csv: each logged quantity with its steps, ascending.
-    pub(super) fn series(&self) -> BTreeMap<String, Vec<(u64, f64)>> {
-        let mut series: BTreeMap<String, Vec<(u64, f64)>> = BTreeMap::new();
-        for row in &self.rows {
-            // After the step and the time.
-            for (name, cell) in self.columns.iter().zip(&row.cells).skip(2) {
-                if let Ok(value) = cell.parse() {
-                    series.entry(name.clone()).or_default().push((row.step, value));
-                }
-            }
-        }
-        series
-    }
-
-    /// The contents of a missing file.
-    pub(super) fn none() -> Self {
-        Self { columns: Vec::new(), rows: Vec::new(), end: 0, reshaped: false }
-    }
-
-    /// Reads the rows of a file. What is no row after the last one, a crash has left (zeros after a
-    /// power loss, say): it is not part of the contents. Without a whole header there are none.
-    ///
-    /// # Errors
-    /// [`RecordError::Row`] when whole rows follow a line that is none, or a step does not ascend.
-    pub(super) fn read(path: &Path) -> Result<Self, RecordError> {
-        let file = regular::open(path, OpenOptions::new().read(true), false);
-        Self::of_file(file.map_err(|e| read_error(path, e))?, path)
-    }
-
-    pub(super) fn of_file(file: File, path: &Path) -> Result<Self, RecordError> {
-        let fail = |e| read_error(path, e);
-        let damaged = |line, why| RecordError::Row { path: path.to_owned(), line, why };
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let (mut lines, wrong) = Lines::of(BufReader::new(file), name).map_err(fail)?;
-        let mut contents = Self { columns: lines.columns.clone(), ..Self::none() };
-        let (mut bad, mut unfit) = (None, None);
-        while let Some(Line { number, start, end, row, fits }) = lines.next().map_err(fail)? {
-            match (row, bad.take()) {
-                (Ok((step, cells)), None) => {
-                    let last = contents.last_step();
-                    if let Some(last) = last.filter(|last| lines.out_of_order(*last, step)) {
-                        let why = format!("its step {step} comes after step {last}");
-                        return Err(damaged(number, why));
-                    }
-                    contents.rows.push(StoredRow { step, cells, start });
-                    contents.end = end;
-                }
-                (Ok(_), Some((line, why))) => return Err(damaged(line, why)),
-                (Err(why), earlier) => {
-                    unfit = unfit.or_else(|| (!fits).then(|| format!("line {number}: {why}")));
-                    bad = earlier.or(Some((number, why)));
-                }
-            }
-        }
-        match unfit.filter(|_| contents.rows.is_empty()) {
-            Some(unfit) => Err(damaged(1, wrong.unwrap_or(unfit))),
-            None => Ok(contents),
-        }
-    }
-
-    /// Keeps the rows before `step`.
-    pub(super) fn keep_before(&mut self, step: u64) {
-        let kept = self.rows.iter().position(|row| row.step >= step);
-        if let Some(first) = kept {
-            self.end = self.rows[first].start;
-            self.rows.truncate(first);
-        }
-    }
-
-    /// Removes the columns other than `own` that have no value in the rows: a run that ended with
-    /// the last of these rows would not have them.
-    pub(super) fn drop_unused_columns(&mut self, own: &[&str]) {
-        let used = |(k, name): (usize, &String)| {
-            own.contains(&name.as_str()) || self.rows.iter().any(|row| !row.cells[k].is_empty())
-        };
-        let used: Vec<bool> = self.columns.iter().enumerate().map(used).collect();
-        if used.iter().all(|used| *used) {
-            return;
-        }
-        let keep = |cells: &mut Cells| {
-            let mut used = used.iter();
-            cells.retain(|_| used.next().is_some_and(|used| *used));
-        };
-        keep(&mut self.columns);
-        self.rows.iter_mut().for_each(|row| keep(&mut row.cells));
-        self.reshaped = true;
-    }
-
-    pub(super) fn last_step(&self) -> Option<u64> {
-        self.rows.last().map(|row| row.step)
-    }
-
-    pub(super) fn column(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|column| column == name)
-    }
-}
-
 /// Rows of cells as the text of a CSV file.
 pub fn csv_text(rows: &[Cells]) -> Vec<u8> {
     lines(rows)
-}
-
-/// The header and the complete rows of one of a run's CSV files, also while the run is in progress.
-///
-/// # Errors
-/// [`RecordError::Read`] when the file cannot be read, [`RecordError::Row`] when a row is damaged.
-pub fn read_table(path: &Path) -> Result<(Vec<String>, Vec<Cells>), RecordError> {
-    let contents = Contents::read(path)?;
-    Ok((contents.columns, contents.rows.into_iter().map(|row| row.cells).collect()))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 pub mod interrupted;
 pub mod lives;
+pub mod long;
 pub mod skipped;
 pub mod warnings;
 
