@@ -1,6 +1,7 @@
 //! A deterministic loop for the monitor's tests: weights are a function of the step.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod damage;
 pub mod interrupted;
 pub mod lives;
 pub mod long;
