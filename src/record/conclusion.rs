@@ -78,6 +78,13 @@ impl Conclusion {
         conclusion
     }
 
+    /// Takes the next row of emergence.csv, its cells by column; rows come in order.
+    pub fn add_cells<'a>(&mut self, step: u64, cell: &dyn Fn(&str) -> Option<&'a str>) {
+        let status = cell("status").map_or(Status::Degenerate, Status::read);
+        let value = |name: &str| cell(name)?.parse().ok();
+        self.add(step, status, &value, cell("codes").unwrap_or_default());
+    }
+
     /// Takes the next row, its values by column and its codes; rows come in order.
     pub(crate) fn add(
         &mut self,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::cell::Cells;
+use super::error::read_error;
 use super::files::{EMERGENCE, METRICS, RUN, read_json};
 use super::recorded::{RecordedRow, RecordedRows};
-use super::rows::Rows;
+use super::rows::{Rows, StoredRow};
 use super::{RecordError, RunConfig};
 
 /// The contents of a run directory.
@@ -41,6 +42,38 @@ pub fn read_table(path: &Path) -> Result<(Vec<String>, Vec<Cells>), RecordError>
     let rows = Rows::open(path)?;
     let columns = rows.columns().to_vec();
     Ok((columns, rows.map(|row| Ok(row?.cells)).collect::<Result<_, _>>()?))
+}
+
+/// The header of a table, and the rows of its last step; only the end of the file is read.
+///
+/// # Errors
+/// As [`read_table`].
+pub fn read_last_step(path: &Path) -> Result<(Vec<String>, Vec<StoredRow>), RecordError> {
+    let length = std::fs::metadata(path).map_err(|e| read_error(path, e))?.len();
+    let mut bytes: u64 = 1 << 16;
+    loop {
+        let mut rows = Rows::after(path, length.saturating_sub(bytes))?;
+        let whole = bytes >= length;
+        match last_step(&mut rows) {
+            // Of a damaged line, its number is known to who reads all.
+            Err(RecordError::Row { .. }) if !whole => bytes = length,
+            Ok((_, others)) if !whole && !others => bytes = bytes.saturating_mul(8),
+            read => return read.map(|(last, _)| (rows.columns().to_vec(), last)),
+        }
+    }
+}
+
+/// The rows of the last step, and whether there are others.
+fn last_step(rows: &mut Rows) -> Result<(Vec<StoredRow>, bool), RecordError> {
+    let (mut last, mut others) = (Vec::<StoredRow>::new(), false);
+    while let Some(row) = rows.read()? {
+        if last.first().is_some_and(|first| first.step != row.step) {
+            last.clear();
+            others = true;
+        }
+        last.push(row);
+    }
+    Ok((last, others))
 }
 
 impl RecordedRun {

@@ -23,7 +23,8 @@ pub struct StoredRow {
     pub step: u64,
     /// Its cells.
     pub cells: Cells,
-    pub(super) start: u64,
+    /// Where it begins in the file.
+    pub start: u64,
     pub(super) end: u64,
 }
 
@@ -53,17 +54,25 @@ impl Rows {
     /// # Errors
     /// [`RecordError::Read`] when the file cannot be read.
     pub fn open(path: &Path) -> Result<Self, RecordError> {
+        Self::after(path, 0)
+    }
+
+    /// The rows of the lines that begin at this byte or later. Of lines after the first byte, errors
+    /// do not know the numbers.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn after(path: &Path, byte: u64) -> Result<Self, RecordError> {
         let file = regular::open(path, OpenOptions::new().read(true), false);
-        Self::after(file.map_err(|e| read_error(path, e))?, path, 0)
+        Self::of(file.map_err(|e| read_error(path, e))?, path, byte)
     }
 
-    /// The rows of the lines that begin at this byte of a run's own table or later. Of lines after
-    /// the first byte, errors do not know the numbers.
+    /// As [`Self::after`], of a run's own table.
     pub(super) fn within(folder: &Folder, name: &str, byte: u64) -> Result<Self, RecordError> {
-        Self::after(folder.read(name)?, &folder.join(name), byte)
+        Self::of(folder.read(name)?, &folder.join(name), byte)
     }
 
-    fn after(file: File, path: &Path, byte: u64) -> Result<Self, RecordError> {
+    fn of(file: File, path: &Path, byte: u64) -> Result<Self, RecordError> {
         let buffer = if byte > 0 { NEAR as usize / 4 } else { BUFFER };
         let mut file = BufReader::with_capacity(buffer, file);
         let mut read = || {

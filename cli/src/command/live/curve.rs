@@ -7,6 +7,8 @@ use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
 
+use super::points::ends;
+
 /// A curve's name, color and points, ascending in x.
 pub struct Curve<'a> {
     pub name: &'a str,
@@ -66,11 +68,6 @@ fn thin(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
         return points.to_vec();
     }
     let stretch = points.len().div_ceil(most.max(2) / 2);
-    let ends = |points: &[(f64, f64)]| {
-        let by_value = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
-        let ends = points.iter().min_by(by_value).zip(points.iter().max_by(by_value));
-        ends.map_or([points[0]; 2], |(&a, &b)| if a.0 <= b.0 { [a, b] } else { [b, a] })
-    };
     points.chunks(stretch).flat_map(ends).collect()
 }
 

@@ -56,7 +56,7 @@ pub fn draw(frame: &mut Frame, state: &State) {
 
 /// The verdict on the run so far, once a step is analysed.
 fn verdict(state: &State) -> Vec<Line<'static>> {
-    let conclusion = &state.conclusion;
+    let conclusion = state.conclusion();
     let line = Line::from(format!("structure: {conclusion}").bold());
     let line = if conclusion.ending.is_some() { line.red() } else { line };
     if state.emergence.rows() > 0 { vec![line] } else { Vec::new() }
@@ -78,8 +78,9 @@ fn upper(frame: &mut Frame, area: Rect, state: &State) {
 
 fn lower(frame: &mut Frame, area: Rect, state: &State) {
     let [left, right] = Layout::horizontal([Constraint::Fill(1); 2]).areas(area);
-    let (step, points) = state.spectrum().unwrap_or(("", Vec::new()));
-    let at = if step.is_empty() { String::new() } else { format!("at step {step} ") };
+    let (step, points) = state.spectrum().unzip();
+    let points = points.unwrap_or_default();
+    let at = step.map_or(String::new(), |step| format!("at step {step} "));
     let spectrum = [Curve { name: "f(alpha)", color: Color::Magenta, points }];
     chart(frame, left, &at, &spectrum, false);
     let block = Block::bordered().border_style(ratatui::style::Style::new().dim());
@@ -172,8 +173,7 @@ fn warnings(state: &State) -> Vec<Line<'static>> {
 
 fn warnings_of_rows(state: &State) -> Vec<Line<'static>> {
     if state.emergence.column("codes").is_none() {
-        let newest =
-            state.emergence.last("warning").map(|text| format!("warning: {}", printable(text)));
+        let newest = state.emergence.warned().map(|text| format!("warning: {}", printable(text)));
         return newest.map(|text| Line::from(text.yellow())).into_iter().collect();
     }
     let counts = |kinds: &[(WarningKind, u64)]| {
@@ -181,7 +181,7 @@ fn warnings_of_rows(state: &State) -> Vec<Line<'static>> {
         kinds.iter().map(count).collect::<Vec<_>>().join(", ")
     };
     let [findings, caveats] =
-        [Concern::Conclusion, Concern::Published].map(|of| state.conclusion.warnings_on(of));
+        [Concern::Conclusion, Concern::Published].map(|of| state.conclusion().warnings_on(of));
     let mut lines = Vec::new();
     if !findings.is_empty() {
         let (rows, counts) = (state.emergence.rows(), counts(&findings));

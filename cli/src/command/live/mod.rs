@@ -5,6 +5,7 @@
 
 mod curve;
 mod draw;
+mod points;
 mod state;
 
 use std::io::IsTerminal;

@@ -5,47 +5,123 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use neuromfa::internals::record::{
-    Cells, Conclusion, EMERGENCE, METRICS, RUN, RunConfig, SPECTRA, STATE, SUMMARY, column,
-    read_file, read_rows, read_table,
+    Conclusion, EMERGENCE, METRICS, RUN, Rows, RunConfig, SPECTRA, STATE, SUMMARY, StoredRow,
+    column, read_file, read_last_step,
 };
 use neuromfa::{RecordError, RuleState, StopRule, Summary};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// A CSV file's columns and rows.
-#[derive(Clone, Debug, Default)]
+use super::points::Points;
+
+/// The computed quantities that are shown over the steps.
+pub const CURVES: [&str; 2] = ["E", "E_stable"];
+
+/// A CSV file, as far as the view shows it. Rows that were read once are not read again.
+#[derive(Debug, Default)]
 pub struct Table {
     columns: Vec<String>,
-    rows: Vec<Cells>,
+    places: HashMap<String, usize>,
+    rows: usize,
+    newest: Option<StoredRow>,
+    /// The last cell of the column `warning` that is not empty.
+    warned: Option<String>,
+    curves: BTreeMap<usize, Points>, // of columns of numbers
+    means: BTreeMap<usize, (f64, usize)>,
+    conclusion: Conclusion,
 }
 
+/// Columns of which the mean is shown.
+const MEANS: [&str; 2] = ["snapshot_ms", "analysis_ms"];
+
 impl Table {
-    /// Where a column is.
-    pub fn column(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|column| column == name)
+    /// A table of which these columns are shown as curves; without any, all that the loop logs.
+    fn open(rows: &Rows, curves: &[&str]) -> Self {
+        let columns = rows.columns().to_vec();
+        let places: HashMap<String, usize> = columns.iter().cloned().zip(0..).collect();
+        let logged = columns.iter().map(String::as_str).filter(|name| column(name).is_none());
+        let curves = if curves.is_empty() { logged.collect() } else { curves.to_vec() };
+        let at = |name: &&str| places.get(*name).copied();
+        let curves = curves.iter().filter_map(at).map(|k| (k, Points::default())).collect();
+        let means = MEANS.iter().filter_map(at).map(|k| (k, (0.0, 0))).collect();
+        Self { columns, places, curves, means, ..Self::default() }
     }
 
-    /// Points of two columns, where both are finite numbers.
-    fn points(&self, x: &str, y: &str) -> Vec<(f64, f64)> {
-        let Some((x, y)) = self.column(x).zip(self.column(y)) else { return Vec::new() };
-        let number = |cell: &String| cell.parse().ok().filter(|value: &f64| value.is_finite());
-        self.rows.iter().filter_map(|row| Some((number(&row[x])?, number(&row[y])?))).collect()
+    /// Reads the rows that were added, or all of another file.
+    fn refresh(&mut self, path: &Path, curves: &[&str]) -> Result<(), RecordError> {
+        match self.add(path, curves) {
+            // Only who reads all lines knows the number of the damaged one.
+            Err(RecordError::Row { .. }) => Rows::open(path)?.try_for_each(|row| row.map(drop)),
+            read => read,
+        }
+    }
+
+    fn add(&mut self, path: &Path, curves: &[&str]) -> Result<(), RecordError> {
+        let mut rows = match &self.newest {
+            Some(newest) => Rows::after(path, newest.start)?,
+            None => Rows::open(path)?,
+        };
+        let again = self.newest.as_ref().map(|newest| {
+            let read = rows.read().ok().flatten();
+            *rows.columns() == self.columns && read.is_some_and(|row| row.cells == newest.cells)
+        });
+        if again != Some(true) {
+            rows = Rows::open(path)?;
+            *self = Self::open(&rows, curves);
+        }
+        while let Some(row) = rows.read()? {
+            self.take(row);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, row: StoredRow) {
+        self.rows += 1;
+        let number = |k: usize| row.cells[k].parse::<f64>().ok().filter(|value| value.is_finite());
+        for (&k, points) in &mut self.curves {
+            if let Some(value) = number(k) {
+                points.push((row.step as f64, value));
+            }
+        }
+        for (&k, (sum, count)) in &mut self.means {
+            if let Some(value) = number(k) {
+                (*sum, *count) = (*sum + value, *count + 1);
+            }
+        }
+        let cell = |name: &str| self.places.get(name).map(|&k| row.cells[k].as_str());
+        if let Some(warning) = cell("warning").filter(|words| !words.is_empty()) {
+            self.warned = Some(warning.to_owned());
+        }
+        if self.places.contains_key(CURVES[0]) {
+            self.conclusion.add_cells(row.step, &cell);
+        }
+        self.newest = Some(row);
+    }
+
+    /// Where a column is.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.places.get(name).copied()
+    }
+
+    /// A column over the steps, where it is a finite number.
+    fn points(&self, name: &str) -> Vec<(f64, f64)> {
+        let points = self.column(name).and_then(|k| self.curves.get(&k));
+        points.map(Points::all).unwrap_or_default()
     }
 
     /// How many rows there are.
     pub fn rows(&self) -> usize {
-        self.rows.len()
+        self.rows
     }
 
-    /// The last cell of a column that is not empty.
-    pub fn last(&self, name: &str) -> Option<&str> {
-        let column = self.column(name)?;
-        self.rows.iter().rev().map(|row| row[column].as_str()).find(|cell| !cell.is_empty())
+    /// The last warning.
+    pub fn warned(&self) -> Option<&str> {
+        self.warned.as_deref()
     }
 
     /// A column's cell in the newest row.
     pub fn newest(&self, name: &str) -> Option<&str> {
-        let cell = self.rows.last()?.get(self.column(name)?)?;
+        let cell = self.newest.as_ref()?.cells.get(self.column(name)?)?;
         (!cell.is_empty()).then_some(cell)
     }
 
@@ -55,11 +131,13 @@ impl Table {
     }
 
     fn mean(&self, name: &str) -> Option<f64> {
-        let points = self.points("step", name);
-        let sum: f64 = points.iter().map(|(_, value)| value).sum();
-        (!points.is_empty()).then(|| sum / points.len() as f64)
+        let (sum, count) = self.means.get(&self.column(name)?)?;
+        (*count > 0).then(|| sum / *count as f64)
     }
 }
+
+/// A step and f over alpha.
+pub type Spectrum = (u64, Vec<(f64, f64)>);
 
 /// A run, as far as its files show.
 #[derive(Debug, Default)]
@@ -68,12 +146,11 @@ pub struct State {
     pub config: Option<RunConfig>,
     pub metrics: Table,
     pub emergence: Table,
-    pub conclusion: Conclusion,
     pub rule: Option<RuleState>,
     pub summary: Option<Summary>,
     /// What is wrong with a table, which is then shown as it was read before.
     pub damaged: BTreeMap<&'static str, String>,
-    spectra: Table,
+    spectrum: Option<Spectrum>,
     metric: usize, // of those that the loop logs, the one shown
     chosen: bool,  // whether it was chosen by a key
     seen: HashMap<&'static str, Option<(u64, SystemTime)>>,
@@ -90,17 +167,16 @@ impl State {
             self.config = json(&path);
         }
         if let Some(path) = self.changed(METRICS) {
-            self.read_table(METRICS, &path, |state, table| state.metrics = table);
+            let read = self.metrics.refresh(&path, &[]);
+            self.note(METRICS, read, |state| state.metrics = Table::default());
         }
         if let Some(path) = self.changed(EMERGENCE) {
-            self.read_table(EMERGENCE, &path, |state, table| {
-                state.emergence = table;
-                let rows = read_rows(&state.folder).unwrap_or_default();
-                state.conclusion = Conclusion::of(&rows);
-            });
+            let read = self.emergence.refresh(&path, &CURVES);
+            self.note(EMERGENCE, read, |state| state.emergence = Table::default());
         }
         if let Some(path) = self.changed(SPECTRA) {
-            self.read_table(SPECTRA, &path, |state, table| state.spectra = table);
+            let read = spectrum(&path).map(|spectrum| self.spectrum = spectrum);
+            self.note(SPECTRA, read, |state| state.spectrum = None);
         }
         if let Some(path) = self.changed(STATE) {
             self.rule = json(&path);
@@ -116,15 +192,21 @@ impl State {
         }
     }
 
-    fn read_table(&mut self, name: &'static str, path: &Path, set: fn(&mut Self, Table)) {
+    /// What is wrong with a table; it is shown as it was read before, or not if it is not there.
+    fn note(&mut self, name: &'static str, read: Result<(), RecordError>, forget: fn(&mut Self)) {
         self.damaged.remove(name);
-        match read_table(path) {
-            Ok((columns, rows)) => set(self, Table { columns, rows }),
+        match read {
+            Ok(()) => {}
             Err(error @ RecordError::Row { .. }) => {
                 self.damaged.insert(name, error.to_string());
             }
-            Err(_) => set(self, Table::default()),
+            Err(_) => forget(self),
         }
+    }
+
+    /// The conclusion so far.
+    pub fn conclusion(&self) -> &Conclusion {
+        &self.emergence.conclusion
     }
 
     /// The path of a file, if it has changed since the last call.
@@ -149,21 +231,17 @@ impl State {
     /// The name of the metric that is shown, and its points; none when the loop logs nothing.
     pub fn metric(&self) -> Option<(&str, Vec<(f64, f64)>)> {
         let name = *self.metric_names().get(self.metric)?;
-        Some((name, self.metrics.points("step", name)))
+        Some((name, self.metrics.points(name)))
     }
 
     /// A computed quantity over the steps.
     pub fn curve(&self, name: &str) -> Vec<(f64, f64)> {
-        self.emergence.points("step", name)
+        self.emergence.points(name)
     }
 
     /// The newest spectrum: its step, and f over alpha.
-    pub fn spectrum(&self) -> Option<(&str, Vec<(f64, f64)>)> {
-        let step = self.spectra.newest("step")?;
-        let column = self.spectra.column("step")?;
-        let rows = self.spectra.rows.iter().rev().take_while(|row| row[column] == step);
-        let newest = Table { columns: self.spectra.columns.clone(), rows: rows.cloned().collect() };
-        Some((step, newest.points("alpha", "f")))
+    pub fn spectrum(&self) -> Option<Spectrum> {
+        self.spectrum.clone()
     }
 
     /// The last step that was reported or analysed.
@@ -184,6 +262,51 @@ impl State {
     }
 }
 
+/// The newest spectrum of spectra.csv, from its last rows alone.
+fn spectrum(path: &Path) -> Result<Option<Spectrum>, RecordError> {
+    let (columns, rows) = read_last_step(path)?;
+    let at = |name: &str| columns.iter().position(|column| column == name);
+    let (Some(alpha), Some(f)) = (at("alpha"), at("f")) else { return Ok(None) };
+    let number = |cell: &String| cell.parse().ok().filter(|value: &f64| value.is_finite());
+    let points =
+        rows.iter().filter_map(|row| Some((number(&row.cells[alpha])?, number(&row.cells[f])?)));
+    Ok(rows.first().map(|row| (row.step, points.collect())))
+}
+
 fn json<T: DeserializeOwned>(path: &Path) -> Option<T> {
     serde_json::from_slice(&read_file(path).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_were_added_are_read_and_the_others_are_not_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(METRICS);
+        let mut table = Table::default();
+        let mut read = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            let read = table.refresh(&path, &[]).map_err(|error| error.to_string());
+            let losses = table.points("loss").iter().map(|(_, loss)| *loss).collect();
+            (table.rows(), losses, read)
+        };
+        let read_whole = |rows, losses: &[f64]| (rows, losses.to_vec(), Ok(()));
+        assert_eq!(read("step,loss\n1,5\n2,4\n"), read_whole(2, &[5.0, 4.0]));
+        assert_eq!(read("step,loss\n1,9\n2,4\n3,"), read_whole(2, &[5.0, 4.0]));
+        assert_eq!(read("step,loss\n1,9\n2,4\n3,3\n"), read_whole(3, &[5.0, 4.0, 3.0]));
+        // Another file: its row in the place of the last one differs, it ends before, or its columns
+        // are others.
+        assert_eq!(read("step,loss\n1,9\n2,4\n3,2\n"), read_whole(3, &[9.0, 4.0, 2.0]));
+        assert_eq!(read("step,loss\n1,8\n"), read_whole(1, &[8.0]));
+        assert_eq!(read("step,lr,loss\n1,0,8\n2,0,7\n"), read_whole(2, &[8.0, 7.0]));
+        let (rows, losses, damaged) = read("step,lr,loss\n1,0,8\n2,0,7\n3,0,6\nx,0,5\n5,0,4\n");
+        assert_eq!((rows, losses), (3, vec![8.0, 7.0, 6.0]));
+        assert!(damaged.unwrap_err().contains("line 5"));
+        assert_eq!(
+            read("step,lr,loss\n1,0,8\n2,0,7\n3,0,6\n5,0,4\n"),
+            read_whole(4, &[8.0, 7.0, 6.0, 4.0])
+        );
+    }
 }
