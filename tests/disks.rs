@@ -290,3 +290,22 @@ fn a_disk_that_hangs_for_ever_does_not_hang_the_end() {
     let monitor = std::iter::repeat_with(attach).find_map(Result::ok).unwrap();
     assert_eq!(monitor.next_step(), 11);
 }
+
+/// A second attempt to sync may succeed although the first has lost something.
+#[test]
+fn what_the_disk_loses_at_a_sync_is_said_at_the_end() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let (armed, failed) = (Arc::new(AtomicBool::new(false)), AtomicBool::new(false));
+    disturbed(&run, &armed, move |call| match call.what == "sync" && call.name == "metrics.csv" {
+        true if !failed.swap(true, Ordering::SeqCst) => Err(IoError::from(ErrorKind::StorageFull)),
+        _ => Ok(usize::MAX),
+    });
+    let weights = weights_at(0);
+    let mut monitor = builder(&run).attach_source(weights.clone()).unwrap();
+    run_to(&mut monitor, &weights, 9);
+    armed.store(true, Ordering::SeqCst);
+    let error = monitor.finish().unwrap_err().to_string();
+    assert!(error.contains("metrics.csv"), "{error}");
+}

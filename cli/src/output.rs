@@ -92,6 +92,14 @@ pub fn status(error: &anyhow::Error) -> u8 {
     if damaged { 1 } else { 2 }
 }
 
+/// Removes what a command that was killed has left.
+fn left_over(path: &std::ffi::OsStr) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a file that the user named. A failure leaves an earlier one as it was; to a device, or
 /// through a link, it writes as it is told.
 pub fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
@@ -99,13 +107,12 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     new.push(".neuromfa-new");
     let written = match std::fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() => std::fs::write(path, bytes),
-        _ => std::fs::File::create_new(&new)
+        _ => left_over(&new)
+            .and_then(|()| std::fs::File::create_new(&new))
             .and_then(|mut file| file.write_all(bytes))
             .and_then(|()| std::fs::rename(&new, path))
-            .inspect_err(|e| {
-                if e.kind() != ErrorKind::AlreadyExists {
-                    let _ = std::fs::remove_file(&new);
-                }
+            .inspect_err(|_| {
+                let _ = std::fs::remove_file(&new);
             }),
     };
     written.with_context(|| format!("cannot write {}", path.display()))

@@ -9,6 +9,7 @@ use std::io::{Error, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -87,6 +88,7 @@ fn soak_failing_disk() {
     complete(builder(&whole), last);
     let expected = files(&whole);
     let mut outcomes = BTreeMap::new();
+    let fired = Arc::new(AtomicU64::new(0));
     for run in 0..times(80) {
         let folder = dir.path().join(format!("run-{run}"));
         let what = CALLS[rng.random_range(0..CALLS.len())];
@@ -97,6 +99,7 @@ fn soak_failing_disk() {
         let case =
             format!("{what} fails with {error} at call {first}, {times} times, short {short}");
         let count = AtomicU64::new(0);
+        let fired = Arc::clone(&fired);
         inject(&folder, move |call| {
             if call.what != what {
                 return Ok(usize::MAX);
@@ -105,7 +108,10 @@ fn soak_failing_disk() {
                 n if n < first || n - first >= times => Ok(usize::MAX),
                 // Half a row, then no more.
                 n if short && n == first => Ok(7),
-                _ => Err(Error::from_raw_os_error(error)),
+                _ => {
+                    fired.fetch_add(1, Ordering::Relaxed);
+                    Err(Error::from_raw_os_error(error))
+                }
             }
         });
         let attempt = catch_unwind(AssertUnwindSafe(|| {
@@ -132,7 +138,9 @@ fn soak_failing_disk() {
         std::fs::remove_dir_all(&folder).unwrap();
         println!("{case}: {outcome:?}");
     }
-    println!("failing disks: {outcomes:?}, no difference after a resume");
+    let calls = fired.load(Ordering::Relaxed);
+    assert!(calls > 0 && outcomes.contains_key("said"), "{calls} calls failed, {outcomes:?}");
+    println!("{calls} calls failed; failing disks: {outcomes:?}, no difference after a resume");
 }
 
 /// Runs the command; it ends by itself, with a status that it chooses.

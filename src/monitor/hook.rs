@@ -69,6 +69,7 @@ pub struct Monitor {
     pub(super) repeated: u64, // calls that updated a step
     lost: u64,                // steps that were not handed over because the disk did not answer
     said_stalled: bool,
+    pub(super) said_unread: bool,
     process: u32,                        // that attached
     pub(super) rolled_back: Option<u64>, // to be said with the next step
     pub(super) awaited: Option<Awaited>, // a baseline, if the run has none
@@ -200,6 +201,7 @@ impl Monitor {
             repeated: 0,
             lost: 0,
             said_stalled: false,
+            said_unread: false,
             process: std::process::id(),
             rolled_back: None,
             awaited,

@@ -34,7 +34,7 @@ impl Monitor {
     ///   as `dropped`;
     /// - [`Error::Failed`] when the monitor has failed, at this call or since the last.
     ///
-    /// With [`OnFailure::KeepTraining`] all but the first three are logged, not returned.
+    /// With [`OnFailure::KeepTraining`] all but the first two are logged, not returned.
     pub fn step(&mut self, step: u64, scalars: &[(&str, f64)]) -> Result<Verdict, Error> {
         self.report(step, When::Scheduled, |_| Some(scalars))
     }
@@ -196,11 +196,14 @@ impl Monitor {
     }
 
     /// A step whose weights could not be read.
-    fn unread(&self, error: Error) -> Result<Verdict, Error> {
+    fn unread(&mut self, error: Error) -> Result<Verdict, Error> {
         match self.on_failure {
             OnFailure::Report => Err(error),
             OnFailure::KeepTraining => {
-                tracing::error!("{error}");
+                match std::mem::replace(&mut self.said_unread, true) {
+                    false => self.terminal.warn(&error.to_string()),
+                    true => tracing::error!("{error}"),
+                }
                 Ok(self.verdict())
             }
         }

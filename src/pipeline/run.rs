@@ -169,6 +169,10 @@ impl Pipeline {
         analysed: Analysed,
         snapshot_ms: f64,
     ) -> Result<(), Error> {
+        // Later rows have the weights of a row that is in the files, not of one that finds no room.
+        if !self.recorder.admits(at.step)? {
+            return Ok(());
+        }
         self.carry(&mut at);
         let mut row = Row::new(at.step, at.wall_time, at.scalars, analysed.emergence);
         row.first = self.recorded.is_empty();

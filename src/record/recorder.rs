@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,7 @@ pub struct Recorder {
     kept: Option<Kept>,    // none where a failure to write is an error
     done: usize,           // tables in `details` that have the row which is being written
     expected: Vec<String>, // names that rows to come log
+    unsynced: Option<(PathBuf, std::io::ErrorKind)>, // what the disk lost at a sync
     checked: Instant,      // when the files were last seen to be in their places
 }
 
@@ -67,6 +68,7 @@ impl Recorder {
             kept: None,
             done: 0,
             expected: Vec::new(),
+            unsynced: None,
             checked: Instant::now(),
         })
     }
@@ -341,8 +343,19 @@ impl Recorder {
             std::thread::sleep(PAUSE);
         }
         // Not tried again: a second attempt may succeed although the first has lost something.
-        let details = self.details.iter().flatten();
-        self.metrics.iter().chain(details).chain(&self.emergence).try_for_each(Table::sync)?;
+        if self.unsynced.is_none() {
+            let details = self.details.iter().flatten();
+            let mut tables = self.metrics.iter().chain(details).chain(&self.emergence);
+            match tables.try_for_each(Table::sync) {
+                Err(RecordError::Write { path, source }) => {
+                    self.unsynced = Some((path, source.kind()))
+                }
+                other => other?,
+            }
+        }
+        if let Some((path, kind)) = &self.unsynced {
+            return Err(RecordError::Write { path: path.clone(), source: (*kind).into() });
+        }
         self.show(EventFile::write_kept);
         self.folder.sync_names();
         Ok(())

@@ -38,8 +38,9 @@
     return short(value / 3600) + ' h';
   };
   // Where a number lies, before it is scaled.
-  const place = { linear: v => v, log: v => Math.log(v), steps: v => Math.log1p(v) };
-  const back = { linear: v => v, log: v => Math.exp(v), steps: v => Math.expm1(v) };
+  const signed = f => v => Math.sign(v) * f(Math.abs(v));
+  const place = { linear: v => v, log: Math.log, steps: signed(Math.log1p) };
+  const back = { linear: v => v, log: Math.exp, steps: signed(Math.expm1) };
   const ticks = ({ kind, low, high }, wanted) => {
     if (kind !== 'linear') {
       const at = [];
@@ -129,10 +130,15 @@
       button('PNG', 'Save the picture that is shown', () => this.png());
     }
 
+    // Whether it is drawn by time: all of its lines must have times.
+    timed() {
+      return view.time && this.data.xs.every(({ t }) => t);
+    }
+
     // The horizontal coordinates of a line.
     xs(line) {
       const { x, t } = this.data.xs[line.k];
-      return view.time && t ? t : x;
+      return this.timed() ? t : x;
     }
 
     shown() {
@@ -143,11 +149,18 @@
       })).filter(({ lines }) => lines.length);
     }
 
+    // From where to where its lines reach.
+    ends(levels = this.shown()) {
+      let low = Infinity, high = -Infinity;
+      for (const { lines } of levels)
+        for (const line of lines)
+          for (const x of this.xs(line)) { if (x < low) low = x; if (x > high) high = x; }
+      return [low, high > low ? high : low + 1];
+    }
+
     horizontal(levels) {
       const all = levels.flatMap(({ lines }) => lines.flatMap(line => this.xs(line)));
-      let low = Infinity, high = -Infinity;
-      for (const x of all) { if (x < low) low = x; if (x > high) high = x; }
-      if (high <= low) high = low + 1;
+      let [low, high] = this.ends(levels);
       const early = all.filter(x => x - low < 0.05 * (high - low)).length;
       const log = view.log ?? (all.length > 4 && 2 * early > all.length);
       if (view.window) {
@@ -234,7 +247,7 @@
       svg('path', { class: 'axis', d: `M${left} ${foot}L${left + wide} ${foot}` }, picture);
       let free = -Infinity;
       for (const v of ticks(x, wide / 40)) {
-        const text = view.time ? seconds(v) : short(v), half = 2.6 * text.length;
+        const text = this.timed() ? seconds(v) : short(v), half = 2.6 * text.length;
         svg('path', { class: 'axis', d: `M${at(v)} ${foot}L${at(v)} ${foot + 3}` }, picture);
         if (at(v) - half < free) continue;
         free = at(v) + half + 4;
@@ -242,7 +255,7 @@
           .textContent = text;
       }
       svg('text', { x: left + wide / 2, y: foot + 24, 'text-anchor': 'middle' }, picture)
-        .textContent = view.time ? 'time since the start of the run' : this.data.axis;
+        .textContent = this.timed() ? 'time since the start of the run' : this.data.axis;
       this.height = foot + BELOW;
       picture.setAttribute('viewBox', `0 0 ${WIDE} ${this.height}`);
       this.overlay = svg('g', {}, picture);
@@ -251,7 +264,7 @@
 
     // A step on the axis that is shown.
     ofStep(step) {
-      if (!view.time) return step;
+      if (!this.timed()) return step;
       for (const { x, t } of this.data.xs) {
         if (!t) continue;
         const k = x.findIndex(v => v >= step);
@@ -300,7 +313,9 @@
         raw.forEach((y, i) => {
           const s = line.s[i];
           if (y === null || s === null) return close();
-          low.push(`${at(xs[i]).toFixed(2)} ${panel.at(y - s).toFixed(2)}`);
+          // A logarithmic axis has no place for what is not positive.
+          const least = panel.y.kind === 'log' ? Math.max(y - s, panel.y.low) : y - s;
+          low.push(`${at(xs[i]).toFixed(2)} ${panel.at(least).toFixed(2)}`);
           high.push(`${at(xs[i]).toFixed(2)} ${panel.at(y + s).toFixed(2)}`);
         });
         close();
@@ -352,7 +367,10 @@
         return;
       }
       const at = this.at(view.cursor);
-      if (!(at >= this.x.left - 1 && at <= this.x.left + this.x.wide + 1)) return;
+      if (!(at >= this.x.left - 1 && at <= this.x.left + this.x.wide + 1)) {
+        this.readout.textContent = '';
+        return;
+      }
       const rows = [];
       for (const panel of this.panels) {
         svg('path', { class: 'thin s-faint', d: `M${at} ${panel.top}L${at} ${panel.top + panel.height}` }, this.overlay);
@@ -388,9 +406,10 @@
       copy.addEventListener('click', () => {
         const text = rows.map(({ line, i }) =>
           [line.name, this.data.xs[line.k].x[i], line.y[i], line.s ? line.s[i] / line.times : ''].join('\t')).join('\n');
-        navigator.clipboard.writeText(text).then(() => { copy.textContent = 'copied'; }, () => {
-          getSelection().selectAllChildren(table);
-        });
+        // Only pages from this machine, or over https, may write to the clipboard.
+        const select = () => getSelection().selectAllChildren(table);
+        if (!navigator.clipboard) return select();
+        navigator.clipboard.writeText(text).then(() => { copy.textContent = 'copied'; }, select);
       });
       const close = el('button', { type: 'button' }, box, 'release');
       close.addEventListener('click', () => { view.pinned = false; move(null); });
@@ -411,8 +430,10 @@
         if (!this.panels.length) return;
         const now = value(event);
         if (from && from.pan) {
-          const shift = from.value - now;
-          zoom([this.x.low + shift, this.x.high + shift]);
+          const [low, high] = this.ends();
+          const [a, b] = from.window, wide = b - a;
+          const start = Math.min(high - wide, Math.max(low, a - (now - this.x.low - from.offset)));
+          if (wide < high - low) zoom([start, start + wide]);
           return;
         }
         if (from) {
@@ -431,6 +452,8 @@
       picture.addEventListener('pointerdown', event => {
         if (event.button !== 0 || !this.panels.length) return;
         from = { value: value(event), x: event.clientX, pan: event.shiftKey };
+        from.window = [this.x.low, this.x.high];
+        from.offset = from.value - this.x.low;
         picture.setPointerCapture(event.pointerId);
       });
       const up = event => {
@@ -539,15 +562,13 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   };
 
-  // The index of the nearest of ascending numbers; -1 without any.
+  // The index of the nearest number, which need not ascend; -1 without any.
   const nearest = (xs, value) => {
-    let low = 0, high = xs.length - 1;
-    if (high < 0) return -1;
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if (xs[middle] < value) low = middle; else high = middle;
-    }
-    return Math.abs(xs[low] - value) <= Math.abs(xs[high] - value) ? low : high;
+    let best = -1;
+    xs.forEach((x, i) => {
+      if (best < 0 || Math.abs(x - value) < Math.abs(xs[best] - value)) best = i;
+    });
+    return best;
   };
   const move = value => { view.cursor = value; charts.forEach(chart => chart.cursor()); };
   const all = () => charts.forEach(chart => chart.draw());
@@ -602,7 +623,7 @@
         head.setAttribute('aria-sort', up ? 'ascending' : 'descending');
         const key = row => {
           const cell = row.cells[k], text = cell.dataset.value ?? cell.textContent;
-          const number = parseFloat(text.replace('\u2212', '-'));
+          const number = text.trim() === '' ? NaN : Number(text.replaceAll('\u2212', '-'));
           return Number.isNaN(number) ? text : number;
         };
         const rows = [...body.rows].sort((a, b) => {
