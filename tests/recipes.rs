@@ -13,7 +13,6 @@ use tch::nn::{self, Module, Optimizer, OptimizerConfig, Sequential, VarStore};
 use tch::{Device, Kind, Reduction, Tensor};
 
 /// Seeds libtorch's random numbers, which all tests of this process share; each test takes it.
-#[must_use]
 fn seeded() -> MutexGuard<'static, ()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
