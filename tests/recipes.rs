@@ -74,9 +74,12 @@ fn a_validation_loss_at_the_ends_of_epochs_stops_the_run() {
     let (_alone, dir) = (seeded(), tempfile::tempdir().unwrap());
     let [falls, rises] = ["falls", "rises"].map(|name| dir.path().join(name));
     assert_eq!(epochs(&falls, |epoch| -f64::from(epoch)).unwrap(), 90);
-    // Epochs 2 and 3 are worse than the first; the loop learns it within the next.
+    // Epochs 2 and 3 are worse than the first. When the loop learns it depends on the machine.
     let last = epochs(&rises, f64::from).unwrap();
-    assert!((46..60).contains(&last), "{last}");
+    assert!(last > 45, "{last}");
+    let summary = std::fs::read(rises.join("summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
+    assert_eq!(summary["stop"]["measured_step"], 45, "{summary:#}");
     let val_loss = Table::read(&falls, "metrics.csv").column("val_loss");
     assert_eq!(val_loss.iter().filter(|cell| !cell.is_empty()).count(), 6);
 }
