@@ -100,8 +100,8 @@ fn left_over(path: &std::ffi::OsStr) -> std::io::Result<()> {
     }
 }
 
-/// Writes a file that the user named. A failure leaves an earlier one as it was; to a device, or
-/// through a link, it writes as it is told.
+/// Writes a file that the user named. A failure leaves an earlier one as it was. A device, or what
+/// a link leads to, is written to directly.
 pub fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut new = path.as_os_str().to_owned();
     new.push(".neuromfa-new");

@@ -120,6 +120,15 @@ impl Outbox {
         }
     }
 
+    /// Waits for what the monitor's threads send.
+    pub(super) fn wait_for<T>(
+        &self,
+        what: &Receiver<T>,
+        patience: &mut Patience,
+    ) -> Result<T, Unheard<()>> {
+        heard(self.wait(|| patience.within_step(received(what))))
+    }
+
     /// Asks, and waits for the answer.
     pub(super) fn ask<T>(
         &self,
@@ -129,20 +138,8 @@ impl Outbox {
     ) -> Result<T, Unheard<()>> {
         let mut held = Some(question);
         let sent = self.wait(|| patience.to_the_end(|tick| self.attempt(&mut held, tick)));
-        match sent {
-            Some(true) => {}
-            Some(false) => return Err(Unheard::Ended),
-            None => return Err(Unheard::Stalled(())),
-        }
-        let answered = |tick| match answer.recv_timeout(tick) {
-            Err(RecvTimeoutError::Timeout) => None,
-            answered => Some(answered.ok()),
-        };
-        match self.wait(|| patience.to_the_end(answered)) {
-            Some(Some(answer)) => Ok(answer),
-            Some(None) => Err(Unheard::Ended),
-            None => Err(Unheard::Stalled(())),
-        }
+        heard(sent.map(|taken| taken.then_some(())))?;
+        heard(self.wait(|| patience.to_the_end(received(answer))))
     }
 
     /// Attempts to hand over the message that is held: whether the recording thread takes messages;
@@ -189,6 +186,19 @@ impl Outbox {
         self.waiting.store(false, Ordering::SeqCst);
         result
     }
+}
+
+/// Attempts to receive, for a time: what came, if more can come at all; none when nothing has come yet.
+fn received<T>(from: &Receiver<T>) -> impl Fn(Duration) -> Option<Option<T>> {
+    |timeout| match from.recv_timeout(timeout) {
+        Err(RecvTimeoutError::Timeout) => None,
+        came => Some(came.ok()),
+    }
+}
+
+/// What attempts came to that were made as long as patience lasted.
+fn heard<T>(came: Option<Option<T>>) -> Result<T, Unheard<()>> {
+    came.ok_or(Unheard::Stalled(()))?.ok_or(Unheard::Ended)
 }
 
 impl Message {

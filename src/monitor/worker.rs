@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
+use crossbeam::channel::{Receiver, bounded};
 use rayon::ThreadPool;
 
 use super::message::{Message, Outbox, Unheard, Verdicts, messages};
@@ -80,12 +80,12 @@ impl Worker {
 
     /// Waits until the memory of a snapshot is free.
     pub(super) fn wait_for_free(&mut self) -> Result<Box<Snapshot>, Unheard<()>> {
-        wait_for(&self.free, &self.outbox, &mut self.patience)
+        self.outbox.wait_for(&self.free, &mut self.patience)
     }
 
     /// Waits for word that a step is recorded.
     pub(super) fn wait_for(&mut self, word: &Receiver<()>) -> Result<(), Unheard<()>> {
-        wait_for(word, &self.outbox, &mut self.patience)
+        self.outbox.wait_for(word, &mut self.patience)
     }
 
     /// Asks, and waits for the answer.
@@ -105,21 +105,5 @@ impl Worker {
         if self.recording.is_finished() {
             let _ = self.recording.join();
         }
-    }
-}
-
-fn wait_for<T>(
-    what: &Receiver<T>,
-    outbox: &Outbox,
-    patience: &mut Patience,
-) -> Result<T, Unheard<()>> {
-    let attempt = |tick| match what.recv_timeout(tick) {
-        Err(RecvTimeoutError::Timeout) => None,
-        came => Some(came.ok()),
-    };
-    match outbox.wait(|| patience.within_step(attempt)) {
-        Some(Some(came)) => Ok(came),
-        Some(None) => Err(Unheard::Ended),
-        None => Err(Unheard::Stalled(())),
     }
 }

@@ -1,11 +1,12 @@
 //! The result of a run, in one line: the verdict on its last row, and when structure was first
 //! seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::cell::Cells;
 use super::recorded::RecordedRow;
 use crate::analysis::{Concern, Look, Onset, Outcome, Status, Verdict, WarningKind};
 
@@ -74,6 +75,19 @@ impl Conclusion {
         let mut conclusion = Self::default();
         for row in rows {
             conclusion.add(row.step, row.status, &|name| row.value(name), &row.codes);
+        }
+        conclusion
+    }
+
+    /// What the rows of emergence.csv say, as [`super::read_table`] gives them.
+    pub fn of_table(columns: &[String], rows: &[Cells]) -> Self {
+        let places: HashMap<&str, usize> = columns.iter().map(String::as_str).zip(0..).collect();
+        let mut conclusion = Self::default();
+        for row in rows {
+            let cell = |name: &str| places.get(name).map(|&k| row[k].as_str());
+            // The reader has checked the step.
+            let step = row[0].parse().unwrap_or_default();
+            conclusion.add_cells(step, &cell);
         }
         conclusion
     }

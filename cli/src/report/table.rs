@@ -8,7 +8,7 @@ use super::notes::notes;
 use neuromfa::RecordError;
 use neuromfa::internals::record::{
     Cells, Conclusion, EMERGENCE, Format, Kind, RUN, RunConfig, Sampling, column, columns as known,
-    read_file, read_rows, read_table,
+    read_file, read_table,
 };
 
 /// Which part of a run's table is wanted.
@@ -94,8 +94,7 @@ pub fn table(folder: &Path, part: &Part, width: usize) -> anyhow::Result<String>
     let config: RunConfig = serde_json::from_slice(&text)
         .map_err(|e| RecordError::Read { path: path.clone(), source: e.into() })?;
     let (columns, rows) = read_table(&folder.join(EMERGENCE))?;
-    let mut text = heading(&config);
-    text.push('\n');
+    let mut text = heading(&config) + "\n\n";
     let mut chosen = rows.clone();
     part.choose_rows(&mut chosen)?;
     let shown = match part.columns.is_empty() {
@@ -131,7 +130,7 @@ pub fn table(folder: &Path, part: &Part, width: usize) -> anyhow::Result<String>
             hidden.join(", ")
         );
     }
-    let conclusion = Conclusion::of(&read_rows(folder)?);
+    let conclusion = Conclusion::of_table(&columns, &rows);
     let _ = writeln!(text, "\nstructure: {conclusion}");
     if let Some(repeated) = conclusion.repeated_text() {
         let _ = writeln!(text, "{repeated}");
@@ -177,7 +176,7 @@ pub(super) fn heading(config: &RunConfig) -> String {
     let (layers, tensors) = (network.layers().len(), network.connections().len());
     let architecture = network.architecture();
     format!(
-        "{architecture}: {layers} neuron layers, {tensors} matrices, {weights} weights; {sampling}\n"
+        "{architecture}: {layers} neuron layers, {tensors} matrices, {weights} weights; {sampling}"
     )
 }
 

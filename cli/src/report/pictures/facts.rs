@@ -11,6 +11,7 @@ use super::drawing::escape;
 use super::figure::number_text;
 use super::overlay::style;
 use super::recorded::Recorded;
+use crate::report::table::heading;
 
 /// The facts of a run: names with values. What is not known is left out.
 pub(super) fn facts(run: &Recorded) -> Vec<(&'static str, String)> {
@@ -24,7 +25,7 @@ pub(super) fn facts(run: &Recorded) -> Vec<(&'static str, String)> {
     add("Begun", known(|origin| origin.begun.clone()).or_else(|| first_time(run)));
     add("Duration", duration(run));
     add("Steps", Some(steps(run)));
-    add("Model", run.config.as_ref().map(|of| crate::report::table::heading(of).trim().to_owned()));
+    add("Model", run.config.as_ref().map(heading));
     add("Monitoring", run.summary.as_ref().and_then(cost));
     add("Command", known(|origin| Some(origin.command.join(" "))));
     add("In folder", known(|origin| Some(origin.folder.as_ref()?.display().to_string())));
@@ -135,9 +136,8 @@ pub(super) fn compared(runs: &[Recorded]) -> String {
                 None => write!(html, "<td></td>"),
             };
         }
-        let model =
-            run.config.as_ref().map(|of| crate::report::table::heading(of).trim().to_owned());
-        let _ = writeln!(html, "<td>{}</td></tr>", escape(&model.unwrap_or_default()));
+        let model = run.config.as_ref().map(heading).unwrap_or_default();
+        let _ = writeln!(html, "<td>{}</td></tr>", escape(&model));
     }
     html += "</tbody></table></div>\n";
     if differing.is_empty() {

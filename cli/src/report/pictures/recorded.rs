@@ -4,7 +4,7 @@ use std::path::Path;
 
 use neuromfa::internals::record::{
     BOXES, Cells, Conclusion, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, ROLLED_BACK, RUN,
-    RunConfig, SCALING, SPECTRA, SUMMARY, column, read_file, read_rows, read_table,
+    RunConfig, SCALING, SPECTRA, SUMMARY, column, read_file, read_table,
 };
 use neuromfa::{RecordError, Summary};
 
@@ -100,12 +100,12 @@ impl Recorded {
         let json = |name: &str| read_file(&folder.join(name)).ok();
         let name = folder.canonicalize().ok();
         let name = name.as_deref().unwrap_or(folder).file_name();
+        let emergence = Sheet::read(&folder.join(EMERGENCE))?;
         Ok(Self {
             axis: Axis::default(),
             name: name.map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned()),
             points,
             config: json(RUN).and_then(|text| serde_json::from_slice(&text).ok()),
-            emergence: Sheet::read(&folder.join(EMERGENCE))?,
             metrics: Sheet::read_if_there(&folder.join(METRICS))?,
             spectra: Sheet::read_if_there(&folder.join(SPECTRA))?,
             layers: Sheet::read_if_there(&folder.join(LAYERS))?,
@@ -113,7 +113,8 @@ impl Recorded {
             scaling: Sheet::read_if_there(&folder.join(SCALING))?,
             boxes: Sheet::read_if_there(&folder.join(BOXES))?,
             summary: json(SUMMARY).and_then(|text| serde_json::from_slice(&text).ok()),
-            conclusion: Conclusion::of(&read_rows(folder)?),
+            conclusion: Conclusion::of_table(&emergence.columns, &emergence.rows),
+            emergence,
         })
     }
 
