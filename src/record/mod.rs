@@ -112,7 +112,7 @@ pub use layers::layer_columns;
 pub use number::number;
 pub use origin::Origin;
 pub use printable::{printable, printable_lines, shown_name};
-pub use read::{RecordedRun, read_last_step, read_rows, read_table};
+pub use read::{RecordedRun, read_last_step, read_rows, read_some_steps, read_table};
 pub use regular::read_file;
 pub use resume::resume;
 pub use row::Row;

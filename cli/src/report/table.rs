@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::align::{align, p_cell, rounded, widths};
-use super::notes::notes;
+use super::notes::{Warned, notes};
 use neuromfa::RecordError;
 use neuromfa::internals::record::{
     Cells, Conclusion, EMERGENCE, Format, Kind, RUN, RunConfig, Sampling, column, columns as known,
@@ -135,7 +135,7 @@ pub fn table(folder: &Path, part: &Part, width: usize) -> anyhow::Result<String>
     if let Some(repeated) = conclusion.repeated_text() {
         let _ = writeln!(text, "{repeated}");
     }
-    for notes in notes(&conclusion, &columns, &rows) {
+    for notes in notes(&conclusion, &Warned::of(&columns, &rows)) {
         let _ = writeln!(text, "\n{}", notes.heading);
         for line in notes.lines {
             let _ = writeln!(text, "  {line}");

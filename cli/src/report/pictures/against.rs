@@ -25,6 +25,9 @@ pub(super) fn figure(run: &Recorded) -> Figure {
          analysed steps, is that of the changes from step to step, where its 95 % interval (block \
          bootstrap) leaves 0 out."
     );
+    if run.all.apart > 1 {
+        text += &format!(" Of this long run one analysed step out of {} is taken.", run.all.apart);
+    }
     let logged = run.emergence.logged();
     let mut drawings = Vec::new();
     let mut without = Vec::new();
@@ -66,15 +69,15 @@ fn file_name(quantity: &str) -> String {
 /// The first measure that the conclusion rests on and that has at least three values; E in a run
 /// of an older version.
 fn measure(run: &Recorded) -> &'static str {
-    let values = |name: &str| run.emergence.numbers(name).iter().flatten().count();
+    let values = |name: &str| run.all.even.numbers(name).iter().flatten().count();
     let trusted = shown_in(View::Headline).into_iter().map(|column| column.name);
     trusted.filter(|name| values(name) >= 3).chain(["E"]).next().unwrap_or("E")
 }
 
 /// The picture and a sentence with its numbers.
 fn draw(run: &Recorded, measure: &str, quantity: &str) -> Option<(Drawing, String)> {
-    let values = run.emergence.numbers(quantity);
-    let measured = run.emergence.numbers(measure);
+    let values = run.all.even.numbers(quantity);
+    let measured = run.all.even.numbers(measure);
     let pairs: Vec<(f64, f64)> =
         values.iter().zip(&measured).filter_map(|(x, y)| Some(((*x)?, (*y)?))).collect();
     let (r, rho) = (pearson(&pairs)?, spearman(&pairs)?);
@@ -113,7 +116,7 @@ fn draw(run: &Recorded, measure: &str, quantity: &str) -> Option<(Drawing, Strin
     drawing.words("faint", Anchor::End, (panel.right(), panel.top - 6.0), &numbers);
     let points: Vec<_> = pairs.iter().map(|&(x, y)| panel.at(x, y)).collect();
     drawing.path("grid", &points);
-    let steps = run.emergence.steps();
+    let steps = run.all.even.steps();
     let there = (0..steps.len()).filter(|&k| values[k].and(measured[k]).is_some());
     for ((k, point), row) in points.iter().enumerate().zip(there) {
         let colour = format!("f-{}", shade(k * SHADES / points.len(), SHADES));

@@ -3,10 +3,11 @@
 use super::drawing::{Anchor, Drawing, cut, name};
 use super::figure::{Figure, error};
 use super::panel::Panel;
-use super::recorded::{Recorded, Sheet};
+use super::recorded::Recorded;
 use super::scale::Scale;
 use super::scaling::first_and_last;
 use super::shades::{legend_above, shade};
+use super::sheet::Sheet;
 use super::stack::WIDE;
 
 /// Panels in one row.

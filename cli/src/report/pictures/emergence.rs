@@ -21,10 +21,10 @@ pub(super) fn column(run: &Recorded, name: &str, style: (&str, &'static str), la
 
 /// The loss over all steps that the loop logged.
 pub(super) fn loss(run: &Recorded, colour: &str, label: &str) -> Option<(Line, usize)> {
-    let name = run.loss()?;
-    let (x, seconds, y, each) = run.thinned(name);
-    let label = label.to_owned();
-    Some((Line { label, seconds, ..Line::new(name, (colour, ""), x, y) }, each))
+    let (name, means) = run.loss.as_ref()?;
+    let (label, seconds) = (label.to_owned(), means.seconds.clone());
+    let line = Line::new(name, (colour, ""), means.x.clone(), means.y.clone());
+    Some((Line { label, seconds, ..line }, means.each))
 }
 
 /// A measure of structure with its band, and a line at 0, where shuffled weights are.
@@ -93,8 +93,7 @@ pub(super) fn figure(run: &Recorded) -> Figure {
             if absent > 0 {
                 text += " The loss is broken where it was not logged or not a finite number.";
             }
-            let title = run.loss().unwrap_or_default();
-            let title = super::drawing::name(title);
+            let title = super::drawing::name(&line.name);
             let line = Line { colour: "faint".to_owned(), ..line };
             levels.push(Level { title, height: 56.0, lines: vec![line], wide: true, with: vec![] });
         }

@@ -49,7 +49,7 @@ fn status(run: &Recorded) -> String {
 
 /// When the first step was recorded, in UTC.
 fn first_time(run: &Recorded) -> Option<String> {
-    let seconds = run.emergence.numbers("wall_time").into_iter().next()??;
+    let seconds = run.emergence.number(run.emergence.rows.first()?, "wall_time")?;
     // A date that a calendar has.
     let seconds = (0.0..2.5e11).contains(&seconds).then_some(seconds)?;
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs_f64(seconds);
@@ -58,9 +58,7 @@ fn first_time(run: &Recorded) -> Option<String> {
 
 /// From the first to the last recorded step.
 fn duration(run: &Recorded) -> Option<String> {
-    let of = |table| run.seconds(table)?.last().copied();
-    let seconds = [&run.emergence, &run.metrics].into_iter().filter_map(of).reduce(f64::max)?;
-    let whole = Duration::from_secs_f64(seconds.clamp(0.0, 1e9).round());
+    let whole = Duration::from_secs_f64(run.duration()?.clamp(0.0, 1e9).round());
     Some(humantime::format_duration(whole).to_string())
 }
 
@@ -70,18 +68,16 @@ fn steps(run: &Recorded) -> String {
     let step = |row: &Vec<String>| table.cell(row, "step").to_owned();
     let mut text = match (table.rows.first().map(step), table.rows.last().map(step)) {
         (Some(first), Some(last)) if first != last => {
-            format!("{} analysed, {first} to {last}", table.rows.len())
+            format!("{} analysed, {first} to {last}", run.all.rows)
         }
         (Some(only), _) => format!("one analysed, {only}"),
         _ => "none is analysed yet".to_owned(),
     };
-    let without = table.rows.iter().map(|row| table.cell(row, "status"));
-    let mut without: Vec<&str> = without.filter(|s| !s.is_empty() && *s != "ok").collect();
+    let without = &run.all.without;
     if !without.is_empty() {
-        let count = without.len();
-        without.sort_unstable();
-        without.dedup();
-        let _ = write!(text, "; {count} without all values ({})", without.join(", "));
+        let count: usize = without.values().sum();
+        let status: Vec<&str> = without.keys().map(String::as_str).collect();
+        let _ = write!(text, "; {count} without all values ({})", status.join(", "));
     }
     if let Some(repeated) = run.conclusion.repeated_text() {
         let _ = write!(text, "; {repeated}");
@@ -100,7 +96,7 @@ pub(super) fn compared(runs: &[Recorded]) -> String {
     let differing = differing(runs);
     let mut html =
         String::from("<div class=\"scroll\"><table class=\"runs\">\n<thead><tr><th></th>");
-    let loss = runs.iter().find_map(|run| run.loss());
+    let loss = runs.iter().find_map(|run| Some(run.loss.as_ref()?.0.as_str()));
     let names = ["run", "verdict", "what differs", "steps"].into_iter();
     for name in names.chain(headline.iter().copied()).chain(loss).chain(["model"]) {
         let _ = write!(html, "<th scope=\"col\">{}</th>", escape(name));
@@ -123,9 +119,11 @@ pub(super) fn compared(runs: &[Recorded]) -> String {
         );
         let last_step = run.emergence.rows.last().map(|row| run.emergence.cell(row, "step"));
         let last = |name: &str| {
-            let in_metrics = run.metrics.column(name).is_some() && !headline.contains(&name);
-            let table = if in_metrics { &run.metrics } else { &run.emergence };
-            table.numbers(name).into_iter().flatten().next_back()
+            let of_loss = run.loss.as_ref().filter(|(loss, _)| loss == name);
+            match of_loss.filter(|_| !headline.contains(&name)) {
+                Some((_, means)) => means.last,
+                None => run.emergence.numbers(name).into_iter().flatten().next_back(),
+            }
         };
         let _ = write!(html, "<td>{}</td>", escape(last_step.unwrap_or_default()));
         for name in headline.iter().copied().chain(loss) {

@@ -22,7 +22,7 @@ pub(super) fn figure(run: &Recorded) -> Figure {
         level("*α*_{0}, where the spectrum peaks", "alpha0", "alpha0_stable"),
         level("*w*, width of the spectrum", "width", "width_stable"),
     ];
-    let several = run.emergence.rows.len() > 1;
+    let several = run.all.rows > 1;
     let drawing = stack(("E, alpha0 and width over steps", "fractal"), levels, &Marks::none(run));
     let drawing = match drawing {
         Some(drawing) if several => Ok(drawing),

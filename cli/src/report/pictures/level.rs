@@ -1,9 +1,7 @@
 //! What a picture of several panels shows, and what is marked in it.
 
-use neuromfa::internals::analysis::{Concern, WarningKind};
-
 use super::panel::Line;
-use super::recorded::{Recorded, Sheet};
+use super::recorded::Recorded;
 
 /// Lines that share a vertical axis.
 pub(super) struct Level {
@@ -39,7 +37,7 @@ impl Marks {
     /// The stop, the onset, the warnings and the rollbacks of a run.
     pub(super) fn of(run: &Recorded) -> Self {
         let (steps, table) = (run.x(&run.emergence), &run.emergence);
-        let kinds: Vec<String> = table.rows.iter().map(|row| kinds(table, row)).collect();
+        let kinds: Vec<String> = table.rows.iter().map(|row| table.kinds(row)).collect();
         let rows: Vec<usize> = (0..steps.len()).collect();
         let alike =
             rows.chunk_by(|&a, &b| kinds[a] == kinds[b]).filter(|run| !kinds[run[0]].is_empty());
@@ -49,17 +47,4 @@ impl Marks {
         let (stopped, onset, rolled_back) = (run.stopped(), run.onset(), run.rolled_back());
         Self { stopped, onset, warned, rolled_back, ..Self::none(run) }
     }
-}
-
-/// The kinds of a row's warnings that concern the conclusion; `warning` in a run of an older
-/// version, which has no codes.
-fn kinds(table: &Sheet, row: &[String]) -> String {
-    if table.column("codes").is_none() {
-        return if table.cell(row, "warning").is_empty() { "" } else { "warning" }.to_owned();
-    }
-    let concerning = |code: &&str| {
-        WarningKind::ALL.iter().any(|k| k.code() == *code && k.concern() == Concern::Conclusion)
-    };
-    let codes: Vec<&str> = table.cell(row, "codes").split(' ').filter(concerning).collect();
-    codes.join(", ")
 }

@@ -17,6 +17,7 @@ mod figure;
 mod fractal;
 mod heat;
 mod level;
+mod logged;
 mod overlay;
 mod page;
 mod panel;
@@ -24,9 +25,11 @@ mod recorded;
 mod scale;
 mod scaling;
 mod shades;
+mod sheet;
 mod spectra;
 mod stack;
 mod style;
+mod thin;
 mod values;
 
 use std::path::Path;
@@ -65,8 +68,9 @@ impl Pictures {
         let own = common.flatten().unwrap_or_else(|| "step".to_owned());
         let x = x.map_or(own, str::to_owned);
         for run in &mut runs {
-            if !run.draw_over(&x) {
-                let logged = run.logged();
+            if !run.draw_over(&x)? {
+                let logged = run.logged.names().join(", ");
+                let logged = if logged.is_empty() { "nothing" } else { &logged };
                 bail!("{}: it has not logged {x:?}, the axis; it has logged: {logged}", run.name);
             }
         }

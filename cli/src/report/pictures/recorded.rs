@@ -3,74 +3,17 @@
 use std::path::Path;
 
 use neuromfa::internals::record::{
-    BOXES, Cells, Conclusion, DISTRIBUTIONS, EMERGENCE, LAYERS, METRICS, ROLLED_BACK, RUN,
-    RunConfig, SCALING, SPECTRA, SUMMARY, column, read_file, read_table,
+    BOXES, Conclusion, DISTRIBUTIONS, EMERGENCE, LAYERS, RUN, RunConfig, SCALING, SPECTRA, SUMMARY,
+    read_file,
 };
 use neuromfa::{RecordError, Summary};
 
 use super::axis::Axis;
-use super::panel::Values;
+use super::logged::{Logged, Means};
+use super::sheet::Sheet;
+use super::thin::Emergence;
 
-/// A table; one that is not there has no rows.
-#[derive(Debug, Default)]
-pub(super) struct Sheet {
-    pub(super) columns: Vec<String>,
-    pub(super) rows: Vec<Cells>,
-}
-
-impl Sheet {
-    fn read(path: &Path) -> Result<Self, RecordError> {
-        let (columns, rows) = read_table(path)?;
-        Ok(Self { columns, rows })
-    }
-
-    fn read_if_there(path: &Path) -> Result<Self, RecordError> {
-        if path.exists() { Self::read(path) } else { Ok(Self::default()) }
-    }
-
-    pub(super) fn column(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|column| column == name)
-    }
-
-    /// The cell of a row; empty where the column is not there.
-    pub(super) fn cell<'a>(&self, row: &'a [String], name: &str) -> &'a str {
-        self.column(name).and_then(|k| row.get(k)).map_or("", String::as_str)
-    }
-
-    /// The finite number in a row.
-    pub(super) fn number(&self, row: &[String], name: &str) -> Option<f64> {
-        finite(self.cell(row, name))
-    }
-
-    /// The finite numbers of a column.
-    pub(super) fn numbers(&self, name: &str) -> Values {
-        self.rows.iter().map(|row| self.number(row, name)).collect()
-    }
-
-    /// The finite numbers of the column with its error, or else its deviation over the samples; none
-    /// where it has neither.
-    pub(super) fn spread(&self, name: &str) -> Option<Values> {
-        let spread = ["_se", "_std"].iter().find_map(|suffix| column(&format!("{name}{suffix}")));
-        spread.map(|column| self.numbers(column.name))
-    }
-
-    /// The steps.
-    pub(super) fn steps(&self) -> Vec<f64> {
-        self.numbers("step").into_iter().map(Option::unwrap_or_default).collect()
-    }
-
-    /// What the loop logged, by name.
-    pub(super) fn logged(&self) -> Vec<&str> {
-        let logged = |name: &&str| column(name).is_none() && *name != ROLLED_BACK;
-        self.columns.iter().map(String::as_str).filter(logged).collect()
-    }
-}
-
-fn finite(cell: &str) -> Option<f64> {
-    cell.parse().ok().filter(|v: &f64| v.is_finite())
-}
-
-/// A run's files.
+/// A run's files, as far as pictures need them.
 #[derive(Debug)]
 pub(super) struct Recorded {
     /// The folder's name.
@@ -81,8 +24,13 @@ pub(super) struct Recorded {
     pub(super) points: usize,
     /// None when run.json is of another version, or not there.
     pub(super) config: Option<RunConfig>,
+    /// The rows of emergence.csv that curves need.
     pub(super) emergence: Sheet,
-    pub(super) metrics: Sheet,
+    /// What else is known of emergence.csv.
+    pub(super) all: Emergence,
+    pub(super) logged: Logged,
+    /// The loss over the axis, if the loop logged one.
+    pub(super) loss: Option<(String, Means)>,
     pub(super) spectra: Sheet,
     pub(super) layers: Sheet,
     pub(super) distributions: Sheet,
@@ -95,50 +43,47 @@ pub(super) struct Recorded {
 
 impl Recorded {
     /// # Errors
-    /// [`RecordError::Read`] when the folder has no emergence.csv, or a table cannot be read.
+    /// [`RecordError`] when the folder has no emergence.csv, or a table cannot be read.
     pub(super) fn read(folder: &Path, points: usize) -> Result<Self, RecordError> {
         let json = |name: &str| read_file(&folder.join(name)).ok();
         let name = folder.canonicalize().ok();
         let name = name.as_deref().unwrap_or(folder).file_name();
-        let emergence = Sheet::read(&folder.join(EMERGENCE))?;
+        let mut all = Emergence::read(&folder.join(EMERGENCE))?;
+        let of_steps = |name| Sheet::of_steps(&folder.join(name));
         Ok(Self {
             axis: Axis::default(),
             name: name.map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned()),
             points,
             config: json(RUN).and_then(|text| serde_json::from_slice(&text).ok()),
-            metrics: Sheet::read_if_there(&folder.join(METRICS))?,
-            spectra: Sheet::read_if_there(&folder.join(SPECTRA))?,
-            layers: Sheet::read_if_there(&folder.join(LAYERS))?,
-            distributions: Sheet::read_if_there(&folder.join(DISTRIBUTIONS))?,
-            scaling: Sheet::read_if_there(&folder.join(SCALING))?,
-            boxes: Sheet::read_if_there(&folder.join(BOXES))?,
+            logged: Logged::read(folder)?,
+            loss: None,
+            spectra: of_steps(SPECTRA)?,
+            layers: of_steps(LAYERS)?,
+            distributions: of_steps(DISTRIBUTIONS)?,
+            scaling: of_steps(SCALING)?,
+            boxes: of_steps(BOXES)?,
             summary: json(SUMMARY).and_then(|text| serde_json::from_slice(&text).ok()),
-            conclusion: Conclusion::of_table(&emergence.columns, &emergence.rows),
-            emergence,
+            conclusion: std::mem::take(&mut all.conclusion),
+            emergence: std::mem::take(&mut all.sheet),
+            all,
         })
     }
 
-    /// Makes a logged quantity, or `step`, the horizontal axis; false where nothing of this name was
-    /// logged.
-    pub(super) fn draw_over(&mut self, name: &str) -> bool {
-        let tables = [&self.metrics, &self.emergence];
-        let table = tables.into_iter().find(|table| table.logged().contains(&name));
-        let logged = table.map(|table| {
-            let pairs = table.steps().into_iter().zip(table.numbers(name));
-            Axis::logged(name, pairs.filter_map(|(step, value)| Some((step, value?))).collect())
-        });
-        let steps = (name == "step").then(Axis::default);
-        let axis = steps.or(logged);
+    /// Makes a logged quantity, or `step`, the horizontal axis, and reads the loss over it; false where
+    /// nothing of this name was logged.
+    ///
+    /// # Errors
+    /// [`RecordError`] when a table cannot be read.
+    pub(super) fn draw_over(&mut self, name: &str) -> Result<bool, RecordError> {
+        let axis = if name == "step" { Some(Axis::default()) } else { self.logged.axis(name)? };
         let there = axis.is_some();
         self.axis = axis.unwrap_or_default();
-        there
-    }
-
-    /// The names of what the loop logged, in words.
-    pub(super) fn logged(&self) -> String {
-        let table = if self.metrics.logged().is_empty() { &self.emergence } else { &self.metrics };
-        let names = table.logged().join(", ");
-        if names.is_empty() { "nothing".to_owned() } else { names }
+        let read = |loss: &str| {
+            let means = self.logged.means(loss, self.points, &self.axis, self.start())?;
+            Ok((loss.to_owned(), means))
+        };
+        self.loss = self.logged.loss().map(read).transpose()?;
+        Ok(there)
     }
 
     /// Where the rows of a table lie on the horizontal axis.
@@ -148,42 +93,27 @@ impl Recorded {
 
     /// Where weights were set back to those of an earlier step.
     pub(super) fn rolled_back(&self) -> Vec<f64> {
-        let back = self.metrics.numbers(ROLLED_BACK);
-        let x = self.x(&self.metrics).into_iter().zip(back);
-        x.filter_map(|(x, back)| back.map(|_| x)).collect()
+        self.logged.rolled_back.iter().map(|step| self.axis.at(*step)).collect()
     }
 
-    /// The logged quantity that is the loss, if one is.
-    pub(super) fn loss(&self) -> Option<&str> {
-        let table = if self.metrics.logged().is_empty() { &self.emergence } else { &self.metrics };
-        let logged = table.logged();
-        let named = ["loss", "train_loss", "training_loss", "loss/train", "train/loss"];
-        let by_name = named.iter().find_map(|name| logged.iter().find(|c| *c == name));
-        by_name.or_else(|| logged.iter().find(|c| c.to_lowercase().contains("loss"))).copied()
-    }
-
-    /// A logged quantity over steps, from the loop's own table, thinned out to at most
-    /// [`points`](Self::points): each the mean of the finite values of as many consecutive rows.
-    pub(super) fn thinned(&self, name: &str) -> (Vec<f64>, Option<Vec<f64>>, Values, usize) {
-        let table =
-            if self.metrics.column(name).is_some() { &self.metrics } else { &self.emergence };
-        let (steps, values) = (self.x(table), table.numbers(name));
-        let each = values.len().div_ceil(self.points.max(1)).max(1);
-        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-        let means = |values: Vec<f64>| values.chunks(each).map(mean).collect();
-        let value = values.chunks(each).map(|chunk| {
-            let there: Vec<f64> = chunk.iter().flatten().copied().collect();
-            (!there.is_empty()).then(|| mean(&there))
-        });
-        (means(steps), self.seconds(table).map(means), value.collect(), each)
+    /// When the first row was recorded.
+    fn start(&self) -> Option<f64> {
+        let analysed = self.emergence.rows.first();
+        let analysed = analysed.and_then(|row| self.emergence.number(row, "wall_time"));
+        [analysed, self.logged.times[0]].into_iter().flatten().reduce(f64::min)
     }
 
     /// The seconds since the run began, for each row of one of its tables; none if a row lacks its time.
     pub(super) fn seconds(&self, table: &Sheet) -> Option<Vec<f64>> {
-        let times = |table: &Sheet| table.numbers("wall_time");
-        let start = [&self.emergence, &self.metrics].map(|table| times(table).first().copied()?);
-        let start = start.into_iter().flatten().reduce(f64::min)?;
-        times(table).into_iter().map(|time| time.map(|time| time - start)).collect()
+        let start = self.start()?;
+        table.numbers("wall_time").into_iter().map(|time| time.map(|time| time - start)).collect()
+    }
+
+    /// The seconds from the first to the last row.
+    pub(super) fn duration(&self) -> Option<f64> {
+        let analysed = self.seconds(&self.emergence).and_then(|seconds| seconds.last().copied());
+        let logged = self.logged.times[1].zip(self.start()).map(|(last, start)| last - start);
+        [analysed, logged].into_iter().flatten().reduce(f64::max)
     }
 
     /// Where a rule ended the run.

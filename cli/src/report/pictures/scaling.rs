@@ -3,8 +3,9 @@
 use super::drawing::{Anchor, Drawing, FONT, width};
 use super::figure::Figure;
 use super::panel::{Panel, apart};
-use super::recorded::{Recorded, Sheet};
+use super::recorded::Recorded;
 use super::scale::Scale;
+use super::sheet::Sheet;
 use super::stack::WIDE;
 
 /// The values of q as in the names of the columns, the highest line first.

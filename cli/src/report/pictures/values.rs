@@ -49,9 +49,8 @@ pub(super) fn values(run: &Recorded) -> String {
 
 /// The warnings and caveats, as HTML.
 pub(super) fn noted(run: &Recorded) -> String {
-    let table = &run.emergence;
     let mut html = String::new();
-    for notes in notes(&run.conclusion, &table.columns, &table.rows) {
+    for notes in notes(&run.conclusion, &run.all.warned) {
         let class = match notes.concern {
             Concern::Conclusion => "warnings",
             Concern::Published => "caveats",
