@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How much of its speed a training loop keeps in a hard minute of its monitor.
 
-    scripts/hard_minute.py [--loops 4] [--pairs 1] [--seconds 60]
+    scripts/hard_minute.py [--loops 4] [--pairs 1] [--seconds 60] [--every 100]
 
 Runs the example busy next to busy loops, by turns without a monitor and with one that gets 1000 values at
 each step, 100 new names in the middle, and a disk that hangs, is full, and works again. Prints the steps of
@@ -19,7 +19,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "..", "target"))
 PROGRAM = os.path.join(TARGET, "release", "examples", "busy")
-HARD = ["--scalars", "1000", "--late", "100", "--bad-disk"]
+HARD = ["--scalars", "1000", "--late", "100", "--bad-disk", "--every"]
 
 
 def train(options):
@@ -45,6 +45,7 @@ def main():
     parser.add_argument("--loops", type=int, default=4, help="busy loops beside it (default 4)")
     parser.add_argument("--pairs", type=int, default=1, help="pairs of runs (default 1)")
     parser.add_argument("--seconds", type=float, default=60, help="of each run (default 60)")
+    parser.add_argument("--every", type=int, default=100, help="analyse every N-th step (default 100)")
     known = parser.parse_args()
     if not os.path.isfile(PROGRAM):
         sys.exit("build first: cargo build --release --no-default-features --example busy")
@@ -55,7 +56,7 @@ def main():
                 run = os.path.join(folder, "run")
                 common = ["--seconds", str(known.seconds), "--run", run]
                 without, _ = train([*common, "--without"])
-                steps, said = train([*common, *HARD])
+                steps, said = train([*common, *HARD, str(known.every)])
                 check(run, steps, int(re.search(r"lost_steps (\d+)", said)[1]))
             print(f"{said}\nwithout a monitor {without} steps: ratio {steps / without:.3f}", flush=True)
     finally:

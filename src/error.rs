@@ -62,9 +62,17 @@ pub enum Error {
         /// What does not fit.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The file of a network cannot be read, or does not fit the parameters.
+    #[error("cannot use the network of {}: {source}", path.display())]
+    NetworkFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A network was given, and settings that choose one.
     #[error(
-        "network(..) gives the network, so include, exclude, orient, rename, architecture, per_head, \
+        "network(..) or network_file(..) gives the network, so include, exclude, orient, rename, architecture, per_head, \
          trainable_only, filter and groups have no effect: leave them out, or leave the network to be \
          inferred"
     )]

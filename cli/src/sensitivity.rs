@@ -10,8 +10,8 @@ use neuromfa::internals::analysis::{Baseline, Emergence, Estimators, Plan, Snaps
 use neuromfa::internals::network::{Draw, DrawError};
 use neuromfa::internals::record::{View, shown_in};
 use neuromfa::mfa::{Parameters, Transfer};
-use neuromfa::network::{Network, Selection};
-use neuromfa::source::{Checkpoint, CheckpointFile, Source};
+use neuromfa::network::Network;
+use neuromfa::source::{Checkpoint, CheckpointFile};
 use neuromfa::{Error, Status};
 
 use crate::threads::pool;
@@ -30,7 +30,6 @@ use crate::threads::pool;
 #[derive(Clone, Debug)]
 #[must_use = "a sensitivity analysis does nothing until it is run"]
 pub struct Sensitivity {
-    selection: Selection,
     samples: usize,
     seed: u64,
     threads: Option<usize>,
@@ -69,7 +68,7 @@ struct Choice {
 
 impl Default for Sensitivity {
     fn default() -> Self {
-        Self { selection: Selection::default(), samples: 10, seed: 0, threads: None }
+        Self { samples: 10, seed: 0, threads: None }
     }
 }
 
@@ -77,12 +76,6 @@ impl Sensitivity {
     /// 10 samples, seed 0, the architecture read off the parameters.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Which parameters to analyse, and as what.
-    pub fn selection(mut self, selection: Selection) -> Self {
-        self.selection = selection;
-        self
     }
 
     /// How many samples are drawn, and their seed.
@@ -105,6 +98,7 @@ impl Sensitivity {
     pub fn run(
         &self,
         checkpoints: &[Checkpoint],
+        network: &Network,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Vec<Case>, Error> {
         if checkpoints.is_empty() {
@@ -114,12 +108,11 @@ impl Sensitivity {
         let sources: Vec<CheckpointFile> =
             checkpoints.iter().map(|c| CheckpointFile::open(&c.path)).collect::<Result<_, _>>()?;
         let pool = pool(self.threads)?;
-        let network = Network::infer(&sources[0].parameters(), &self.selection)?;
         network.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
-        let choices = choices(&network);
+        let choices = choices(network);
         let mut cases = Vec::with_capacity(choices.len());
         for choice in &choices {
-            let plan = self.plan(&network, choice)?;
+            let plan = self.plan(network, choice)?;
             let estimators = Estimators::new(&plan);
             let mut snapshot = Snapshot::new(&plan);
             let mut baseline = None;

@@ -238,6 +238,54 @@ fn matrices_are_turned_and_renamed() {
     }
 }
 
+/// A printed network, given back as it is, makes the same run; edited, the run that was asked for.
+#[test]
+fn a_network_is_printed_edited_and_analysed() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("net.json");
+    let [neox, later] = ["neox-step0.safetensors", "neox-step300.safetensors"].map(data);
+    let [neox, later] = [&neox, &later].map(|path| path.to_str().unwrap());
+    let text = printed(&["inspect", neox, "--json"]);
+    std::fs::write(&file, &text).unwrap();
+    let given = ["--network", file.to_str().unwrap()];
+    assert_eq!(printed(&[&["inspect", neox, "--json"][..], &given].concat()), text);
+    let run = |name: &str, more: &[&str]| {
+        let out = dir.path().join(name);
+        let start = ["analyze", neox, later, "--neurons", "16", "--out", out.to_str().unwrap()];
+        assert_eq!(neuromfa(&[&start[..], more].concat()).status.code(), Some(0));
+        let config: Value =
+            serde_json::from_slice(&std::fs::read(out.join("run.json")).unwrap()).unwrap();
+        let spectra = std::fs::read_to_string(out.join("spectra.csv")).unwrap();
+        (config["network"].clone(), spectra)
+    };
+    assert_eq!(run("given", &given), run("read", &[]));
+    // Without one matrix: what its layers were called stays, what is left out is said.
+    let mut network: Value = serde_json::from_str(&text).unwrap();
+    let connections = network["connections"].as_array_mut().unwrap();
+    let gone = connections.pop().unwrap();
+    let idle = gone["target"].as_str().unwrap();
+    network["layers"].as_array_mut().unwrap().retain(|layer| layer["name"] != idle);
+    std::fs::write(&file, network.to_string()).unwrap();
+    let (edited, _) = run("edited", &given);
+    assert_eq!(edited["connections"], network["connections"]);
+    let left = edited["left_out"].as_array().unwrap();
+    let why = |of: &Value| left.iter().find(|left| left["name"] == *of).map(|left| &left["why"]);
+    assert_eq!(why(&gone["parameter"]), Some(&"not among the connections given".into()));
+
+    network["layers"][0]["width"] = json!(7);
+    std::fs::write(&file, network.to_string()).unwrap();
+    for command in
+        [&["inspect", neox][..], &["analyze", neox, "--out", "unused"], &["sensitivity", neox]]
+    {
+        let error = refused(&[command, &given].concat());
+        for part in ["net.json", "has shape", "(width 7)", "residual"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+    let error = neuromfa(&[&["inspect", neox, "--exclude", "x"][..], &given].concat()).stderr;
+    assert!(String::from_utf8(error).unwrap().contains("cannot be used with"), "both choose");
+}
+
 #[test]
 fn one_clear_line_and_status_2() {
     let neox = data("neox-step0.safetensors");

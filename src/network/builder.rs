@@ -48,16 +48,17 @@ pub struct NetworkBuilder {
     misplaced: Option<NetworkError>,
 }
 
+/// A connection by the names of its layers.
 #[derive(Clone, Debug)]
-struct Join {
-    parameter: String,
-    source: String,
-    target: String,
-    orientation: Orientation,
-    copies: usize,
-    heads: usize,
-    groups: usize,
-    flattened: bool,
+pub(super) struct Join {
+    pub(super) parameter: String,
+    pub(super) source: String,
+    pub(super) target: String,
+    pub(super) orientation: Orientation,
+    pub(super) copies: usize,
+    pub(super) heads: usize,
+    pub(super) groups: usize,
+    pub(super) flattened: bool,
 }
 
 impl Network {
@@ -68,6 +69,10 @@ impl Network {
 }
 
 impl NetworkBuilder {
+    pub(super) fn of(layers: Vec<NeuronLayer>, joins: Vec<Join>) -> Self {
+        Self { layers, joins, misplaced: None }
+    }
+
     /// Adds a layer of neurons.
     pub fn layer(mut self, name: impl Into<String>, width: usize) -> Self {
         self.layers.push(NeuronLayer {
@@ -311,6 +316,11 @@ impl Join {
             Orientation::OutIn => format!("[{outputs}, {inputs}, taps..]"),
             Orientation::InOut => format!("[{inputs}, {outputs}, taps..]"),
         };
+        let copies = match copies {
+            0 => " with copies 0, which must be at least 1".to_owned(),
+            1 => String::new(),
+            copies => format!(" with copies {copies}"),
+        };
         let heads = match self.heads {
             1 => String::new(),
             heads => format!(" and heads {heads}, which must divide {width}"),
@@ -320,7 +330,7 @@ impl Join {
             shape: parameter.shape.clone(),
             expected: format!(
                 "{expected}, since it leads from `{source}` (width {inputs}) to `{target}` (width \
-                 {width}) with copies {copies}, which must be at least 1{heads}"
+                 {width}){copies}{heads}"
             ),
         }
     }

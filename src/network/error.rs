@@ -144,8 +144,8 @@ pub enum NetworkError {
     /// An architecture asked for by name that the parameters do not have.
     #[error(
         "the parameters do not form a network of architecture {architecture}: {why}; let the \
-         architecture be inferred, name another one, or put the network together with \
-         Network::builder()"
+         architecture be inferred, name another one, or give the network in a file (neuromfa inspect \
+         --json prints one)"
     )]
     DoesNotFit {
         /// The architecture asked for.
@@ -260,6 +260,13 @@ pub enum NetworkError {
         call: String,
         /// `layer(..)` or `connect(..)`.
         wants: &'static str,
+    },
+
+    /// Text that is no network ([`Network::from_json`](super::Network::from_json)).
+    #[error("it is no network: {why}; neuromfa inspect CHECKPOINT --json prints one to begin with")]
+    NotStored {
+        /// What is wrong, with line and column.
+        why: String,
     },
 
     /// A stored network that contradicts itself.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A layer of neurons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct NeuronLayer {
     /// Unique in its network.
@@ -14,15 +15,26 @@ pub struct NeuronLayer {
     pub width: usize,
     /// A sample of n neurons takes `draw`·n from this layer: 2 for a transformer's `mlp` layer,
     /// else 1.
+    #[serde(default = "one")]
     pub draw: usize,
     /// The role of the edges that leave the layer, [`Role::Output`] if none leave.
+    #[serde(default = "linear")]
     pub role: Role,
     /// The number of the transformer block whose weights leave the layer; none for the output of
     /// the last block and outside transformers.
+    #[serde(default)]
     pub block: Option<usize>,
     /// The group of networks that the layer belongs to; none where there is one network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+}
+
+const fn one() -> usize {
+    1
+}
+
+const fn linear() -> Role {
+    Role::Linear
 }
 
 /// What the edges that leave a neuron layer do.
@@ -74,7 +86,7 @@ impl fmt::Display for Role {
 ///
 /// With g > 1 groups (a grouped convolution, `[outputs, inputs/g, taps..]`) inputs and outputs fall
 /// into g equal runs, and an input has edges to the outputs of its own run only.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Connection {
     /// The tensor's name, unique among the connections.
@@ -94,19 +106,12 @@ pub struct Connection {
     /// `copies` times the width of the target layer.
     pub outputs: usize,
     /// Heads by which the copies are interleaved, at least 1: 1 is one block of rows for each copy.
-    #[serde(default = "one")]
     pub heads: usize,
     /// Groups of a grouped convolution, at least 1.
-    #[serde(default = "one")]
     pub groups: usize,
     /// Whether inputs and taps share the tensor's second axis: `[outputs, inputs·taps]`, a linear
     /// layer that reads a feature map of `inputs` channels and `taps` positions.
-    #[serde(default)]
     pub flattened: bool,
-}
-
-const fn one() -> usize {
-    1
 }
 
 impl Connection {

@@ -2,7 +2,8 @@
 //!
 //! A [`Network`] says which neurons there are and which tensor holds the weights between which two
 //! layers; it holds no weights. It is inferred from the names and shapes of the parameters
-//! ([`Network::infer`]) or built by hand ([`Network::builder`]).
+//! ([`Network::infer`]), built by hand ([`Network::builder`]), or read from a file that was edited
+//! ([`Network::from_json`]).
 //!
 //! | architecture | recognised by | neuron layers |
 //! |---|---|---|
@@ -72,6 +73,7 @@ mod reading;
 mod rnn;
 mod select;
 mod stack;
+mod stored;
 mod transformer;
 mod unet;
 mod vit;

@@ -2,24 +2,20 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde::{Deserialize, Serialize};
-
-use super::{Architecture, Connection, LeftOut, NetworkError, NeuronLayer};
+use super::{Architecture, Connection, LeftOut, NeuronLayer};
 
 /// A neuron interaction network: layers of neurons, and the tensors that hold the weights of the
 /// edges between them.
 ///
 /// For every connection `inputs` is the width of its source layer and `outputs` is `copies` times
 /// the width of its target layer; a stored network that breaks this is refused when it is read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Unchecked")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
     pub(super) architecture: Architecture,
     pub(super) layers: Vec<NeuronLayer>,
     pub(super) connections: Vec<Connection>,
     pub(super) left_out: Vec<LeftOut>,
     pub(super) warnings: Vec<String>,
-    #[serde(skip)]
     index: Index,
 }
 
@@ -133,27 +129,5 @@ impl Network {
             (!fits)
                 .then(|| format!("`{parameter}` does not fit the layers it joins: {connection:?}"))
         })
-    }
-}
-
-#[derive(Deserialize)]
-struct Unchecked {
-    architecture: Architecture,
-    layers: Vec<NeuronLayer>,
-    connections: Vec<Connection>,
-    left_out: Vec<LeftOut>,
-    warnings: Vec<String>,
-}
-
-impl TryFrom<Unchecked> for Network {
-    type Error = NetworkError;
-
-    fn try_from(stored: Unchecked) -> Result<Self, NetworkError> {
-        let Unchecked { architecture, layers, connections, left_out, warnings } = stored;
-        let network = Self::new(architecture, layers, connections, left_out, warnings);
-        match network.contradiction() {
-            Some(why) => Err(NetworkError::Damaged { why }),
-            None => Ok(network),
-        }
     }
 }

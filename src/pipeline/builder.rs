@@ -184,6 +184,13 @@ impl<Origin> RunBuilder<Origin> {
         self
     }
 
+    /// Takes the network that a JSON file describes ([`Network::from_json`]): one that `neuromfa
+    /// inspect --json` has printed, say, and that was edited.
+    pub fn network_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.settings.network_file = Some(file.into());
+        self
+    }
+
     /// Compares against a file instead of the run's first weights (for fine-tuning): a safetensors
     /// checkpoint, or the folder of another run with the same model, parameters and neurons.
     pub fn baseline(mut self, path: impl Into<PathBuf>) -> Self {

@@ -1,7 +1,7 @@
 //! What a run is asked to do, before it is checked.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::ThreadPool;
@@ -76,6 +76,7 @@ pub(crate) struct Settings {
     pub(crate) filter: Option<Filter>,
     pub(crate) groups: Vec<String>,
     pub(crate) network: Option<Network>,
+    pub(crate) network_file: Option<PathBuf>,
     pub(crate) nodes: Nodes,
     pub(crate) stable: bool,
     pub(crate) controls: Controls,
@@ -104,6 +105,7 @@ impl Settings {
             filter: None,
             groups: Vec::new(),
             network: None,
+            network_file: None,
             nodes: Nodes::Drawn(Samples::default()),
             stable: true,
             controls: Controls::default(),
@@ -142,7 +144,8 @@ impl Settings {
         if self.first_edges && self.controls().rescaled_start {
             return Err(Error::LaterStart);
         }
-        if self.network.is_some() && selects { Err(Error::TwoNetworks) } else { Ok(()) }
+        let given = self.network.is_some() || self.network_file.is_some();
+        if given && selects { Err(Error::TwoNetworks) } else { Ok(()) }
     }
 
     /// Refuses a rule on what a run with `samples` samples (none: the whole network) never computes.
@@ -197,9 +200,10 @@ impl Settings {
     }
 
     pub(super) fn network(&self, source: &dyn Source) -> Result<Network, Error> {
-        let network = match &self.network {
-            Some(network) => network.clone(),
-            None => {
+        let network = match (&self.network, &self.network_file) {
+            (Some(network), _) => network.clone(),
+            (None, Some(path)) => network_of(path, &source.parameters())?,
+            (None, None) => {
                 let mut parameters = source.parameters();
                 for parameter in &mut parameters {
                     parameter.wanted = self.filter.as_ref().is_none_or(|keeps| keeps.0(parameter));
@@ -246,6 +250,13 @@ impl Settings {
             _ => "drawn neurons".to_owned(),
         }
     }
+}
+
+/// The network that a file describes, of these parameters.
+fn network_of(path: &Path, parameters: &[Parameter]) -> Result<Network, Error> {
+    let failed = |source| Error::NetworkFile { path: path.to_owned(), source };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.into()))?;
+    Network::from_json(&text, parameters).map_err(|error| failed(error.into()))
 }
 
 impl Error {

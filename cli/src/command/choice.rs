@@ -1,10 +1,12 @@
 //! Options for what to analyse of a checkpoint, for the subcommands that read one.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, bail};
 use clap::Args;
-use neuromfa::Architecture;
-use neuromfa::network::{Orientation, Selection};
+use neuromfa::network::{Network, Orientation, Parameter, Selection};
 use neuromfa::source::Checkpoint;
+use neuromfa::{Architecture, Replay};
 
 /// Which parameters, and as what.
 #[derive(Args)]
@@ -28,6 +30,12 @@ pub struct Choice {
     /// published. Without a number: num_attention_heads from the checkpoint's config.json.
     #[arg(long, value_name = "HEADS", num_args = 0..=1, require_equals = true)]
     per_head: Option<Option<usize>>,
+    /// Take the network that this file describes: one that `inspect --json` has printed, and that was
+    /// edited.
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "architecture", "include", "exclude", "orient", "rename", "per_head",
+    ])]
+    network: Option<PathBuf>,
 }
 
 /// The help of `--architecture`.
@@ -56,8 +64,29 @@ fn renamed(text: &str) -> anyhow::Result<(String, String)> {
 }
 
 impl Choice {
+    /// The network of a checkpoint with these parameters.
+    pub fn network(self, of: &Checkpoint, parameters: &[Parameter]) -> anyhow::Result<Network> {
+        Ok(match &self.network {
+            Some(file) => {
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| format!("cannot read {}", file.display()))?;
+                Network::from_json(&text, parameters)
+                    .with_context(|| format!("cannot use the network of {}", file.display()))?
+            }
+            None => Network::infer(parameters, &self.selection(of)?)?,
+        })
+    }
+
+    /// A replay of checkpoints, of which this is the first.
+    pub fn apply(mut self, to: Replay, first: &Checkpoint) -> anyhow::Result<Replay> {
+        Ok(match self.network.take() {
+            Some(file) => to.network_file(file),
+            None => to.selection(self.selection(first)?),
+        })
+    }
+
     /// The selection for a checkpoint.
-    pub fn selection(self, checkpoint: &Checkpoint) -> anyhow::Result<Selection> {
+    fn selection(self, checkpoint: &Checkpoint) -> anyhow::Result<Selection> {
         let per_head = match self.per_head {
             Some(None) => match checkpoint.attention_heads() {
                 Some(heads) => Some(heads),

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use crate::report;
 use clap::Args;
-use neuromfa::network::Network;
 use neuromfa::source::{Checkpoint, CheckpointFile, Source};
 
 use super::choice::Choice;
@@ -38,7 +37,7 @@ impl Inspect {
             anyhow::bail!("no checkpoint in {}", self.checkpoint.display());
         };
         let parameters = CheckpointFile::open(&checkpoint.path)?.parameters();
-        let network = Network::infer(&parameters, &self.choice.selection(checkpoint)?)?;
+        let network = self.choice.network(checkpoint, &parameters)?;
         if self.json {
             output.json(&network)?;
             return Ok(Outcome::Done);

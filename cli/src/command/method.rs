@@ -33,7 +33,7 @@ pub struct Method {
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "neurons", "samples", "seed", "whole", "nodes", "hops", "hops_estimate", "baseline",
         "architecture", "include", "exclude", "orient", "rename", "per_head", "no_controls", "rescaled_start",
-        "every_neuron", "baseline_at_first_edges",
+        "every_neuron", "baseline_at_first_edges", "network",
     ])]
     like: Option<PathBuf>,
     /// Also compute distances over 2 to K layers (hops.csv); K is 2 or 3.
@@ -104,7 +104,7 @@ impl Method {
             replay = replay.baseline(path);
         }
         if let Some(first) = first {
-            replay = replay.selection(self.choice.selection(first)?);
+            replay = self.choice.apply(replay, first)?;
         }
         Ok(threads(replay))
     }

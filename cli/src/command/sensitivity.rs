@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::ProgressStyle;
-use neuromfa::source::Checkpoint;
+use neuromfa::source::{Checkpoint, CheckpointFile, Source};
 
 use super::choice::Choice;
 use crate::output::{Outcome, Output};
@@ -42,16 +42,16 @@ impl Sensitivity {
         let Some(first) = checkpoints.first() else {
             anyhow::bail!("no checkpoints to analyse");
         };
-        let analysis = sensitivity::Sensitivity::new()
-            .selection(self.choice.selection(first)?)
-            .samples(self.samples, self.seed);
+        let parameters = CheckpointFile::open(&first.path)?.parameters();
+        let network = self.choice.network(first, &parameters)?;
+        let analysis = sensitivity::Sensitivity::new().samples(self.samples, self.seed);
         let analysis = match self.threads {
             Some(n) => analysis.threads(n),
             None => analysis,
         };
         let bar = output.bar(0);
         bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} cases, {eta} to go")?);
-        let cases = analysis.run(&checkpoints, |done, all| {
+        let cases = analysis.run(&checkpoints, &network, |done, all| {
             bar.set_length(all as u64);
             bar.set_position(done as u64);
         });

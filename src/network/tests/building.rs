@@ -121,6 +121,7 @@ fn damaged_networks_are_refused() {
     let stored = serde_json::to_value(good().build(&lstm()).unwrap()).unwrap();
     assert_eq!(stored["connections"][0]["orientation"], "out_in");
     assert_eq!(stored["layers"][1]["role"], "mlp_out");
+    let all = stored["layers"].as_array().unwrap().clone();
     for (pointer, value, part) in [
         ("/connections/0/source", 9.into(), "`weight_ih`"),
         ("/connections/0/target", 9.into(), "`weight_ih`"),
@@ -131,7 +132,8 @@ fn damaged_networks_are_refused() {
         ("/connections/2/taps", u64::MAX.into(), "`out`"),
         ("/connections/1/parameter", "weight_ih".into(), "twice"),
         ("/layers/0/draw", 0.into(), "`in`"),
-        ("/layers/1/name", "in".into(), "`in`"),
+        ("/layers/1/name", "other".into(), "`weight_hh`"),
+        ("/layers", [&all[..], &all[..1]].concat().into(), "two layers are called `in`"),
     ] {
         let mut damaged: serde_json::Value = stored.clone();
         *damaged.pointer_mut(pointer).unwrap() = value;

@@ -8,6 +8,7 @@ mod draws;
 mod misfits;
 mod patterns;
 mod real;
+mod stored;
 mod transformers;
 
 fn parameters(named: &[(&str, &[usize])]) -> Vec<Parameter> {
@@ -16,7 +17,13 @@ fn parameters(named: &[(&str, &[usize])]) -> Vec<Parameter> {
 }
 
 fn infer(parameters: &[Parameter]) -> Network {
-    Network::infer(parameters, &Selection::default()).expect("the parameters form a network")
+    let network = Network::infer(parameters, &Selection::default());
+    let network = network.expect("the parameters form a network");
+    // Each network can be written, edited and read.
+    let text = serde_json::to_string(&network).unwrap();
+    assert_eq!(Network::from_json(&text, parameters).as_ref(), Ok(&network));
+    assert_eq!(serde_json::from_str::<Network>(&text).unwrap(), network);
+    network
 }
 
 fn infer_as(architecture: Architecture, parameters: &[Parameter]) -> Result<Network, NetworkError> {
