@@ -3,6 +3,9 @@
 //! A replay of the checkpoints of a run, with that run's nodes, writes the numbers of the run bit
 //! for bit.
 
+mod series;
+
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -11,14 +14,17 @@ use rayon::ThreadPool;
 
 use crate::analysis::Snapshot;
 use crate::error::Error;
+use crate::network::NetworkError;
 use crate::pipeline::{
     Awaited, End, Follow, Listener, Nodes, Opened, Pipeline, RunBuilder, Settings, Start, Step,
     open,
 };
 use crate::record::{
-    Cost, NODES, RecordError, RecordedRun, Sampling, Summary, check_gap, check_name,
+    Cost, EMERGENCE, NODES, RecordedRun, Sampling, Summary, check_gap, check_name, read_table,
 };
-use crate::source::{Checkpoint, CheckpointFile};
+use crate::source::{Checkpoint, CheckpointFile, Logged, metrics};
+
+use self::series::Series;
 
 /// Analyses checkpoints into a run directory. The first one, by step, is the baseline.
 ///
@@ -32,15 +38,17 @@ use crate::source::{Checkpoint, CheckpointFile};
 /// ```
 pub type Replay = RunBuilder<Files>;
 
-/// The options of a replay alone: none yet.
-#[derive(Debug)]
-pub struct Files;
+/// The options of a replay alone.
+#[derive(Debug, Default)]
+pub struct Files {
+    metrics: Option<PathBuf>,
+}
 
 impl RunBuilder<Files> {
     /// A replay into a folder, with the monitor's defaults: 10 samples of 64 neurons, seed 0, and
     /// the stable estimator over the whole network.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        RunBuilder::in_folder(folder.into(), Files)
+        RunBuilder::in_folder(folder.into(), Files::default())
     }
 
     /// Analyses checkpoints as the run in a folder analysed its weights: its network (one that was
@@ -65,6 +73,14 @@ impl RunBuilder<Files> {
         settings.baseline = Some(run.to_owned());
         settings.first_edges = config.baseline_at_first_edges;
         Ok(self)
+    }
+
+    /// Joins a trainer's log to the run's metrics.csv by step: CSV, or an object of JSON in each line, with
+    /// a column `step` (`global_step`, `iter`, ..). Steps up to the last checkpoint are taken, also those
+    /// without a checkpoint. What is logged in trainer_state.json next to the weights needs no such file.
+    pub fn metrics(mut self, file: impl Into<PathBuf>) -> Self {
+        self.origin.metrics = Some(file.into());
+        self
     }
 
     /// Resumes an interrupted replay of the same checkpoints.
@@ -105,9 +121,10 @@ impl RunBuilder<Files> {
     /// # Errors
     /// [`Error::Threads`] when its threads cannot be started.
     pub fn feed(self) -> Result<Feed, Error> {
-        let Self { settings, listeners, origin: Files } = self;
+        let Self { settings, listeners, origin } = self;
         let (pool, started) = (settings.pool()?, Instant::now());
-        Ok(Feed { settings, listeners, pool, started, work: None })
+        let log = Log { file: origin.metrics, taken: None, refused: BTreeSet::new() };
+        Ok(Feed { settings, listeners, log, pool, started, work: None })
     }
 }
 
@@ -127,6 +144,7 @@ impl RunBuilder<Files> {
 pub struct Feed {
     settings: Settings,
     listeners: Vec<Listener>, // until the run begins
+    log: Log,
     pool: ThreadPool,
     started: Instant,
     work: Option<Work>, // none before the first checkpoint
@@ -161,17 +179,36 @@ impl Feed {
     /// [`Error::Source`] or [`Error::Checkpoints`] when it cannot be read: nothing is recorded for
     /// it, and the replay can continue with the next one. Any other [`Error`] ends the replay.
     pub fn add(&mut self, checkpoint: &Checkpoint) -> Result<Added, Error> {
-        if self.work.is_none() && self.begin(checkpoint)? {
+        if self.has_row(checkpoint.step) {
+            return Ok(Added::Recorded);
+        }
+        self.add_opened(checkpoint, &CheckpointFile::open(&checkpoint.path)?)
+    }
+
+    /// As [`Self::add`], with the checkpoint's file, which is open already.
+    ///
+    /// # Errors
+    /// As [`Self::add`].
+    pub fn add_opened(
+        &mut self,
+        checkpoint: &Checkpoint,
+        file: &CheckpointFile,
+    ) -> Result<Added, Error> {
+        if self.work.is_none() && self.begin(checkpoint, file)? {
             return Ok(Added::Analysed);
         }
         match &mut self.work {
             Some(work) => {
                 let (allowed, last) = (self.settings.allows_gaps, work.pipeline.last_row());
                 check_gap(allowed, last, checkpoint.step)?;
-                work.add(checkpoint, &self.pool)
+                work.add(checkpoint, file, &self.pool, &mut self.log)
             }
             None => unreachable!("it has begun"),
         }
+    }
+
+    fn has_row(&self, step: u64) -> bool {
+        self.work.as_ref().is_some_and(|work| work.pipeline.has_row(step))
     }
 
     /// The last step that has a row.
@@ -199,18 +236,34 @@ impl Feed {
     }
 
     /// Begins or resumes the run; returns whether this analysed `first`.
-    fn begin(&mut self, first: &Checkpoint) -> Result<bool, Error> {
-        // A replay logs what it analyses, so each logged step is due.
+    fn begin(&mut self, first: &Checkpoint, source: &CheckpointFile) -> Result<bool, Error> {
+        // What was logged after the last row is logged again, before the next one.
+        let last = match self.settings.start {
+            Start::Resume(_) => last_row(&self.settings.folder),
+            _ => None,
+        };
+        let mut series = Series::new(first, source);
+        let mut earlier = self.log.up_to(first)?;
+        let at = match earlier.pop_if(|step| step.step == first.step) {
+            Some(at) => at,
+            None => Step::now(first.step, Vec::new()),
+        };
         let follow = Follow {
             schedule: "checkpoints".into(),
             budget: None,
-            due: &|_| true,
+            due: &|step| last.is_none_or(|last| step > last),
             log_first: true,
+            earlier,
             live: false,
         };
-        let source = CheckpointFile::open(&first.path)?;
         let listeners = &mut self.listeners;
-        let opened = open(&self.settings, follow, &source, &self.pool, step(first), listeners)?;
+        let opened = open(&self.settings, follow, source, &self.pool, at, listeners);
+        let opened = opened.map_err(|error| match error {
+            Error::Network(why @ NetworkError::NoMatrices { .. }) => {
+                Error::Checkpoints { path: first.path.clone(), source: why.into() }
+            }
+            other => other,
+        })?;
         let Opened { pipeline, resumed_at, awaited, .. } = opened;
         let new = resumed_at.is_none();
         if new && first.step > 0 && self.settings.baseline.is_none() {
@@ -220,9 +273,15 @@ impl Feed {
                 first.step
             );
         }
+        if new {
+            first.doubt(source).inspect(|doubt| tracing::warn!("{doubt}"));
+        } else {
+            self.log.taken = pipeline.last_row();
+            series.check(first, source, pipeline.plan().network())?;
+        }
         let snapshot = Snapshot::new(pipeline.plan());
         let (reading, analysed) = (Duration::ZERO, u64::from(new));
-        self.work = Some(Work { pipeline, snapshot, awaited, reading, analysed });
+        self.work = Some(Work { pipeline, series, snapshot, awaited, reading, analysed });
         Ok(new)
     }
 }
@@ -230,6 +289,7 @@ impl Feed {
 /// A run that has begun, and the state that is kept from one checkpoint to the next.
 struct Work {
     pipeline: Pipeline,
+    series: Series,
     snapshot: Snapshot,
     awaited: Option<Awaited>,
     reading: Duration,
@@ -237,14 +297,20 @@ struct Work {
 }
 
 impl Work {
-    fn add(&mut self, checkpoint: &Checkpoint, pool: &ThreadPool) -> Result<Added, Error> {
+    fn add(
+        &mut self,
+        checkpoint: &Checkpoint,
+        file: &CheckpointFile,
+        pool: &ThreadPool,
+        log: &mut Log,
+    ) -> Result<Added, Error> {
         if self.pipeline.has_row(checkpoint.step) {
             return Ok(Added::Recorded);
         }
         if self.pipeline.last_row().is_some_and(|last| checkpoint.step < last) {
             return Ok(Added::OutOfOrder);
         }
-        self.analyse(checkpoint, pool)?;
+        self.analyse(checkpoint, file, pool, log)?;
         Ok(Added::Analysed)
     }
 
@@ -261,10 +327,17 @@ impl Work {
         })
     }
 
-    fn analyse(&mut self, checkpoint: &Checkpoint, pool: &ThreadPool) -> Result<(), Error> {
+    fn analyse(
+        &mut self,
+        checkpoint: &Checkpoint,
+        source: &CheckpointFile,
+        pool: &ThreadPool,
+        log: &mut Log,
+    ) -> Result<(), Error> {
         let start = Instant::now();
-        let source = CheckpointFile::open(&checkpoint.path)?;
-        self.read(checkpoint, &source, pool)?;
+        self.series.check(checkpoint, source, self.pipeline.plan().network())?;
+        checkpoint.doubt(source).inspect(|doubt| tracing::warn!("{doubt}"));
+        self.read(checkpoint, source, pool)?;
         if let Some(awaited) = &self.awaited {
             let (analyst, snapshot) = (self.pipeline.analyst(), &self.snapshot);
             let found = || awaited.found(analyst, snapshot, checkpoint.step);
@@ -272,12 +345,18 @@ impl Work {
                 self.awaited = None;
                 self.pipeline.adopt(baseline)?;
                 self.snapshot = Snapshot::new(self.pipeline.plan());
-                self.read(checkpoint, &source, pool)?;
+                self.read(checkpoint, source, pool)?;
             }
         }
         let took = start.elapsed();
         self.reading += took;
-        let mut at = step(checkpoint);
+        let mut at = Step::now(checkpoint.step, Vec::new());
+        for mut logged in log.up_to(checkpoint)? {
+            match logged.step == checkpoint.step {
+                true => at = logged,
+                false => self.pipeline.log(&mut logged)?,
+            }
+        }
         self.pipeline.log(&mut at)?;
         let snapshot_ms = took.as_secs_f64() * 1e3;
         pool.install(|| self.pipeline.analyse(at, &self.snapshot, snapshot_ms))?;
@@ -286,12 +365,48 @@ impl Work {
     }
 }
 
-/// The step of a checkpoint with what its trainer logged.
-fn step(checkpoint: &Checkpoint) -> Step {
-    let logged = checkpoint.logged().into_iter();
-    let usable = logged.filter(|(name, _)| {
-        let warn = |why: &RecordError| tracing::warn!("{}: {why}", checkpoint.path.display());
-        check_name(name).inspect_err(warn).is_ok()
-    });
-    Step::now(checkpoint.step, usable.collect())
+/// The last step that has a row in a run's folder.
+fn last_row(folder: &Path) -> Option<u64> {
+    let (_, rows) = read_table(&folder.join(EMERGENCE)).ok()?;
+    rows.last()?.first()?.parse().ok()
+}
+
+/// What trainers logged: in trainer_state.json next to each checkpoint, and in a file of the user's.
+#[derive(Debug)]
+struct Log {
+    file: Option<PathBuf>,
+    taken: Option<u64>, // the last step of which all is taken
+    refused: BTreeSet<String>,
+}
+
+impl Log {
+    /// The steps that were logged since the last call, up to a checkpoint.
+    fn up_to(&mut self, checkpoint: &Checkpoint) -> Result<Vec<Step>, Error> {
+        let mut logged = checkpoint.log();
+        for (step, values) in self.file.as_deref().map_or(Ok(Logged::new()), metrics)? {
+            let at = logged.entry(step).or_default();
+            for (name, value) in values {
+                if !at.iter().any(|(known, _)| *known == name) {
+                    at.push((name, value));
+                }
+            }
+        }
+        let taken = self.taken.replace(checkpoint.step);
+        let new = |step: &u64| taken.is_none_or(|taken| *step > taken) && *step <= checkpoint.step;
+        let new: Vec<_> = logged.into_iter().filter(|(step, _)| new(step)).collect();
+        let mut usable = |name: &String| match check_name(name) {
+            Ok(()) => true,
+            Err(why) => {
+                if self.refused.insert(name.clone()) {
+                    tracing::warn!("{}: {why}", checkpoint.path.display());
+                }
+                false
+            }
+        };
+        let step = |(step, mut values): (u64, Vec<(String, f64)>)| {
+            values.retain(|(name, _)| usable(name));
+            Step::now(step, values)
+        };
+        Ok(new.into_iter().map(step).filter(|at| !at.scalars.is_empty()).collect())
+    }
 }

@@ -25,17 +25,21 @@ const RULE: [(&str, &[&str]); 12] = [
 ];
 
 /// The same for the command.
-const COMMAND: [(&str, &[&str]); 10] = [
-    ("arrivals", &[]),
+const COMMAND: [(&str, &[&str]); 11] = [
+    ("arrivals", &["steps"]),
     ("compare", &[]),
     ("libtorch", &[]),
     ("output", &[]),
+    ("steps", &[]),
     ("threads", &[]),
     ("self_check", &["threads"]),
     ("sensitivity", &["threads"]),
-    ("watch", &["arrivals"]),
+    ("watch", &["arrivals", "steps"]),
     ("report", &["compare", "sensitivity"]),
-    ("command", &["report", "watch", "compare", "sensitivity", "self_check", "libtorch", "output"]),
+    (
+        "command",
+        &["report", "watch", "compare", "sensitivity", "self_check", "libtorch", "output", "steps"],
+    ),
 ];
 
 /// Files that may name tch: the live source, and the edge of the monitor that takes a VarStore.

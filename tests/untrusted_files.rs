@@ -142,6 +142,7 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
 fn files_are_read_or_refused_within_their_own_length() {
     bombs_are_refused();
     mutations_are_read_or_refused();
+    mutations_of_sharded_checkpoints_are_read_or_refused();
 }
 
 fn bombs_are_refused() {
@@ -175,9 +176,13 @@ fn mutations_are_read_or_refused() {
         "mlp-module.pt",
         "mlp-script.pt",
         "odd.pt",
+        "mlp-legacy.pth",
+        "sharded/legacy-4.pth",
+        "sharded/f8-scaled.safetensors",
     ] {
         let valid = std::fs::read(data.join(name)).unwrap();
         // The pickle; the header of a safetensors file.
+        let name = name.rsplit('/').next().unwrap();
         let pickle = valid
             .windows(11)
             .position(|w| w == b"\x80\x02ccollectio" || w.starts_with(b"\x80\x02"));
@@ -197,10 +202,47 @@ fn mutations_are_read_or_refused() {
                     refused += 1;
                 }
             }
-            let limit = bytes.len() + ALLOWANCE;
+            // An element of 8 bits becomes one of 32 bits.
+            let times = if name.starts_with("f8") { 6 } else { 1 };
+            let limit = times * bytes.len() + ALLOWANCE;
             assert!(taken < limit, "mutation {k} of {name} took {taken} bytes of {limit}");
             std::fs::remove_file(&file).unwrap();
         }
         assert!(refused > MUTATIONS / 10 && whole > 0, "{name}: {refused} refused, {whole} read");
+    }
+}
+
+/// One file of several is damaged. A pickled table takes more memory than its length.
+fn mutations_of_sharded_checkpoints_are_read_or_refused() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sharded");
+    let mut rng = ChaCha8Rng::seed_from_u64(12);
+    let pieces = [
+        "shard-00001-model-00001-of-00001.safetensors",
+        "shard-00002-model-00001-of-00001.safetensors",
+    ];
+    for (folder, files) in
+        [("dcp", &[".metadata", "__0_0.distcp", "__1_0.distcp"][..]), ("pieces", &pieces[..])]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let valid = files.iter().map(|name| std::fs::read(data.join(folder).join(name)).unwrap());
+        let valid: Vec<Vec<u8>> = valid.collect();
+        let write =
+            |k: usize, bytes: &[u8]| std::fs::write(dir.path().join(files[k]), bytes).unwrap();
+        valid.iter().enumerate().for_each(|(k, bytes)| write(k, bytes));
+        let (mut whole, mut refused) = (0, 0);
+        for k in 0..MUTATIONS {
+            // Mostly the first file, which has the table.
+            let k = if k % 3 == 0 { k / 3 % files.len() } else { 0 };
+            let mut bytes = valid[k].clone();
+            let length = bytes.len();
+            damage(&mut bytes, 0..length.min(2600), &mut rng);
+            write(k, &bytes);
+            let (result, taken) = measured(dir.path());
+            *(if result.is_ok() { &mut whole } else { &mut refused }) += 1;
+            let limit = 2 * valid.iter().map(Vec::len).sum::<usize>() + 8 * ALLOWANCE;
+            assert!(taken < limit, "a mutation of {} took {taken} bytes of {limit}", files[k]);
+            write(k, &valid[k]);
+        }
+        assert!(refused > MUTATIONS / 10 && whole > 0, "{folder}: {refused} refused, {whole} read");
     }
 }

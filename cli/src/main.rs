@@ -8,6 +8,7 @@ mod output;
 mod report;
 mod self_check;
 mod sensitivity;
+mod steps;
 mod threads;
 mod watch;
 

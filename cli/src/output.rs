@@ -76,10 +76,20 @@ pub fn say(text: &str) {
 
 /// What could not be done, then why. A message that names its cause does so once.
 pub fn described(error: &anyhow::Error) -> String {
-    error.chain().skip(1).fold(error.to_string(), |text, cause| {
+    let text = error.chain().skip(1).fold(error.to_string(), |text, cause| {
         let cause = cause.to_string();
         if text.contains(&cause) { text } else { format!("{text}: {cause}") }
-    })
+    });
+    // The library names its methods.
+    let options = [
+        ("(resume)", "(--resume)"),
+        ("(without resume)", "(without --resume)"),
+        ("(overwrite)", "(--overwrite)"),
+        ("folder, or overwrite)", "folder, or with --overwrite)"),
+        ("(allow_gaps; --allow-gaps)", "(--allow-gaps)"),
+        ("(exclude it)", "(--exclude NAME)"),
+    ];
+    options.iter().fold(text, |text, (method, option)| text.replace(method, option))
 }
 
 /// The exit status of a failure: 1 where a row of a run is damaged.

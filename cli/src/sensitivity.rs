@@ -107,6 +107,9 @@ impl Sensitivity {
         }
         let sources: Vec<CheckpointFile> =
             checkpoints.iter().map(|c| CheckpointFile::open(&c.path)).collect::<Result<_, _>>()?;
+        if let Some(left_out) = sources[0].left_out() {
+            tracing::warn!("{}: {left_out}", checkpoints[0].path.display());
+        }
         let pool = pool(self.threads)?;
         network.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
         let choices = choices(network);

@@ -9,10 +9,11 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use neuromfa::source::Checkpoint;
+use neuromfa::source::{Checkpoint, CheckpointFile};
 use neuromfa::{Added, Error, Feed, Replay, Summary};
 
 use crate::arrivals::Arrivals;
+use crate::steps::StepPattern;
 
 /// Analyses the checkpoints of a folder as they appear.
 ///
@@ -27,6 +28,8 @@ pub struct Watch {
     folder: PathBuf,
     every: Duration,
     tries: u32,
+    steps: StepPattern,
+    copies: PathBuf,
     until_step: Option<u64>,
     idle: Option<Duration>,
     process: Option<u32>,
@@ -39,6 +42,8 @@ impl Watch {
             folder: folder.into(),
             every: Duration::from_secs(1),
             tries: 30,
+            steps: StepPattern::default(),
+            copies: std::env::temp_dir(),
             until_step: None,
             idle: None,
             process: None,
@@ -54,6 +59,18 @@ impl Watch {
     /// Leaves out a checkpoint that is complete but did not open at this many checks.
     pub fn give_up_after(mut self, looks: u32) -> Self {
         self.tries = looks;
+        self
+    }
+
+    /// How steps are found in names.
+    pub fn steps(mut self, steps: StepPattern) -> Self {
+        self.steps = steps;
+        self
+    }
+
+    /// The folder for copies of checkpoints (default: the system's for temporary files).
+    pub fn copies(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.copies = folder.into();
         self
     }
 
@@ -79,7 +96,8 @@ impl Watch {
     /// is called with the first checkpoint. None when there was no checkpoint.
     ///
     /// Checkpoints that cannot be read, and those of a lower step than one that is analysed, are
-    /// reported once (`tracing`, level warn) and left out.
+    /// reported once (`tracing`, level warn) and left out; so are those that were removed too early,
+    /// written again after they were analysed, or say no step.
     ///
     /// # Errors
     /// What `replay` returns, and any [`Error`] that ends a replay. The rows so far stay.
@@ -89,6 +107,7 @@ impl Watch {
         stop: &AtomicBool,
     ) -> Result<Option<Summary>, E> {
         let mut arrivals = Arrivals::new(&self.folder).give_up_after(self.tries);
+        arrivals = arrivals.steps(self.steps.clone()).copies(&self.copies);
         let (mut replay, mut feed) = (Some(replay), None);
         let mut active = Instant::now();
         while !stop.load(Ordering::Relaxed) {
@@ -98,18 +117,17 @@ impl Watch {
             for (path, why) in &arrived.unreadable {
                 tracing::warn!("{} is left out: {why}", path.display());
             }
-            for checkpoint in &arrived.complete {
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
+            arrived.notes.iter().for_each(|note| tracing::warn!("{note}"));
+            let more = arrived.complete.is_some();
+            if let Some((checkpoint, file)) = &arrived.complete {
                 if let Some(replay) = replay.take() {
                     feed = Some(replay(checkpoint)?.feed()?);
                 }
                 if let Some(feed) = &mut feed {
-                    add(feed, checkpoint)?;
+                    add(feed, checkpoint, file)?;
                 }
             }
-            if arrived.changed || !arrived.complete.is_empty() {
+            if arrived.changed || more {
                 active = Instant::now();
             }
             let last = feed.as_ref().and_then(Feed::last_step);
@@ -118,8 +136,11 @@ impl Watch {
             if reached || idle || over && arrived.pending == 0 {
                 break;
             }
-            rest(self.every, stop);
+            if !more {
+                rest(self.every, stop);
+            }
         }
+        arrivals.left().iter().for_each(|left| tracing::warn!("{left}"));
         match feed.filter(|feed| feed.last_step().is_some()) {
             Some(feed) => Ok(Some(feed.finish()?)),
             None => Ok(None),
@@ -127,9 +148,9 @@ impl Watch {
     }
 }
 
-fn add(feed: &mut Feed, checkpoint: &Checkpoint) -> Result<(), Error> {
+fn add(feed: &mut Feed, checkpoint: &Checkpoint, file: &CheckpointFile) -> Result<(), Error> {
     let path = checkpoint.path.display();
-    match feed.add(checkpoint) {
+    match feed.add_opened(checkpoint, file) {
         Ok(Added::OutOfOrder) => {
             let last = feed.last_step().unwrap_or_default();
             tracing::warn!(
@@ -139,7 +160,7 @@ fn add(feed: &mut Feed, checkpoint: &Checkpoint) -> Result<(), Error> {
             Ok(())
         }
         Ok(_) => Ok(()),
-        // A trainer may remove old checkpoints.
+        // Another network, say.
         Err(error @ (Error::Source(_) | Error::Checkpoints { .. })) => {
             tracing::warn!("{path} is left out: {error}");
             Ok(())

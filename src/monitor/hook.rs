@@ -153,7 +153,9 @@ impl Monitor {
         // Which steps a budget passed over is not known afterwards.
         let due = |step| budget.is_none() && schedule.is_due(step);
         let text = serde_json::to_value(&schedule).unwrap_or_default();
-        let follow = Follow { schedule: text, budget, due: &due, log_first: false, live: true };
+        let earlier = Vec::new();
+        let follow =
+            Follow { schedule: text, budget, due: &due, log_first: false, earlier, live: true };
         let first = Step::now(0, Vec::new());
         // In a separate pool: the memory that its threads keep for a measurement is freed when they end.
         let opening = settings.pool()?;

@@ -31,6 +31,7 @@ pub(crate) struct Follow<'a> {
     pub(crate) budget: Option<f64>,
     pub(crate) due: &'a dyn Fn(u64) -> bool,
     pub(crate) log_first: bool, // whether the first step has a row in metrics.csv
+    pub(crate) earlier: Vec<Step>, // what was logged before the first step
     pub(crate) live: bool,      // whether this is the process that trains
 }
 
@@ -180,6 +181,9 @@ pub(crate) fn open(
         axis: settings.axis.as_deref().map(|name| Axis::new(name, None)),
     };
     let mut first = first;
+    for mut earlier in follow.earlier {
+        pipeline.log(&mut earlier)?;
+    }
     if follow.log_first {
         pipeline.log(&mut first)?;
     }

@@ -1,34 +1,25 @@
 //! Checkpoint files of every format, single and sharded, mapped rather than read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::folder::{Held, MODELS, foreign, held, is_a_part};
 use super::mapped::Mapped;
-use super::stored::{Elements, Stored};
+use super::quantised::{left_out, refusal, take_scales};
+use super::step_names::Inside;
+use super::stored::NotRead;
+use super::whole::{Part, Whole};
 use super::{Source, SourceError, Tensor, pytorch, safetensors};
 use crate::network::Parameter;
 
-/// The file names under which a folder may hold a model, in search order.
-const MODELS: [&str; 12] = [
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-    "adapter_model.safetensors",
-    "adapter_model.bin",
-    "diffusion_pytorch_model.safetensors",
-    "diffusion_pytorch_model.safetensors.index.json",
-    "diffusion_pytorch_model.bin",
-    "model.pt",
-    "model.pth",
-    "model.ot",
-];
+/// Takes a file's bytes.
+type Take<'t> = &'t dyn Fn(&Path) -> Result<Mapped, SourceError>;
 
 /// A checkpoint: one file, or several behind an index.
 ///
-/// The format is recognised by the content of a file, not by its name: safetensors, or a zip
-/// archive as written by PyTorch, Lightning, TorchScript and tch (`.ot`). Nothing in a file is ever
-/// executed.
+/// The format is recognised by the content of a file, not by its name: safetensors, a zip archive as
+/// written by PyTorch, Lightning, TorchScript and tch (`.ot`), or what torch wrote before version 1.6.
+/// Nothing in a file is ever executed.
 ///
 /// The files are memory-mapped: row-major values are borrowed from the map, so only the parts that
 /// an analysis reads take memory. A tensor that is stored as a view (transposed, say) is copied
@@ -46,16 +37,18 @@ const MODELS: [&str; 12] = [
 #[derive(Debug)]
 pub struct CheckpointFile {
     path: PathBuf,
-    take: fn(&Path) -> Result<Mapped, SourceError>, // a file's bytes
     shards: Vec<Mapped>,
-    tensors: BTreeMap<String, (usize, Stored)>, // the shard, and the position in it
+    tensors: BTreeMap<String, Whole>,
+    not_read: Vec<NotRead>,
+    step: Option<Inside>, // as its writer noted it
 }
 
 impl CheckpointFile {
-    /// Opens a file; the index of a sharded checkpoint (`.index.json`); or a folder that holds one
-    /// of them under a usual name: `model.safetensors`, `pytorch_model.bin`, their indexes,
-    /// `adapter_model.*`, `diffusion_pytorch_model.*`, `model.pt`, `model.pth`, `model.ot`, the
-    /// first of these.
+    /// Opens a file; the index of a sharded checkpoint (`.index.json`); or a folder that holds a
+    /// model: under a usual name (`model.safetensors`, `pytorch_model.bin`, their indexes,
+    /// `adapter_model.*`, `diffusion_pytorch_model.*`, `model.pt`, ..), the first of these; as shards
+    /// that count themselves; as a distributed checkpoint of torch; or as DeepSpeed's ZeRO-1 and 2
+    /// save it.
     ///
     /// From an object saved with `torch.save`, the state dict is used: the value of the first of
     /// the keys `model`, `state_dict`, `module` and `model_state_dict` that holds tensors, or else
@@ -65,58 +58,96 @@ impl CheckpointFile {
     /// # Errors
     /// [`SourceError::File`] with the file and the reason: absent, cut short, a structure that does
     /// not fit the file, a shard that is missing or lacks what the index says, a format that is
-    /// not read.
+    /// not read, weights that are quantised or not there.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SourceError> {
-        Self::open_with(path.as_ref(), Mapped::open)
+        Self::open_with(path.as_ref(), &Mapped::open)
     }
 
     /// Reads the files into memory, so that it does not matter what other processes do to them.
     pub(crate) fn read(path: &Path) -> Result<Self, SourceError> {
-        Self::open_with(path, Mapped::read)
+        Self::open_with(path, &Mapped::read)
     }
 
-    fn open_with(
-        path: &Path,
-        take: fn(&Path) -> Result<Mapped, SourceError>,
-    ) -> Result<Self, SourceError> {
-        let file = match path.is_dir() {
-            false => path.to_owned(),
-            true => model_in(path).ok_or_else(|| {
-                let why = format!("the folder holds none of {}", MODELS.join(", "));
-                SourceError::file(path, why)
-            })?,
+    /// Opens copies of the files, made in a folder, so that it does not matter what other processes do
+    /// to the files. The copies are gone when they are no longer needed.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; or the copies cannot be made.
+    pub(crate) fn open_copy(path: &Path, folder: &Path) -> Result<Self, SourceError> {
+        Self::open_with(path, &|path| Mapped::copied(path, folder))
+    }
+
+    /// The tensors that are not read, by name, each with its shape and the reason, which follows "it
+    /// is": a type that holds no weights (integers), a class of its own, a piece of a DTensor.
+    pub fn not_read(&self) -> impl Iterator<Item = (&str, &[usize], &str)> {
+        self.not_read.iter().map(|left| (&*left.name, &*left.shape, &*left.what))
+    }
+
+    /// How many of its matrices are not read, and their share, in words; none if all are.
+    pub fn left_out(&self) -> Option<String> {
+        left_out(&self.tensors, &self.not_read)
+    }
+
+    /// The step that the writer noted in the file.
+    pub(super) fn step(&self) -> Option<Inside> {
+        self.step
+    }
+
+    fn open_with(path: &Path, take: Take<'_>) -> Result<Self, SourceError> {
+        let refuse = |why: String| SourceError::file(path, why);
+        let holds = match path.is_dir() {
+            false => Held::Model(path.to_owned()),
+            true => held(path),
         };
-        let mut checkpoint =
-            Self { path: file.clone(), take, shards: Vec::new(), tensors: BTreeMap::new() };
-        let pickled = match file.extension() {
-            Some(extension) if extension == "json" => checkpoint.add_index(&file)?,
-            _ => checkpoint.add_shard(&file)?,
+        let (shards, tensors, not_read) = Default::default();
+        let mut checkpoint = Self { path: path.to_owned(), shards, tensors, not_read, step: None };
+        let pickled = match holds {
+            Held::Model(file) => {
+                checkpoint.path.clone_from(&file);
+                match file.extension() {
+                    Some(extension) if extension == "json" => checkpoint.add_index(&file, take)?,
+                    _ => checkpoint.add_shard(&file, take)?,
+                }
+            }
+            Held::Shards(files) => checkpoint.add_shards(&files, take)?,
+            Held::Distributed(table) => checkpoint.add_distributed(&table, take)?,
+            Held::Refused(why) => return Err(refuse(why)),
+            Held::Nothing => {
+                let why = format!("the folder holds none of {}", MODELS.join(", "));
+                return Err(refuse(why));
+            }
         };
         if pickled {
             checkpoint.drop_wrappers();
         }
+        let refuse = |why: String| SourceError::file(&checkpoint.path, why);
+        if let Some(why) = refusal(&checkpoint.tensors, &checkpoint.not_read) {
+            return Err(refuse(why));
+        }
+        take_scales(&mut checkpoint.tensors).map_err(refuse)?;
         Ok(checkpoint)
     }
 
     /// Adds the shards that an index names; returns whether all hold a pickled state dict.
-    fn add_index(&mut self, index: &Path) -> Result<bool, SourceError> {
-        let weight_map = read_index(index)?;
+    fn add_index(&mut self, index: &Path, take: Take<'_>) -> Result<bool, SourceError> {
+        let weight_map = read_index(index, &take(index)?)?;
         let folder = index.parent().unwrap_or(Path::new(""));
-        let mut shards = BTreeMap::new();
+        let mut shards: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         let mut pickled = true;
         for shard in weight_map.values() {
             if !shards.contains_key(shard.as_str()) {
-                shards.insert(shard.as_str(), self.shards.len());
-                let added = self.add_shard(&folder.join(shard));
+                let before: BTreeSet<String> = self.names().map(str::to_owned).collect();
+                let added = self.add_shard(&folder.join(shard), take);
                 pickled &= added.map_err(|error| SourceError::Shard {
                     index: index.to_owned(),
                     source: Box::new(error),
                 })?;
+                let new = self.names().filter(|name| !before.contains(*name));
+                shards.insert(shard.as_str(), new.map(str::to_owned).collect());
             }
         }
         for (name, shard) in &weight_map {
-            let found = self.tensors.get(name).map(|(at, _)| *at);
-            if found != shards.get(shard.as_str()).copied() {
+            if !shards.get(shard.as_str()).is_some_and(|held| held.contains(name)) {
                 let path = folder.join(shard);
                 let index = index.display();
                 let why = format!("it lacks tensor {name:?}, which {index} says it holds");
@@ -126,29 +157,130 @@ impl CheckpointFile {
         Ok(pickled)
     }
 
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let not_read = self.not_read.iter().map(|left| left.name.as_str());
+        self.tensors.keys().map(String::as_str).chain(not_read)
+    }
+
     /// Adds the tensors of a file; returns whether it holds a pickled state dict.
-    fn add_shard(&mut self, path: &Path) -> Result<bool, SourceError> {
-        let file = (self.take)(path)?;
+    fn add_shard(&mut self, path: &Path, take: Take<'_>) -> Result<bool, SourceError> {
         let refuse = |why: String| SourceError::file(path, why);
-        let (tensors, pickled) = match Format::of(path, &file).map_err(refuse)? {
-            Format::Safetensors => (safetensors::tensors(&file).map_err(refuse)?, false),
-            Format::Zip => {
-                let held = pytorch::tensors(&file).map_err(refuse)?;
-                if let Some(under) = held.under {
-                    tracing::info!("{}: the tensors under {under:?} are taken", path.display());
-                }
-                (held.tensors, held.state_dict)
-            }
-        };
-        for (name, stored) in tensors {
-            if let Some((other, _)) = self.tensors.get(&name) {
-                let why = format!("tensor {name:?} is in two shards, this and number {other}");
+        if let Some(why) = is_a_part(path) {
+            return Err(refuse(why));
+        }
+        let file = take(path)?;
+        let read = contents(path, &file).map_err(refuse)?;
+        if read.pieces.is_some_and(|pieces| pieces.values().flatten().any(|at| *at > 0)) {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            let why = "pieces of tensors that HuggingFaceStorageWriter wrote: give its folder";
+            return Err(refuse(format!("{why}, {}", folder.display())));
+        }
+        let number = self.shards.len();
+        for (name, stored) in read.held.tensors {
+            if self.tensors.contains_key(&name) {
+                let why = format!("tensor {name:?} is in two shards, this and an earlier one");
                 return Err(refuse(why));
             }
-            self.tensors.insert(name, (self.shards.len(), stored));
+            self.tensors.insert(name, Whole::single(number, stored));
         }
+        self.not_read.extend(read.held.not_read);
+        self.step = self.step.or(read.held.step);
         self.shards.push(file);
+        Ok(read.held.state_dict)
+    }
+
+    /// Adds shards without an index, or files of pieces; returns whether all hold a pickled state
+    /// dict.
+    fn add_shards(&mut self, files: &[PathBuf], take: Take<'_>) -> Result<bool, SourceError> {
+        let (mut pickled, mut parts) = (true, BTreeMap::<String, Vec<Part>>::new());
+        for path in files {
+            let refuse = |why: String| SourceError::file(path, why);
+            let file = take(path)?;
+            let read = contents(path, &file).map_err(refuse)?;
+            pickled &= read.held.state_dict;
+            let shard = self.shards.len();
+            for (name, stored) in read.held.tensors {
+                let whole = || vec![0; stored.shape.len()];
+                let at = read.pieces.as_ref().and_then(|pieces| pieces.get(&name).cloned());
+                let pieces = parts.entry(name.clone()).or_default();
+                if read.pieces.is_none() && !pieces.is_empty() {
+                    return Err(refuse(format!(
+                        "tensor {name:?} is in two shards, this and an earlier one"
+                    )));
+                }
+                let at = at.unwrap_or_else(whole);
+                pieces.push(Part { shard, stored, at });
+            }
+            self.not_read.extend(read.held.not_read);
+            self.shards.push(file);
+        }
+        for (name, parts) in parts {
+            let mut shape = vec![0; parts[0].at.len()];
+            for part in &parts {
+                for (axis, length) in shape.iter_mut().enumerate() {
+                    let [at, size] = [&part.at, &part.stored.shape].map(|v| v.get(axis).copied());
+                    *length = (*length).max(at.unwrap_or(0).saturating_add(size.unwrap_or(0)));
+                }
+            }
+            let whole = Whole::of_parts(shape, parts);
+            let refuse = |why| SourceError::file(&self.path, format!("tensor {name:?}: {why}"));
+            let whole = whole.map_err(refuse)?;
+            self.tensors.insert(name, whole);
+        }
         Ok(pickled)
+    }
+
+    /// Adds the tensors of a distributed checkpoint of torch.
+    fn add_distributed(&mut self, table: &Path, take: Take<'_>) -> Result<bool, SourceError> {
+        let folder = table.parent().unwrap_or(Path::new("."));
+        let refuse = |why: String| SourceError::file(table, why);
+        let layout = pytorch::layout(&take(table)?).map_err(refuse)?;
+        // Megatron saves layers that are alike as one tensor, with the layers on the first axis.
+        let stacks = folder.join("metadata.json").is_file();
+        let mut numbers = BTreeMap::new();
+        for planned in layout.tensors {
+            let name = planned.name;
+            let mut parts = Vec::with_capacity(planned.pieces.len());
+            for piece in planned.pieces {
+                if !is_file_name(&piece.file) {
+                    let why = format!("it names {:?}, which is not a file next to it", piece.file);
+                    return Err(refuse(why));
+                }
+                let path = folder.join(&piece.file);
+                let shard = match numbers.get(&piece.file) {
+                    Some(shard) => *shard,
+                    None => {
+                        let file = take(&path)?;
+                        numbers.insert(piece.file.clone(), self.shards.len());
+                        self.shards.push(file);
+                        self.shards.len() - 1
+                    }
+                };
+                let stored = pytorch::item(&self.shards[shard], &piece);
+                let why = |why| SourceError::file(&path, format!("tensor {name:?}: {why}"));
+                parts.push(Part { shard, stored: stored.map_err(why)?, at: piece.offsets });
+            }
+            let whole = Whole::of_parts(planned.shape, parts);
+            let whole = whole.map_err(|why| refuse(format!("tensor {name:?}: {why}")))?;
+            let layers = match unstacked(&name).filter(|_| stacks) {
+                Some((before, after)) => whole.unstacked().map(|layers| (before, after, layers)),
+                None => None,
+            };
+            let named = match layers {
+                None => vec![(name, whole)],
+                Some((before, after, layers)) => {
+                    let layers = layers.into_iter().enumerate();
+                    layers.map(|(k, layer)| (format!("{before}{k}.{after}"), layer)).collect()
+                }
+            };
+            for (name, whole) in named {
+                if self.tensors.insert(name.clone(), whole).is_some() {
+                    return Err(refuse(format!("two tensors are named {name:?}")));
+                }
+            }
+        }
+        self.not_read.extend(layout.not_read);
+        Ok(true)
     }
 
     /// Removes the prefixes that `DataParallel` and `torch.compile` add to every name.
@@ -173,72 +305,113 @@ impl CheckpointFile {
 
 impl Source for CheckpointFile {
     fn parameters(&self) -> Vec<Parameter> {
-        let weights = self.tensors.iter().filter(|(_, (_, s))| s.elements.size().is_some());
-        weights.map(|(name, (_, s))| Parameter::new(name, s.shape.clone())).collect()
+        self.tensors.iter().map(|(name, t)| Parameter::new(name, t.shape.clone())).collect()
     }
 
     fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {
-        let missing = || SourceError::Missing { name: name.to_owned(), place: self.location() };
-        let (shard, stored) = self.tensors.get(name).ok_or_else(missing)?;
-        if let Elements::Other(dtype) = &stored.elements {
-            return Err(SourceError::Type {
-                name: name.to_owned(),
-                place: self.location(),
-                dtype: dtype.clone(),
+        let Some(tensor) = self.tensors.get(name) else {
+            let (name, place) = (name.to_owned(), self.location());
+            return Err(match self.not_read.iter().find(|left| left.name == name) {
+                Some(left) => SourceError::Type { name, place, dtype: left.what.clone() },
+                None => SourceError::Missing { name, place },
             });
-        }
-        stored.values(&self.shards[*shard]).ok_or_else(|| {
+        };
+        tensor.values(&self.shards).ok_or_else(|| {
             SourceError::file(&self.path, format!("tensor {name:?} lies beyond its end"))
         })
     }
 }
 
-/// The file in which a folder holds a model.
-pub(super) fn model_in(folder: &Path) -> Option<PathBuf> {
-    MODELS.iter().map(|name| folder.join(name)).find(|file| file.is_file())
+/// The tensors of a file.
+struct Contents {
+    held: pytorch::Held,
+    /// Where the tensors begin of which it has pieces.
+    pieces: Option<BTreeMap<String, Vec<usize>>>,
+}
+
+fn contents(path: &Path, file: &[u8]) -> Result<Contents, String> {
+    let held = match Format::of(path, file)? {
+        Format::Safetensors => {
+            let (all, notes) = safetensors::tensors(file)?;
+            let (mut tensors, mut not_read) = (BTreeMap::new(), Vec::new());
+            for (name, stored) in all {
+                match stored.elements.size() {
+                    Some(_) => drop(tensors.insert(name, stored)),
+                    None => {
+                        let what = format!("of the type {}", stored.elements.name());
+                        not_read.push(NotRead { name, shape: stored.shape, what });
+                    }
+                }
+            }
+            let step = ["global_step", "step"].iter().find_map(|key| notes.get(*key)?.parse().ok());
+            let step = step.map(|step| Inside { step, sure: true });
+            let held = pytorch::Held { tensors, not_read, state_dict: false, under: None, step };
+            return Ok(Contents { held, pieces: safetensors::pieces(&notes)? });
+        }
+        Format::Zip => pytorch::tensors(file)?,
+        Format::Legacy => pytorch::legacy_tensors(file)?,
+    };
+    if let Some(under) = &held.under {
+        tracing::info!("{}: the tensors under {under:?} are taken", path.display());
+    }
+    Ok(Contents { held, pieces: None })
+}
+
+/// The parts of a name before and after the place of a layer's number, if it lacks one.
+fn unstacked(name: &str) -> Option<(&str, &str)> {
+    let (before, after) = name.split_at(name.find(".layers.")? + ".layers.".len());
+    (!after.starts_with(|c: char| c.is_ascii_digit())).then_some((before, after))
+}
+
+/// Whether a name is that of a file in the same folder.
+fn is_file_name(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    matches!(parts.next(), Some(std::path::Component::Normal(_))) && parts.next().is_none()
 }
 
 enum Format {
     Safetensors,
     Zip,
+    Legacy,
 }
 
 impl Format {
     /// The format of a file, by its first bytes. The name decides only if these are not conclusive.
     fn of(path: &Path, file: &[u8]) -> Result<Self, String> {
-        const SAVE_AGAIN: &str = "the format of torch before version 1.6: load it with torch.load \
-             and save it again with torch.save, which writes the zip format";
         let named = path.extension().is_some_and(|e| e == "safetensors");
         if file.starts_with(b"PK\x03\x04") || file.starts_with(b"PK\x05\x06") {
             Ok(Self::Zip)
-        } else if named || file.get(8) == Some(&b'{') {
-            Ok(Self::Safetensors)
+        } else if file.starts_with(b"version https://git-lfs") {
+            Err("a pointer of Git LFS, not the weights: fetch them with git lfs pull".to_owned())
         } else if file.is_empty() {
             Err("the file is empty".to_owned())
         } else if pytorch::is_legacy(file) {
-            Err(SAVE_AGAIN.to_owned())
-        } else if file.starts_with(b"version https://git-lfs") {
-            Err("a pointer of Git LFS, not the weights: fetch them with git lfs pull".to_owned())
+            Ok(Self::Legacy)
+        } else if named || file.get(8) == Some(&b'{') {
+            Ok(Self::Safetensors)
+        } else if file.get(257..262) == Some(b"ustar") {
+            let why = "a tar archive, as torch before version 0.2 wrote: load it with torch.load and \
+                       save it again with torch.save";
+            Err(why.to_owned())
+        } else if let Some(why) = foreign(path) {
+            Err(why)
         } else {
-            Err("neither a safetensors file nor a zip archive of PyTorch".to_owned())
+            Err("neither a safetensors file nor one that torch.save wrote".to_owned())
         }
     }
 }
 
 /// The shard of each tensor. Shards lie next to the index.
-fn read_index(index: &Path) -> Result<BTreeMap<String, String>, SourceError> {
+fn read_index(index: &Path, text: &[u8]) -> Result<BTreeMap<String, String>, SourceError> {
     #[derive(serde::Deserialize)]
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
     let refuse = |why: String| SourceError::file(index, why);
-    let text = Mapped::open(index)?;
-    let Index { weight_map } = serde_json::from_slice(&text)
+    let Index { weight_map } = serde_json::from_slice(text)
         .map_err(|e| refuse(format!("not an index of a checkpoint's shards: {e}")))?;
     for name in weight_map.values() {
-        let mut parts = Path::new(name).components();
-        let is_file_name = matches!(parts.next(), Some(std::path::Component::Normal(_)));
-        if !is_file_name || parts.next().is_some() {
+        if !is_file_name(name) {
             let why = format!("it names the shard {name:?}, which is not a file next to it");
             return Err(refuse(why));
         }

@@ -1,14 +1,16 @@
-//! Finds the checkpoints of a run by their names.
+//! Finds the checkpoints of a run: by their names, and by the steps that trainers note in them.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::SourceError;
-use super::checkpoint_file::model_in;
-use super::trainer_log::logged_at;
+use super::checkpoint_file::CheckpointFile;
+use super::folder::{Held, foreign, held, is_state_of_training};
+use super::step_names::{Inside, Named, has_end_of_weights, is_copy, named, version};
+use super::trainer_log::{Logged, global_step, logged};
 
-/// A checkpoint and the step in its name.
+/// A checkpoint and its step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checkpoint {
@@ -18,21 +20,31 @@ pub struct Checkpoint {
     pub path: PathBuf,
 }
 
-/// Words that a step number may follow at the end of a name.
-const WORDS: [&str; 6] = ["step", "checkpoint", "ckpt", "iter", "model", "epoch"];
-/// Ends of the names of files that may hold weights.
-const WEIGHTS: [&str; 6] = ["safetensors", "pt", "pth", "bin", "ckpt", "ot"];
-/// Other files that a trainer saves, by the beginnings of their names.
-const STATE_OF_TRAINING: [&str; 8] = [
-    "optim",
-    "scheduler",
-    "lr_scheduler",
-    "rng_state",
-    "random_states",
-    "scaler",
-    "training_args",
-    "trainer_state",
-];
+/// How the steps of checkpoints are found.
+#[derive(Clone, Copy)]
+#[allow(missing_debug_implementations)] // it holds a function
+pub enum Steps<'a> {
+    /// By the names, and by what trainers note in the files.
+    Names,
+    /// These, in the order of the paths, and of the names in a folder.
+    Listed(&'a [u64]),
+    /// What this finds in a name.
+    Pattern(&'a dyn Fn(&str) -> Option<u64>),
+}
+
+/// The checkpoints in a folder, and what is not taken, with the reasons.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// In the order of their names.
+    pub found: Vec<Checkpoint>,
+    /// What may hold weights and is passed over.
+    pub passed: Vec<(PathBuf, String)>,
+    /// Where no name says a step: what may be checkpoints, if the files say one.
+    pub silent: Vec<PathBuf>,
+}
+
+/// Names that a message lists.
+const LISTED: usize = 8;
 
 impl Checkpoint {
     /// The checkpoint of a step, whatever its name.
@@ -42,82 +54,87 @@ impl Checkpoint {
 
     /// The checkpoints among files and folders, ordered by step.
     ///
-    /// A file is a checkpoint, whatever its name; so is a folder that holds a model under one of
-    /// the names of [`super::CheckpointFile::open`]. From any other folder, and from one without a
+    /// A file is a checkpoint, whatever its name; so is a folder that holds a model, as
+    /// [`super::CheckpointFile::open`] takes it. From any other folder, and from one without a
     /// step in its name that holds several checkpoints, those with a step in their names are used:
-    /// folders `checkpoint-N` or `stepN` and files such as `model-stepN.safetensors`, `ckpt_N.pt`,
-    /// `iter_N.pth`, `model_N.bin`, `epoch=3-step=N.ckpt`, `stepN.ot`. Other files there
-    /// (optimizers, schedulers, states of random generators, arguments) are skipped. A single file
-    /// without a step in its name is step 0.
+    /// folders `checkpoint-N`, `stepN`, `step1000-tokens4B` and files such as
+    /// `model-stepN.safetensors`, `ckpt_N.pt`, `iter_N.pth`, `epoch=3-step=N.ckpt`. Where no name says a step,
+    /// the steps that trainers note count: `global_step`, `iter_num` and the like in a pickled file,
+    /// `global_step` of trainer_state.json. Other files there (optimizers, schedulers, states of
+    /// random generators, arguments) are skipped; what else may hold weights and is not taken is
+    /// listed in one warning. A single file that says no step is step 0.
     ///
     /// # Errors
     /// [`SourceError::File`] with the path: absent, no checkpoint in it, no step in its name, or
     /// a step that is there twice.
     pub fn find<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Self>, SourceError> {
+        Self::find_by(paths, Steps::Names)
+    }
+
+    /// As [`Self::find`], with steps that are found in another way.
+    pub(super) fn find_by<P: AsRef<Path>>(
+        paths: &[P],
+        steps: Steps<'_>,
+    ) -> Result<Vec<Self>, SourceError> {
         let mut found = Vec::new();
         for path in paths.iter().map(AsRef::as_ref) {
-            let (model, step) = (path.is_file() || holds_model(path), step_of(path));
-            let mut within = Vec::new();
+            let holds = if path.is_dir() { held(path) } else { Held::Nothing };
+            let (model, step) = (path.is_file() || holds.is_model(), step_of(path, steps));
+            let mut look = Look::default();
             if !model || (step.is_none() && path.is_dir()) {
-                within = Self::within(path, true)?;
+                look = within(path, steps, !model)?;
+                // The files of the model itself say no step.
+                look.passed.retain(|_| !model || !look.found.is_empty());
             }
             match step {
-                _ if !within.is_empty() => {
+                _ if !look.found.is_empty() => {
                     if model {
-                        let path = path.display();
-                        tracing::warn!("the model in {path} itself has no step: skipped");
+                        look.passed
+                            .push((path.to_owned(), "the model in it has no step".to_owned()));
                     }
-                    found.append(&mut within);
+                    found.append(&mut look.found);
                 }
-                _ if !model => {
-                    let why = "no checkpoints in it: folders checkpoint-N or stepN that hold \
-                               model.safetensors or pytorch_model.bin, or files such as \
-                               model-stepN.safetensors, ckpt_N.pt, epoch=0-step=N.ckpt";
-                    return Err(SourceError::file(path, why));
-                }
+                _ if !model => return Err(SourceError::file(path, nothing(&holds, &look.passed))),
                 Some(step) => found.push(Self { step, path: path.to_owned() }),
-                None if paths.len() == 1 => found.push(Self { step: 0, path: path.to_owned() }),
-                None => {
-                    let why = "its name says no step; among several checkpoints each name ends in \
-                               one, as in model-step1000.safetensors or checkpoint-1000/";
-                    return Err(SourceError::file(path, why));
-                }
+                None if matches!(steps, Steps::Listed(_)) => found.push(Self::new(0, path)),
+                None => match (noted(path).ok().flatten(), paths.len()) {
+                    (Some(Inside { step, .. }), _) => found.push(Self::new(step, path)),
+                    (None, 1) => found.push(Self::new(0, path)),
+                    (None, _) => {
+                        let why = "neither its name nor the file says a step; among several \
+                                   checkpoints each has one, as in model-step1000.safetensors or \
+                                   checkpoint-1000/ (--steps 0,1000,.. gives them)";
+                        return Err(SourceError::file(path, why));
+                    }
+                },
             }
+            if let (false, Some(list)) = (look.passed.is_empty(), listed(path, &look.passed)) {
+                tracing::warn!("not taken from {}: {list}", path.display());
+            }
+        }
+        if let Steps::Listed(steps) = steps {
+            if steps.len() != found.len() {
+                let names: Vec<String> =
+                    found.iter().map(|c| c.path.display().to_string()).collect();
+                let (n, m) = (steps.len(), found.len());
+                let why = format!("{n} steps are listed for {m} checkpoints: {}", names.join(", "));
+                let first = paths.first().map_or(Path::new(""), AsRef::as_ref);
+                return Err(SourceError::file(first, why));
+            }
+            found.iter_mut().zip(steps).for_each(|(checkpoint, step)| checkpoint.step = *step);
         }
         found.sort_by(|a, b| (a.step, &a.path).cmp(&(b.step, &b.path)));
         match found.windows(2).find(|pair| pair[0].step == pair[1].step) {
             Some(pair) => {
                 let (step, other) = (pair[0].step, pair[0].path.display());
-                let why = format!("it is step {step}, and so is {other}");
+                let why = format!(
+                    "it is step {step}, and so is {other}: give the files of one series, or their \
+                     steps (--steps, --step-pattern)"
+                );
                 Err(SourceError::file(&pair[1].path, why))
             }
             None => Ok(found),
         }
-    }
-
-    /// The checkpoints in a folder that have a step in their names. `warn`: whether to warn of
-    /// folders that look like a checkpoint and hold no model.
-    ///
-    /// # Errors
-    /// [`SourceError`] when the folder cannot be listed.
-    pub(super) fn within(folder: &Path, warn: bool) -> Result<Vec<Self>, SourceError> {
-        let unreadable = |e: std::io::Error| SourceError::file(folder, e);
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-            let path = entry.map_err(unreadable)?.path();
-            let Some(step) = step_of(&path) else { continue };
-            if is_state_of_training(&path) {
-                tracing::debug!("{} holds no weights: skipped", path.display());
-            } else if has_end_of_weights(&path) && path.is_file() || holds_model(&path) {
-                found.push(Self { step, path });
-            } else if warn && path.is_dir() {
-                tracing::warn!(
-                    "{} holds no model.safetensors, pytorch_model.bin or the like: skipped",
-                    path.display()
-                );
-            }
-        }
-        Ok(found)
     }
 
     /// `num_attention_heads` (or GPT-2's `n_head`) of the config.json next to the weights; none if
@@ -138,41 +155,280 @@ impl Checkpoint {
     /// What the trainer logged at this step: the numbers in `log_history` of `trainer_state.json`,
     /// in its order. Empty if there is no such file next to the weights.
     pub fn logged(&self) -> Vec<(String, f64)> {
+        self.log().remove(&self.step).unwrap_or_default()
+    }
+
+    /// What the trainer logged up to this step.
+    pub(crate) fn log(&self) -> Logged {
         let path = self.folder().map(|f| f.join("trainer_state.json")).filter(|p| p.is_file());
-        path.map(|path| logged_at(self.step, &path)).unwrap_or_default()
+        let mut logged = path.map(|path| logged(&path)).unwrap_or_default();
+        logged.retain(|step, _| *step <= self.step);
+        logged
+    }
+
+    /// What the file says of its step, if that is not the one in its name. Lightning counted from 0 in
+    /// names once, and from 1 in files.
+    pub(crate) fn doubt(&self, file: &CheckpointFile) -> Option<String> {
+        let state = self.folder().map(|folder| folder.join("trainer_state.json"));
+        let of_trainer = state.and_then(|path| global_step(&path));
+        let inside = file.step().filter(|inside| inside.sure).map(|inside| inside.step);
+        let inside = inside.or(of_trainer)?;
+        let by_name = named(&self.path) == Named::Step(self.step);
+        (by_name && inside.abs_diff(self.step) > 1).then(|| {
+            format!(
+                "the name of {} says step {}, and its trainer noted step {inside}: the name counts \
+                 (--steps gives others)",
+                self.path.display(),
+                self.step
+            )
+        })
     }
 }
 
-fn holds_model(folder: &Path) -> bool {
-    folder.is_dir() && model_in(folder).is_some()
-}
-
-fn has_end_of_weights(path: &Path) -> bool {
-    path.extension().is_some_and(|end| WEIGHTS.iter().any(|known| end == *known))
-}
-
-fn is_state_of_training(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    STATE_OF_TRAINING.iter().any(|start| name.starts_with(start))
-}
-
-/// The step in a name: Lightning's `step=N` anywhere in it, otherwise the number at its end if one
-/// of [`WORDS`] precedes it.
-fn step_of(path: &Path) -> Option<u64> {
-    let whole = if path.is_dir() || !has_end_of_weights(path) {
-        path.file_name()
-    } else {
-        path.file_stem()
+/// The step in the name of a path, or of the folder that it lies in.
+fn step_of(path: &Path, steps: Steps<'_>) -> Option<u64> {
+    let by_name = |path: &Path| match (steps, named(path)) {
+        (Steps::Listed(_), _) => None,
+        (Steps::Pattern(pattern), _) => pattern(path.file_name()?.to_str()?),
+        (Steps::Names, Named::Step(step)) => Some(step),
+        (Steps::Names, _) => None,
     };
-    let name = whole?.to_str()?;
-    if let Some((_, after)) = name.rsplit_once("step=") {
-        let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
-        return after[..end].parse().ok();
+    // A model lies in the folder of its step, under any name.
+    let parents = path.ancestors().skip(1).take(2);
+    by_name(path).or_else(|| {
+        let is_silent = matches!(named(path), Named::Silent(_) | Named::Copy);
+        let parent = || parents.filter(|p| p.file_name().is_some()).find_map(by_name);
+        if path.is_file() && is_silent || is_part_of_a_step(path) { parent() } else { None }
+    })
+}
+
+/// Whether a folder is one that frameworks make in the folder of a step.
+fn is_part_of_a_step(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    path.is_dir()
+        && (name == "model_and_optim" || name.starts_with("pytorch_model_fsdp") || {
+            path.join("adapter_config.json").is_file()
+        })
+}
+
+/// The step that a trainer noted in a checkpoint.
+fn noted(path: &Path) -> Result<Option<Inside>, SourceError> {
+    Ok(noted_in(path, &CheckpointFile::open(path)?))
+}
+
+fn noted_in(path: &Path, file: &CheckpointFile) -> Option<Inside> {
+    let state = path.is_dir().then(|| global_step(&path.join("trainer_state.json"))).flatten();
+    if let Some(step) = state {
+        return Some(Inside { step, sure: true });
     }
-    let before = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    let word = before.trim_end_matches(['-', '_', '.', '=']).to_ascii_lowercase();
-    let number = WORDS.iter().any(|w| word.ends_with(w)).then_some(&name[before.len()..])?;
-    number.parse().ok()
+    match named(path) {
+        Named::Epoch(step) => file.step().or(Some(Inside { step, sure: false })),
+        _ => file.step(),
+    }
+}
+
+/// Opens a copy of a checkpoint, made in this folder, and says the step that its trainer noted.
+///
+/// # Errors
+/// As [`CheckpointFile::open`]; or the copy cannot be made.
+pub fn open_copy(path: &Path, folder: &Path) -> Result<(CheckpointFile, Option<u64>), SourceError> {
+    let file = CheckpointFile::open_copy(path, folder)?;
+    let step = noted_in(path, &file).map(|inside| inside.step);
+    Ok((file, step))
+}
+
+/// The checkpoints in a folder. `inside`: whether files are opened for their steps where no name says
+/// one.
+///
+/// # Errors
+/// [`SourceError`] when the folder cannot be listed.
+pub(super) fn within(folder: &Path, steps: Steps<'_>, inside: bool) -> Result<Look, SourceError> {
+    let unreadable = |e: std::io::Error| SourceError::file(folder, e);
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        paths.push(entry.map_err(unreadable)?.path());
+    }
+    paths.sort_by(|a, b| natural(a, b));
+    let mut look = Look::default();
+    let (mut epochs, mut silent) = (Vec::new(), Vec::new());
+    for path in paths {
+        let name = named(&path);
+        let says = matches!(name, Named::Step(_) | Named::Epoch(_));
+        if let Some(why) = unusable(&path, says) {
+            look.passed.extend(why.map(|why| (path, why)));
+            continue;
+        }
+        let pass = |why: &str| Some((path.clone(), why.to_owned()));
+        let passed = match (steps, name) {
+            (_, Named::Passing) => pass("it is being written, or was left by a crash"),
+            (Steps::Listed(_), Named::Copy) | (Steps::Names, Named::Copy) => {
+                pass("a copy of another checkpoint, by its name")
+            }
+            (Steps::Listed(_), _) => {
+                look.found.push(Checkpoint::new(0, &path));
+                None
+            }
+            (Steps::Pattern(pattern), _) => {
+                let text = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                match pattern(text) {
+                    Some(step) => look.found.push(Checkpoint::new(step, &path)),
+                    None => {
+                        look.passed.push((path.clone(), "the pattern finds no step".to_owned()))
+                    }
+                }
+                None
+            }
+            (Steps::Names, Named::Step(step)) => {
+                look.found.push(Checkpoint::new(step, &path));
+                None
+            }
+            (Steps::Names, Named::Epoch(epoch)) => {
+                epochs.push((epoch, path.clone()));
+                None
+            }
+            (Steps::Names, Named::Silent(why)) => {
+                silent.push((why, path.clone()));
+                None
+            }
+        };
+        look.passed.extend(passed);
+    }
+    if look.found.is_empty() && inside {
+        look_inside(epochs, silent, &mut look);
+    } else if look.found.is_empty() {
+        let paths = epochs.into_iter().map(|(_, path)| path);
+        look.silent = paths.chain(silent.into_iter().map(|(_, path)| path)).collect();
+        look.silent.sort_by(|a, b| natural(a, b));
+    } else {
+        let why = "its name says an epoch, others say steps".to_owned();
+        look.passed.extend(epochs.into_iter().map(|(_, path)| (path, why.clone())));
+        look.passed.extend(silent.into_iter().map(|(why, path)| (path, why.to_owned())));
+    }
+    one_of_each_step(&mut look);
+    look.passed.sort();
+    Ok(look)
+}
+
+/// None where a path may be a checkpoint; else the reason, where there is something to say.
+fn unusable(path: &Path, says: bool) -> Option<Option<String>> {
+    let passing = named(path) == Named::Passing;
+    if path.is_dir() {
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        return match held(path) {
+            _ if hidden => Some(None),
+            held if held.is_model() => None,
+            Held::Refused(why) => Some(Some(why)),
+            _ if passing => Some(Some("it is being written, or was left by a crash".to_owned())),
+            _ => Some(says.then(|| "it holds no model under a usual name".to_owned())),
+        };
+    }
+    if is_state_of_training(path) || !path.is_file() {
+        return Some(None);
+    }
+    match has_end_of_weights(path) {
+        true => None,
+        false => Some(foreign(path).filter(|_| says)),
+    }
+}
+
+/// Takes the steps that trainers noted in files; else the epochs in names.
+fn look_inside(epochs: Vec<(u64, PathBuf)>, silent: Vec<(&'static str, PathBuf)>, look: &mut Look) {
+    let inside = |path: &Path| match noted(path) {
+        Ok(inside) => Ok(inside),
+        Err(SourceError::File { source, .. }) => Err(source.to_string()),
+        Err(other) => Err(other.to_string()),
+    };
+    let of_epochs: Vec<_> = epochs.iter().map(|(_, path)| inside(path)).collect();
+    let all_noted = of_epochs.iter().flatten().flatten().all(|inside| inside.sure);
+    for ((epoch, path), inside) in epochs.iter().zip(of_epochs) {
+        match inside {
+            Ok(Some(Inside { step, .. })) if all_noted => {
+                look.found.push(Checkpoint::new(step, path))
+            }
+            Ok(_) => look.found.push(Checkpoint::new(*epoch, path)),
+            Err(why) => look.passed.push((path.clone(), why)),
+        }
+    }
+    let by_epoch = !look.found.is_empty() && !all_noted;
+    for (why, path) in silent {
+        match inside(&path) {
+            Ok(Some(Inside { step, .. })) if !by_epoch => {
+                look.found.push(Checkpoint::new(step, path))
+            }
+            Ok(_) => look.passed.push((path, format!("{why}, nor does the file"))),
+            Err(why) => look.passed.push((path, why)),
+        }
+    }
+}
+
+/// Of several checkpoints of a step, passes over copies, then all but the newest of one name.
+fn one_of_each_step(look: &mut Look) {
+    let rank = |c: &Checkpoint| (!is_copy(&c.path), version(&c.path));
+    let best = |step: u64, found: &[Checkpoint]| {
+        found.iter().filter(|c| c.step == step).map(rank).max().unwrap_or_default()
+    };
+    let all = look.found.clone();
+    look.found.retain(|checkpoint| {
+        let best = best(checkpoint.step, &all);
+        let keep = rank(checkpoint) == best;
+        if !keep {
+            let why = format!("another file of step {} is newer, by its name", checkpoint.step);
+            look.passed.push((checkpoint.path.clone(), why));
+        }
+        keep
+    });
+}
+
+/// Names in order, their numbers by value.
+fn natural(a: &Path, b: &Path) -> std::cmp::Ordering {
+    let key = |path: &Path| {
+        let name =
+            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let mut parts: Vec<(u64, String)> = Vec::new();
+        let mut rest = name.as_str();
+        while !rest.is_empty() {
+            let text = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+            let number = &rest[text..];
+            let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
+            parts.push((number[..end].parse().unwrap_or(0), rest[..text].to_owned()));
+            rest = &number[end..];
+        }
+        parts.into_iter().map(|(number, text)| (text, number)).collect::<Vec<_>>()
+    };
+    key(a).cmp(&key(b)).then_with(|| a.cmp(b))
+}
+
+/// Why a path has no checkpoints.
+fn nothing(holds: &Held, passed: &[(PathBuf, String)]) -> String {
+    if let Held::Refused(why) = holds {
+        return why.clone();
+    }
+    let seen = match listed(Path::new(""), passed) {
+        Some(list) => format!("; not taken: {list}"),
+        None => String::new(),
+    };
+    format!(
+        "no checkpoints in it: folders checkpoint-N or stepN that hold model.safetensors or \
+         pytorch_model.bin, or files such as model-stepN.safetensors, ckpt_N.pt, \
+         epoch=0-step=N.ckpt{seen} (--steps or --step-pattern say the steps of other names)"
+    )
+}
+
+/// Names with their reasons, in one line; none of nothing.
+fn listed(folder: &Path, passed: &[(PathBuf, String)]) -> Option<String> {
+    let name = |path: &Path| match path.strip_prefix(folder) {
+        Ok(rest) if !folder.as_os_str().is_empty() && !rest.as_os_str().is_empty() => {
+            rest.display().to_string()
+        }
+        _ => path.file_name().unwrap_or(path.as_os_str()).display().to_string(),
+    };
+    let shown = passed.iter().take(LISTED).map(|(path, why)| format!("{} ({why})", name(path)));
+    let shown: Vec<String> = shown.collect();
+    let more = match passed.len().saturating_sub(LISTED) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    (!shown.is_empty()).then(|| shown.join(", ") + &more)
 }
 
 #[cfg(test)]
@@ -180,41 +436,6 @@ mod tests {
     use super::*;
 
     const SINGLE: &str = "model.safetensors";
-
-    #[test]
-    fn steps_in_names() {
-        let step = |name: &str| step_of(Path::new(name));
-        for (name, expected) in [
-            ("neox-step300.safetensors", 300),
-            ("checkpoint-0.safetensors", 0),
-            ("global_step_12.safetensors", 12),
-            ("step=1000.ckpt", 1000),
-            ("epoch=3-step=1000.ckpt", 1000),
-            ("epoch=3-step=1000-val_loss=0.25.ckpt", 1000),
-            ("epoch=7.ckpt", 7),
-            ("ckpt_1000.pt", 1000),
-            ("iter_0001000.pt", 1000),
-            ("model_1000.pt", 1000),
-            ("pytorch_model_20.bin", 20),
-            ("step143000", 143_000),
-            ("model-step8.ot", 8),
-            ("Checkpoint_5.pth", 5),
-        ] {
-            assert_eq!(step(name), Some(expected), "{name}");
-        }
-        for name in [
-            "model-00001-of-00002.safetensors",
-            "pytorch_model-00001-of-00002.bin",
-            "model.safetensors",
-            "gpt2.safetensors",
-            "step=.ckpt",
-            "step=99999999999999999999.ckpt",
-            "rng_state_0.pth",
-            "last.ckpt",
-        ] {
-            assert_eq!(step(name), None, "{name}");
-        }
-    }
 
     fn steps(paths: &[PathBuf]) -> Result<Vec<u64>, String> {
         let found = Checkpoint::find(paths).map_err(|e| e.to_string())?;
@@ -239,7 +460,7 @@ mod tests {
         assert_eq!(steps(&[path("optimizer.safetensors")]).unwrap(), [0]);
         let message = |paths: &[PathBuf]| steps(paths).unwrap_err();
         assert!(
-            message(&[path("optimizer.safetensors"), path("checkpoint-3")]).contains("no step")
+            message(&[path("optimizer.safetensors"), path("checkpoint-3")]).contains("says a step")
         );
         assert!(message(&[path("logs")]).contains("no checkpoints in it"));
         assert!(message(&[path("nowhere")]).contains("nowhere"));

@@ -5,10 +5,14 @@ use std::fs::File;
 use std::io::Read;
 use std::ops::Deref;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memmap2::Mmap;
 
 use super::SourceError;
+
+/// Files up to this length are copied into memory.
+const IN_MEMORY: u64 = 64 << 20;
 
 /// The bytes of a file.
 #[derive(Debug)]
@@ -26,6 +30,36 @@ impl Mapped {
         let read = file(path)?.read_to_end(&mut bytes);
         read.map_err(|e| SourceError::file(path, e))?;
         Ok(Self::Read(bytes))
+    }
+
+    /// Copies a file: a small one into memory, a larger one into a file in this folder that nobody else
+    /// has, which is mapped.
+    pub(super) fn copied(path: &Path, folder: &Path) -> Result<Self, SourceError> {
+        static COPIES: AtomicUsize = AtomicUsize::new(0);
+        let unreadable = |e: std::io::Error| SourceError::file(path, e);
+        let mut from = file(path)?;
+        if from.metadata().map_err(unreadable)?.len() <= IN_MEMORY || !cfg!(unix) {
+            return Self::read(path);
+        }
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        let copy = folder.join(format!(".neuromfa-copy-{}-{number}", std::process::id()));
+        let uncopied = |e: std::io::Error| {
+            let why = format!("it cannot be copied to {}: {e}", copy.display());
+            SourceError::file(path, why)
+        };
+        let mut to = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&copy)
+            .map_err(uncopied)?;
+        // The open file stays.
+        let removed = std::fs::remove_file(&copy);
+        removed.and_then(|()| std::io::copy(&mut from, &mut to)).map_err(uncopied)?;
+        // SAFETY: the file has no name, so no other process can open it to write into it or to cut it
+        // short.
+        let map = unsafe { Mmap::map(&to) }.map_err(unreadable)?;
+        Ok(Self::Map(map))
     }
 
     /// Maps a file.

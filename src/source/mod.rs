@@ -12,12 +12,17 @@
 mod checkpoint_file;
 mod checkpoints;
 mod error;
+mod float8;
+mod folder;
 mod mapped;
 mod memory;
+mod metrics_file;
 mod pytorch;
+mod quantised;
 mod reread;
 mod safetensors;
 mod save;
+mod step_names;
 mod stored;
 #[cfg(feature = "tch")]
 mod tch_values;
@@ -26,29 +31,45 @@ mod tch_varstore;
 mod tensor;
 mod trainer_log;
 mod weights;
+mod whole;
 
 pub use checkpoint_file::CheckpointFile;
 pub use checkpoints::Checkpoint;
 pub use error::SourceError;
 pub use memory::Memory;
+pub(crate) use metrics_file::metrics;
 pub(crate) use reread::RereadFile;
 pub use save::save;
 #[cfg(feature = "tch")]
 pub(crate) use tch_varstore::VarStoreWeights;
 pub use tensor::Tensor;
+pub(crate) use trainer_log::Logged;
 pub use weights::{Block, Source};
 
 /// Further items for the command.
 pub(crate) mod exports {
     use std::path::Path;
 
-    use super::{Checkpoint, SourceError};
+    use super::{Checkpoint, SourceError, checkpoints};
 
-    /// The checkpoints in a folder that have a step in their names, without warnings.
+    pub use super::checkpoints::{Look, Steps, open_copy};
+
+    /// The checkpoints among files and folders, with steps that are found in this way.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::find`].
+    pub fn find_checkpoints<P: AsRef<Path>>(
+        paths: &[P],
+        steps: Steps<'_>,
+    ) -> Result<Vec<Checkpoint>, SourceError> {
+        Checkpoint::find_by(paths, steps)
+    }
+
+    /// The checkpoints in a folder, and what is passed over. No file is opened.
     ///
     /// # Errors
     /// [`SourceError`] when the folder cannot be listed.
-    pub fn checkpoints_within(folder: &Path) -> Result<Vec<Checkpoint>, SourceError> {
-        Checkpoint::within(folder, false)
+    pub fn checkpoints_within(folder: &Path, steps: Steps<'_>) -> Result<Look, SourceError> {
+        checkpoints::within(folder, steps, false)
     }
 }

@@ -88,8 +88,8 @@ impl Source for RereadFile {
             Elements::Bf16 => {
                 bytemuck::allocation::pod_collect_to_vec::<u8, half::bf16>(vec).into()
             }
-            Elements::Other(dtype) => {
-                let (name, dtype) = (name.to_owned(), dtype.clone());
+            other => {
+                let (name, dtype) = (name.to_owned(), other.name().to_owned());
                 return Err(SourceError::Type { name, place: place(), dtype });
             }
         })

@@ -8,6 +8,7 @@ use bytemuck::{AnyBitPattern, NoUninit};
 use half::{bf16, f16};
 
 use super::Tensor;
+use super::float8::{e4m3, e5m2};
 use crate::mfa::Values;
 
 #[cfg(target_endian = "big")]
@@ -20,20 +21,44 @@ pub(super) enum Elements {
     F64,
     F16,
     Bf16,
-    /// A type that holds no weights, by its name.
+    F8E4M3,
+    F8E5M2,
+    /// A type that is not read, by its name.
     Other(String),
 }
 
 impl Elements {
-    /// Bytes of one element; `None` for a type that holds no weights.
+    /// The name of the type.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::F32 => "F32",
+            Self::F64 => "F64",
+            Self::F16 => "F16",
+            Self::Bf16 => "BF16",
+            Self::F8E4M3 => "F8_E4M3",
+            Self::F8E5M2 => "F8_E5M2",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// Bytes of one element; `None` for a type that is not read.
     pub(super) fn size(&self) -> Option<usize> {
         match self {
             Self::F64 => Some(8),
             Self::F32 => Some(4),
             Self::F16 | Self::Bf16 => Some(2),
+            Self::F8E4M3 | Self::F8E5M2 => Some(1),
             Self::Other(_) => None,
         }
     }
+}
+
+/// A tensor that is not read.
+#[derive(Clone, Debug)]
+pub(super) struct NotRead {
+    pub(super) name: String,
+    pub(super) shape: Vec<usize>,
+    pub(super) what: String, // why, in words that follow its name and "is"
 }
 
 /// The position and layout of a tensor in its file.
@@ -58,8 +83,37 @@ impl Stored {
             Elements::F64 => self.cast::<f64>(bytes, Values::F64),
             Elements::F16 => self.cast::<f16>(bytes, Values::F16),
             Elements::Bf16 => self.cast::<bf16>(bytes, Values::Bf16),
+            Elements::F8E4M3 => Some(e4m3(&self.owned(bytes)?).into()),
+            Elements::F8E5M2 => Some(e5m2(&self.owned(bytes)?).into()),
             Elements::Other(_) => None,
         }
+    }
+
+    /// The elements as they are stored, row-major.
+    pub(super) fn elements<T: AnyBitPattern + NoUninit>(&self, file: &[u8]) -> Option<Vec<T>> {
+        self.owned(file.get(self.bytes.clone())?)
+    }
+
+    fn owned<T: AnyBitPattern + NoUninit>(&self, bytes: &[u8]) -> Option<Vec<T>> {
+        match &self.strides {
+            Some(strides) => in_order(bytes, &self.shape, strides),
+            None => Some(bytemuck::allocation::pod_collect_to_vec(bytes)),
+        }
+    }
+
+    /// One of the tensors that lie one after the other on the first axis.
+    pub(super) fn row(&self, row: usize) -> Option<Self> {
+        let size = self.elements.size()?;
+        let shape = self.shape.get(1..)?.to_vec();
+        let count: usize = shape.iter().product();
+        let (start, strides) = match &self.strides {
+            None => (self.bytes.start + row * count * size, None),
+            Some(strides) => {
+                (self.bytes.start + row * strides[0] * size, Some(strides[1..].to_vec()))
+            }
+        };
+        let end = if strides.is_some() { self.bytes.end } else { start + count * size };
+        Some(Self { elements: self.elements.clone(), shape, strides, bytes: start..end })
     }
 
     /// Borrows the bytes as values if they are row-major and aligned; otherwise copies them (the

@@ -1,51 +1,62 @@
 //! The log of the Hugging Face trainer: `log_history` of trainer_state.json.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
 
-/// The numbers that were logged at a step, in their order; the first of each name.
+/// The numbers that were logged, by step, in their order; the first of each name.
+pub(crate) type Logged = BTreeMap<u64, Vec<(String, f64)>>;
+
+/// What trainer_state.json says was logged.
 ///
 /// Python writes NaN and the infinities as bare words, which JSON does not have; they are read as
 /// numbers. Empty, with a warning, if the file cannot be read.
-pub(super) fn logged_at(step: u64, path: &Path) -> Vec<(String, f64)> {
-    let text = std::fs::read(path).map_err(|e| e.to_string());
-    let state: Value = match text
-        .and_then(|text| serde_json::from_slice(&quoted_words(&text)).map_err(|e| e.to_string()))
-    {
+pub(super) fn logged(path: &Path) -> Logged {
+    let state = match state(path) {
         Ok(state) => state,
         Err(why) => {
             tracing::warn!("{}: {why}: skipped", path.display());
-            return Vec::new();
+            return Logged::new();
         }
     };
-    let mut logged: Vec<(String, f64)> = Vec::new();
+    let mut logged = Logged::new();
     for entry in state["log_history"].as_array().into_iter().flatten() {
-        if entry["step"].as_u64() != Some(step) {
+        let (Some(step), Some(entry)) = (entry["step"].as_u64(), entry.as_object()) else {
             continue;
-        }
-        let numbers = entry.as_object().into_iter().flatten();
-        for (name, value) in numbers.filter_map(|(n, v)| Some((n, number(v)?))) {
-            if name != "step" && !logged.iter().any(|(earlier, _)| earlier == name) {
-                logged.push((name.clone(), value));
+        };
+        let at: &mut Vec<(String, f64)> = logged.entry(step).or_default();
+        for (name, value) in entry.iter().filter_map(|(n, v)| Some((n, number(v)?))) {
+            if name != "step" && !at.iter().any(|(earlier, _)| earlier == name) {
+                at.push((name.clone(), value));
             }
         }
     }
     logged
 }
 
+/// The step at which trainer_state.json was written.
+pub(super) fn global_step(path: &Path) -> Option<u64> {
+    path.is_file().then(|| state(path).ok()?["global_step"].as_u64()).flatten()
+}
+
+fn state(path: &Path) -> Result<Value, String> {
+    let text = std::fs::read(path).map_err(|e| e.to_string())?;
+    serde_json::from_slice(&quoted_words(&text)).map_err(|e| e.to_string())
+}
+
 /// The words that are not valid JSON, with their values.
 const WORDS: [(&str, f64); 3] =
     [("NaN", f64::NAN), ("-Infinity", f64::NEG_INFINITY), ("Infinity", f64::INFINITY)];
 
-fn number(value: &Value) -> Option<f64> {
+pub(super) fn number(value: &Value) -> Option<f64> {
     let word = |text: &str| WORDS.iter().find(|(word, _)| *word == text).map(|(_, number)| *number);
     value.as_f64().or_else(|| value.as_str().and_then(word))
 }
 
 /// The text with [`WORDS`] quoted where they are outside of strings.
-fn quoted_words(text: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn quoted_words(text: &[u8]) -> Cow<'_, [u8]> {
     let mut quoted = Vec::new();
     let (mut copied, mut at, mut in_string) = (0, 0, false);
     while at < text.len() {
@@ -75,11 +86,11 @@ fn quoted_words(text: &[u8]) -> Cow<'_, [u8]> {
 mod tests {
     use super::*;
 
-    fn logged(text: &str) -> Vec<(String, f64)> {
+    fn at_20(text: &str) -> Vec<(String, f64)> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("trainer_state.json");
         std::fs::write(&path, text).unwrap();
-        logged_at(20, &path)
+        logged(&path).remove(&20).unwrap_or_default()
     }
 
     #[test]
@@ -87,16 +98,16 @@ mod tests {
         let state = r#"{"global_step": 20, "log_history": [{"loss": 3.0, "step": 10},
             {"loss": 2.5, "lr": 1e-3, "note": "x", "step": 20}, {"eval_loss": 2.7, "step": 20}]}"#;
         let expected = [("loss", 2.5), ("lr", 1e-3), ("eval_loss", 2.7)];
-        assert_eq!(logged(state), expected.map(|(n, v)| (n.to_owned(), v)));
-        assert_eq!(logged("{\"log_history\": 3}"), []);
-        assert_eq!(logged("not json"), []);
+        assert_eq!(at_20(state), expected.map(|(n, v)| (n.to_owned(), v)));
+        assert_eq!(at_20("{\"log_history\": 3}"), []);
+        assert_eq!(at_20("not json"), []);
     }
 
     #[test]
     fn pythons_words_for_numbers_are_read_and_strings_stay() {
         let state = r#"{"best_metric": NaN, "log_history": [{"loss": NaN, "lr": 1e-3,
             "low": -Infinity, "high":Infinity, "note": "it was NaN, \"Infinity\"", "step": 20}]}"#;
-        let found = logged(state);
+        let found = at_20(state);
         let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["loss", "lr", "low", "high"]);
         assert!(found[0].1.is_nan());

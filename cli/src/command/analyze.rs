@@ -4,17 +4,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use neuromfa::source::Checkpoint;
 
 use super::method::Method;
 use crate::output::{Outcome, Output};
+use crate::steps::StepOptions;
 
 /// Analyse checkpoints and write a run directory, like that of the monitor.
 ///
 /// Each CHECKPOINT is a file (safetensors; .pt, .pth, .bin of PyTorch; .ckpt of Lightning; .ot of tch),
-/// the index of a sharded one, a folder that holds model.safetensors or pytorch_model.bin, or a folder
-/// of checkpoints: checkpoint-N/, stepN/, *-stepN.safetensors, ckpt_N.pt, epoch=0-step=N.ckpt. They are
-/// ordered by step; the first is the baseline that E compares against.
+/// the index of a sharded one, a folder that holds model.safetensors, pytorch_model.bin or a distributed
+/// checkpoint of torch, or a folder of checkpoints: checkpoint-N/, stepN/, *-stepN.safetensors,
+/// ckpt_N.pt, epoch=0-step=N.ckpt. They are ordered by step; the first is the baseline that E compares
+/// against. Where no name says a step, those that trainers note in the files count.
 #[derive(Args)]
 pub struct Analyze {
     /// Checkpoints, or folders of them.
@@ -23,6 +24,8 @@ pub struct Analyze {
     /// Folder to write the run to.
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
+    #[command(flatten)]
+    steps: StepOptions,
     #[command(flatten)]
     method: Method,
     /// Replace an existing run.
@@ -38,7 +41,7 @@ pub struct Analyze {
 
 impl Analyze {
     pub fn run(self, output: Output) -> anyhow::Result<Outcome> {
-        let checkpoints = Checkpoint::find(&self.checkpoints)?;
+        let checkpoints = self.steps.find(&self.checkpoints)?;
         let bar = output.bar(checkpoints.len() as u64);
         let style = "{bar:30} {pos}/{len} checkpoints, {elapsed} so far, {eta} to go {msg}";
         bar.set_style(ProgressStyle::with_template(style)?);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::report;
+use anyhow::Context;
 use clap::Args;
 use neuromfa::source::{Checkpoint, CheckpointFile, Source};
 
@@ -36,13 +37,18 @@ impl Inspect {
         let Some(checkpoint) = checkpoints.first() else {
             anyhow::bail!("no checkpoint in {}", self.checkpoint.display());
         };
-        let parameters = CheckpointFile::open(&checkpoint.path)?.parameters();
-        let network = self.choice.network(checkpoint, &parameters)?;
+        let file = CheckpointFile::open(&checkpoint.path)?;
+        let parameters = file.parameters();
+        let network = self.choice.network(checkpoint, &parameters);
+        let network =
+            network.with_context(|| format!("cannot analyse {}", checkpoint.path.display()))?;
         if self.json {
             output.json(&network)?;
             return Ok(Outcome::Done);
         }
-        crate::output::print(&report::network(&network, &parameters, self.neurons, self.all))?;
+        let mut text = report::network(&network, &parameters, self.neurons, self.all);
+        report::not_read(&mut text, file.not_read(), self.all);
+        crate::output::print(&text)?;
         Ok(Outcome::Done)
     }
 }

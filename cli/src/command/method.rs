@@ -42,6 +42,10 @@ pub struct Method {
     /// Also estimate these distances by sampling this many neurons of each layer in between.
     #[arg(long, value_name = "BUDGET")]
     hops_estimate: Option<usize>,
+    /// Join a trainer's log to metrics.csv by step: CSV, or a JSON object in each line, with a column
+    /// named step, global_step or iter.
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
     /// Compare against this checkpoint, or this run's baseline, instead of the first checkpoint.
     #[arg(long, value_name = "PATH")]
     baseline: Option<PathBuf>,
@@ -73,6 +77,9 @@ impl Method {
             None => replay,
         };
         let mut replay = Replay::new(out);
+        if let Some(file) = self.metrics {
+            replay = replay.metrics(file);
+        }
         if self.allow_gaps {
             replay = replay.allow_gaps();
         }

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::ProgressStyle;
-use neuromfa::source::{Checkpoint, CheckpointFile, Source};
+use neuromfa::source::{CheckpointFile, Source};
 
 use super::choice::Choice;
 use crate::output::{Outcome, Output};
 use crate::report;
 use crate::sensitivity;
+use crate::steps::StepOptions;
 
 /// Show how sensitive alpha0, w and E are to the method's parameters: ranges, sample sizes, radius
 /// steps and transfer functions.
@@ -20,6 +21,8 @@ pub struct Sensitivity {
     /// Checkpoints, or folders of them.
     #[arg(required = true, value_name = "CHECKPOINT")]
     checkpoints: Vec<PathBuf>,
+    #[command(flatten)]
+    steps: StepOptions,
     #[command(flatten)]
     choice: Choice,
     /// How many samples are drawn.
@@ -38,7 +41,7 @@ pub struct Sensitivity {
 
 impl Sensitivity {
     pub fn run(self, output: Output) -> anyhow::Result<Outcome> {
-        let checkpoints = Checkpoint::find(&self.checkpoints)?;
+        let checkpoints = self.steps.find(&self.checkpoints)?;
         let Some(first) = checkpoints.first() else {
             anyhow::bail!("no checkpoints to analyse");
         };

@@ -14,12 +14,13 @@ use neuromfa::source::Checkpoint;
 
 use super::method::Method;
 use crate::output::{Outcome, Output};
+use crate::steps::StepPattern;
 use crate::watch::Watch as Watching;
 
 /// Analyse checkpoints while a trainer, in any language, writes them.
 ///
 /// Checks DIR once a second; DIR need not exist yet. A checkpoint is analysed when its files were the
-/// same at two checks and it opens. Resumes RUN from its last recorded step, also after a crash.
+/// same at two checks and it opens. It is read through a copy, so a trainer may rewrite it meanwhile. Resumes RUN from its last recorded step, also after a crash.
 /// Ctrl-C finishes the current row and writes the summary.
 #[derive(Args)]
 pub struct Watch {
@@ -44,6 +45,8 @@ pub struct Watch {
     /// Leave out a checkpoint that is complete but did not open at this many checks.
     #[arg(long, default_value_t = 30, value_name = "LOOKS")]
     give_up_after: u32,
+    #[command(flatten)]
+    steps: StepPattern,
     #[command(flatten)]
     method: Method,
     /// Replace an existing run instead of resuming it.
@@ -85,6 +88,12 @@ impl Watch {
         if let Some(id) = self.pid {
             watching = watching.process(id);
         }
+        // Where the run is, there is room.
+        let parent = self.out.parent().filter(|parent| parent.is_dir());
+        if let Some(folder) = Some(self.out.as_path()).filter(|out| out.is_dir()).or(parent) {
+            watching = watching.copies(folder);
+        }
+        watching = watching.steps(self.steps.clone());
         let Self { method, out, overwrite, json, folder, .. } = self;
         let replay = |first: &Checkpoint| {
             let replay = method.replay(out, Some(first))?;

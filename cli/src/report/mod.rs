@@ -14,7 +14,7 @@ mod table;
 
 pub use backtest::{backtest, backtest_csv};
 pub use compare::compared;
-pub use network::network;
+pub use network::{network, not_read};
 pub use pictures::{Pictures, SvgFile, backtest_picture};
 #[cfg(feature = "png")]
 pub use png::PngWriter;

@@ -116,6 +116,35 @@ fn left_out(text: &mut String, left_out: &[LeftOut], all: bool) {
     }
 }
 
+/// Adds the tensors of the file that are not read, by what they are.
+pub fn not_read<'a>(
+    text: &mut String,
+    tensors: impl Iterator<Item = (&'a str, &'a [usize], &'a str)>,
+    all: bool,
+) {
+    type Named<'a> = Vec<(&'a str, &'a [usize])>;
+    let mut kinds: Vec<(&str, Named<'_>)> = Vec::new();
+    for (name, shape, what) in tensors {
+        match kinds.iter_mut().find(|(kind, _)| *kind == what) {
+            Some((_, names)) => names.push((name, shape)),
+            None => kinds.push((what, vec![(name, shape)])),
+        }
+    }
+    if !kinds.is_empty() {
+        text.push_str("\nNot read\n");
+    }
+    for (what, tensors) in kinds {
+        wrap(text, &format!("  {} × ", tensors.len()), "      ", &printable(what));
+        let shown = if all { tensors.len() } else { tensors.len().min(NAMED) };
+        for (name, shape) in &tensors[..shown] {
+            let _ = writeln!(text, "      {} {shape:?}", shown_name(name));
+        }
+        if shown < tensors.len() {
+            let _ = writeln!(text, "      … and {} more", tensors.len() - shown);
+        }
+    }
+}
+
 /// An entry of a table.
 struct Row {
     name: String,

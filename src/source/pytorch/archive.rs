@@ -56,7 +56,24 @@ impl<'a> Archive<'a> {
         Ok(Self { entries })
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &'a str> + '_ {
+    /// An archive of torch, and the name of its folder.
+    pub(super) fn of_torch(file: &'a [u8]) -> Result<(Self, &'a str), String> {
+        let archive = Self::read(file)?;
+        let roots = archive.names().filter_map(|name| name.strip_suffix("/data.pkl"));
+        let root = { roots }.find(|root| !root.contains('/')).ok_or(
+            "a zip archive without NAME/data.pkl: not one that torch.save or VarStore::save wrote",
+        )?;
+        if let Some(order) = archive.stored(&format!("{root}/byteorder"))?
+            && file.get(order) == Some(b"big")
+        {
+            return Err(
+                "its tensors are big-endian: save it again on a little-endian machine".into()
+            );
+        }
+        Ok((archive, root))
+    }
+
+    fn names(&self) -> impl Iterator<Item = &'a str> + '_ {
         self.entries.keys().copied()
     }
 
@@ -99,7 +116,8 @@ fn directory(file: &[u8]) -> Result<Range<usize>, String> {
     let range =
         usize::try_from(start).ok().zip(start.checked_add(size).and_then(|e| e.try_into().ok()));
     match range {
-        Some((start, stop)) if stop <= limit => Ok(start..stop),
+        // Several archives one after the other are not one.
+        Some((start, stop)) if stop == limit => Ok(start..stop),
         _ => Err("its directory does not lie in the file".to_owned()),
     }
 }

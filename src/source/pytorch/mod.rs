@@ -1,4 +1,6 @@
-//! The format of PyTorch, Lightning, TorchScript and tch: a zip archive with a pickle.
+//! The formats of PyTorch, Lightning, TorchScript and tch: a zip archive with a pickle; before torch
+//! 1.6, pickles with the storages after them ([`legacy`]); and, of several processes, a folder of
+//! archives with a pickled table of what lies where ([`distributed`]).
 //!
 //! `NAME/data.pkl` is a Python object in the pickle format. Each tensor in it is a call of
 //! `torch._utils._rebuild_tensor_v2` with a storage (the archive's entry `NAME/data/KEY`), offset,
@@ -15,72 +17,99 @@
 
 mod archive;
 mod cursor;
+mod distributed;
+mod legacy;
 mod pickle;
 mod rebuild;
 mod state_dict;
 mod values;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use self::archive::Archive;
-use self::values::{Node, Value};
-use super::stored::Stored;
+use self::values::{Node, Pickled, Storage, Value};
+use super::step_names::Inside;
+use super::stored::{NotRead, Stored};
+
+pub(super) use self::distributed::{item, layout};
+pub(super) use self::legacy::is_legacy;
 
 /// The tensors of an archive.
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) tensors: BTreeMap<String, Stored>,
+    /// Tensors that are not read.
+    pub(super) not_read: Vec<NotRead>,
     /// Whether Python pickled them. TorchScript and tch files have the names as they are.
     pub(super) state_dict: bool,
     /// The keys under which they were found.
     pub(super) under: Option<String>,
+    /// The step that a trainer pickled next to them.
+    pub(super) step: Option<Inside>,
 }
+
+/// The keys under which trainers keep the step, those that mean nothing else first.
+const STEPS: [&str; 6] = ["global_step", "global_steps", "iter_num", "iteration", "step", "iter"];
+/// So many of these are steps of the run.
+const SURE: usize = 4;
 
 /// The tensors of a zip archive, by name.
 pub(super) fn tensors(file: &[u8]) -> Result<Held, String> {
-    let archive = Archive::read(file)?;
-    let mut pickles = archive.names().filter_map(|name| name.strip_suffix("/data.pkl"));
-    let root = pickles.find(|root| !root.contains('/')).ok_or(
-        "a zip archive without NAME/data.pkl: not one that torch.save or VarStore::save wrote",
-    )?;
+    let (archive, root) = Archive::of_torch(file)?;
     let entry = |name: &str| archive.stored(&format!("{root}/{name}"));
-    if let Some(order) = entry("byteorder")?
-        && file.get(order) == Some(b"big")
-    {
-        return Err("its tensors are big-endian: save it again on a little-endian machine".into());
-    }
     let pickle = entry("data.pkl")?.and_then(|at| file.get(at)).unwrap_or_default();
     let in_pickle = |why: String| format!("its data.pkl: {why}");
-    let pickled = pickle::load(pickle, file.len()).map_err(in_pickle)?;
-    let script = match pickled.root {
-        Value::Node(k) => match &pickled.nodes[k] {
-            Node::Object { module, .. } => module.starts_with("__torch__"),
-            _ => false,
-        },
+    let pickled = pickle::load(pickle, 0, file.len()).map_err(in_pickle)?;
+    let data = |storage: &Storage<'_>| {
+        let name = format!("data/{}", storage.key);
+        let lacking = || format!("the archive has no entry {name}");
+        entry(&name)?.ok_or_else(lacking)
+    };
+    held(&pickled, file.len(), &data, in_pickle)
+}
+
+/// The tensors in files that torch wrote before version 1.6, by name.
+pub(super) fn legacy_tensors(file: &[u8]) -> Result<Held, String> {
+    let (pickled, storages) = legacy::read(file)?;
+    let data = |storage: &Storage<'_>| storages.of(storage);
+    held(&pickled, file.len(), &data, |why| why)
+}
+
+/// The tensors of a pickled object; `data` says where the bytes of a storage lie in the file.
+fn held(
+    pickled: &Pickled<'_>,
+    file_length: usize,
+    data: &dyn Fn(&Storage<'_>) -> Result<Range<usize>, String>,
+    in_pickle: impl Fn(String) -> String,
+) -> Result<Held, String> {
+    let script = match pickled.node(pickled.root) {
+        Some(Node::Object { module, .. }) => module.starts_with("__torch__"),
         _ => false,
     };
-    let found = state_dict::find(&pickled, file.len()).map_err(in_pickle)?;
-    let mut tensors = BTreeMap::new();
+    let found = state_dict::find(pickled, file_length).map_err(in_pickle)?;
+    let (mut tensors, mut not_read) = (BTreeMap::new(), found.not_read);
     for (name, view) in found.tensors {
-        let bytes = entry(&format!("data/{}", view.storage.key))?;
-        let stored =
-            view.stored(bytes, file.len()).map_err(|why| format!("tensor {name:?}: {why}"))?;
+        let bytes = data(&view.storage).map_err(|why| format!("tensor {name:?}: {why}"))?;
+        let stored = view
+            .stored(Some(bytes), file_length)
+            .map_err(|why| format!("tensor {name:?}: {why}"))?;
         // tch writes `|` for a dot, which would be an attribute of an attribute.
         let name = if script { name.replace('|', ".") } else { name };
-        if let Some(stored) = stored
-            && tensors.insert(name.clone(), stored).is_some()
-        {
+        let Some(stored) = stored else {
+            let what = "expanded to more elements than the file can hold: save tensor.contiguous(), \
+                        or leave it out of the file";
+            not_read.push(NotRead { name, shape: view.shape.clone(), what: what.to_owned() });
+            continue;
+        };
+        if tensors.insert(name.clone(), stored).is_some() {
             return Err(format!("two tensors are named {name:?}"));
         }
     }
-    Ok(Held { tensors, state_dict: !script, under: found.under })
-}
-
-/// Whether a file begins like torch files before the zip format: with a pickled magic number, or as
-/// a tar archive.
-pub(super) fn is_legacy(file: &[u8]) -> bool {
-    const MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
-    let pickled =
-        file.first() == Some(&0x80) && file.get(2..).is_some_and(|f| f.starts_with(MAGIC));
-    pickled || file.get(257..262) == Some(b"ustar")
+    let step =
+        STEPS.iter().enumerate().find_map(|(k, key)| match pickled.get(pickled.root, key)? {
+            Value::Int(step) => Some(Inside { step: u64::try_from(step).ok()?, sure: k < SURE }),
+            _ => None,
+        });
+    Ok(Held { tensors, not_read, state_dict: !script, under: found.under, step })
 }

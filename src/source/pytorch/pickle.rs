@@ -6,13 +6,13 @@
 use std::collections::HashMap;
 
 use super::cursor::Cursor;
-use super::rebuild::{call, instance, storage};
+use super::rebuild::{call, class_of_module, instance, storage};
 use super::values::{Heap, Items, Node, Pickled, Value};
 
-/// Reads the first pickle of `bytes`, which lies in a file of `file_length` bytes.
-pub(super) fn load(bytes: &[u8], file_length: usize) -> Result<Pickled<'_>, String> {
+/// Reads the pickle that begins at `start` of `bytes`, which lie in a file of `file_length` bytes.
+pub(super) fn load(bytes: &[u8], start: usize, file_length: usize) -> Result<Pickled<'_>, String> {
     let mut machine = Machine {
-        input: Cursor::new(bytes, 0),
+        input: Cursor::new(bytes, start),
         heap: Heap::new(file_length),
         stack: Vec::new(),
         deepest: 0,
@@ -24,7 +24,8 @@ pub(super) fn load(bytes: &[u8], file_length: usize) -> Result<Pickled<'_>, Stri
         let opcode = machine.input.u8()?;
         if opcode == b'.' {
             let root = machine.pop()?;
-            return Ok(Pickled { nodes: machine.heap.into_nodes(), root });
+            let end = machine.input.at();
+            return Ok(Pickled { nodes: machine.heap.into_nodes(), root, end });
         }
         machine.step(opcode).map_err(|why| format!("{why} (at byte {at})"))?;
     }
@@ -125,9 +126,9 @@ impl<'a> Machine<'a> {
             // BINPERSID
             b'Q' => {
                 let id = self.pop()?;
-                match storage(&self.heap, id) {
+                match storage(&self.heap, id)? {
                     Some(storage) => self.heap.add(Node::Storage(storage))?,
-                    None => Value::Opaque,
+                    None => class_of_module(&self.heap, id),
                 }
             }
             b'P' => self.input.line().map(|_| Value::Opaque)?, // PERSID

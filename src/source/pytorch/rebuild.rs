@@ -17,6 +17,7 @@ pub(super) fn call<'a>(
     arguments: Value<'a>,
 ) -> Result<Value<'a>, String> {
     let (mut function, mut arguments) = (function, arguments);
+    let mut attributes = None; // of a tensor of a class of its own
     for _ in 0..NESTED_CALLS {
         let Some((module, name)) = heap.global(function) else { return Ok(Value::Opaque) };
         let given = heap.items_of_tuple(arguments).unwrap_or_default();
@@ -39,8 +40,26 @@ pub(super) fn call<'a>(
             ) => {
                 return Ok(*data);
             }
-            ("torch._tensor", "_rebuild_from_type" | "_rebuild_from_type_v2", [f, _, a, ..]) => {
-                (function, arguments) = (*f, *a);
+            (
+                "torch._tensor",
+                "_rebuild_from_type" | "_rebuild_from_type_v2",
+                [f, _, a, s @ ..],
+            ) => {
+                (attributes, function, arguments) = (s.first().copied(), *f, *a);
+            }
+            ("torch._utils", "_rebuild_wrapper_subclass", [class, _, shape, ..]) => {
+                let (class, shape) = (*class, dimensions(heap, *shape)?);
+                return wrapped(heap, class, shape, attributes);
+            }
+            ("torch._utils", rebuild, _) if rebuild.starts_with("_rebuild_") => {
+                // Those of quantised, sparse, nested and meta tensors.
+                let shape = given.get(2).and_then(|shape| dimensions(heap, *shape).ok());
+                let kind = rebuild.trim_start_matches("_rebuild_").trim_end_matches("_tensor");
+                let kind = if kind == "qtensor" { "quantised" } else { kind };
+                return heap.foreign(
+                    shape.unwrap_or_default(),
+                    format!("a tensor of torch's kind {kind:?}"),
+                );
             }
             ("collections", "OrderedDict", _) => {
                 let list = given.first().copied().unwrap_or(Value::Opaque);
@@ -66,7 +85,9 @@ pub(super) fn call<'a>(
 pub(super) fn instance<'a>(heap: &mut Heap<'a>, class: Value<'a>) -> Result<Value<'a>, String> {
     match heap.global(class) {
         Some(("collections", "OrderedDict")) => heap.add(Node::Dict(Vec::new())),
-        Some((module, _)) => heap.add(Node::Object { module, entries: Vec::new(), state: None }),
+        Some((module, name)) => {
+            heap.add(Node::Object { module, name, entries: Vec::new(), state: None })
+        }
         None => Ok(Value::Opaque),
     }
 }
@@ -74,28 +95,88 @@ pub(super) fn instance<'a>(heap: &mut Heap<'a>, class: Value<'a>) -> Result<Valu
 /// Keys and values, in turn, of a list of pairs.
 fn pairs<'a>(heap: &mut Heap<'a>, list: Value<'a>) -> Result<Vec<Value<'a>>, String> {
     let length = match heap.node(list) {
-        Some(Node::List(items)) => items.nodes.len(),
+        Some(Node::List(items)) => items.values.len(),
         _ => 0,
     };
     heap.charge::<[Value<'_>; 2]>(length)?;
     let Some(Node::List(items)) = heap.node(list) else { return Ok(Vec::new()) };
-    let pair = |(_, node): &(usize, usize)| match heap.items_of_tuple(Value::Node(*node)) {
+    let pair = |(_, pair): &(usize, Value<'a>)| match heap.items_of_tuple(*pair) {
         Some(&[key, value]) => Some([key, value]),
         _ => None,
     };
-    Ok(items.nodes.iter().filter_map(pair).flatten().collect())
+    Ok(items.values.iter().filter_map(pair).flatten().collect())
+}
+
+/// A tensor of a class that wraps others. A DTensor whose only piece is the whole is that piece.
+fn wrapped<'a>(
+    heap: &mut Heap<'a>,
+    class: Value<'a>,
+    shape: Vec<usize>,
+    attributes: Option<Value<'a>>,
+) -> Result<Value<'a>, String> {
+    let (module, name) = heap.global(class).unwrap_or(("", "a class without a name"));
+    // What is in slots comes second in a tuple.
+    let attributes = attributes.map(|attributes| match heap.items_of_tuple(attributes) {
+        Some(&[_, slots]) => slots,
+        _ => attributes,
+    });
+    let local = attributes.and_then(|attributes| match heap.node(attributes)? {
+        Node::Dict(entries) => {
+            let local = |(key, _): &&(Value<'_>, Value<'_>)| *key == Value::Text("_local_tensor");
+            Some(entries.iter().rfind(local)?.1)
+        }
+        _ => None,
+    });
+    let held = local.and_then(|local| match heap.node(local)? {
+        Node::Tensor(view) => Some(view.shape.clone()),
+        _ => None,
+    });
+    match (local, held) {
+        (Some(local), Some(held)) if held == shape && name == "DTensor" => Ok(local),
+        (_, Some(held)) if name == "DTensor" => {
+            let what = format!(
+                "a DTensor of which this file has the piece {held:?}: save tensor.full_tensor(), or \
+                 the whole with torch.distributed.checkpoint"
+            );
+            heap.foreign(shape, what)
+        }
+        _ => {
+            let what = format!(
+                "of the class {module}.{name}, which is not read: save a plain tensor \
+                 (full_tensor(), dequantize())"
+            );
+            heap.foreign(shape, what)
+        }
+    }
 }
 
 /// The storage that a persistent id `('storage', class, key, location, length)` names; `None` for
 /// an id of another kind.
-pub(super) fn storage<'a>(heap: &Heap<'a>, id: Value<'a>) -> Option<Storage<'a>> {
-    let [Value::Text("storage"), class, Value::Text(key), _, Value::Int(length), ..] =
-        heap.items_of_tuple(id)?
+pub(super) fn storage<'a>(heap: &Heap<'a>, id: Value<'a>) -> Result<Option<Storage<'a>>, String> {
+    let Some([Value::Text("storage"), class, Value::Text(key), _, Value::Int(length), rest @ ..]) =
+        heap.items_of_tuple(id)
     else {
-        return None;
+        return Ok(None);
     };
-    let (_, class) = heap.global(*class)?;
-    Some(Storage { key, class, length: usize::try_from(*length).ok()? })
+    if let [Value::Node(_), ..] = rest {
+        return Err(
+            "a storage is a view of another one, as torch before version 0.4 wrote: load the \
+                    file with torch.load and save it again with torch.save"
+                .to_owned(),
+        );
+    }
+    let length = usize::try_from(*length).ok();
+    let storage = heap.global(*class).zip(length);
+    Ok(storage.map(|((_, class), length)| Storage { key, class, length }))
+}
+
+/// The class that a persistent id `('module', class, file, source)` names, as torch before version
+/// 1.6 pickled the classes of modules.
+pub(super) fn class_of_module<'a>(heap: &Heap<'a>, id: Value<'a>) -> Value<'a> {
+    match heap.items_of_tuple(id) {
+        Some([Value::Text("module"), class, ..]) => *class,
+        _ => Value::Opaque,
+    }
 }
 
 /// The arguments `(storage, offset, shape, strides, ..)`.
@@ -110,10 +191,10 @@ fn view<'a>(
     let Some(Node::Storage(storage)) = heap.node(*storage) else {
         return Err("a tensor is made of something that is no storage".to_owned());
     };
-    let elements = match dtype {
-        Some(dtype) => heap.global(dtype).and_then(|(_, name)| elements(name)),
-        None => elements(storage.class),
-    };
+    let elements = elements(match dtype {
+        Some(dtype) => heap.global(dtype).map_or("unknown", |(_, name)| name),
+        None => storage.class,
+    });
     let (shape, strides) = (dimensions(heap, *shape)?, dimensions(heap, *strides)?);
     if shape.len() != strides.len() {
         let (n, m) = (shape.len(), strides.len());
@@ -138,30 +219,32 @@ fn dimensions<'a>(heap: &Heap<'a>, value: Value<'a>) -> Result<Vec<usize>, Strin
 }
 
 /// The element type with this name of a torch dtype or storage class.
-fn elements(name: &str) -> Option<Elements> {
-    Some(match name {
+pub(super) fn elements(name: &str) -> Elements {
+    match name {
         "FloatStorage" | "float32" => Elements::F32,
         "DoubleStorage" | "float64" => Elements::F64,
         "HalfStorage" | "float16" => Elements::F16,
         "BFloat16Storage" | "bfloat16" => Elements::Bf16,
-        _ => return None,
-    })
+        "float8_e4m3fn" => Elements::F8E4M3,
+        "float8_e5m2" => Elements::F8E5M2,
+        other => Elements::Other(other.to_owned()),
+    }
 }
 
 impl View<'_> {
     /// Whether the tensor holds weights.
     pub(super) fn holds_weights(&self) -> bool {
-        self.elements.is_some()
+        self.elements.size().is_some()
     }
 
     /// The position of the tensor in a file of this length, given the bytes of its storage. `None`
-    /// when it holds no weights.
+    /// when it repeats its elements far beyond the file's length.
     pub(super) fn stored(
         &self,
         storage: Option<Range<usize>>,
         file_length: usize,
     ) -> Result<Option<Stored>, String> {
-        let Some(elements) = self.elements.clone() else { return Ok(None) };
+        let elements = self.elements.clone();
         let Some(size) = elements.size() else { return Ok(None) };
         let key = self.storage.key;
         let storage = storage.ok_or_else(|| format!("the archive has no entry data/{key}"))?;
@@ -177,9 +260,7 @@ impl View<'_> {
         let numbers = numbers.ok_or_else(|| format!("its shape {shape:?} is too large"))?;
         // A view can repeat its elements (strides of 0) far beyond any memory.
         if numbers > length.max(file_length / size) {
-            return Err(format!(
-                "it has more elements, of shape {shape:?}, than the file can hold"
-            ));
+            return Ok(None);
         }
         if numbers == 0 {
             let bytes = storage.start..storage.start;

@@ -26,13 +26,19 @@ pub(super) enum Node<'a> {
         name: &'a str,
     },
     Tuple(Vec<Value<'a>>),
-    List(Items),
+    List(Items<'a>),
     Dict(Entries<'a>),
     /// An instance of a class that is not known, with its attributes.
     Object {
         module: &'a str,
+        name: &'a str,
         entries: Entries<'a>,
         state: Option<usize>,
+    },
+    /// A tensor of a kind that is not read, and why, in words.
+    Foreign {
+        shape: Vec<usize>,
+        what: String,
     },
     Storage(Storage<'a>),
     Tensor(Box<View<'a>>),
@@ -50,27 +56,84 @@ pub(super) struct Storage<'a> {
 #[derive(Debug)]
 pub(super) struct View<'a> {
     pub(super) storage: Storage<'a>,
-    pub(super) elements: Option<Elements>, // none: of a type that holds no weights
-    pub(super) offset: usize,              // in elements
+    pub(super) elements: Elements,
+    pub(super) offset: usize, // in elements
     pub(super) shape: Vec<usize>,
     pub(super) strides: Vec<usize>,
 }
 
-/// The nodes among the items of a list, with their indices in the list.
+/// The nodes and texts among the items of a list, with their indices in the list.
 #[derive(Debug, Default)]
-pub(super) struct Items {
+pub(super) struct Items<'a> {
     pub(super) length: usize,
-    pub(super) nodes: Vec<(usize, usize)>,
+    pub(super) values: Vec<(usize, Value<'a>)>,
 }
 
-/// The nodes among the values of a dict, with those keys that are strings.
-pub(super) type Entries<'a> = Vec<(&'a str, usize)>;
+/// Keys and values of a dict, but for those that are opaque.
+pub(super) type Entries<'a> = Vec<(Value<'a>, Value<'a>)>;
 
 /// All values of a pickle.
 #[derive(Debug)]
 pub(super) struct Pickled<'a> {
     pub(super) nodes: Vec<Node<'a>>,
     pub(super) root: Value<'a>,
+    /// Where it ends in the bytes that it was read from.
+    pub(super) end: usize,
+}
+
+impl<'a> Pickled<'a> {
+    pub(super) fn node(&self, value: Value<'a>) -> Option<&Node<'a>> {
+        match value {
+            Value::Node(k) => self.nodes.get(k),
+            _ => None,
+        }
+    }
+
+    /// The entries of a dict, or the attributes of an object.
+    pub(super) fn entries(&self, value: Value<'a>) -> &[(Value<'a>, Value<'a>)] {
+        match self.node(value) {
+            Some(Node::Dict(entries)) => entries,
+            Some(Node::Object { state: Some(state), .. }) => match self.nodes.get(*state) {
+                Some(Node::Dict(entries)) => entries,
+                _ => &[],
+            },
+            _ => &[],
+        }
+    }
+
+    /// The value of a key of a dict, or of an attribute of an object.
+    pub(super) fn get(&self, value: Value<'a>, key: &str) -> Option<Value<'a>> {
+        let found = self.entries(value).iter().rfind(|(known, _)| *known == Value::Text(key));
+        found.map(|(_, value)| *value)
+    }
+
+    pub(super) fn tuple(&self, value: Value<'a>) -> Option<&[Value<'a>]> {
+        match self.node(value)? {
+            Node::Tuple(items) => Some(items),
+            Node::Object { state: Some(state), .. } => match self.nodes.get(*state)? {
+                Node::Tuple(items) => Some(items),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The nodes and texts of a list.
+    pub(super) fn list(&self, value: Value<'a>) -> Option<&[(usize, Value<'a>)]> {
+        match self.node(value)? {
+            Node::List(items) => Some(&items.values),
+            _ => None,
+        }
+    }
+
+    /// A tuple of whole numbers.
+    pub(super) fn sizes(&self, value: Value<'a>) -> Option<Vec<usize>> {
+        let whole = |value: &Value<'_>| match value {
+            Value::Int(n) => usize::try_from(*n).ok(),
+            _ => None,
+        };
+        self.tuple(value)?.iter().map(whole).collect()
+    }
 }
 
 /// The values so far, and how much more of them there may be.
@@ -105,6 +168,13 @@ impl<'a> Heap<'a> {
         Ok(Value::Node(self.nodes.len() - 1))
     }
 
+    /// A tensor that is not read.
+    pub(super) fn foreign(&mut self, shape: Vec<usize>, what: String) -> Result<Value<'a>, String> {
+        self.charge::<usize>(shape.len())?;
+        self.charge::<u8>(what.len())?;
+        self.add(Node::Foreign { shape, what })
+    }
+
     pub(super) fn tuple(&mut self, items: Vec<Value<'a>>) -> Result<Value<'a>, String> {
         self.charge::<Value<'_>>(items.len())?;
         self.add(Node::Tuple(items))
@@ -134,15 +204,14 @@ impl<'a> Heap<'a> {
 
     /// Appends to a list; to any other object it does nothing.
     pub(super) fn append(&mut self, list: Value<'a>, items: &[Value<'a>]) -> Result<(), String> {
-        self.charge::<(usize, usize)>(
-            items.iter().filter(|v| matches!(v, Value::Node(_))).count(),
-        )?;
+        let kept = |value: &Value<'_>| matches!(value, Value::Node(_) | Value::Text(_));
+        self.charge::<(usize, Value<'_>)>(items.iter().filter(|item| kept(item)).count())?;
         if let Value::Node(k) = list
             && let Some(Node::List(list)) = self.nodes.get_mut(k)
         {
             for item in items {
-                if let Value::Node(node) = item {
-                    list.nodes.push((list.length, *node));
+                if kept(item) {
+                    list.values.push((list.length, *item));
                 }
                 list.length += 1;
             }
@@ -156,11 +225,10 @@ impl<'a> Heap<'a> {
         if !rest.is_empty() {
             return Err("a key of a dict has no value".to_owned());
         }
-        let kept = pairs.iter().filter_map(|pair| match pair {
-            [Value::Text(key), Value::Node(node)] => Some((*key, *node)),
-            _ => None,
+        let kept = pairs.iter().filter_map(|&[key, value]| {
+            (key != Value::Opaque && value != Value::Opaque).then_some((key, value))
         });
-        self.charge::<(&str, usize)>(kept.clone().count())?;
+        self.charge::<(Value<'_>, Value<'_>)>(kept.clone().count())?;
         if let Value::Node(k) = dict
             && let Some(Node::Dict(entries) | Node::Object { entries, .. }) = self.nodes.get_mut(k)
         {
@@ -173,6 +241,7 @@ impl<'a> Heap<'a> {
     /// tuple. Dicts and tensors keep theirs to themselves (`_metadata` of a state dict).
     pub(super) fn build(&mut self, object: Value<'a>, state: Value<'a>) {
         let attributes = match self.items_of_tuple(state) {
+            Some([Value::Opaque, second]) => *second,
             Some([first, _]) => *first,
             _ => state,
         };
