@@ -101,3 +101,26 @@ fn neox_neurons_and_norm_matched() {
         assert_near("width of the network", network.width_stable.unwrap(), stable.width);
     }
 }
+
+/// The size of the weights, of each layer and of all, against NumPy.
+#[test]
+fn norms_of_layers_and_of_the_network() {
+    let expected = read("norms.json");
+    for (file, expected) in expected.as_object().unwrap() {
+        let source = CheckpointFile::open(path(file)).unwrap();
+        let plan = plan(&source);
+        let measured = measure(&plan, &source);
+        let row = Emergence::new(&plan, &Baseline::new(0, &plan, &measured), &measured);
+        let parts =
+            row.parts.iter().filter(|part| [Scope::Layer, Scope::Network].contains(&part.scope));
+        let parts: Vec<_> = parts.collect();
+        assert_eq!(parts.len(), expected.as_object().unwrap().len());
+        for part in parts {
+            let expected = &expected[&part.name];
+            assert_near("norm", part.weight_norm.unwrap(), value(&expected["weight_norm"]));
+            assert_near("spread", part.norm_spread.unwrap(), value(&expected["norm_spread"]));
+        }
+        assert_near("norm", row.weight_norm.unwrap(), value(&expected["all"]["weight_norm"]));
+        assert_near("spread", row.norm_spread.unwrap(), value(&expected["all"]["norm_spread"]));
+    }
+}

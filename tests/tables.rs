@@ -72,10 +72,11 @@ fn columns_table<R: 'static>(columns: impl Iterator<Item = &'static Column<R>>) 
 
 #[test]
 fn the_docs_have_the_columns_of_emergence_csv() {
-    let tables: [(&str, &[Kind]); 5] = [
+    let tables: [(&str, &[Kind]); 6] = [
         ("alpha0 and width", &[Kind::Alpha0, Kind::Width]),
         ("structure", &[Kind::Structure]),
         ("E", &[Kind::E]),
+        ("size of the weights", &[Kind::Norm]),
         ("what the estimators rest on", &[Kind::Fit]),
         ("the row itself", &[Kind::Row, Kind::Cost, Kind::Note]),
     ];

@@ -58,6 +58,10 @@ pub struct Emergence {
     pub e_stable: Option<f64>,
     /// The whole network against its shuffles.
     pub structure: Structure,
+    /// √(Σ w²) over all weights of the network.
+    pub weight_norm: Option<f64>,
+    /// The coefficient of variation of that of each source neuron.
+    pub norm_spread: Option<f64>,
     /// E of the stable estimator on the weights of step 0, each matrix at its spread of this step.
     pub e_rescaled_start: Option<f64>,
     /// Kept neurons of the published estimator, mean over samples.
@@ -157,6 +161,8 @@ impl Emergence {
         row.scaling = published.as_ref().ok().and_then(|samples| MeanScaling::of(q, samples));
         row.boxes.clone_from(&measurement.boxes);
         row.hashes.clone_from(&measurement.hashes);
+        row.weight_norm = measurement.norm.map(|of| of.norm);
+        row.norm_spread = measurement.norm.and_then(|of| of.spread);
         let hops = measurement.hops.iter();
         row.hops = hops.map(|hop| HopEmergence::new(q, baseline, hop)).collect();
         if plan.samples_coincide() {

@@ -9,7 +9,7 @@ use super::snapshot::LayerSnapshot;
 use super::unchanged::Measured;
 use crate::counting::{
     Drawn, EdgeLayout, EdgeMatrix, LayerRows, PackedHistogram, RadiusTable, Rescaled, count_edges,
-    count_layer, count_sampled_edges,
+    count_layer, count_sampled_edges, sums_of_squares,
 };
 use crate::mfa::Values;
 use crate::network::Orientation;
@@ -73,6 +73,9 @@ impl LayerJob<'_> {
             for (deviation, matrix) in self.deviations.iter_mut().zip(&matrices) {
                 *deviation = matrix.values().standard_deviation().unwrap_or(f64::NAN);
             }
+        }
+        if self.plan.stable() {
+            sums_of_squares(&matrices, &mut self.counts.squares);
         }
         let tables = start.and_then(|start| self.rescaled(start));
         let LayerSnapshot { whole, matched, distances, samples, .. } = &mut *self.counts;

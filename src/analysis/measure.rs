@@ -12,6 +12,7 @@ use super::hops::HopMeasurement;
 use super::measurement::{GroupMeasurement, Measurement, Nulls};
 use super::neuron::NeuronStatistics;
 use super::neurons::{neurons, statistics};
+use super::norms::norm;
 use super::nulls::nulls;
 use super::plan::Plan;
 use super::snapshot::{LayerSnapshot, Snapshot};
@@ -40,6 +41,7 @@ impl Estimators {
             published: Ok(Vec::new()),
             stable: None,
             groups: Vec::new(),
+            norm: None,
             controls: Nulls::default(),
             neurons: Vec::new(),
             boxes: Vec::new(),
@@ -83,11 +85,13 @@ impl Estimators {
         measurement.stable = stable.as_ref().map(|groups| {
             groups[network].map_err(|why| Fault::Degenerate { place: place(0), why })
         });
+        measurement.norm = plan.stable().then(|| norm(&plan.groups[network], snapshot));
         if plan.details() {
             let group = |(k, published): (usize, Result<Vec<Spectrum>, Degenerate>)| {
                 let stable = stable.as_ref().and_then(|groups| groups[k].ok());
                 let neurons = NeuronStatistics::default();
-                GroupMeasurement { published: published.ok(), stable, neurons }
+                let norm = plan.stable().then(|| norm(&plan.groups[k], snapshot));
+                GroupMeasurement { published: published.ok(), stable, norm, neurons }
             };
             measurement.groups = by_group(published, &plan.groups).enumerate().map(group).collect();
         }

@@ -17,6 +17,8 @@ pub struct Measurement {
     pub stable: Option<Result<Fractal, Fault>>,
     /// The plan's groups, the network last; empty without details and without finite weights.
     pub groups: Vec<GroupMeasurement>,
+    /// The size of the network's weights; none without the stable estimator or finite weights.
+    pub norm: Option<Norm>,
     /// The null controls.
     pub controls: Nulls,
     /// The neurons of the whole network, layer by layer; empty without details.
@@ -44,8 +46,20 @@ pub struct GroupMeasurement {
     pub published: Option<Vec<Spectrum>>,
     /// Stable estimator over all neurons of the group.
     pub stable: Option<Fractal>,
+    /// The size of its weights; none without the stable estimator.
+    pub norm: Option<Norm>,
     /// Its neurons' dimensions and degrees.
     pub neurons: NeuronStatistics,
+}
+
+/// The size of the weights of a part of the network.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Norm {
+    /// The Frobenius norm √(Σ w²) over all its weights.
+    pub norm: f64,
+    /// The coefficient of variation of √(Σ w²) over its source neurons: standard deviation of the
+    /// population over the mean. None if all weights are 0.
+    pub spread: Option<f64>,
 }
 
 /// The null controls of one snapshot; empty where they are not computed.

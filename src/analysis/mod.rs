@@ -23,6 +23,7 @@ mod measure;
 mod measurement;
 mod neuron;
 mod neurons;
+mod norms;
 mod nulls;
 mod parts;
 mod plan;

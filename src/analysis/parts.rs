@@ -40,6 +40,10 @@ pub struct Part {
     pub e_stable: Option<f64>,
     /// The part against its shuffles.
     pub structure: Structure,
+    /// √(Σ w²) over its weights.
+    pub weight_norm: Option<f64>,
+    /// The coefficient of variation of that of each source neuron.
+    pub norm_spread: Option<f64>,
     /// Dimensions and degrees of all its neurons.
     pub neurons: NeuronStatistics,
 }
@@ -78,6 +82,8 @@ impl Part {
             structure: nulls
                 .map(|nulls| Structure::of(start.and_then(|s| s.stable), measured.stable, nulls).0)
                 .unwrap_or_default(),
+            weight_norm: measured.norm.map(|of| of.norm),
+            norm_spread: measured.norm.and_then(|of| of.spread),
             neurons: measured.neurons,
         }
     }

@@ -30,6 +30,8 @@ pub(super) struct LayerSnapshot {
     pub(super) samples: Vec<PackedHistogram>,
     /// Σ of the kept distances of each neuron of the whole; empty when not wanted.
     pub(super) distances: Vec<f64>,
+    /// Σ of the squared weights of each neuron of the whole; empty without the stable estimator.
+    pub(super) squares: Vec<f64>,
     pub(super) from: CountedFrom,
     pub(super) not_finite: u64,
     pub(super) reused: bool,
@@ -47,6 +49,7 @@ impl LayerSnapshot {
             matched,
             samples: layer.drawn.iter().map(|drawn| histogram(drawn.len())).collect(),
             distances: vec![0.0; if plan.details() { neurons } else { 0 }],
+            squares: vec![0.0; if plan.stable() { neurons } else { 0 }],
             from: CountedFrom::default(),
             not_finite: 0,
             reused: false,
@@ -91,10 +94,14 @@ impl Snapshot {
     }
 }
 
+/// NaN is equal to NaN.
+fn bits(values: &[f64]) -> Vec<u64> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
 /// Equal if the counts are equal; earlier contents of the memory do not matter.
 impl PartialEq for Snapshot {
     fn eq(&self, other: &Self) -> bool {
-        let bits = |deviations: &[f64]| deviations.iter().map(|d| d.to_bits()).collect::<Vec<_>>();
         self.layers == other.layers
             && self.pools == other.pools
             && self.matched_pools == other.matched_pools
@@ -109,6 +116,7 @@ impl PartialEq for LayerSnapshot {
             && self.matched == other.matched
             && self.samples == other.samples
             && self.distances == other.distances
+            && bits(&self.squares) == bits(&other.squares)
             && self.not_finite == other.not_finite
     }
 }

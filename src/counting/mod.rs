@@ -6,7 +6,8 @@
 //! 3. [`count_layer`] counts the edges of a neuron layer, and in the same pass its rescaled weights
 //!    and the edges between drawn neurons, into [`PackedHistogram`]s; [`count_edges`] counts the
 //!    edges alone;
-//! 4. [`Dealer`] deals the histograms of permuted weights from the counts.
+//! 4. [`sums_of_squares`] adds up the squares of the weights that leave each neuron;
+//! 5. [`Dealer`] deals the histograms of permuted weights from the counts.
 //!
 //! For paths over several layers,
 //! [`Distances::shorten_by`](crate::mfa::Distances::shorten_by) computes distances from weights
@@ -25,6 +26,7 @@ mod packed;
 mod radius_table;
 mod sampled;
 mod shuffle;
+mod squares;
 mod tile;
 mod weight;
 
@@ -37,3 +39,4 @@ pub use packed::PackedHistogram;
 pub use radius_table::RadiusTable;
 pub use sampled::count_sampled_edges;
 pub(crate) use shuffle::{Dealer, PoolSampler};
+pub(crate) use squares::sums_of_squares;

@@ -38,6 +38,8 @@ pub enum Kind {
     Alpha0,
     /// The width.
     Width,
+    /// The size of the weights, without E.
+    Norm,
     /// The data of the estimators.
     Fit,
     /// Cost of the analysis.

@@ -3,7 +3,7 @@
 use super::RecordError;
 use super::column::Column;
 use super::column::Format::{Digits, Plain};
-use super::column::Kind::{Alpha0, Cost, E, Fit, Note, Row as Which, Width};
+use super::column::Kind::{Alpha0, Cost, E, Fit, Norm, Note, Row as Which, Width};
 use super::column::Need::{RescaledStart, Samples, Shuffle, Stable};
 use super::column::Value::{Count, Number, Text};
 use super::column::View::{self, Headline, Live, Report, Sensitivity, Show};
@@ -105,7 +105,7 @@ const ESTIMATES: [Column<Row>; 13] = [
 ];
 
 /// After the measures of a part.
-const REST: [Column<Row>; 15] = [
+const REST: [Column<Row>; 17] = [
     Column::new("E_rescaled_start", E, Number(|row: &Row| row.emergence.e_rescaled_start))
         .means("E_stable of growth alone")
         .equation(
@@ -113,6 +113,21 @@ const REST: [Column<Row>; 15] = [
         )
         .needs(&[RescaledStart])
         .views(&[Report, Live("rescaled start")]),
+    Column::new("weight_norm", Norm, Number(|row: &Row| row.emergence.weight_norm))
+        .means("size of the weights: what E is compared with")
+        .range("≥ 0")
+        .equation(
+            "Frobenius norm √(Σ w²) over all weights of the network, those out of range included",
+        )
+        .needs(&[Stable])
+        .views(&[Report, Live("norm"), Sensitivity]),
+    Column::new("norm_spread", Norm, Number(|row: &Row| row.emergence.norm_spread))
+        .means("how much source neurons differ in the size of their weights")
+        .range("≥ 0")
+        .equation("standard deviation over mean of √(Σ w²) of each source neuron")
+        .needs(&[Stable])
+        .absent("all weights are 0")
+        .views(&[Report]),
     Column::new("neurons", Fit, Number(|row: &Row| row.emergence.neurons))
         .means("kept neurons of the published estimator")
         .range("≥ 0")
@@ -273,6 +288,7 @@ mod tests {
         }
         set!(alpha0, width, e, e_se, alpha0_std, width_std, r2, e_shuffled, e_shuffled_se, e_p);
         set!(alpha0_stable, width_stable, e_stable, e_rescaled_start, neurons, radii);
+        set!(weight_norm, norm_spread);
         set!(structure.e_stable_shuffled, structure.e_norm_matched);
         set!(trust.r2_min, trust.kept, trust.in_range, trust.concave, trust.argmax_stable);
         macro_rules! set_excess {

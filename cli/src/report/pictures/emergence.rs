@@ -1,4 +1,4 @@
-//! The measures of structure, E with its controls, and the loss over steps.
+//! The measures of structure, E with its controls, the weight norm and the loss over steps.
 
 use super::figure::Figure;
 use super::level::{Level, Marks};
@@ -73,7 +73,7 @@ pub(super) fn published(run: &Recorded) -> Level {
     Level { title, height: 90.0, lines, wide: false, with: vec![0.0] }
 }
 
-/// The measures of structure, above E_stable with its controls, above the loss.
+/// The measures of structure, above E_stable with its controls, above the weight norm and the loss.
 pub(super) fn figure(run: &Recorded) -> Figure {
     let mut levels: Vec<Level> = STRUCTURE.map(|(name, title)| structure(run, name, title)).into();
     levels.push(Level {
@@ -82,6 +82,13 @@ pub(super) fn figure(run: &Recorded) -> Figure {
         lines: stable(run),
         wide: false,
         with: vec![0.0],
+    });
+    levels.push(Level {
+        title: "weight norm ‖*W*‖".to_owned(),
+        height: 56.0,
+        lines: vec![column(run, "weight_norm", ("c6", ""), "")],
+        wide: false,
+        with: vec![],
     });
     let mut text = words(run);
     match loss(run, "ink", "") {
@@ -143,6 +150,6 @@ fn words(run: &Recorded) -> String {
     text += "E is how far the network has moved from its first step: 0 at the start. E grows with the \
              scale of the weights, so E alone does not show structure. The dashed line is E of \
              shuffled weights; norm-matched is E_stable with each matrix at its scale of the first \
-             step. Bands of E are one standard error.";
+             step. The weight norm ‖W‖ shows whether the weights grew or shrank meanwhile. Bands of E are one standard error.";
     text
 }

@@ -107,8 +107,10 @@ struct Stretch {
 impl Stretch {
     fn new(sheet: &Sheet) -> Self {
         let drawn = columns().filter(|column| {
-            matches!(column.kind, Kind::Structure | Kind::E | Kind::Alpha0 | Kind::Width)
-                && !["_p", "_se", "_std"].iter().any(|end| column.name.ends_with(end))
+            matches!(
+                column.kind,
+                Kind::Structure | Kind::E | Kind::Alpha0 | Kind::Width | Kind::Norm
+            ) && !["_p", "_se", "_std"].iter().any(|end| column.name.ends_with(end))
         });
         let curves = drawn.filter_map(|column| Some((sheet.column(column.name)?, [None, None])));
         let (curves, others) = (curves.collect(), Vec::new());
