@@ -129,7 +129,7 @@ fn a_disk_that_is_full_for_a_while_loses_nothing() {
     let said: Vec<String> = said.lock().unwrap().clone();
     let about = |what| said.iter().filter(|text| text.contains(what)).count();
     assert_eq!(about("rows are kept in memory until the disk takes them"), 1, "{said:#?}");
-    assert_eq!(about("the disk takes rows again: "), 1, "{said:#?}");
+    assert_eq!(about("the disk takes rows again, and has taken "), 1, "{said:#?}");
 }
 
 /// What is kept has a limit. The steps that do not fit are counted; the files are whole, and the run

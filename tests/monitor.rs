@@ -126,7 +126,7 @@ fn a_folder_with_a_run_is_not_touched() {
     let attach = || Monitor::builder(dir.path()).attach_source(weights_at(0));
     let first = attach().unwrap();
     let busy = Monitor::builder(dir.path()).resume().attach_source(weights_at(0));
-    assert!(busy.unwrap_err().to_string().contains("another process is writing"));
+    assert!(busy.unwrap_err().to_string().contains("another monitor of this process is writing"));
     first.finish().unwrap();
     let before = std::fs::read(dir.path().join("emergence.csv")).unwrap();
     assert!(attach().unwrap_err().to_string().contains("already holds a run"));

@@ -77,8 +77,8 @@ fn soak_signals() {
 #[test]
 #[ignore = "minutes: make soak"]
 fn soak_failing_disk() {
-    const CALLS: [&str; 8] =
-        ["open", "write", "truncate", "sync", "rename", "remove", "mkdir", "stat"];
+    const CALLS: [&str; 9] =
+        ["open", "write", "truncate", "sync", "rename", "remove", "mkdir", "list", "stat"];
     // EINTR, EIO, ENOSPC, ESTALE, EDQUOT.
     const ERRORS: [i32; 5] = [4, 5, 28, 116, 122];
     let mut rng = rng(2);

@@ -368,7 +368,9 @@ impl Monitor {
                 Some(error) if error.is_refusal() => Unwritten::Refused(why),
                 _ => Unwritten::Failed(why),
             }),
-            Err(Unheard::Ended) => Err(Unwritten::Failed(ended())),
+            Err(Unheard::Ended) => {
+                Err(Unwritten::Failed(self.failed.clone().unwrap_or_else(ended)))
+            }
             Err(Unheard::Stalled(())) => Err(Unwritten::Stalled),
         }
     }

@@ -119,14 +119,16 @@ pub enum RecordError {
         /// What is wrong with it.
         why: String,
     },
-    /// Another process writes to the folder.
+    /// Another process, or another monitor of this one, writes to the folder.
     #[error(
-        "another process is writing to the run in {}: wait until it ends, or use another folder",
-        path.display()
+        "{} is writing to the run in {}: wait until it ends, or use another folder",
+        if *here { "another monitor of this process" } else { "another process" }, path.display()
     )]
     Locked {
         /// The folder.
         path: PathBuf,
+        /// Whether this process does.
+        here: bool,
     },
     /// The run's folder, or a file of it, was removed, renamed or replaced while it was written.
     #[error(

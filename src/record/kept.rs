@@ -140,7 +140,7 @@ impl Kept {
     /// The disk has taken all rows.
     pub(super) fn written(&mut self) {
         let count = plural(self.count, "row");
-        (self.say)(&format!("the disk takes rows again: {count} that were kept are written"));
+        (self.say)(&format!("the disk takes rows again, and has taken {count} from memory"));
         (self.count, self.full) = (0, false);
     }
 

@@ -23,13 +23,13 @@ pub(super) struct Lock {
 impl Lock {
     /// Locks a folder for this process.
     pub(super) fn take(folder: &Folder) -> Result<Self, RecordError> {
-        let locked = || RecordError::Locked { path: folder.path().to_owned() };
+        let locked = |here| RecordError::Locked { path: folder.path().to_owned(), here };
         #[cfg(target_os = "linux")]
-        let own = own::Own::take(folder.metadata()).ok_or_else(locked)?;
+        let own = own::Own::take(folder.metadata()).ok_or_else(|| locked(true))?;
         let file = folder.open_lock(LOCK)?;
         match lock(&file) {
             Ok(true) => {}
-            Ok(false) => return Err(locked()),
+            Ok(false) => return Err(locked(false)),
             // The file system has no locks: the lock only guards against mistakes, and the run is
             // more important.
             Err(_) => {}

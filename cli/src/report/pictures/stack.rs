@@ -85,8 +85,12 @@ fn mark(drawing: &mut Drawing, panel: &Panel, first: f64, marks: &Marks) {
         drawing.words("faint", anchor, (x, 9.0), "stopped");
     }
     for (from, to, kinds) in &marks.warned {
-        let steps =
-            if from == to { format!("step {from}") } else { format!("steps {from} to {to}") };
-        drawing.begins("f-c5", (at(*from), first - 18.0), &format!("{kinds}, {steps}"));
+        let axis = &marks.axis;
+        let where_to = match (from == to, axis == "step") {
+            (true, _) => format!("{axis} {from}"),
+            (false, true) => format!("steps {from} to {to}"),
+            (false, false) => format!("{axis} {from} to {to}"),
+        };
+        drawing.begins("f-c5", (at(*from), first - 18.0), &format!("{kinds}, {where_to}"));
     }
 }

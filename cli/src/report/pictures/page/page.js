@@ -521,7 +521,10 @@
 
     // ---- files -------------------------------------------------------------------------------
     csv() {
-      const cell = text => /[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
+      // A spreadsheet runs a cell that begins so.
+      const plain = text => /^[=+\-@'\t\r]/.test(text) ? `'${text}` : text;
+      const quoted = text => /[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
+      const cell = text => quoted(plain(text));
       const rows = [`panel,series,${cell(this.data.axis)},seconds,value,error`];
       for (const { level, lines } of this.panels)
         for (const line of lines) {
