@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use super::layer_count::{LayerJob, Read};
 use super::plan::{Plan, SourceLayer, TensorPlan};
 use super::snapshot::Snapshot;
+use super::whole::read_whole;
 use crate::network::Orientation;
 use crate::source::{Block, Source, SourceError};
 
@@ -74,7 +75,7 @@ fn read_tensor<'s>(
             return Ok(Read::Drawn(drawn));
         }
     }
-    source.tensor(name).map(Read::All)
+    read_whole(source, &tensor.connection).map(Read::All)
 }
 
 /// Counts some consecutive layers, whose tensors have been read in order.

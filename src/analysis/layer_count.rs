@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::plan::{Plan, SourceLayer, TensorPlan};
 use super::snapshot::LayerSnapshot;
 use super::unchanged::Measured;
+use super::whole::read_whole;
 use crate::counting::{
     Drawn, EdgeLayout, EdgeMatrix, LayerRows, PackedHistogram, RadiusTable, Rescaled, count_edges,
     count_layer, count_sampled_edges, sums_of_squares,
@@ -122,7 +123,7 @@ pub(super) fn count_rescaled(
     let mut one = vec![0; rows.len()];
     for (tensor, &factor) in layer.tensors.iter().zip(factors) {
         let name = &tensor.connection.parameter;
-        let read = Read::All(source.tensor(name).map_err(|e| e.to_string())?);
+        let read = Read::All(read_whole(source, &tensor.connection).map_err(|e| e.to_string())?);
         let matrix = matrix(tensor, &read).map_err(|e| e.to_string())?;
         let table = RadiusTable::rescaled(&plan.method, factor)
             .ok_or_else(|| format!("{name} cannot be rescaled by {factor}"))?;

@@ -40,6 +40,7 @@ mod trust;
 mod unchanged;
 mod verdict;
 mod warning;
+mod whole;
 
 pub use baseline::Baseline;
 pub use controls::Controls;

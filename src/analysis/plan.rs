@@ -90,7 +90,8 @@ impl TensorPlan {
 
     /// Whether the drawn edges are complete rows and columns of the tensor's first two axes.
     pub(super) fn can_be_gathered(&self) -> bool {
-        self.connection.groups == 1 && !self.connection.flattened
+        let Connection { groups, flattened, stacked, .. } = self.connection;
+        groups == 1 && !flattened && stacked == 1
     }
 }
 

@@ -59,6 +59,7 @@ pub(super) struct Join {
     pub(super) heads: usize,
     pub(super) groups: usize,
     pub(super) flattened: bool,
+    pub(super) stacked: usize,
 }
 
 impl Network {
@@ -117,6 +118,7 @@ impl NetworkBuilder {
             heads: 1,
             groups: 1,
             flattened: false,
+            stacked: 1,
         });
         self
     }
@@ -273,11 +275,7 @@ impl Join {
             });
         }
         let (inputs, width) = (layers[source].width, layers[target].width);
-        let read = self.orientation.read(&parameter.shape);
-        let read = read.map(|(rows, columns, taps)| match self.flattened {
-            true if columns % inputs == 0 => (rows, inputs, columns / inputs * taps),
-            _ => (rows, columns.saturating_mul(self.groups), taps),
-        });
+        let read = self.sizes(&parameter.shape, inputs, width.checked_mul(self.copies));
         let connection = match (read, width.checked_mul(self.copies)) {
             (Some((rows, columns, taps)), Some(outputs))
                 if rows == outputs && columns == inputs && outputs > 0 && taps > 0 =>
@@ -294,12 +292,46 @@ impl Join {
                     heads: self.heads,
                     groups: self.groups,
                     flattened: self.flattened,
+                    stacked: self.stacked,
                 }
             }
             _ => return Err(self.misshapen(parameter, inputs, width)),
         };
         let whole = connection.divides();
         whole.then_some(connection).ok_or_else(|| self.misshapen(parameter, inputs, width))
+    }
+
+    /// Outputs, inputs and taps of a tensor of this shape.
+    fn sizes(
+        &self,
+        shape: &[usize],
+        inputs: usize,
+        outputs: Option<usize>,
+    ) -> Option<(usize, usize, usize)> {
+        let plain = self.orientation.read(shape);
+        let (rows, columns, taps) = plain?;
+        match (self.orientation, shape) {
+            (Orientation::OutIn, [n, out, columns]) if self.stacked > 1 => {
+                (*n == self.stacked).then_some((n * out, *columns, 1))
+            }
+            (Orientation::InOut, [n, columns, out]) if self.stacked > 1 => {
+                (*n == self.stacked).then_some((n * out, *columns, 1))
+            }
+            _ if self.stacked > 1 => None,
+            (Orientation::InOut, [n, columns, out]) if self.flattened => {
+                Some((*out, n * columns, 1))
+            }
+            _ if self.flattened && (columns * taps).is_multiple_of(inputs) => {
+                Some((rows, inputs, columns * taps / inputs))
+            }
+            // Matrices one after the other, each by itself.
+            (Orientation::OutIn, [n, out, columns])
+                if *n == self.groups && n * columns == inputs && Some(n * out) == outputs =>
+            {
+                Some((n * out, inputs, 1))
+            }
+            _ => Some((rows, columns.saturating_mul(self.groups), taps)),
+        }
     }
 
     fn misshapen(&self, parameter: &Parameter, inputs: usize, width: usize) -> NetworkError {
@@ -309,6 +341,12 @@ impl Join {
             _ => format!("{copies}·{width}"),
         };
         let expected = match self.orientation {
+            Orientation::OutIn if self.stacked > 1 => {
+                format!("[{n}, {outputs}/{n}, {inputs}]", n = self.stacked)
+            }
+            Orientation::InOut if self.stacked > 1 => {
+                format!("[{n}, {inputs}, {outputs}/{n}]", n = self.stacked)
+            }
             Orientation::OutIn if self.flattened => format!("[{outputs}, {inputs}·taps]"),
             Orientation::OutIn if self.groups != 1 => {
                 format!("[{outputs}, {inputs}/{}, taps..]", self.groups)

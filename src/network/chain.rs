@@ -9,6 +9,7 @@
 use super::Role;
 use super::plan::{Fit, Plan, expect_matrix};
 use super::select::Matrix;
+use super::side_by_side::{against, encoder_first, order_in_doubt};
 
 /// Most matrices whose order is looked for by shapes alone.
 const MOST: usize = 12;
@@ -80,8 +81,12 @@ pub(super) fn arrange<'a>(matrices: &[Matrix<'a>], start: Start<'a>) -> Fit<Chai
     for matrix in matrices {
         expect_matrix(matrix)?;
     }
+    let mut matrices = matrices.to_vec();
+    encoder_first(&mut matrices);
+    let matrices = matrices.as_slice();
     let mut by_letter = matrices.to_vec();
     by_letter.sort_by(|a, b| a.reads.cmp(b.reads));
+    let mut speaks_against = None;
     // What an include pattern adds joins a chain where it fits, and is otherwise a separate network.
     let shapes = if matrices.iter().any(|m| m.put_back) { &SHAPES[..1] } else { &SHAPES[..] };
     let orders = [in_order_of_creation(matrices), Some(matrices.to_vec()), Some(by_letter)];
@@ -90,15 +95,22 @@ pub(super) fn arrange<'a>(matrices: &[Matrix<'a>], start: Start<'a>) -> Fit<Chai
             let Some(links) = order.as_ref().and_then(|order| walk(order, start, shape)) else {
                 continue;
             };
+            if let Some(why) = against(&links) {
+                speaks_against.get_or_insert(why);
+                continue;
+            }
             let warning = pairs(&links)
-                .or_else(|| two_heads(&links))
-                .or_else(|| (k == 1).then(|| decimals(matrices, start)).flatten());
+                .or_else(|| (k == 1).then(|| decimals(matrices, start)).flatten())
+                .or_else(|| order_in_doubt(&links));
             return Ok(Chain { links, warning });
         }
     }
     for &shape in shapes.iter().filter(|shape| **shape != Shape::Pairs) {
         match by_shape(matrices, start, shape).as_slice() {
             [] => {}
+            [links] if against(links).is_some() => {
+                speaks_against = against(links).or(speaks_against);
+            }
             [links] => {
                 let order = links.iter().map(|l| format!("`{}`", l.matrix.name()));
                 let warning = format!(
@@ -114,7 +126,7 @@ pub(super) fn arrange<'a>(matrices: &[Matrix<'a>], start: Start<'a>) -> Fit<Chai
             _ => break,
         }
     }
-    Err(misfit(matrices, start))
+    Err(speaks_against.unwrap_or_else(|| misfit(matrices, start)))
 }
 
 /// The order in which matrices were made, if it is known of each.
@@ -149,7 +161,11 @@ fn walk<'a>(order: &[Matrix<'a>], start: Start<'a>, shape: Shape) -> Option<Vec<
             links.push(Link { matrix: *matrix, source: 0, target });
             continue;
         };
-        let follows = matrix.inputs() == last.matrix.outputs();
+        let apart = || {
+            let next = Link { matrix: *matrix, source: last.target, target };
+            shape == Shape::Heads && against(&[last, next]).is_some()
+        };
+        let follows = matrix.inputs() == last.matrix.outputs() && !apart();
         let parallel = matrix.inputs() == last.matrix.inputs();
         if follows {
             links.push(Link { matrix: *matrix, source: last.target, target });
@@ -247,28 +263,6 @@ fn pairs(links: &[Link<'_>]) -> Option<String> {
          the network together with Network::builder().",
         pair[0].matrix.shape(),
     ))
-}
-
-/// Says that matrices sound like an actor and a critic, which follow each other only by their
-/// shapes.
-fn two_heads(links: &[Link<'_>]) -> Option<String> {
-    let find = |signs: &[&str]| {
-        links.iter().find(|l| {
-            let path = l.matrix.path().to_ascii_lowercase();
-            path.split(['.', '_']).any(|word| signs.contains(&word))
-        })
-    };
-    let (actor, critic) = (find(&["actor", "policy", "action"])?, find(&["critic", "value"])?);
-    let one_chain = links.iter().zip(1..).all(|(link, target)| link.target == target)
-        && links.windows(2).all(|pair| pair[0].target == pair[1].source);
-    let [a, b] = [actor, critic].map(|link| link.matrix.name());
-    one_chain.then(|| {
-        format!(
-            "`{a}` and `{b}` sound like an actor and a critic, but are read as one chain, since \
-             their shapes chain. If they are two: leave one out, .exclude(\"{b}\"), --exclude {b}, \
-             or put the network together with Network::builder()."
-        )
-    })
 }
 
 /// Says that numbers in names may be decimals (`fc21` between `fc2` and `fc3`), where both orders

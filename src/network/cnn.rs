@@ -16,7 +16,8 @@ use super::chain::{Link, Start, arrange, broken, in_order_of_creation};
 use super::layout_doubt::{may_be_transposed, turned};
 use super::plan::{Fit, Plan};
 use super::select::{Evidence, Matrix};
-use super::{Orientation, Role, concat};
+use super::side_by_side::{against, encoder_first, order_in_doubt};
+use super::{Orientation, Role, concat, joins};
 
 /// Chains convolutions, then linear layers. Matrices that only an include pattern adds are not part
 /// of the chain.
@@ -28,6 +29,7 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
     let (chained, unplaced): (Vec<Matrix>, Vec<Matrix>) = all.partition(|m| !m.put_back);
     let (mut kernels, linear): (Vec<Matrix>, Vec<Matrix>) =
         chained.into_iter().partition(|m| m.shape().len() > 2);
+    encoder_first(&mut kernels);
     // SqueezeNet's `classifier.1` comes after `features`.
     kernels.sort_by_key(|m| m.path().split('.').any(|segment| segment == "classifier"));
     if kernels.is_empty() {
@@ -43,17 +45,37 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
             odd.shape()
         ));
     }
+    if let Some((list, which)) = joins::side_by_side(&kernels_and(&kernels, &linear)).first() {
+        let first = &kernels_and(&kernels, &linear)[which[0]];
+        return Err(format!(
+            "the {} convolutions in `{list}`, such as `{}` {:?}, read one layer: what they give is put \
+             side by side",
+            which.len(),
+            first.name(),
+            first.shape(),
+        ));
+    }
     let made = in_order_of_creation(&kernels).and_then(|kernels| convolutions(&kernels).ok());
     let mut chain = match made {
         Some(chain) => chain,
         None => convolutions(&kernels)?,
     };
     chain.linear(&linear)?;
-    let Chain { mut plan, grouped, .. } = chain;
+    let Chain { mut plan, grouped, links, .. } = chain;
+    if let Some(why) = against(&links) {
+        return Err(why);
+    }
     plan.warnings.extend(may_be_transposed(&kernels));
+    if plan.warnings.is_empty() {
+        plan.warnings.extend(order_in_doubt(&links));
+    }
     plan.warnings.extend(grouping(&grouped));
     plan.unplaced = unplaced;
     Ok(plan)
+}
+
+fn kernels_and<'a>(kernels: &[Matrix<'a>], linear: &[Matrix<'a>]) -> Vec<Matrix<'a>> {
+    kernels.iter().chain(linear).copied().collect()
 }
 
 /// Chains convolutions in the order given: as they are, else as transposed, else in groups.
@@ -72,7 +94,14 @@ fn in_order<'a>(kernels: &[Matrix<'a>]) -> Fit<Chain<'a>> {
     let first = kernels[0];
     let mut plan = Plan::default();
     let input = plan.layer(format!("{}.in", first.path()), first.inputs(), Role::Linear, None);
-    let mut chain = Chain { plan, end: input, last: first, grouped: Vec::new() };
+    let mut chain = Chain {
+        plan,
+        end: input,
+        last: first,
+        grouped: Vec::new(),
+        links: Vec::new(),
+        blocks: false,
+    };
     for unit in units(kernels) {
         chain.unit(&unit)?;
     }
@@ -167,7 +196,13 @@ fn units<'a>(kernels: &[Matrix<'a>]) -> Vec<Unit<'a>> {
 /// Splits a path into a residual block's stem and whether it is the shortcut.
 fn split_name(path: &str) -> Option<(&str, bool)> {
     let numbered = |stem: &&str| stem.rsplit('.').next().is_some_and(|s| s.parse::<u32>().is_ok());
-    for shortcut in [".downsample.0", ".shortcut.0", ".downsample.conv", ".shortcut.convolution"] {
+    for shortcut in [
+        ".downsample.0",
+        ".downsample.1",
+        ".shortcut.0",
+        ".downsample.conv",
+        ".shortcut.convolution",
+    ] {
         if let Some(stem) = path.strip_suffix(shortcut) {
             return Some((stem, true));
         }
@@ -188,6 +223,10 @@ struct Chain<'a> {
     last: Matrix<'a>,
     /// Grouped convolutions, with their groups.
     grouped: Vec<(Matrix<'a>, usize)>,
+    /// The convolutions that follow each other, without those of residual blocks.
+    links: Vec<Link<'a>>,
+    /// Whether a residual block has been laid out.
+    blocks: bool,
 }
 
 impl<'a> Chain<'a> {
@@ -200,7 +239,11 @@ impl<'a> Chain<'a> {
         for matrix in &unit.convolutions {
             let is_last = matrix.name() == last.name();
             let name = unit.stem.filter(|_| is_last).unwrap_or(matrix.path());
+            let source = self.end;
             self.convolution(matrix, name)?;
+            if unit.stem.is_none() {
+                self.links.push(Link { matrix: *matrix, source, target: self.end });
+            }
         }
         if let Some(shortcut) = &unit.shortcut {
             let widths = [self.end, start].map(|layer| self.plan.layers[layer].width);
@@ -215,8 +258,18 @@ impl<'a> Chain<'a> {
                     last.shape(),
                 ));
             }
-            self.plan.join(shortcut, start, self.end, 1);
+            // ResNet-D pools before it, except in the first stage, which keeps its positions.
+            let pooled = shortcut.path().ends_with(".downsample.1") && self.blocks;
+            let source = match pooled {
+                true => {
+                    let name = format!("{}.in", shortcut.path());
+                    self.plan.layer(name, widths[1], Role::Linear, None)
+                }
+                false => start,
+            };
+            self.plan.join(shortcut, source, self.end, 1);
         }
+        self.blocks |= unit.stem.is_some();
         Ok(())
     }
 

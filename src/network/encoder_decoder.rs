@@ -59,7 +59,15 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
     let unplaced = matrices.iter().filter(is_unplaced).copied().collect();
 
     let Some(encoder_blocks) = &encoder else {
-        return Err("no stack of blocks is called `encoder`".into());
+        let inside = |m: &&Matrix<'a>| m.path().split('.').any(|segment| segment == "encoder");
+        return Err(match matrices.iter().find(inside) {
+            Some(m) => format!(
+                "its encoder has other names than T5's and BART's, such as `{}` {:?}",
+                m.name(),
+                m.shape()
+            ),
+            None => "no stack of blocks is called `encoder`".into(),
+        });
     };
     let (mut plan, output) = lay_out(encoder_blocks, Plan::default(), "encoder.", 0, None)?;
     if let Some(blocks) = &decoder {
@@ -138,9 +146,4 @@ fn split_name(name: &str) -> Option<(&str, usize)> {
             Some((sublayer.map_or(stem, |(block, _)| block), kind))
         })
     })
-}
-
-/// Why a matrix outside the blocks is left out, if that is expected.
-pub(super) fn left_out_reason(path: &str) -> Option<&'static str> {
-    path.ends_with("relative_attention_bias").then_some("table of relative positions")
 }

@@ -1,25 +1,67 @@
-//! The fallback: every tensor of two or more dimensions is a separate bipartite network.
+//! The fallback: tensors are read by their names and shapes alone.
+//!
+//! Each tensor leads from `{parameter}.in` to `{parameter}.out`; tensors that read the same neurons
+//! by their names ([`joins`](super::joins)) leave one layer.
+
+use std::collections::{HashMap, HashSet};
 
 use super::plan::Plan;
 use super::select::Matrix;
+use super::stacked::Form;
+use super::{Role, joins, kernels, stacked};
 
-/// Lays out `{parameter}.in` and `{parameter}.out` for each tensor `[out, in, taps..]`.
+/// Lays out tensors `[out, in, taps..]`, joined by their names.
 pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Plan<'a> {
     let mut plan = Plan::default();
-    for matrix in matrices {
-        plan.alone(matrix);
-    }
+    add(&mut plan, matrices);
     plan
+}
+
+/// Adds tensors, joined by their names, to a plan.
+pub(super) fn add<'a>(plan: &mut Plan<'a>, matrices: &[Matrix<'a>]) {
+    let matrices = kernels::oriented(matrices);
+    let groups = kernels::groups(&matrices);
+    let plain = matrices.iter().zip(groups).map(|(m, groups)| Form::plain(m, groups));
+    let forms: Vec<Form> =
+        plain.zip(stacked::forms(&matrices)).map(|(plain, form)| form.unwrap_or(plain)).collect();
+    let widths: Vec<usize> = forms.iter().map(|form| form.inputs).collect();
+    let keys = joins::shared_inputs(&matrices, &widths);
+    let mut layers: HashMap<(String, usize), usize> = HashMap::new();
+    let mut taken: HashSet<String> = plan.layers.iter().map(|l| l.name.clone()).collect();
+    for ((matrix, form), key) in matrices.iter().zip(forms).zip(keys) {
+        let width = form.inputs;
+        let name = matrix.name();
+        let mut new = |name: String| {
+            let again = (2..).map(|n| format!("{name}.{n}"));
+            let mut names = std::iter::once(name.clone()).chain(again);
+            let free = names.find(|name| taken.insert(name.clone())).unwrap_or(name);
+            plan.layer(free, width, Role::Linear, None)
+        };
+        let source = match key {
+            None => new(format!("{name}.in")),
+            Some(key) => match layers.get(&(key.clone(), width)) {
+                Some(&layer) => layer,
+                None => {
+                    let layer = new(key.clone());
+                    layers.insert((key, width), layer);
+                    layer
+                }
+            },
+        };
+        let target = plan.layer(format!("{name}.out"), form.outputs, Role::Output, None);
+        form.shape(plan.join(matrix, source, target, 1));
+    }
 }
 
 /// The warning when no architecture fits the parameters, and why.
 pub(super) fn warning(why: &str) -> String {
     format!(
-        "The architecture was not recognised ({why}), so every matrix is analysed as a two-layer \
-         network of its own: its columns (second dimension) are source neurons, its rows are \
-         targets. Matrices that read the same neurons are not joined into one neighbourhood, paths \
-         over several layers are not seen, and values do not compare with those of a recognised \
-         architecture. To change this, name the architecture or put the network together with \
-         Network::builder()."
+        "The architecture was not recognised ({why}), so matrices are read by their names and shapes \
+         alone: their columns (second dimension) are source neurons, their rows are targets. Those \
+         whose names say that they read the same neurons (query, key and value of a module, gate and \
+         up, experts, a shortcut and the first convolution of its block) leave one layer; each other \
+         one has a layer of its own, and groups of convolutions are read off their neighbours. Paths \
+         over several layers are not seen. Check it with inspect; to change it, name the \
+         architecture or put the network together with Network::builder()."
     )
 }

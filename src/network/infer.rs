@@ -185,9 +185,8 @@ fn recognise<'a>(matrices: &[Matrix<'a>]) -> Fit<(Architecture, Plan<'a>)> {
 /// Why an architecture leaves out a matrix that is not one of its own, if that is expected.
 fn left_out_reason(architecture: Architecture, matrix: &Matrix) -> Option<&'static str> {
     let of_its_own = match architecture {
-        Architecture::Lora => lora::left_out_reason(matrix.path()),
+        Architecture::Lora => return None,
         Architecture::Bert => bert::left_out_reason(matrix.path()),
-        Architecture::EncoderDecoder => encoder_decoder::left_out_reason(matrix.path()),
         _ => None,
     };
     of_its_own.or_else(|| select::is_last_layer(matrix.reads).then_some("output head"))
@@ -208,29 +207,34 @@ fn settle(
         }
     }
     for matrix in std::mem::take(&mut plan.unplaced) {
-        let name = matrix.name();
         if matrix.excluded.is_some() {
             continue;
-        } else if matrix.included {
-            plan.alone(&matrix);
-        } else if let Some(why) = left_out_reason(architecture, &matrix) {
+        } else if matrix.put_back {
+            if matrix.included {
+                plan.alone(&matrix);
+            }
+        } else if let Some(why) =
+            left_out_reason(architecture, &matrix).filter(|_| !matrix.included)
+        {
             left_out.push(LeftOut::new(matrix.parameter, why));
         } else {
-            odd.push(format!("`{name}` {:?}", matrix.shape()));
-            let why = format!("no place in the architecture {architecture}");
-            left_out.push(LeftOut::new(matrix.parameter, why));
+            odd.push(matrix);
         }
     }
+    generic::add(plan, &odd);
+    odd.retain(|matrix| !matrix.included);
     let listed = odd.len().min(LISTED);
     let more = match odd.len() - listed {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
+    let name = |m: &Matrix| format!("`{}` {:?}", m.name(), m.shape());
+    let names: Vec<String> = odd[..listed].iter().map(name).collect();
     (!odd.is_empty()).then(|| {
         format!(
-            "The architecture {architecture} has no place for {}{more}: left out. An include \
-             pattern puts such a matrix in as a network of its own.",
-            odd[..listed].join(", "),
+            "The architecture {architecture} has no place for {}{more}: read next to it by their names \
+             alone, as generic networks are. An exclude pattern leaves such a matrix out.",
+            names.join(", "),
         )
     })
 }

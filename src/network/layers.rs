@@ -111,7 +111,11 @@ pub struct Connection {
     pub groups: usize,
     /// Whether inputs and taps share the tensor's second axis: `[outputs, inputs·taps]`, a linear
     /// layer that reads a feature map of `inputs` channels and `taps` positions.
+    /// With [`Orientation::InOut`]: whether the inputs lie on the tensor's first two axes.
     pub flattened: bool,
+    /// Matrices that read the same inputs, one after the other along a first axis, at least 1:
+    /// `[stacked, outputs/stacked, inputs]`, or `[stacked, inputs, outputs/stacked]` (experts).
+    pub stacked: usize,
 }
 
 impl Connection {
@@ -123,16 +127,18 @@ impl Connection {
 
     /// Whether heads and groups divide what they must, in a layout that can have them.
     pub(super) const fn divides(&self) -> bool {
-        let Self { outputs, inputs, copies, heads, groups, flattened, .. } = *self;
-        if copies == 0 || heads == 0 || groups == 0 {
+        let Self { outputs, inputs, taps, copies, heads, groups, flattened, stacked, .. } = *self;
+        if copies == 0 || heads == 0 || groups == 0 || stacked == 0 {
             return false;
         }
-        let plain = groups == 1 && !flattened;
+        let plain = groups == 1 && (!flattened || taps == 1);
         (outputs / copies) % heads == 0
             && outputs % groups == 0
             && inputs % groups == 0
             && (plain || matches!(self.orientation, Orientation::OutIn))
             && (groups == 1 || !flattened)
+            && outputs % stacked == 0
+            && (stacked == 1 || groups == 1 && taps == 1 && !flattened)
     }
 
     /// The output that is copy `copy` of target neuron `neuron`: the row of the tensor that holds

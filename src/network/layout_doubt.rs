@@ -59,14 +59,27 @@ pub(super) fn may_be_transposed(kernels: &[Matrix<'_>]) -> Option<String> {
         let unclear = m.evidence == Evidence::Usual && m.excluded.is_none();
         unclear && m.is_square() && m.path().split('.').any(sounds_transposed)
     };
-    let found: Vec<&Matrix<'_>> = kernels.iter().filter(doubtful).collect();
+    let mut found: Vec<&Matrix<'_>> = kernels.iter().filter(doubtful).collect();
+    let mut by = "by its name";
+    if found.is_empty() {
+        // Kernels of even size are usual in generators, and nothing else shows how they lie.
+        let even = |m: &&Matrix<'_>| {
+            let unclear = m.evidence == Evidence::Usual && m.excluded.is_none() && m.is_square();
+            unclear && m.taps() > 1 && m.shape()[2..].iter().all(|n| n % 2 == 0)
+        };
+        found = kernels.iter().filter(even).collect();
+        by = "by the size of its kernel";
+        if found.len() < kernels.len() {
+            return None;
+        }
+    }
     let [first, rest @ ..] = found.as_slice() else {
         return None;
     };
     let name = first.name();
     let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
     Some(format!(
-        "`{name}` {:?}{more} may be a transposed convolution, by its name, but it is square, so its \
+        "`{name}` {:?}{more} may be a transposed convolution, {by}, but it is square, so its \
          shape does not show whether its inputs come first. It is read as [out, in, taps..]. If it is \
          transposed: .orient(\"{name}\", Orientation::InOut), --orient {name}=in-out.",
         first.shape(),
@@ -77,5 +90,17 @@ pub(super) fn may_be_transposed(kernels: &[Matrix<'_>]) -> Option<String> {
 fn sounds_transposed(segment: &str) -> bool {
     let segment = segment.to_ascii_lowercase();
     let stem = segment.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
-    matches!(stem, "up" | "tr" | "ct" | "dec" | "upsample" | "upscale" | "upconv" | "up_conv")
+    matches!(
+        stem,
+        "decoder"
+            | "generator"
+            | "up"
+            | "tr"
+            | "ct"
+            | "dec"
+            | "upsample"
+            | "upscale"
+            | "upconv"
+            | "up_conv"
+    )
 }

@@ -4,15 +4,16 @@
 //!
 //! The trained weights are analysed: A joins the module's inputs to `{module}.rank`, B joins these
 //! r neurons to `{module}.out`. The product B·A is not formed. The frozen weights are left out; an
-//! include pattern adds one as a separate network. The A matrices of query, key and value read one
-//! layer, `{parent}.in`, and so do those of gate and up; in cross attention, key and value read
-//! `{parent}.context`.
+//! include pattern adds one as a separate network. Matrices that are saved whole next to adapters
+//! are trained, and read by their names. The A matrices of query, key and value read one
+//! layer, `{parent}.in`, and so do those of gate and up; in cross attention, key and value of all
+//! blocks read one `context`.
 
 use std::collections::{HashMap, HashSet};
 
-use super::Role;
 use super::plan::{Fit, Plan};
 use super::select::Matrix;
+use super::{Role, joins};
 
 /// Last segments of modules that read the same neurons; the first is the query of attention.
 const TOGETHER: [&[&str]; 10] = [
@@ -49,6 +50,7 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
     if downs.is_empty() && ups.is_empty() {
         return Ok(None);
     }
+    leave_out_frozen(&mut plan, downs.iter().chain(&ups).map(|((module, _), _)| *module));
     let with_down: HashSet<_> = downs.iter().map(|(whose, _)| whose).collect();
     for (whose, up) in &ups {
         if !with_down.contains(whose) {
@@ -85,9 +87,25 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Option<Plan<'a>>> {
     Ok(Some(plan))
 }
 
-/// Why a matrix other than the adapters is left out, if that is expected.
-pub(super) fn left_out_reason(path: &str) -> Option<&'static str> {
-    (!path.contains("modules_to_save")).then_some("frozen base: an include pattern puts it in")
+/// Leaves out the frozen base, unless an include pattern asks for a matrix of it. Where the file
+/// holds none of the adapted matrices, there is no base in it: what else it holds was trained and
+/// saved whole (peft's `modules_to_save`).
+fn leave_out_frozen<'a>(plan: &mut Plan<'a>, adapted: impl Iterator<Item = &'a str>) {
+    let adapted: HashSet<&str> = adapted.collect();
+    let of_base = |m: &Matrix<'a>| {
+        let path = m.path();
+        adapted.contains(path.strip_suffix(".base_layer").unwrap_or(path))
+    };
+    let has_base = plan.unplaced.iter().any(of_base);
+    let saved_whole = |m: &Matrix<'a>| {
+        let path = m.path();
+        !has_base && !path.ends_with(".original_module") || path.contains("modules_to_save")
+    };
+    let (trained, frozen): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut plan.unplaced).into_iter().partition(|m| saved_whole(m) || m.included);
+    plan.unplaced = trained;
+    let why = "frozen base: an include pattern puts it in";
+    plan.omitted.extend(frozen.into_iter().map(|matrix| (matrix, why)));
 }
 
 /// The layer that a module's A reads, shared where modules read the same.
@@ -104,7 +122,11 @@ fn source(
         Some(family) if !parent.is_empty() => {
             let of = parent.rsplit('.').next().unwrap_or(parent);
             let context = CROSS.contains(&of) && family[0] != last;
-            format!("{parent}.{}{adapter}", if context { "context" } else { "in" })
+            match context {
+                true if of == "attn2" => format!("context{adapter}"),
+                true => format!("{}.context{adapter}", joins::stack(parent)),
+                false => format!("{parent}.in{adapter}"),
+            }
         }
         _ => own.clone(),
     };

@@ -16,6 +16,9 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
     chain(matrices, |_| true).or_else(|_| chain(matrices, |m| !m.put_back))
 }
 
+/// Names of adapters other than LoRA's.
+const ADAPTERS: [&str; 7] = ["hada_w", "hada_t", "lokr_w", "lokr_t", "ia3_l", "oft_r", "boft_"];
+
 /// The name that speaks against a chain even if the widths fit: attention of equal widths and
 /// recurrent cells would chain too.
 pub(super) fn doubt(matrices: &[Matrix]) -> Option<String> {
@@ -25,6 +28,14 @@ pub(super) fn doubt(matrices: &[Matrix]) -> Option<String> {
         let name = m.reads.to_ascii_lowercase();
         SIGNS.iter().any(|sign| name.contains(sign))
     };
+    if let Some(m) = matrices.iter().find(|m| ADAPTERS.iter().any(|sign| m.reads.contains(sign))) {
+        return Some(format!(
+            "`{}` {:?} is part of an adapter of another kind than LoRA (LoHa, LoKr, IA3, OFT or \
+             BOFT), which is not read",
+            m.name(),
+            m.shape(),
+        ));
+    }
     matrices.iter().find(sign).map(|m| {
         format!(
             "`{}` {:?} does not sound like a link of a chain of linear layers",

@@ -17,6 +17,12 @@ pub struct Parameter {
     /// Whether the program's own filter keeps it.
     #[serde(skip, default = "trainable")]
     pub(crate) wanted: bool,
+    /// Its place in the order of definition, where the file keeps that.
+    #[serde(skip)]
+    pub(crate) made: Option<usize>,
+    /// The parameter that is the same tensor in memory, and comes before it.
+    #[serde(skip)]
+    pub(crate) tied: Option<String>,
 }
 
 fn trainable() -> bool {
@@ -30,7 +36,14 @@ fn is_trainable(trainable: &bool) -> bool {
 impl Parameter {
     /// A trainable parameter of this name and shape.
     pub fn new(name: impl Into<String>, shape: impl Into<Vec<usize>>) -> Self {
-        Self { name: name.into(), shape: shape.into(), trainable: true, wanted: true }
+        Self {
+            name: name.into(),
+            shape: shape.into(),
+            trainable: true,
+            wanted: true,
+            made: None,
+            tied: None,
+        }
     }
 
     /// The same as a buffer, which training does not change.

@@ -61,6 +61,7 @@ impl<'a> Plan<'a> {
             heads: 1,
             groups: 1,
             flattened: false,
+            stacked: 1,
         });
         let last = self.connections.len() - 1;
         &mut self.connections[last]

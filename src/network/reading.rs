@@ -20,7 +20,7 @@ pub(super) struct Reading<'p> {
     /// Unique.
     pub name: String,
     /// When it was made, as a rank: two ranks for each variable. Known where tch's numbers
-    /// say so.
+    /// or the order of the file say so.
     pub made: Option<usize>,
     pub bias: Bias,
     base: Base,
@@ -265,7 +265,7 @@ fn order(read: &mut [Reading<'_>]) {
     for reading in read {
         let Base { path, number, .. } = &reading.base;
         let before = || first.get(path).map(|n| (2 * n).saturating_sub(1));
-        reading.made = number.map(|n| 2 * n).or_else(before);
+        reading.made = number.map(|n| 2 * n).or_else(before).or(reading.parameter.made);
     }
 }
 

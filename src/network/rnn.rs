@@ -19,6 +19,7 @@ use super::natural;
 use super::plan::{Fit, Plan, expect_matrix, expect_shape};
 use super::reading::Bias;
 use super::select::Matrix;
+use super::side_by_side::against;
 
 /// One direction of one layer.
 struct Cell<'a> {
@@ -135,6 +136,14 @@ fn sounds_linear(path: &str) -> bool {
         .any(|sign| module.contains(sign))
 }
 
+/// Whether the name is one that layers after recurrent ones have.
+fn sounds_last(path: &str) -> bool {
+    let module = path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let numbered = module.starts_with("fc") && module.len() == 3;
+    ["out", "head", "class", "decoder", "score", "logit"].iter().any(|s| module.contains(s))
+        || numbered
+}
+
 /// Joins linear layers to the modules as far as they fit.
 fn place_others<'a>(plan: &mut Plan<'a>, others: Vec<Matrix<'a>>, modules: &[Module<'a>]) {
     let mut after: Vec<Vec<Matrix<'a>>> = modules.iter().map(|_| Vec::new()).collect();
@@ -149,6 +158,22 @@ fn place_others<'a>(plan: &mut Plan<'a>, others: Vec<Matrix<'a>>, modules: &[Mod
     }
     for ((module, after), before) in modules.iter().zip(after).zip(before) {
         let input = plan.layers[module.input].width;
+        let doubtful = |m: &&Matrix<'a>| {
+            m.is_square() && m.inputs() == input && m.excluded.is_none() && m.made.is_none()
+        };
+        if let Some(odd) =
+            after.iter().find(doubtful).filter(|m| before.is_empty() && !sounds_last(m.path()))
+        {
+            plan.warnings.push(format!(
+                "`{}` {:?} is read as a layer after the recurrent ones, but fits before them as well: \
+                 neither its shape nor its name shows which. If it comes before them, rename it: \
+                 .rename(\"{}\", \"input_proj.weight\"), --rename {}=input_proj.weight.",
+                odd.name(),
+                odd.shape(),
+                odd.name(),
+                odd.name(),
+            ));
+        }
         if let [matrix] = before.as_slice() {
             let source =
                 plan.layer(format!("{}.in", matrix.path()), matrix.inputs(), Role::Linear, None);
@@ -183,6 +208,9 @@ fn owner<'a>(
     };
     let feeds = |k: usize| plan.layers[modules[k].input].width == matrix.outputs();
     if modules.len() == 1 {
+        if feeds(0) && comes_before(matrix, &modules[0]) {
+            return Some((0, false));
+        }
         return reads(0).then_some((0, true)).or_else(|| feeds(0).then_some((0, false)));
     }
     // At the module's own path, else around it.
@@ -202,6 +230,15 @@ fn owner<'a>(
         return only(&reads).map(|k| (k, true));
     }
     only(&feeds).map(|k| (k, false))
+}
+
+/// Whether a linear layer comes before a module: by its name, or by the file's order.
+fn comes_before(matrix: &Matrix<'_>, module: &Module<'_>) -> bool {
+    const INPUT: [&str; 10] =
+        ["input", "in", "inp", "pre", "prenet", "stem", "front", "embed", "emb", "encoder"];
+    let mut words = matrix.path().split(['.', '_']).map(str::to_ascii_lowercase);
+    words.any(|word| INPUT.contains(&word.as_str()))
+        || matches!((matrix.parameter.made, module.last.1.parameter.made), (Some(m), Some(n)) if m < n)
 }
 
 /// The path of the module that a matrix belongs to.
@@ -294,15 +331,20 @@ fn read_out<'a>(plan: &mut Plan<'a>, module: &Module<'a>, matrices: Vec<Matrix<'
         return;
     }
     let mut end = from;
+    let mut last: Option<Link<'a>> = None;
     for matrix in matrices {
-        let source = [end, from].into_iter().find(|&k| plan.layers[k].width == matrix.inputs());
+        let next = Link { matrix, source: end, target: end + 1 };
+        let apart =
+            last.is_some_and(|last| against(&[Link { target: end, ..last }, next]).is_some());
+        let ends = if apart { [from, from] } else { [end, from] };
+        let source = ends.into_iter().find(|&k| plan.layers[k].width == matrix.inputs());
         let Some(source) = source else {
             plan.unplaced.push(matrix);
             continue;
         };
         let target = plan.layer(matrix.path(), matrix.outputs(), Role::Linear, None);
         plan.join(&matrix, source, target, 1);
-        end = target;
+        (end, last) = (target, Some(Link { matrix, source, target }));
     }
 }
 

@@ -1,9 +1,10 @@
 //! Which parameters take part: the defaults, and the user's patterns.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::joins::block;
 use super::parameter::UNTRAINED;
 use super::pattern::matches;
 use super::reading::{Bias, Reading};
@@ -83,6 +84,8 @@ pub(super) struct Matrix<'a> {
     pub orientation: Orientation,
     /// What the orientation rests on.
     pub evidence: Evidence,
+    /// It is in a block with one norm before attention and MLP, which so read the same.
+    pub parallel: bool,
 }
 
 /// What the orientation of a matrix rests on.
@@ -203,6 +206,7 @@ pub(super) fn select<'a>(
         .filter(|r| joins_neurons(r.parameter) && is_embedding(&r.name))
         .map(|r| r.parameter.shape.as_slice())
         .collect();
+    let parallel = parallel_blocks(readings);
     let mut selected = Selected { matrices: Vec::new(), left_out: Vec::new() };
     for reading in readings {
         let Reading { parameter, name: reads, .. } = reading;
@@ -216,8 +220,9 @@ pub(super) fn select<'a>(
         let untrained = !parameter.trainable && !selection.untrained;
         let why = without_edges(parameter, reads)
             .or_else(|| untrained.then_some(UNTRAINED))
-            .or_else(|| left_out_by_name(reads))
+            .or_else(|| left_out_by_name(reads).filter(|_| !is_stem(parameter, reads)))
             .or_else(|| matches!(shape, [1, 1, _, ..]).then_some("a token: it joins one pair"))
+            .or_else(|| is_no_weight(reads).then_some(NO_WEIGHT))
             .or_else(|| is_head().then_some("output head, of the shape of the embedding"));
         let given = selection.orient.iter().find(|(pattern, _)| matches(pattern, name));
         let (orientation, evidence) = match (given, reading.orientation()) {
@@ -226,6 +231,11 @@ pub(super) fn select<'a>(
             (None, None) => (Orientation::OutIn, Evidence::Usual),
         };
         match why {
+            _ if parameter.tied.is_some() && !included && joins_neurons(parameter) => {
+                let first = parameter.tied.as_deref().unwrap_or_default();
+                let why = format!("the same tensor as `{first}`, which counts once");
+                selected.left_out.push(LeftOut::new(parameter, why));
+            }
             Some(why) if !(included && joins_neurons(parameter)) => {
                 selected.left_out.push(LeftOut::new(parameter, why));
             }
@@ -239,10 +249,30 @@ pub(super) fn select<'a>(
                 excluded,
                 orientation,
                 evidence,
+                parallel: block(reads).is_some_and(|block| parallel.contains(block)),
             }),
         }
     }
     selected
+}
+
+/// The blocks that have one norm, at their beginning.
+fn parallel_blocks<'a>(readings: &'a [Reading<'a>]) -> HashSet<&'a str> {
+    const BEGINS: [&str; 8] =
+        ["input_layernorm", "ln_1", "ln", "norm", "layer_norm", "layernorm", "pre_norm", "norm_1"];
+    let mut norms: HashMap<&str, HashSet<&str>> = HashMap::new();
+    for reading in readings {
+        let path = reading.name.strip_suffix(".weight").unwrap_or(&reading.name);
+        let path = path.strip_suffix(".linear").filter(|p| p.ends_with(".norm")).unwrap_or(path);
+        let Some((stem, norm)) = path.rsplit_once('.') else { continue };
+        let direct = stem.rsplit('.').next().is_some_and(|n| n.parse::<u32>().is_ok());
+        if direct && is_norm(path) {
+            norms.entry(stem).or_default().insert(norm);
+        }
+    }
+    let begins =
+        |norms: &HashSet<&str>| norms.len() == 1 && norms.iter().all(|n| BEGINS.contains(n));
+    norms.into_iter().filter(|(_, norms)| begins(norms)).map(|(stem, _)| stem).collect()
 }
 
 /// Refuses patterns that match nothing, or no matrix where one is needed.
@@ -320,6 +350,10 @@ fn left_out_by_name(name: &str) -> Option<&'static str> {
         Some("output head")
     } else if is_embedding(name) {
         Some("embedding")
+    } else if module(name).starts_with("relative_attention_bias")
+        || module(name).starts_with("rel_pos")
+    {
+        Some("table of relative positions")
     } else {
         None
     }
@@ -330,7 +364,7 @@ pub(super) fn is_last_layer(name: &str) -> bool {
     matches!(
         module(name),
         "output" | "head" | "classifier" | "score" | "decoder" | "logits" | "unembed"
-    )
+    ) || module(name).ends_with("_classifier")
 }
 
 fn is_bias(name: &str) -> bool {
@@ -343,6 +377,59 @@ fn is_norm(name: &str) -> bool {
         let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
         word.ends_with("norm") || matches!(word, "ln" | "bn")
     })
+}
+
+/// Whether a kernel is the first convolution of a network, although the module around it is called
+/// an embedder: patches are cut by kernels of even size.
+fn is_stem(parameter: &Parameter, name: &str) -> bool {
+    let odd =
+        matches!(parameter.shape.as_slice(), [_, _, a, b] if a % 2 == 1 && b % 2 == 1 && a * b > 1);
+    odd && name.split('.').any(|segment| segment == "embedder")
+}
+
+const NO_WEIGHT: &str = "by its name a buffer, a scale or a table: it joins no neurons";
+
+/// Whether a tensor's own name, not that of a module, is one that buffers, scales and tables of
+/// positions or tokens have.
+fn is_no_weight(name: &str) -> bool {
+    let leaf = name.rsplit('.').next().unwrap_or(name);
+    let own = if leaf == "weight" { module(name) } else { leaf };
+    let own = own.to_ascii_lowercase();
+    if own.ends_with("_token") || own.ends_with("_tokens") {
+        return true;
+    }
+    if leaf == "weight" {
+        return false;
+    }
+    const NAMES: [&str; 26] = [
+        "pe",
+        "tril",
+        "mask",
+        "causal_mask",
+        "position_enc",
+        "pos_encoding",
+        "positional_encoding",
+        "pos_table",
+        "pos_embedding",
+        "attention_biases",
+        "attention_bias_idxs",
+        "relative_position_index",
+        "a_log",
+        "d",
+        "layer_scale",
+        "layer_scale_1",
+        "layer_scale_2",
+        "gamma",
+        "gain",
+        "scale",
+        "log_scale",
+        "logit_scale",
+        "temperature",
+        "scale_shift_table",
+        "inv_freq",
+        "translate",
+    ];
+    NAMES.contains(&own.as_str()) || own.ends_with("_position_bias_table") || own.ends_with("_mask")
 }
 
 /// Checks only the module and the one around it (`embeddings.word_embeddings`, `patch_embed.proj`):

@@ -46,6 +46,8 @@ struct StoredConnection {
     groups: usize,
     #[serde(default)]
     flattened: bool,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    stacked: usize,
 }
 
 /// A layer, by its name; in files of earlier versions by its number, from 0.
@@ -68,6 +70,11 @@ const fn one() -> usize {
     1
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+const fn is_one(n: &usize) -> bool {
+    *n == 1
+}
+
 impl Serialize for Network {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let layer = |k: usize| Place::Name(self.layers[k].name.clone());
@@ -83,6 +90,7 @@ impl Serialize for Network {
             heads: c.heads,
             groups: c.groups,
             flattened: c.flattened,
+            stacked: c.stacked,
         };
         let stored = Stored {
             architecture: self.architecture,
@@ -126,6 +134,7 @@ impl Stored {
                 heads: c.heads,
                 groups: c.groups,
                 flattened: c.flattened,
+                stacked: c.stacked,
             })
         };
         let connections = self.connections.into_iter().map(connection).collect::<Result<_, _>>()?;
@@ -180,6 +189,7 @@ impl Network {
             heads: c.heads,
             groups: c.groups,
             flattened: c.flattened,
+            stacked: c.stacked,
         };
         let joins = stored.connections.into_iter().map(join).collect();
         let mut network = NetworkBuilder::of(stored.layers, joins).build(parameters)?;

@@ -3,6 +3,7 @@
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
+use super::super::whole::read_whole;
 use super::distances::LayerDistances;
 use super::error::ErrorTally;
 use super::estimate::Estimate;
@@ -31,7 +32,7 @@ impl HopsPlan {
             for &layer in paths.uses.iter() {
                 if distances[layer].is_none() {
                     let edges = &self.layers[layer];
-                    let read = edges.tensors.iter().map(|t| source.tensor(&t.connection.parameter));
+                    let read = edges.tensors.iter().map(|t| read_whole(source, &t.connection));
                     let tensors: Vec<Tensor<'_>> = read.collect::<Result<_, _>>()?;
                     distances[layer] = Some(pool.install(|| {
                         let not_finite = tensors.iter().map(|t| t.values().not_finite());

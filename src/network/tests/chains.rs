@@ -93,11 +93,10 @@ fn broken_chains_become_generic() {
     assert_eq!(
         layers(&network),
         [
-            "actor.0.weight.in:4",
+            "in:4",
             "actor.0.weight.out:64",
             "actor.2.weight.in:64",
             "actor.2.weight.out:2",
-            "critic.0.weight.in:4",
             "critic.0.weight.out:64"
         ]
     );

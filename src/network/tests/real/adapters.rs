@@ -86,6 +86,14 @@ fn small_ranks_are_warned_of() {
     all.push(trained);
     let warnings = infer(&all).warnings().to_vec();
     assert!(warnings[1].contains("modules_to_save.default.weight` [2, 64]"), "{warnings:?}");
+    // As peft writes it, without the base.
+    let saved =
+        ["base_model.model.score.weight", "base_model.model.model.layers.0.mlp.down_proj.weight"];
+    let mut all = adapters(1, 16, &[q], "");
+    all.extend(saved.map(|name| Parameter::new(name, [64, 64])));
+    let network = infer(&all);
+    let whole: Vec<&str> = network.connections().iter().map(|c| c.parameter.as_str()).collect();
+    assert!(saved.iter().all(|name| whole.contains(name)), "{whole:?}");
 }
 
 #[test]
@@ -97,8 +105,8 @@ fn cross_attention_reads_its_context() {
         all.push(Parameter::new(format!("{attention}.{part}.lora_B.weight"), [320, 4]));
     }
     let network = infer(&all);
-    assert_eq!(leaving(&network, &format!("{attention}.context")).len(), 2);
-    assert_eq!(width(&network, &format!("{attention}.context")), 768);
+    assert_eq!(leaving(&network, "context").len(), 2);
+    assert_eq!(width(&network, "context"), 768);
     assert_eq!(leaving(&network, &format!("{attention}.in")).len(), 1);
 }
 

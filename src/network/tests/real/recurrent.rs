@@ -100,7 +100,8 @@ fn plain_cells_and_names_without_a_module() {
     ]);
     let network = infer(&cells);
     assert_eq!(network.architecture(), Architecture::Rnn);
-    assert_eq!(network.connections().len(), 4);
+    assert_eq!(network.connections().len(), 5);
+    assert_eq!(joined(&network, "out.weight"), "out.weight.in>out.weight.out");
     assert_eq!(joined(&network, "cells.1.weight_ih"), "cells.1.l0.input>cells.1.l0.gates");
     let [warning] = network.warnings() else { panic!("{:?}", network.warnings()) };
     assert!(warning.contains("`out.weight` [5, 20]"), "{warning}");

@@ -271,17 +271,17 @@ fn translation() {
             "enc.weight_hh_l0 enc.l0.hidden>enc.l0.gates ×3",
             "dec.weight__13 dec__13.in>dec.l0.input",
             "dec.weight__15 dec.l0.hidden>dec__15",
+            "dec.weight__11 dec.weight__11.in>dec.weight__11.out",
         ]
     );
     assert_eq!(
         matrices_left_out(&network),
         [
             ("dec.weight", "embedding, as it has no bias"),
-            ("dec.weight__11", "no place in the architecture rnn"),
             ("enc.weight", "embedding, as it has no bias"),
         ]
     );
-    one_warning(&network, &["no place for `dec.weight__11` [10, 512]: left out"]);
+    one_warning(&network, &["no place for `dec.weight__11` [10, 512]: read next to it"]);
 }
 
 #[test]
