@@ -324,6 +324,14 @@ impl Join {
             _ if self.flattened && (columns * taps).is_multiple_of(inputs) => {
                 Some((rows, inputs, columns * taps / inputs))
             }
+            (Orientation::InOut, [columns, rest @ ..])
+                if *columns == inputs
+                    && rest.len() > 1
+                    && outputs != Some(rows)
+                    && outputs == Some(rest.iter().product()) =>
+            {
+                Some((rest.iter().product(), inputs, 1))
+            }
             // Matrices one after the other, each by itself.
             (Orientation::OutIn, [n, out, columns])
                 if *n == self.groups && n * columns == inputs && Some(n * out) == outputs =>

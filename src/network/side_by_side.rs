@@ -271,9 +271,10 @@ fn words(matrix: &Matrix<'_>) -> Vec<Word> {
     words
 }
 
-/// Puts what is called `encoder` before what is called `decoder`, if both are there.
+/// Puts what is called `encoder` or `features` before what is called `decoder` or `classifier`, if
+/// both are there.
 pub(super) fn encoder_first(matrices: &mut [Matrix<'_>]) {
-    let side = |m: &Matrix<'_>, words: [&str; 2]| {
+    let side = |m: &Matrix<'_>, words: [&str; 3]| {
         m.path().split('.').any(|segment| {
             let segment = segment.to_ascii_lowercase();
             segment
@@ -281,8 +282,8 @@ pub(super) fn encoder_first(matrices: &mut [Matrix<'_>]) {
                 .any(|word| words.contains(&word.trim_end_matches(|c: char| c.is_ascii_digit())))
         })
     };
-    let encodes = |m: &Matrix<'_>| side(m, ["encoder", "enc"]);
-    let decodes = |m: &Matrix<'_>| side(m, ["decoder", "dec"]);
+    let encodes = |m: &Matrix<'_>| side(m, ["encoder", "enc", "features"]);
+    let decodes = |m: &Matrix<'_>| side(m, ["decoder", "dec", "classifier"]);
     if matrices.iter().any(encodes) && matrices.iter().any(decodes) {
         matrices.sort_by_key(|m| if decodes(m) { 2 } else { usize::from(!encodes(m)) });
     }

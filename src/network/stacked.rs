@@ -77,7 +77,7 @@ pub(super) fn forms(matrices: &[Matrix<'_>]) -> Vec<Option<Form>> {
             _ if given => None,
             [n, a, b] if of_experts(path) => experts.form(matrix, &last, [n, a, b]),
             [a, b] if of_experts(path) => experts.flat(matrix, &last, [a, b]),
-            [n, out, inputs] if stacks.get(unlisted(path)?) == Some(&n) => {
+            [n, out, inputs] if unlisted(path).and_then(|s| stacks.get(s)) == Some(&n) => {
                 Some(apart(n, out, inputs))
             }
             [n, inputs, out] if last.ends_with("gate_weight") => Some(by_head(n, inputs, out)),

@@ -6,6 +6,7 @@ mod building;
 mod chains;
 mod draws;
 mod misfits;
+mod misread;
 mod patterns;
 mod real;
 mod stored;

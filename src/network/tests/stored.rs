@@ -6,8 +6,8 @@ use super::*;
 
 fn attention() -> Vec<Parameter> {
     parameters(&[
-        ("att.q.weight", &[32, 16]),
-        ("att.k.weight", &[32, 16]),
+        ("attn.a.weight", &[32, 16]),
+        ("attn.b.weight", &[32, 16]),
         ("up.weight", &[32, 16, 4]),
         ("up.bias", &[16]),
     ])
@@ -22,8 +22,8 @@ fn least() -> Value {
             {"name": "k", "width": 32},
         ],
         "connections": [
-            {"parameter": "att.q.weight", "source": "in", "target": "q"},
-            {"parameter": "att.k.weight", "source": "in", "target": "k"},
+            {"parameter": "attn.a.weight", "source": "in", "target": "q"},
+            {"parameter": "attn.b.weight", "source": "in", "target": "k"},
         ],
     })
 }
@@ -43,7 +43,7 @@ fn the_least_that_a_file_needs() {
     let network = read(&least()).unwrap();
     assert_eq!(network.architecture(), Architecture::Custom);
     assert_eq!(layers(&network), ["in:16", "q:32", "k:32"]);
-    assert_eq!(joins(&network), ["att.q.weight in>q", "att.k.weight in>k"]);
+    assert_eq!(joins(&network), ["attn.a.weight in>q", "attn.b.weight in>k"]);
     let why = "not among the connections given";
     assert_eq!(left_out(&network), [("up.bias", why), ("up.weight", why)]);
 }
@@ -62,17 +62,17 @@ fn a_printed_network_is_edited() {
     }
     let connections = file["connections"].as_array_mut().unwrap();
     for c in &mut *connections {
-        if c["parameter"] == "att.k.weight" {
-            c["source"] = json!("att.q.weight.in");
+        if c["parameter"] == "attn.b.weight" {
+            c["source"] = json!("attn.a.weight.in");
         }
         if c["parameter"] == "up.weight" {
             c["orientation"] = json!("in_out");
         }
     }
-    file["layers"].as_array_mut().unwrap().retain(|layer| layer["name"] != "att.k.weight.in");
+    file["layers"].as_array_mut().unwrap().retain(|layer| layer["name"] != "attn.b.weight.in");
     let network = read(&file).unwrap();
-    let q = network.connections().iter().find(|c| c.parameter == "att.q.weight").unwrap();
-    let k = network.connections().iter().find(|c| c.parameter == "att.k.weight").unwrap();
+    let q = network.connections().iter().find(|c| c.parameter == "attn.a.weight").unwrap();
+    let k = network.connections().iter().find(|c| c.parameter == "attn.b.weight").unwrap();
     let up = network.connections().iter().find(|c| c.parameter == "up.weight").unwrap();
     assert_eq!(q.source, k.source);
     assert_eq!((up.inputs, up.outputs, up.taps), (32, 16, 4));
@@ -104,16 +104,16 @@ fn layers_may_be_numbers() {
 fn errors_name_the_layer_the_tensor_and_the_sizes() {
     assert_eq!(
         refusal(|file| file["layers"][1]["width"] = json!(30)),
-        "`att.q.weight` has shape [32, 16]; between its neuron layers it must be [30, 16, taps..], since \
+        "`attn.a.weight` has shape [32, 16]; between its neuron layers it must be [30, 16, taps..], since \
          it leads from `in` (width 16) to `q` (width 30)"
     );
     assert_eq!(
         refusal(|file| file["connections"][0]["target"] = json!("v")),
-        "`att.q.weight` is joined to neuron layer `v`, which is not among [\"in\", \"q\", \"k\"]"
+        "`attn.a.weight` is joined to neuron layer `v`, which is not among [\"in\", \"q\", \"k\"]"
     );
     assert_eq!(
         refusal(|file| file["connections"][0]["target"] = json!(7)),
-        "`att.q.weight` is joined to neuron layer `7`, which is not among [\"in\", \"q\", \"k\"]"
+        "`attn.a.weight` is joined to neuron layer `7`, which is not among [\"in\", \"q\", \"k\"]"
     );
     assert_eq!(
         refusal(|file| file["connections"][1]["parameter"] = json!("att.v.weight")),
@@ -127,8 +127,8 @@ fn errors_name_the_layer_the_tensor_and_the_sizes() {
     assert_eq!(
         refusal(|file| file["connections"][0]["orientaton"] = json!("in_out")),
         "it is no network: unknown field `orientaton`, expected one of `parameter`, `source`, `target`, \
-         `orientation`, `copies`, `taps`, `inputs`, `outputs`, `heads`, `groups`, `flattened` at line 1 \
-         column 167; neuromfa inspect CHECKPOINT --json prints one to begin with"
+         `orientation`, `copies`, `taps`, `inputs`, `outputs`, `heads`, `groups`, `flattened`, `stacked` at \
+         line 1 column 168; neuromfa inspect CHECKPOINT --json prints one to begin with"
     );
     let text = refusal(|file| file["layers"][0] = json!({"name": "in", "widht": 16}));
     assert!(text.starts_with("it is no network: unknown field `widht`"), "{text}");

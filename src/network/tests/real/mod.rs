@@ -22,7 +22,7 @@ fn width(network: &Network, name: &str) -> usize {
 }
 
 /// `source>target` of the connection of a parameter.
-fn joined(network: &Network, parameter: &str) -> String {
+pub(super) fn joined(network: &Network, parameter: &str) -> String {
     let found = network.connections().iter().find(|c| c.parameter == parameter);
     let c = found.unwrap_or_else(|| panic!("{parameter} is not connected"));
     format!("{}>{}", network.layers()[c.source].name, network.layers()[c.target].name)
