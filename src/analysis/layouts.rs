@@ -111,6 +111,45 @@ fn groups_and_flattened_maps() {
 }
 
 #[test]
+fn experts_and_heads_in_one_tensor() {
+    let memory = memory(
+        8,
+        &[
+            ("layers.0.moe.router.weight", &[4, 12]),
+            ("layers.0.moe.input_linear.weight", &[4, 20, 12]),
+            ("layers.0.moe.output_linear.weight", &[4, 12, 10]),
+            ("layers.1.mlp.router.weight", &[4, 12]),
+            ("layers.1.mlp.experts.gate_up_proj", &[4, 12, 20]),
+            ("layers.1.mlp.experts.down_proj", &[4, 10, 12]),
+            ("layer.2.rel_attn.q", &[12, 3, 4]),
+            ("layer.2.rel_attn.o", &[12, 3, 5]),
+            ("rg_lru.input_gate_weight", &[6, 16, 16]),
+        ],
+    );
+    let network = infer(&memory, None);
+    assert_eq!(network.connections().len(), 9);
+    assert_counts(&memory, &network, &|name, source, target| {
+        let one = |element: usize| vec![element];
+        match name {
+            "layers.0.moe.router.weight" | "layers.1.mlp.router.weight" => {
+                one(target * 12 + source)
+            }
+            "layers.0.moe.input_linear.weight" => one(target * 12 + source),
+            "layers.0.moe.output_linear.weight" if source / 10 == target / 12 => {
+                one(target * 10 + source % 10)
+            }
+            "layers.1.mlp.experts.gate_up_proj" => {
+                one((target / 20 * 12 + source) * 20 + target % 20)
+            }
+            "layers.1.mlp.experts.down_proj" | "layer.2.rel_attn.q" => one(source * 12 + target),
+            "layer.2.rel_attn.o" => one(target * 15 + source),
+            "rg_lru.input_gate_weight" => one(source * 16 + target),
+            _ => Vec::new(),
+        }
+    });
+}
+
+#[test]
 fn transposed_convolutions() {
     let memory = memory(
         6,

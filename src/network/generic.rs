@@ -19,7 +19,10 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Plan<'a> {
 
 /// Adds tensors, joined by their names, to a plan.
 pub(super) fn add<'a>(plan: &mut Plan<'a>, matrices: &[Matrix<'a>]) {
-    let matrices = kernels::oriented(matrices);
+    let mut matrices = kernels::oriented(matrices);
+    if matrices.iter().all(|m| m.made.is_some()) {
+        matrices.sort_by_key(|m| m.made);
+    }
     let groups = kernels::groups(&matrices);
     let plain = matrices.iter().zip(groups).map(|(m, groups)| Form::plain(m, groups));
     let forms: Vec<Form> =

@@ -9,7 +9,7 @@ use super::quantised::{left_out, refusal, take_scales};
 use super::step_names::Inside;
 use super::stored::NotRead;
 use super::whole::{Part, Whole};
-use super::{Source, SourceError, Tensor, pytorch, safetensors};
+use super::{Source, SourceError, Tensor, derived, pytorch, safetensors};
 use crate::network::Parameter;
 
 /// Takes a file's bytes.
@@ -181,7 +181,10 @@ impl CheckpointFile {
                 let why = format!("tensor {name:?} is in two shards, this and an earlier one");
                 return Err(refuse(why));
             }
-            self.tensors.insert(name, Whole::single(number, stored));
+            let made = read.held.made.get(&name).copied().filter(|_| read.held.state_dict);
+            let mut whole = Whole::single(number, stored);
+            whole.made = made;
+            self.tensors.insert(name, whole);
         }
         self.not_read.extend(read.held.not_read);
         self.step = self.step.or(read.held.step);
@@ -305,11 +308,14 @@ impl CheckpointFile {
 
 impl Source for CheckpointFile {
     fn parameters(&self) -> Vec<Parameter> {
-        self.tensors.iter().map(|(name, t)| Parameter::new(name, t.shape.clone())).collect()
+        derived::parameters(&self.tensors)
     }
 
     fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {
         let Some(tensor) = self.tensors.get(name) else {
+            if let Some(formed) = derived::formed(name, &self.tensors, |name| self.tensor(name)) {
+                return formed;
+            }
             let (name, place) = (name.to_owned(), self.location());
             return Err(match self.not_read.iter().find(|left| left.name == name) {
                 Some(left) => SourceError::Type { name, place, dtype: left.what.clone() },
@@ -345,7 +351,14 @@ fn contents(path: &Path, file: &[u8]) -> Result<Contents, String> {
             }
             let step = ["global_step", "step"].iter().find_map(|key| notes.get(*key)?.parse().ok());
             let step = step.map(|step| Inside { step, sure: true });
-            let held = pytorch::Held { tensors, not_read, state_dict: false, under: None, step };
+            let held = pytorch::Held {
+                tensors,
+                made: BTreeMap::new(),
+                not_read,
+                state_dict: false,
+                under: None,
+                step,
+            };
             return Ok(Contents { held, pieces: safetensors::pieces(&notes)? });
         }
         Format::Zip => pytorch::tensors(file)?,

@@ -21,19 +21,33 @@ pub(super) struct Part {
     pub(super) at: Vec<usize>, // the index of its first element
 }
 
+/// The file, the first byte, the shape and the strides of a tensor.
+type Place = (usize, usize, Vec<usize>, Option<Vec<usize>>);
+
 /// A tensor.
 #[derive(Clone, Debug)]
 pub(super) struct Whole {
     pub(super) shape: Vec<usize>,
     parts: Vec<Part>, // they fill it, and do not overlap; row-major
     scale: Option<Box<Whole>>,
+    /// Its place in the order in which the tensors of its file were pickled.
+    pub(super) made: Option<usize>,
 }
 
 impl Whole {
     /// A tensor that lies in one file.
     pub(super) fn single(shard: usize, stored: Stored) -> Self {
         let (shape, at) = (stored.shape.clone(), vec![0; stored.shape.len()]);
-        Self { shape, parts: vec![Part { shard, stored, at }], scale: None }
+        Self { shape, parts: vec![Part { shard, stored, at }], scale: None, made: None }
+    }
+
+    /// The file, position and strides of a tensor in one piece: those of tensors that are one are
+    /// equal.
+    pub(super) fn place(&self) -> Option<Place> {
+        let [Part { shard, stored, .. }] = &self.parts[..] else { return None };
+        self.scale
+            .is_none()
+            .then(|| (*shard, stored.bytes.start, stored.shape.clone(), stored.strides.clone()))
     }
 
     /// A tensor of pieces, or why these do not fill it.
@@ -76,7 +90,7 @@ impl Whole {
                 "its pieces have {filled} of its {numbers} elements: a file of it is missing"
             ));
         }
-        Ok(Self { shape, parts, scale: None })
+        Ok(Self { shape, parts, scale: None, made: None })
     }
 
     /// The tensors that are stacked on the first axis, in order.
@@ -90,7 +104,7 @@ impl Whole {
                 Some(Part { shard: part.shard, stored, at: part.at[1..].to_vec() })
             };
             let parts = self.parts.iter().filter(here).map(part).collect::<Option<_>>()?;
-            Some(Self { shape: self.shape[1..].to_vec(), parts, scale: None })
+            Some(Self { shape: self.shape[1..].to_vec(), parts, scale: None, made: None })
         };
         (0..layers).map(layer).collect()
     }
