@@ -7,6 +7,7 @@
 //! of names chains, the shapes decide where they allow one order only.
 
 use super::Role;
+use super::link::Link;
 use super::plan::{Fit, Plan, expect_matrix};
 use super::select::Matrix;
 use super::side_by_side::{against, encoder_first, order_in_doubt};
@@ -23,14 +24,6 @@ pub(super) enum Start<'a> {
     Width(usize, Matrix<'a>),
     /// A feature map of this many channels, given by a matrix: any number of positions.
     Map(usize, Matrix<'a>),
-}
-
-/// One matrix of a chain: from layer to layer, where 0 is what the first matrix reads.
-#[derive(Clone, Copy)]
-pub(super) struct Link<'a> {
-    pub matrix: Matrix<'a>,
-    pub source: usize,
-    pub target: usize,
 }
 
 /// Matrices in order.
@@ -52,13 +45,6 @@ impl<'a> Chain<'a> {
             }
             plan.join(&link.matrix, layers[link.source], layers[link.target], 1);
         }
-    }
-}
-
-impl Link<'_> {
-    /// The path of its matrix, as the name of the layer that it leads to.
-    pub fn path(&self) -> String {
-        self.matrix.path().to_owned()
     }
 }
 

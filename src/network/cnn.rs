@@ -12,8 +12,9 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::chain::{Link, Start, arrange, broken, in_order_of_creation};
+use super::chain::{Start, arrange, broken, in_order_of_creation};
 use super::layout_doubt::{may_be_transposed, turned};
+use super::link::Link;
 use super::plan::{Fit, Plan};
 use super::select::{Evidence, Matrix};
 use super::side_by_side::{against, encoder_first, order_in_doubt};

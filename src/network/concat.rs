@@ -11,7 +11,8 @@
 use std::collections::HashMap;
 
 use super::Role;
-use super::chain::{Link, Start, arrange, broken};
+use super::chain::{Start, arrange, broken};
+use super::link::Link;
 use super::plan::{Fit, Plan};
 use super::select::Matrix;
 

@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::plan::{Fit, Plan};
 use super::select::Matrix;
-use super::{Role, joins};
+use super::{Role, paths};
 
 /// Last segments of modules that read the same neurons; the first is the query of attention.
 const TOGETHER: [&[&str]; 10] = [
@@ -124,7 +124,7 @@ fn source(
             let context = CROSS.contains(&of) && family[0] != last;
             match context {
                 true if of == "attn2" => format!("context{adapter}"),
-                true => format!("{}.context{adapter}", joins::stack(parent)),
+                true => format!("{}.context{adapter}", paths::stack(parent)),
                 false => format!("{parent}.in{adapter}"),
             }
         }

@@ -82,6 +82,16 @@ impl Network {
         &self.warnings
     }
 
+    /// The share of the block weights that is analysed: what was left out counts, except for
+    /// embeddings, output heads, normalisation, buffers and what counts once already.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        let analysed: f64 = self.connections.iter().map(|c| c.weights() as f64).sum();
+        let numbers = |left: &LeftOut| left.shape.iter().map(|&n| n as f64).product::<f64>();
+        let left: f64 = self.left_out.iter().filter(|l| l.is_of_blocks()).map(numbers).sum();
+        if analysed + left > 0.0 { analysed / (analysed + left) } else { 1.0 }
+    }
+
     /// The index of the layer of this name.
     #[must_use]
     pub fn layer_index(&self, name: &str) -> Option<usize> {

@@ -75,6 +75,25 @@ impl LeftOut {
         self.why == UNTRAINED
     }
 
+    /// Whether it is a matrix that joins neurons inside the network, by the reason.
+    pub(super) fn is_of_blocks(&self) -> bool {
+        const NONE: [&str; 11] = [
+            "bias",
+            "normalisation",
+            "fewer than two",
+            "holds no",
+            "embedding",
+            "output head",
+            "a token",
+            "by its name",
+            "table of",
+            "the same tensor",
+            UNTRAINED,
+        ];
+        let counts = self.shape.len() > 1 && !self.shape.contains(&0);
+        counts && !NONE.iter().any(|reason| self.why.starts_with(reason))
+    }
+
     pub(super) fn new(parameter: &Parameter, why: impl Into<String>) -> Self {
         Self { name: parameter.name.clone(), shape: parameter.shape.clone(), why: why.into() }
     }

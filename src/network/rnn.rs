@@ -14,7 +14,8 @@
 use std::collections::HashMap;
 
 use super::Role;
-use super::chain::{Link, Start, arrange};
+use super::chain::{Start, arrange};
+use super::link::Link;
 use super::natural;
 use super::plan::{Fit, Plan, expect_matrix, expect_shape};
 use super::reading::Bias;

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::joins::block;
 use super::parameter::UNTRAINED;
+use super::paths::block;
 use super::pattern::matches;
 use super::reading::{Bias, Reading};
 use super::{Architecture, LeftOut, NetworkError, Orientation, Parameter, natural};

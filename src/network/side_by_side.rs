@@ -1,7 +1,7 @@
 //! What speaks against a chain of matrices whose widths chain: names of things that stand side by
 //! side, and an order that rests on names alone.
 
-use super::chain::Link;
+use super::link::Link;
 use super::select::Matrix;
 
 /// Words of two sides that never follow each other.

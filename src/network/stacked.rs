@@ -10,7 +10,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::joins::{base, expert_root, split};
+use super::paths::{base, expert_root, split};
 use super::select::{Evidence, Matrix};
 use super::{Connection, Orientation};
 

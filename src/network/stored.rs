@@ -21,6 +21,9 @@ struct Stored {
     left_out: Vec<LeftOut>,
     #[serde(default)]
     warnings: Vec<String>,
+    /// Of the block weights, what is analysed; it follows from the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    share: Option<f64>,
 }
 
 /// A connection as it is stored. Inputs, outputs and taps follow from the layers and the tensor.
@@ -98,6 +101,7 @@ impl Serialize for Network {
             connections: self.connections.iter().map(connection).collect(),
             left_out: self.left_out.clone(),
             warnings: self.warnings.clone(),
+            share: Some((self.share() * 1e4).round() / 1e4).filter(|share| *share < 1.0),
         };
         stored.serialize(to)
     }

@@ -24,12 +24,13 @@ const NAMED: usize = 3;
 pub fn network(network: &Network, parameters: &[Parameter], neurons: usize, all: bool) -> String {
     let weights: usize = network.connections().iter().map(Connection::weights).sum();
     let mut text = format!(
-        "{}: {} neuron layers, {} matrices, {} edges; {} left out\n",
+        "{}: {} neuron layers, {} matrices, {} edges; {} left out{}\n",
         network.architecture(),
         network.layers().len(),
         network.connections().len(),
         grouped(weights),
         network.left_out().len(),
+        share(network).map_or(String::new(), |share| format!("; {share}")),
     );
     layers(&mut text, network, neurons, all);
     connections(&mut text, network, parameters, all);
@@ -41,6 +42,12 @@ pub fn network(network: &Network, parameters: &[Parameter], neurons: usize, all:
         }
     }
     text
+}
+
+/// The share of the block weights that is analysed, if that is not all, in words.
+pub(super) fn share(network: &Network) -> Option<String> {
+    let percent = (100.0 * network.share()).floor();
+    (percent < 100.0).then(|| format!("{percent:.0} % of the block weights are analysed"))
 }
 
 fn layers(text: &mut String, network: &Network, neurons: usize, all: bool) {
@@ -86,6 +93,9 @@ fn note(c: &Connection) -> String {
     }
     if c.taps > 1 {
         notes.push(format!("{} {}", c.taps, if c.flattened { "positions" } else { "taps" }));
+    }
+    if c.stacked > 1 {
+        notes.push(format!("{} side by side", c.stacked));
     }
     if c.groups > 1 {
         notes.push(format!("{} groups", c.groups));

@@ -176,7 +176,8 @@ pub(super) fn heading(config: &RunConfig) -> String {
     let (layers, tensors) = (network.layers().len(), network.connections().len());
     let architecture = network.architecture();
     format!(
-        "{architecture}: {layers} neuron layers, {tensors} matrices, {weights} weights; {sampling}"
+        "{architecture}: {layers} neuron layers, {tensors} matrices, {weights} weights; {sampling}{}",
+        super::network::share(network).map_or(String::new(), |share| format!("; {share}")),
     )
 }
 
