@@ -3,9 +3,12 @@
 //! A replay of the checkpoints of a run, with that run's nodes, writes the numbers of the run bit
 //! for bit.
 
+mod descent;
+mod log;
+mod schedule;
 mod series;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -19,11 +22,10 @@ use crate::pipeline::{
     Awaited, End, Follow, Listener, Nodes, Opened, Pipeline, RunBuilder, Settings, Start, Step,
     open,
 };
-use crate::record::{
-    Cost, EMERGENCE, NODES, RecordedRun, Sampling, Summary, check_gap, check_name, read_table,
-};
-use crate::source::{Checkpoint, CheckpointFile, Logged, metrics};
+use crate::record::{Cost, NODES, RecordedRun, Sampling, Summary, check_gap};
+use crate::source::{Checkpoint, CheckpointFile};
 
+use self::log::{Log, check_age, last_row, times};
 use self::series::Series;
 
 /// Analyses checkpoints into a run directory. The first one, by step, is the baseline.
@@ -101,6 +103,7 @@ impl RunBuilder<Files> {
             let source = "another checkpoint has the same step: give each step once".into();
             return Err(Error::Checkpoints { path: pair[1].path.clone(), source });
         }
+        schedule::check(&ordered);
         let mut feed = self.feed()?;
         for checkpoint in ordered {
             if feed.add(checkpoint)? == Added::OutOfOrder {
@@ -123,7 +126,7 @@ impl RunBuilder<Files> {
     pub fn feed(self) -> Result<Feed, Error> {
         let Self { settings, listeners, origin } = self;
         let (pool, started) = (settings.pool()?, Instant::now());
-        let log = Log { file: origin.metrics, taken: None, refused: BTreeSet::new() };
+        let log = Log { file: origin.metrics, ..Log::default() };
         Ok(Feed { settings, listeners, log, pool, started, work: None })
     }
 }
@@ -179,7 +182,8 @@ impl Feed {
     /// [`Error::Source`] or [`Error::Checkpoints`] when it cannot be read: nothing is recorded for
     /// it, and the replay can continue with the next one. Any other [`Error`] ends the replay.
     pub fn add(&mut self, checkpoint: &Checkpoint) -> Result<Added, Error> {
-        if self.has_row(checkpoint.step) {
+        if let Some(work) = self.work.as_ref().filter(|work| work.has_row(checkpoint)) {
+            check_age(checkpoint, &work.times);
             return Ok(Added::Recorded);
         }
         self.add_opened(checkpoint, &CheckpointFile::open(&checkpoint.path)?)
@@ -205,10 +209,6 @@ impl Feed {
             }
             None => unreachable!("it has begun"),
         }
-    }
-
-    fn has_row(&self, step: u64) -> bool {
-        self.work.as_ref().is_some_and(|work| work.pipeline.has_row(step))
     }
 
     /// The last step that has a row.
@@ -275,13 +275,15 @@ impl Feed {
         }
         if new {
             first.doubt(source).inspect(|doubt| tracing::warn!("{doubt}"));
+            series.descend(first, source, pipeline.plan().network());
         } else {
             self.log.taken = pipeline.last_row();
             series.check(first, source, pipeline.plan().network())?;
         }
         let snapshot = Snapshot::new(pipeline.plan());
         let (reading, analysed) = (Duration::ZERO, u64::from(new));
-        self.work = Some(Work { pipeline, series, snapshot, awaited, reading, analysed });
+        let times = if new { BTreeMap::new() } else { times(&self.settings.folder) };
+        self.work = Some(Work { pipeline, series, times, snapshot, awaited, reading, analysed });
         Ok(new)
     }
 }
@@ -290,6 +292,7 @@ impl Feed {
 struct Work {
     pipeline: Pipeline,
     series: Series,
+    times: BTreeMap<u64, f64>, // of the rows that were there before
     snapshot: Snapshot,
     awaited: Option<Awaited>,
     reading: Duration,
@@ -297,6 +300,10 @@ struct Work {
 }
 
 impl Work {
+    fn has_row(&self, checkpoint: &Checkpoint) -> bool {
+        self.pipeline.has_row(checkpoint.step)
+    }
+
     fn add(
         &mut self,
         checkpoint: &Checkpoint,
@@ -304,7 +311,8 @@ impl Work {
         pool: &ThreadPool,
         log: &mut Log,
     ) -> Result<Added, Error> {
-        if self.pipeline.has_row(checkpoint.step) {
+        if self.has_row(checkpoint) {
+            check_age(checkpoint, &self.times);
             return Ok(Added::Recorded);
         }
         if self.pipeline.last_row().is_some_and(|last| checkpoint.step < last) {
@@ -337,6 +345,7 @@ impl Work {
         let start = Instant::now();
         self.series.check(checkpoint, source, self.pipeline.plan().network())?;
         checkpoint.doubt(source).inspect(|doubt| tracing::warn!("{doubt}"));
+        self.series.descend(checkpoint, source, self.pipeline.plan().network());
         self.read(checkpoint, source, pool)?;
         if let Some(awaited) = &self.awaited {
             let (analyst, snapshot) = (self.pipeline.analyst(), &self.snapshot);
@@ -362,51 +371,5 @@ impl Work {
         pool.install(|| self.pipeline.analyse(at, &self.snapshot, snapshot_ms))?;
         self.analysed += 1;
         Ok(())
-    }
-}
-
-/// The last step that has a row in a run's folder.
-fn last_row(folder: &Path) -> Option<u64> {
-    let (_, rows) = read_table(&folder.join(EMERGENCE)).ok()?;
-    rows.last()?.first()?.parse().ok()
-}
-
-/// What trainers logged: in trainer_state.json next to each checkpoint, and in a file of the user's.
-#[derive(Debug)]
-struct Log {
-    file: Option<PathBuf>,
-    taken: Option<u64>, // the last step of which all is taken
-    refused: BTreeSet<String>,
-}
-
-impl Log {
-    /// The steps that were logged since the last call, up to a checkpoint.
-    fn up_to(&mut self, checkpoint: &Checkpoint) -> Result<Vec<Step>, Error> {
-        let mut logged = checkpoint.log();
-        for (step, values) in self.file.as_deref().map_or(Ok(Logged::new()), metrics)? {
-            let at = logged.entry(step).or_default();
-            for (name, value) in values {
-                if !at.iter().any(|(known, _)| *known == name) {
-                    at.push((name, value));
-                }
-            }
-        }
-        let taken = self.taken.replace(checkpoint.step);
-        let new = |step: &u64| taken.is_none_or(|taken| *step > taken) && *step <= checkpoint.step;
-        let new: Vec<_> = logged.into_iter().filter(|(step, _)| new(step)).collect();
-        let mut usable = |name: &String| match check_name(name) {
-            Ok(()) => true,
-            Err(why) => {
-                if self.refused.insert(name.clone()) {
-                    tracing::warn!("{}: {why}", checkpoint.path.display());
-                }
-                false
-            }
-        };
-        let step = |(step, mut values): (u64, Vec<(String, f64)>)| {
-            values.retain(|(name, _)| usable(name));
-            Step::now(step, values)
-        };
-        Ok(new.into_iter().map(step).filter(|at| !at.scalars.is_empty()).collect())
     }
 }

@@ -98,6 +98,7 @@ fn distributed_checkpoints_hold_the_weights_of_the_whole_model() {
     for name in ["sharded/dcp", "sharded/pieces"] {
         assert_eq!(all(path(name)), expected, "{name}");
     }
+    assert_eq!(all(path("sharded/stacked")), all(path("sharded/stacked-whole.safetensors")));
     let refused = |name: &str, words: &str| {
         let error = CheckpointFile::open(path(name)).unwrap_err().to_string();
         assert!(error.contains(words), "{name}: {error}");

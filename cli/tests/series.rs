@@ -477,3 +477,37 @@ fn names_of_tensors_are_escaped_wherever_they_are_shown() {
         }
     }
 }
+
+#[test]
+fn gaps_file_times_and_weights_of_another_run_are_warned_of() {
+    let folder = Folder::new();
+    for step in [0, 100, 200, 300, 500] {
+        folder.model(&format!("ckpts/m-step{step}.safetensors"), step / 100);
+    }
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let file = std::fs::File::options().write(true);
+    let file = { file }.open(folder.path("ckpts/m-step200.safetensors")).unwrap();
+    file.set_modified(old).unwrap();
+    let done = folder.analyze();
+    assert_eq!(done.steps(), [0, 100, 200, 300, 500]);
+    done.says(&["100 steps apart, and 1 are missing: steps 400"]);
+    done.says(&["m-step200.safetensors (step 200) was written before", "m-step100.safetensors"]);
+    assert!(!done.said().contains("descend"), "{}", done.said());
+    // Another initialisation.
+    let weights = Memory::new();
+    let values = |seed: usize| {
+        (0..24 * 16).map(move |k| if (k * 31 + seed) % 3 == seed { 0.1 } else { 0.0 })
+    };
+    weights.set("0.weight", &[24, 16], values(1).collect::<Vec<f32>>()).unwrap();
+    let folder = Folder::new();
+    save(&folder.path("ckpts/m-step0.safetensors"), &weights, &["0.weight"]).unwrap();
+    for step in [100, 200] {
+        let grown = |value: f32| value * (1.0 + step as f32 / 1000.0);
+        weights.set("0.weight", &[24, 16], values(2).map(grown).collect::<Vec<f32>>()).unwrap();
+        save(&folder.path(&format!("ckpts/m-step{step}.safetensors")), &weights, &["0.weight"])
+            .unwrap();
+    }
+    let done = folder.analyze();
+    assert_eq!(done.steps(), [0, 100, 200]);
+    done.says(&["step 100 and those after it do not descend from step 0"]);
+}

@@ -189,3 +189,42 @@ fn nothing_to_analyse_is_status_1() {
     let output = watch(dir.path(), &out, &["--idle", "0"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
 }
+
+/// A trainer that cuts a file short while it is read cannot end the watch, and is said of.
+#[test]
+fn files_that_are_cut_short_and_written_again_are_survived_and_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let [folder, out] = ["checkpoints", "run"].map(|name| dir.path().join(name));
+    std::fs::create_dir(&folder).unwrap();
+    copy(0, &folder);
+    let child = watch(&folder, &out, &["--until-step", "300", "--every", "0.01"]);
+    let mut child = { child }.spawn().unwrap();
+    wait_for_rows(&out, 1);
+    let whole = std::fs::read(data(&name(64))).unwrap();
+    let path = folder.join(name(64));
+    for k in 0..200 {
+        std::fs::write(&path, &whole).unwrap();
+        std::thread::sleep(Duration::from_millis(k % 20));
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(k * 1000).unwrap();
+        assert!(child.try_wait().unwrap().is_none(), "it goes on");
+    }
+    std::fs::write(&path, &whole).unwrap();
+    wait_for_rows(&out, 2);
+    // The same name, other weights.
+    std::thread::sleep(Duration::from_millis(100));
+    std::fs::copy(data(&name(300)), folder.join(name(0))).unwrap();
+    std::fs::write(folder.join("last.ckpt"), &whole).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    copy(300, &folder);
+    let error = succeeded(&child.wait_with_output().unwrap());
+    assert_eq!(Table::read(&out, "emergence.csv").column("step"), ["0", "64", "300"]);
+    let again = "neox-step0.safetensors was written again after step 0 was analysed";
+    assert_eq!(error.matches(again).count(), 1, "{error}");
+    assert!(error.contains("last.ckpt is left out: a copy of another checkpoint"), "{error}");
+    // Started again, after a file was written while nobody watched.
+    let file = std::fs::OpenOptions::new().write(true).open(folder.join(name(64))).unwrap();
+    file.set_modified(std::time::SystemTime::now() + Duration::from_secs(60)).unwrap();
+    let error = succeeded(&watch(&folder, &out, &["--idle", "1"]).output().unwrap());
+    let later = "neox-step64.safetensors was written after step 64 was analysed";
+    assert_eq!(error.matches(later).count(), 1, "{error}");
+}

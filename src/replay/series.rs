@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::descent::Descent;
 use crate::error::Error;
 use crate::network::Network;
 use crate::source::{Checkpoint, CheckpointFile, Source};
@@ -11,6 +12,7 @@ pub(super) struct Series {
     step: u64,
     shapes: BTreeMap<String, Vec<usize>>,
     said: bool, // that a later one has other matrices
+    descent: Descent,
 }
 
 impl Series {
@@ -18,7 +20,19 @@ impl Series {
         if let Some(left_out) = source.left_out() {
             tracing::warn!("{}: {left_out}", first.path.display());
         }
-        Self { step: first.step, shapes: shapes(source), said: false }
+        Self { step: first.step, shapes: shapes(source), said: false, descent: Descent::default() }
+    }
+
+    /// Warns of weights that do not descend from the earlier ones.
+    pub(super) fn descend(
+        &mut self,
+        checkpoint: &Checkpoint,
+        source: &CheckpointFile,
+        network: &Network,
+    ) {
+        if let Some(text) = self.descent.add(checkpoint.step, source, network) {
+            tracing::warn!("{text}");
+        }
     }
 
     /// Refuses a checkpoint whose tensors are not those that the run analyses; warns of others that

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::folder::{Held, MODELS, foreign, held, is_a_part};
+use super::contents::{contents, is_file_name, read_index, unstacked};
+use super::folder::{Held, MODELS, held, is_a_part};
 use super::mapped::Mapped;
 use super::quantised::{left_out, refusal, take_scales};
 use super::step_names::Inside;
 use super::stored::NotRead;
 use super::whole::{Part, Whole};
-use super::{Source, SourceError, Tensor, derived, pytorch, safetensors};
+use super::{Source, SourceError, Tensor, derived, pytorch};
 use crate::network::Parameter;
 
 /// Takes a file's bytes.
@@ -326,108 +327,4 @@ impl Source for CheckpointFile {
             SourceError::file(&self.path, format!("tensor {name:?} lies beyond its end"))
         })
     }
-}
-
-/// The tensors of a file.
-struct Contents {
-    held: pytorch::Held,
-    /// Where the tensors begin of which it has pieces.
-    pieces: Option<BTreeMap<String, Vec<usize>>>,
-}
-
-fn contents(path: &Path, file: &[u8]) -> Result<Contents, String> {
-    let held = match Format::of(path, file)? {
-        Format::Safetensors => {
-            let (all, notes) = safetensors::tensors(file)?;
-            let (mut tensors, mut not_read) = (BTreeMap::new(), Vec::new());
-            for (name, stored) in all {
-                match stored.elements.size() {
-                    Some(_) => drop(tensors.insert(name, stored)),
-                    None => {
-                        let what = format!("of the type {}", stored.elements.name());
-                        not_read.push(NotRead { name, shape: stored.shape, what });
-                    }
-                }
-            }
-            let step = ["global_step", "step"].iter().find_map(|key| notes.get(*key)?.parse().ok());
-            let step = step.map(|step| Inside { step, sure: true });
-            let held = pytorch::Held {
-                tensors,
-                made: BTreeMap::new(),
-                not_read,
-                state_dict: false,
-                under: None,
-                step,
-            };
-            return Ok(Contents { held, pieces: safetensors::pieces(&notes)? });
-        }
-        Format::Zip => pytorch::tensors(file)?,
-        Format::Legacy => pytorch::legacy_tensors(file)?,
-    };
-    if let Some(under) = &held.under {
-        tracing::info!("{}: the tensors under {under:?} are taken", path.display());
-    }
-    Ok(Contents { held, pieces: None })
-}
-
-/// The parts of a name before and after the place of a layer's number, if it lacks one.
-fn unstacked(name: &str) -> Option<(&str, &str)> {
-    let (before, after) = name.split_at(name.find(".layers.")? + ".layers.".len());
-    (!after.starts_with(|c: char| c.is_ascii_digit())).then_some((before, after))
-}
-
-/// Whether a name is that of a file in the same folder.
-fn is_file_name(name: &str) -> bool {
-    let mut parts = Path::new(name).components();
-    matches!(parts.next(), Some(std::path::Component::Normal(_))) && parts.next().is_none()
-}
-
-enum Format {
-    Safetensors,
-    Zip,
-    Legacy,
-}
-
-impl Format {
-    /// The format of a file, by its first bytes. The name decides only if these are not conclusive.
-    fn of(path: &Path, file: &[u8]) -> Result<Self, String> {
-        let named = path.extension().is_some_and(|e| e == "safetensors");
-        if file.starts_with(b"PK\x03\x04") || file.starts_with(b"PK\x05\x06") {
-            Ok(Self::Zip)
-        } else if file.starts_with(b"version https://git-lfs") {
-            Err("a pointer of Git LFS, not the weights: fetch them with git lfs pull".to_owned())
-        } else if file.is_empty() {
-            Err("the file is empty".to_owned())
-        } else if pytorch::is_legacy(file) {
-            Ok(Self::Legacy)
-        } else if named || file.get(8) == Some(&b'{') {
-            Ok(Self::Safetensors)
-        } else if file.get(257..262) == Some(b"ustar") {
-            let why = "a tar archive, as torch before version 0.2 wrote: load it with torch.load and \
-                       save it again with torch.save";
-            Err(why.to_owned())
-        } else if let Some(why) = foreign(path) {
-            Err(why)
-        } else {
-            Err("neither a safetensors file nor one that torch.save wrote".to_owned())
-        }
-    }
-}
-
-/// The shard of each tensor. Shards lie next to the index.
-fn read_index(index: &Path, text: &[u8]) -> Result<BTreeMap<String, String>, SourceError> {
-    #[derive(serde::Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
-    }
-    let refuse = |why: String| SourceError::file(index, why);
-    let Index { weight_map } = serde_json::from_slice(text)
-        .map_err(|e| refuse(format!("not an index of a checkpoint's shards: {e}")))?;
-    for name in weight_map.values() {
-        if !is_file_name(name) {
-            let why = format!("it names the shard {name:?}, which is not a file next to it");
-            return Err(refuse(why));
-        }
-    }
-    Ok(weight_map)
 }

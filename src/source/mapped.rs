@@ -95,3 +95,31 @@ impl Deref for Mapped {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_stays_whole_when_the_file_is_cut_short() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("large");
+        for length in [1000, IN_MEMORY + 1] {
+            let file = File::create(&path).unwrap();
+            file.set_len(length).unwrap();
+            let copy = Mapped::copied(&path, dir.path()).unwrap();
+            assert_eq!(matches!(copy, Mapped::Map(_)), length > IN_MEMORY);
+            file.set_len(0).unwrap();
+            assert!(
+                copy.len() as u64 == length && copy.iter().step_by(4096).all(|byte| *byte == 0)
+            );
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "the copy has no name");
+        }
+        std::fs::write(&path, "weights").unwrap();
+        let nowhere = dir.path().join("nowhere");
+        assert!(Mapped::copied(&path, &nowhere).is_ok(), "a small file needs no copy");
+        File::create(&path).unwrap().set_len(IN_MEMORY + 1).unwrap();
+        let error = Mapped::copied(&path, &nowhere).unwrap_err().to_string();
+        assert!(error.contains("cannot be copied to"), "{error}");
+    }
+}

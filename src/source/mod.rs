@@ -11,6 +11,7 @@
 
 mod checkpoint_file;
 mod checkpoints;
+mod contents;
 mod derived;
 mod error;
 mod float8;

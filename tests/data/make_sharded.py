@@ -45,6 +45,27 @@ def run(rank, world):
     dist.destroy_process_group()
 
 
+def stacked_layers():
+    """As Megatron's torch_dist saves layers that are alike."""
+    torch.manual_seed(3)
+    state = {
+        "decoder.layers.mlp.linear_fc1.weight": torch.randn(2, 6, 4),
+        "decoder.layers.mlp.linear_fc2.weight": torch.randn(2, 4, 6),
+        "output_layer.weight": torch.randn(5, 4),
+    }
+    dcp.save(state, checkpoint_id=OUT / "stacked")
+    (OUT / "stacked" / "metadata.json").write_text('{"sharded_backend": "torch_dist"}')
+    whole = {}
+    for name, tensor in state.items():
+        if ".layers." in name:
+            before, after = name.split(".layers.")
+            for k, layer in enumerate(tensor):
+                whole[f"{before}.layers.{k}.{after}"] = layer.contiguous()
+        else:
+            whole[name] = tensor
+    save_file(whole, OUT / "stacked-whole.safetensors")
+
+
 def floats_of_8_bits():
     torch.manual_seed(1)
     scaled = {
@@ -75,4 +96,5 @@ if __name__ == "__main__":
         _use_new_zipfile_serialization=False,
         pickle_protocol=4,
     )
+    stacked_layers()
     floats_of_8_bits()
