@@ -197,8 +197,7 @@ fn files_that_are_cut_short_and_written_again_are_survived_and_said() {
     let [folder, out] = ["checkpoints", "run"].map(|name| dir.path().join(name));
     std::fs::create_dir(&folder).unwrap();
     copy(0, &folder);
-    let child = watch(&folder, &out, &["--until-step", "300", "--every", "0.01"]);
-    let mut child = { child }.spawn().unwrap();
+    let mut child = watch(&folder, &out, &["--until-step", "300"]).spawn().unwrap();
     wait_for_rows(&out, 1);
     let whole = std::fs::read(data(&name(64))).unwrap();
     let path = folder.join(name(64));
