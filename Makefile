@@ -13,7 +13,7 @@ export NEUROMFA_SKIPPED ?= $(CURDIR)/target/skipped.txt
 .PHONY: help setup demo soak test test-without-libtorch forget-skipped bench bench-peers
 
 help:
-	@echo "make demo    train a small language model and watch it organise itself (options: ARGS=\"..\")"
+	@echo "make demo    train a small language model, watch it organise itself, build ./neuromfa (options: ARGS=\"..\")"
 	@echo "make test    every test, examples in the documentation included"
 	@echo "make test-without-libtorch  the tests that need no libtorch"
 	@echo "make soak    attacks on runs, about ten minutes (signals, failing disks, damaged folders)"
@@ -25,7 +25,10 @@ help:
 setup:
 	@scripts/libtorch.sh
 
+# The command, as ./neuromfa: a link to what is built.
 demo: setup
+	$(CARGO) build --release -p neuromfa-cli --no-default-features
+	ln -sf "$${CARGO_TARGET_DIR:-target}/release/neuromfa" neuromfa
 	$(CARGO) run --release -p neuromfa --example char_lm -- $(ARGS)
 
 # nextest runs no documentation tests.

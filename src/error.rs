@@ -1,5 +1,6 @@
 //! The error of the monitor and of a replay.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,7 +23,9 @@ use crate::stop::StopRuleError;
 /// let refused = sources.find_map(|source| source.downcast_ref::<std::io::Error>()).unwrap();
 /// assert_eq!(refused.kind(), std::io::ErrorKind::NotFound);
 /// ```
-#[derive(Debug, thiserror::Error)]
+///
+/// `Debug` is the sentence, too: it is what a `main` that returns the error prints.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A parameter of the method is out of range.
@@ -168,6 +171,12 @@ pub enum Error {
         /// The first failure, the same at every call.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl From<HopsError> for Error {

@@ -72,6 +72,7 @@ impl RunBuilder<Files> {
         if let Sampling::Drawn { seed, .. } = config.sampling {
             settings.hops_seed = seed;
         }
+        settings.every_detail = Some(config.every_detail);
         settings.baseline = Some(run.to_owned());
         settings.first_edges = config.baseline_at_first_edges;
         Ok(self)

@@ -25,10 +25,11 @@ const RULE: [(&str, &[&str]); 12] = [
 ];
 
 /// The same for the command.
-const COMMAND: [(&str, &[&str]); 11] = [
+const COMMAND: [(&str, &[&str]); 12] = [
     ("arrivals", &["steps"]),
     ("compare", &[]),
     ("libtorch", &[]),
+    ("messages", &[]),
     ("output", &[]),
     ("steps", &[]),
     ("threads", &[]),

@@ -266,7 +266,7 @@ fn names_that_look_like_something_else_read_back() {
     }
     let (columns, rows) = read_table(&dir.path().join("metrics.csv")).unwrap();
     assert_eq!(columns[2..], ["=a", "-0.5", "+b"]);
-    assert_eq!(rows[2], ["3", &rows[2][1], "1", "2", "-3"]);
+    assert_eq!(rows[2], ["3", &rows[2][1], "1.0", "2.0", "-3.0"]);
     let mut resumed = builder().resume().attach_source(weights).unwrap();
     assert_eq!(resumed.next_step(), 4, "nothing is lost");
     let _ = resumed.step(4, &[("=a", 1.0), ("@c", 2.0)]).unwrap();

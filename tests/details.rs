@@ -42,7 +42,7 @@ fn layers_hold_each_part_and_the_network_as_the_row_has_it() {
     let number = |cell: &String| cell.parse::<f64>().unwrap();
     for k in 0..q.len() {
         match q[k].as_str() {
-            "1" => assert_eq!(d[k], ""),
+            "1.0" => assert_eq!(d[k], ""),
             _ => assert_eq!(number(&d[k]), number(&tau[k]) / (number(&q[k]) - 1.0)),
         }
     }
@@ -111,7 +111,7 @@ fn scaling_holds_what_the_slopes_are_fitted_to() {
             let column = format!("ln_z_{q}");
             let [slope, intercept] = [0, 1].map(|k| fits[k].number(&column));
             let spectrum = rows_of(&spectra, step);
-            let tau = spectrum.iter().find(|row| row.cell("q") == q).unwrap();
+            let tau = spectrum.iter().find(|row| row.cell("q") == format!("{q}.0")).unwrap();
             assert_eq!(slope, tau.number("tau"), "q {q}");
             // Z is monotonous in r, and the line goes between its values.
             let ln_z: Vec<f64> = points.iter().map(|row| row.number(&column)).collect();
@@ -214,7 +214,7 @@ fn the_rescaled_start_is_growth_alone_also_after_a_resume() {
     assert!(dir.path().join(START).is_file());
     let before = Table::read(dir.path(), "emergence.csv");
     let rescaled = before.column("E_rescaled_start");
-    assert_eq!(rescaled[0], "0");
+    assert_eq!(rescaled[0], "0.0");
     // The loop's weights grow, and differ more and more between neurons: growth is less than all.
     assert!(before.number("E_rescaled_start", 2) > 0.0);
     assert_ne!(rescaled[2], before.column("E_stable")[2]);
@@ -311,7 +311,7 @@ fn a_step_is_marked_and_says_why() {
             assert!((0.0..=1.0).contains(&mark), "{name}: {mark}");
         }
     }
-    assert_eq!(emergence.column("kept")[0], "1");
-    assert_eq!(emergence.column("argmax_stable")[0], "1");
+    assert_eq!(emergence.column("kept")[0], "1.0");
+    assert_eq!(emergence.column("argmax_stable")[0], "1.0");
     assert!(emergence.column("codes").iter().any(|codes| !codes.is_empty()), "a row has a code");
 }

@@ -39,7 +39,7 @@ fn a_row_for_each_step_and_number_of_hops() {
         assert_eq!(table.column("hops"), ["2", "2", "2"]);
         assert_eq!(table.column("status"), ["ok", "ok", "ok"]);
         // 16 source neurons in each sample: the layer between ends no path of two hops.
-        assert_eq!(table.column("neurons"), ["16", "16", "16"]);
+        assert_eq!(table.column("neurons"), ["16.0", "16.0", "16.0"]);
     }
     let compared = exact.columns.iter().position(|c| c == "alpha0_estimated").unwrap();
     for (without, with) in exact.rows.iter().zip(&estimated.rows) {

@@ -117,7 +117,10 @@ fn a_loop_without_a_counter_ticks() {
     }
     let _ = monitor.finish().unwrap();
     assert_eq!(Table::read(dir.path(), "emergence.csv").column("step"), ["0", "2", "4"]);
-    assert_eq!(Table::read(dir.path(), "metrics.csv").column("loss"), ["1", "2", "3", "4", "5"]);
+    assert_eq!(
+        Table::read(dir.path(), "metrics.csv").column("loss"),
+        ["1.0", "2.0", "3.0", "4.0", "5.0"]
+    );
 }
 
 #[test]
@@ -286,9 +289,9 @@ fn an_update_can_ask_for_the_analysis_and_a_flush_ends_the_step() {
         assert_eq!(emergence.column("step"), ["0", "1"]);
         assert_eq!(
             (emergence.column("loss")[1].as_str(), emergence.column("val_loss")[1].as_str()),
-            ("2", "1")
+            ("2.0", "1.0")
         );
-        assert_eq!(Table::read(dir.path(), "metrics.csv").column("loss"), ["2", "1"]);
+        assert_eq!(Table::read(dir.path(), "metrics.csv").column("loss"), ["2.0", "1.0"]);
     }
 }
 

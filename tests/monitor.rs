@@ -29,8 +29,8 @@ fn writes_a_row_for_each_analysed_step_with_the_loss() {
     let emergence = Table::read(dir.path(), "emergence.csv");
     assert_eq!(emergence.column("step"), ["0", "10", "20", "30"]);
     assert_eq!(emergence.column("loss"), ["", "0.1", "0.05", "0.03333333333333333"]);
-    assert_eq!(emergence.column("E")[0], "0");
-    assert_eq!(emergence.column("E_stable")[0], "0");
+    assert_eq!(emergence.column("E")[0], "0.0");
+    assert_eq!(emergence.column("E_stable")[0], "0.0");
     assert!(emergence.column("E_excess").iter().all(|excess| !excess.is_empty()));
     assert!(emergence.column("E_rescaled_start").iter().all(String::is_empty));
     assert!(emergence.column("status").iter().all(|status| status == "ok"));
@@ -94,7 +94,7 @@ fn a_metric_that_comes_later_is_a_new_column_with_empty_fields_before() {
     monitor.finish().unwrap();
     let metrics = Table::read(dir.path(), "metrics.csv");
     assert_eq!(metrics.columns, ["step", "wall_time", "loss", "val, loss"]);
-    assert_eq!(metrics.column("loss"), ["2", "NaN", "", "1"]);
+    assert_eq!(metrics.column("loss"), ["2.0", "NaN", "", "1.0"]);
     assert_eq!(metrics.column("val, loss"), ["", "", "0.5", "0.25"]);
     let emergence = Table::read(dir.path(), "emergence.csv");
     assert_eq!(emergence.columns[..5], ["step", "wall_time", "loss", "val, loss", "alpha0"]);

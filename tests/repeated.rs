@@ -76,7 +76,7 @@ fn one_changed_bit_is_another_set_of_weights() {
     let _ = monitor.step(1, &[]).unwrap();
     monitor.finish().unwrap();
     assert_eq!(column(&folder, "same_as"), ["", ""]);
-    assert_eq!(column(&folder, "E_stable")[1], "0");
+    assert_eq!(column(&folder, "E_stable")[1], "0.0");
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn the_docs_have_the_columns_of_layers_csv_and_hops_csv() {
     let tags = layer_columns().filter(|column| column.views.contains(&View::Layers));
     let tags: Vec<&str> = tags.map(|column| column.name).collect();
     let cell =
-        format!("| `layers/NAME/LAYER` | scalar | of each neuron layer: {} |", tags.join(", "));
+        format!("| `6_layers/NAME/LAYER` | scalar | of each neuron layer: {} |", tags.join(", "));
     assert!(page("views.md").contains(&cell), "docs/views.md should have the line\n{cell}");
 }
 

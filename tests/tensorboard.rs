@@ -100,10 +100,14 @@ fn frames_hold_the_version_then_steps_in_order() {
     let events = frames(&files[0]);
     assert_eq!(field(&events[0], 3).unwrap(), b"brain.Event:2");
     // Step 0 is measured; then each step is logged, and each third is measured after it.
-    let steps: Vec<u64> = events[1..].iter().map(|event| step_of(event)).collect();
-    assert_eq!(steps, [0, 1, 2, 3, 3, 4, 5, 6, 6, 7, 8, 9, 9]);
-    let first = field(&field(&events[2], 5).unwrap(), 1).unwrap();
-    assert_eq!(field(&first, 1).unwrap(), b"train/loss");
+    // At the end there is the verdict. Before all, the charts of several series.
+    let steps: Vec<u64> = events[2..].iter().map(|event| step_of(event)).collect();
+    assert_eq!(steps, [0, 1, 2, 3, 3, 4, 5, 6, 6, 7, 8, 9, 9, 9]);
+    let value = |event: &[u8]| field(&field(event, 5).unwrap(), 1).unwrap();
+    assert_eq!(field(&value(&events[1]), 1).unwrap(), b"custom_scalars__config__");
+    assert_eq!(field(&value(events.last().unwrap()), 1).unwrap(), b"verdict");
+    let first = value(&events[3]);
+    assert_eq!(field(&first, 1).unwrap(), b"3_train/loss");
     assert_eq!(field(&first, 2).unwrap(), 1f32.to_le_bytes());
 }
 
@@ -111,11 +115,11 @@ fn frames_hold_the_version_then_steps_in_order() {
 fn the_bytes_of_an_event() {
     let dir = tempfile::tempdir().unwrap();
     complete(builder(dir.path()), 2);
-    let event = &frames(&event_files(dir.path())[0])[3];
+    let event = &frames(&event_files(dir.path())[0])[4];
     // wall_time (field 1), step 2 (field 2), a summary (field 5) of one value (1): its tag (1), a
     // float (2).
     let after_time =
-        [&[0x10, 2, 0x2a, 19, 0x0a, 17, 0x0a, 10][..], b"train/loss", &[0x15, 0, 0, 0, 0x3f]];
+        [&[0x10, 2, 0x2a, 21, 0x0a, 19, 0x0a, 12][..], b"3_train/loss", &[0x15, 0, 0, 0, 0x3f]];
     assert_eq!(event[0], 0x09);
     assert_eq!(event[9..], after_time.concat());
 }
@@ -152,11 +156,22 @@ import json, sys
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 events = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0, "histograms": 0})
 events.Reload()
+
+def charts(events):
+    """What the plugin Custom Scalars reads of the newest file that has a layout."""
+    from tensorboard.plugins.custom_scalar import layout_pb2
+    text = events.Tensors("custom_scalars__config__")[-1].tensor_proto.string_val[0]
+    layout = layout_pb2.Layout.FromString(text)
+    return {c.title: {chart.title: list(chart.multiline.tag) for chart in c.chart} for c in layout.category}
+
 tags = events.Tags()
 json.dump({
     "scalars": {t: [[e.step, e.value if e.value == e.value else None] for e in events.Scalars(t)] for t in tags["scalars"]},
     "histograms": {t: [[e.step, e.histogram_value.num, sum(e.histogram_value.bucket)]
                        for e in events.Histograms(t)] for t in tags["histograms"]},
+    "texts": {t: [[e.step, e.tensor_proto.string_val[0].decode()] for e in events.Tensors(t)]
+              for t in tags["tensors"] if t != "custom_scalars__config__"},
+    "charts": charts(events),
 }, sys.stdout)
 "#;
     let python = std::env::var("NEUROMFA_PYTHON").unwrap_or_else(|_| "python3".to_owned());
@@ -188,12 +203,15 @@ fn points(events: &Value) -> Vec<(u64, f32)> {
 fn assert_shown(run: &Path, shown: &Value) {
     for name in computed_quantities() {
         let expected = column(run, "emergence.csv", name);
-        assert_eq!(points(&shown["scalars"][format!("neuromfa/{name}")]), expected, "{name}");
+        let tags = shown["scalars"].as_object().unwrap().keys();
+        let mut named = tags.filter(|tag| tag.split_once('/').is_some_and(|(_, of)| of == name));
+        let tag = named.next().map_or("none", String::as_str);
+        assert_eq!(points(&shown["scalars"][tag]), expected, "{name}");
     }
     assert_eq!(
-        points(&shown["scalars"]["train/loss"]),
+        points(&shown["scalars"]["3_train/loss"]),
         column(run, "metrics.csv", "loss"),
-        "train/loss"
+        "3_train/loss"
     );
     let layers = Table::read(run, "layers.csv");
     let of_layer: Vec<(u64, f32)> = layers
@@ -203,7 +221,7 @@ fn assert_shown(run: &Path, shown: &Value) {
         .filter(|(k, _)| layers.column("part")[*k] == "layer.1")
         .map(|(k, _)| (layers.number("step", k) as u64, layers.number("E_stable", k) as f32))
         .collect();
-    assert_eq!(points(&shown["scalars"]["layers/E_stable/layer.1"]), of_layer);
+    assert_eq!(points(&shown["scalars"]["6_layers/E_stable/layer.1"]), of_layer);
     let distributions = Table::read(run, "distributions.csv");
     let [steps, parts, quantities, neurons] =
         ["step", "part", "quantity", "neurons"].map(|name| distributions.column(name));
@@ -231,7 +249,18 @@ fn tensorboard_reads_the_numbers_of_the_rows() {
     complete(builder(dir.path()), 30);
     let Some(shown) = read_by_tensorboard(dir.path()) else { return };
     assert_shown(dir.path(), &shown);
-    assert!(points(&shown["scalars"]["neuromfa/E_stable"]).len() == 11);
+    assert!(points(&shown["scalars"]["2_E/E_stable"]).len() == 11);
+    let verdict = &shown["texts"]["verdict"][0];
+    assert_eq!(verdict[0], 30);
+    assert!(verdict[1].as_str().unwrap().starts_with("structure: "), "{verdict}");
+    let warnings = shown["texts"]["warnings"].as_array().unwrap();
+    assert!(warnings[0][1].as_str().unwrap().starts_with("- **"), "{warnings:?}");
+    let charts = shown["charts"].as_object().unwrap();
+    let e = &charts["E and its controls"]["E, published"];
+    assert_eq!(*e, serde_json::json!(["2_E/E$", "2_E/E_shuffled$"]));
+    let mut titles = charts.keys().map(String::as_str).collect::<Vec<_>>();
+    titles.sort_unstable();
+    assert_eq!(titles, ["E and its controls", "Structure", "Training"]);
 }
 
 #[test]

@@ -72,6 +72,21 @@ fn program() {
             }
             let _ = monitor.finish().unwrap();
         }
+        Ok("diverging") => {
+            let dir = tempfile::tempdir().unwrap();
+            let weights = weights_at(0);
+            let builder = Monitor::builder(dir.path().join("run")).every(1);
+            let mut monitor = builder.attach_source(weights.clone()).unwrap();
+            for step in 1..=4 {
+                set_weights(&weights, step);
+                if step > 2 {
+                    weights.set("0.weight", &[48, 32], vec![f32::NAN; 48 * 32]).unwrap();
+                }
+                let loss = if step > 1 { f64::NAN } else { 1.0 };
+                let _ = monitor.step(step, &[("loss", loss), ("lr", 0.1)]).unwrap();
+            }
+            let _ = monitor.finish().unwrap();
+        }
         Ok("quiet") => training(&weights_at(0), true),
         Ok("subscribed") => {
             tracing::subscriber::set_global_default(Subscriber).unwrap();
@@ -165,4 +180,14 @@ fn a_failure_that_does_not_end_training_is_said_once() {
     let said =
         text.matches("neuromfa: warning: monitoring has stopped, training continues: ").count();
     assert_eq!(said, 1, "{text}");
+}
+
+#[test]
+fn what_is_not_finite_is_said_once() {
+    let text = stderr_of("diverging");
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("said once")).collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].starts_with("neuromfa: warning: step 2: loss is NaN"), "{text}");
+    assert!(lines[1].starts_with("neuromfa: warning: step 3: "), "{text}");
+    assert!(lines[1].contains("0.weight"), "{text}");
 }

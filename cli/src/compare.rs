@@ -40,12 +40,16 @@ pub struct Compared {
     /// The last step.
     pub last_step: Option<u64>,
     /// Last E of the published estimator.
+    #[serde(rename = "E")]
     pub e: Option<At>,
     /// Highest E.
+    #[serde(rename = "E_best")]
     pub best_e: Option<At>,
     /// Last E of the stable estimator.
+    #[serde(rename = "E_stable")]
     pub e_stable: Option<At>,
     /// Highest E_stable.
+    #[serde(rename = "E_stable_best")]
     pub best_e_stable: Option<At>,
     /// Last width_excess.
     pub width_excess: Option<At>,
@@ -69,6 +73,7 @@ pub struct Layer {
     /// The step.
     pub step: u64,
     /// E_stable, one for each run in their order.
+    #[serde(rename = "E_stable")]
     pub e_stable: Vec<f64>,
     /// Highest less lowest.
     pub spread: f64,

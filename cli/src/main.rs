@@ -4,6 +4,7 @@ mod arrivals;
 mod command;
 mod compare;
 mod libtorch;
+mod messages;
 mod output;
 mod report;
 mod self_check;
@@ -12,18 +13,19 @@ mod steps;
 mod threads;
 mod watch;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use neuromfa::internals::record::printable;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::field::MakeExt;
-use tracing_subscriber::fmt::format::debug_fn;
 
 use crate::output::{Outcome, Output};
 
-const EXIT: &str = "Exit status:
+const EXIT: &str = "Examples:
+  neuromfa analyze checkpoints/ --out analysed
+  neuromfa report analysed --html
+  neuromfa watch checkpoints/ --out analysed
+  neuromfa live analysed
+
+Exit status:
   0  done
   1  a check failed (doctor), a row of a run is damaged, or there was nothing to analyse (watch)
   2  wrong usage, or a failure that is described on standard error
@@ -32,10 +34,11 @@ const EXIT: &str = "Exit status:
 /// Watch a network organise itself: neuron-based multifractal analysis of checkpoints.
 #[derive(Parser)]
 #[command(name = "neuromfa", version, arg_required_else_help = true, after_help = EXIT)]
+#[command(max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Print only errors and the requested output: no progress, closing lines or warnings.
+    /// Print only results and errors: no progress, closing lines or warnings.
     #[arg(long, short, global = true)]
     quiet: bool,
 }
@@ -58,8 +61,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Cli { command, quiet } = Cli::parse();
-    log(quiet);
+    let Cli { command, quiet } = messages::parse();
+    messages::log(quiet);
     let output = Output { quiet };
     let result = match command {
         Command::Analyze(command) => command.run(output),
@@ -71,7 +74,7 @@ fn main() -> ExitCode {
         Command::Live(command) => command.run().map(|()| Outcome::Done),
         Command::Man(command) => command.run(Cli::command()),
         Command::Repair(command) => command.run(output),
-        Command::Report(command) => command.run().map(|()| Outcome::Done),
+        Command::Report(command) => command.run(output).map(|()| Outcome::Done),
         Command::Sensitivity(command) => command.run(output),
         Command::Show(command) => command.run(output),
         Command::Watch(command) => command.run(output),
@@ -83,30 +86,4 @@ fn main() -> ExitCode {
             ExitCode::from(output::status(&error))
         }
     }
-}
-
-/// Warnings go to standard error, coloured on a terminal unless NO_COLOR is set.
-fn log(quiet: bool) {
-    let level = if quiet { "error" } else { "warn" };
-    let colours = std::io::stderr().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(
-            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level)),
-        )
-        .fmt_fields(
-            debug_fn(|writer, field, value| {
-                let value = format!("{value:?}");
-                match field.name() {
-                    "message" => write!(writer, "{}", printable(&value)),
-                    name => write!(writer, "{name}={}", printable(&value)),
-                }
-            })
-            .delimited(" "),
-        )
-        .without_time()
-        .with_target(false)
-        .with_ansi(colours)
-        .init();
 }

@@ -100,7 +100,8 @@ fn a_picture_shows_every_rule_and_names_the_best() {
         }
         for rule in &named {
             let row = rows.iter().find(|row| row[0] == rule[0]).unwrap();
-            let expected = format!("{}: patience {}, min_delta {}", row[1], row[3], row[4]);
+            let min_delta: f64 = row[4].parse().unwrap();
+            let expected = format!("{}: patience {}, min_delta {min_delta}", row[1], row[3]);
             assert_eq!(rule[1].split(", +").next().unwrap(), expected);
             let saved = 100.0 * row[9].parse::<f64>().unwrap();
             assert_eq!(rule[2], format!("{saved:.1} %"));

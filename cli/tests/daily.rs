@@ -62,15 +62,15 @@ fn compare_puts_runs_side_by_side() {
     assert!(lines[4].trim_start().starts_with("run  weights"), "{table}");
     assert!(table.contains("E_stable by layer at step 4"), "{table}");
     let written = std::fs::read_to_string(csv).unwrap();
-    let head = "run,architecture,weights,rows,last_step,e,e_step,best_e,best_e_step,";
+    let head = "run,architecture,weights,rows,last_step,E,E_step,E_best,E_best_step,";
     assert!(written.starts_with(head) && written.lines().count() == 4, "{written}");
 
     let compared = json(&neuromfa(&["compare", a, b, c, "--json"]));
     let rows = json(&neuromfa(&["show", b, "--json"]));
     assert_eq!(rows.as_array().unwrap().len(), 3);
     let last = &compared["runs"][1];
-    assert_eq!(last["e_stable"]["value"], rows[2]["E_stable"]);
-    assert_eq!((&last["e_stable"]["step"], &last["weights"]), (&4.into(), &3072.into()));
+    assert_eq!(last["E_stable"]["value"], rows[2]["E_stable"]);
+    assert_eq!((&last["E_stable"]["step"], &last["weights"]), (&4.into(), &3072.into()));
     assert_eq!(last["width_excess"]["value"], rows[2]["width_excess"]);
     assert_eq!(last["alpha0_excess"]["value"], rows[2]["alpha0_excess"]);
     let verdict = Conclusion::of(&read_rows(&folders[1]).unwrap());
@@ -249,4 +249,128 @@ fn completions_and_manual_pages_know_the_options() {
     let unknown = neuromfa(&["man", "nothing"]);
     assert_eq!(unknown.status.code(), Some(2));
     assert!(text(&unknown.stderr).contains("no subcommand \"nothing\""));
+}
+
+/// The subcommands, as `--help` lists them.
+fn subcommands() -> Vec<String> {
+    let help = neuromfa(&["--help"]);
+    let list =
+        text(&help.stdout).split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let name = |line: &str| {
+        line.strip_prefix("  ")
+            .filter(|rest| !rest.starts_with(' '))?
+            .split(' ')
+            .next()
+            .map(str::to_owned)
+    };
+    list.lines().filter_map(name).filter(|name| name != "help").collect()
+}
+
+#[test]
+fn each_help_and_manual_page_has_examples_that_are_read() {
+    let all = subcommands();
+    assert_eq!(all.len(), 13, "{all:?}");
+    for name in &all {
+        let help = neuromfa(&[name, "--help"]);
+        let (_, examples) = text(&help.stdout).split_once("\nExamples:\n").expect(name);
+        let lines: Vec<&str> = examples.lines().map(str::trim).collect();
+        assert!(!lines.is_empty());
+        for line in lines {
+            assert!(line.len() < 78, "{line}");
+            let words = line.split("  ").next().unwrap().split(['>', '|']).next().unwrap();
+            let words = words.replace("runs/*", "runs/first runs/second");
+            let words: Vec<&str> = words.split_whitespace().collect();
+            assert_eq!(words[..2], ["neuromfa", name], "{line}");
+            // With options that do not exist it would be wrong usage; what it names does not exist.
+            let folder = tempfile::tempdir().unwrap();
+            let run = Command::new(env!("CARGO_BIN_EXE_neuromfa"))
+                .args(words[1..].iter().map(|word| word.trim_matches('\'')))
+                .args(if ["watch"].contains(&name.as_str()) {
+                    &["--idle", "0.01"][..]
+                } else {
+                    &[]
+                })
+                .current_dir(folder.path())
+                .output()
+                .unwrap();
+            let said = text(&run.stderr);
+            assert!(!said.contains("Usage:") || said.contains("--idle"), "{line}: {said}");
+        }
+        let page = neuromfa(&["man", name]);
+        assert!(text(&page.stdout).contains("\n.SH EXAMPLES\n"), "{name}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_said_as_other_failures_are() {
+    for arguments in [&["analyze", "--nonsense"][..], &["frobnicate"], &["show"]] {
+        let refused = neuromfa(arguments);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(text(&refused.stderr).starts_with("neuromfa: "), "{}", text(&refused.stderr));
+        assert!(text(&refused.stderr).contains("Usage: neuromfa"));
+    }
+    let help = neuromfa(&[]);
+    assert!(text(&help.stderr).starts_with("Watch a network"), "{}", text(&help.stderr));
+}
+
+#[test]
+fn quiet_leaves_results_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("run");
+    run(&folder, 8, 0);
+    let (folder, pages) = (folder.to_str().unwrap(), dir.path().join("pages"));
+    let pages = pages.to_str().unwrap();
+    for arguments in [&["report", folder, "--out", pages][..], &["repair", folder]] {
+        assert!(!neuromfa(arguments).stdout.is_empty());
+        let quiet = neuromfa(&[arguments, &["--quiet"]].concat());
+        assert_eq!((quiet.stdout.len(), quiet.stderr.len()), (0, 0), "{arguments:?}");
+    }
+    assert!(!neuromfa(&["show", folder, "--quiet"]).stdout.is_empty());
+}
+
+#[test]
+fn a_run_of_a_newer_version_is_refused_by_each_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("run");
+    run(&folder, 8, 0);
+    let path = folder.join("run.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    config["schema"] = 99.into();
+    std::fs::write(&path, config.to_string()).unwrap();
+    let (folder, pages) = (folder.to_str().unwrap(), dir.path().join("pages"));
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/neox-step0.safetensors");
+    let pages = pages.to_str().unwrap();
+    let commands = [
+        &["show", folder][..],
+        &["show", folder, "--json"],
+        &["show", folder, "--csv"],
+        &["report", folder, "--out", pages],
+        &["compare", folder, folder],
+        &["backtest", folder],
+        &["repair", folder],
+        &["analyze", data, "--out", folder, "--resume"],
+        &["analyze", data, "--out", folder, "--overwrite"],
+        &["analyze", data, "--out", pages, "--like", folder],
+        &["analyze", data, "--out", pages, "--baseline", folder],
+    ];
+    for arguments in commands {
+        let refused = neuromfa(arguments);
+        let said = text(&refused.stderr);
+        assert!(said.contains("schema 99") && said.contains("Update"), "{arguments:?}: {said}");
+        assert_eq!((refused.status.code(), refused.stdout.len()), (Some(2), 0), "{arguments:?}");
+    }
+}
+
+#[test]
+fn analyze_numbered_takes_the_next_free_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/neox-step0.safetensors");
+    let analyze = ["analyze", data, "--out", out.to_str().unwrap()];
+    assert!(neuromfa(&analyze).status.success());
+    let refused = neuromfa(&analyze);
+    assert!(text(&refused.stderr).contains("--numbered"), "{}", text(&refused.stderr));
+    let numbered = neuromfa(&[&analyze[..], &["--numbered"]].concat());
+    assert!(text(&numbered.stdout).contains("run-2"), "{numbered:?}");
+    assert!(dir.path().join("run-2/emergence.csv").exists());
 }

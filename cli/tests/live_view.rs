@@ -24,7 +24,8 @@ impl Terminal {
             return None;
         }
         let terminal = Self { socket: format!("neuromfa-{name}-{}", std::process::id()) };
-        let shell = ["new-session", "-d", "-x", "80", "-y", "24", "env PS1='ready> ' sh"];
+        let shell =
+            ["new-session", "-d", "-x", "80", "-y", "24", "env LC_ALL=C.UTF-8 PS1='ready> ' sh"];
         assert!(terminal.tmux(&shell).status.success());
         terminal.wait_for(&["ready>"]);
         Some(terminal)

@@ -85,8 +85,25 @@ fn main() -> Result<()> {
     println!("held-out loss {held_out:.4}; training took {seconds:.2} s");
     if let Some(monitor) = monitor {
         println!("{}", monitor.finish()?);
+        look_at(&run);
     }
     Ok(())
+}
+
+/// Says how to look at a run. `make demo` leaves the command in this folder.
+fn look_at(run: &Path) {
+    let here = Path::new("neuromfa").exists();
+    let command = if here { "./neuromfa" } else { "neuromfa" };
+    let run = run.display();
+    println!(
+        "\nLook at it:\n  \
+         {command} report {run} --html   # writes report.html\n  \
+         {command} show {run}            # a table\n  \
+         tensorboard --logdir {run}/tb"
+    );
+    if !here {
+        println!("The command: cargo install --path cli, or cargo install neuromfa-cli");
+    }
 }
 
 /// The monitor of a new run, or of a resumed one from the first step that is run again.

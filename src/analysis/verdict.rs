@@ -77,8 +77,10 @@ pub struct Verdict {
     /// p of both measures together: twice the smaller one, 1 at most.
     pub p: f64,
     /// width_excess, where it has a p.
+    #[serde(rename = "width_excess", alias = "width")]
     pub width: Option<Measured>,
     /// alpha0_excess, where it has a p.
+    #[serde(rename = "alpha0_excess", alias = "alpha0")]
     pub alpha0: Option<Measured>,
 }
 

@@ -21,11 +21,13 @@ use crate::stop::StopRule;
 /// | [`architecture`](MonitorBuilder::architecture), [`network`](MonitorBuilder::network), [`include`](MonitorBuilder::include), [`exclude`](MonitorBuilder::exclude), [`orient`](MonitorBuilder::orient), [`rename`](MonitorBuilder::rename) | read off names and shapes |
 /// | [`per_head`](MonitorBuilder::per_head) | fused rows of GPT-NeoX as published |
 /// | [`without_tensorboard`](MonitorBuilder::without_tensorboard) | event files in `tb/` |
+/// | [`prometheus`](MonitorBuilder::prometheus) | no text file for Prometheus |
+/// | [`every_detail`](MonitorBuilder::every_detail) | the large tables have the first 100 analysed steps, then one in 10 |
 /// | [`axis`](MonitorBuilder::axis) | steps alone |
 /// | [`baseline_at_first_edges`](MonitorBuilder::baseline_at_first_edges) | step 0, also if it has no values |
 /// | [`baseline`](MonitorBuilder::baseline) | the weights at `attach`, as step 0 |
 /// | [`stop_when`](MonitorBuilder::stop_when) | never |
-/// | [`resume`](MonitorBuilder::resume), [`resume_at`](MonitorBuilder::resume_at), [`overwrite`](MonitorBuilder::overwrite) | the folder must hold no run |
+/// | [`resume`](MonitorBuilder::resume), [`resume_at`](MonitorBuilder::resume_at), [`overwrite`](MonitorBuilder::overwrite), [`numbered`](MonitorBuilder::numbered) | the folder must hold no run |
 /// | [`back_pressure`](MonitorBuilder::back_pressure) | wait |
 /// | [`on_failure`](MonitorBuilder::on_failure) | report |
 /// | [`allow_gaps`](MonitorBuilder::allow_gaps) | a step 10⁹ after the last is an error |

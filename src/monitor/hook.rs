@@ -70,7 +70,8 @@ pub struct Monitor {
     lost: u64,                // steps that were not handed over because the disk did not answer
     said_stalled: bool,
     pub(super) said_unread: bool,
-    process: u32,                        // that attached
+    pub(super) said_not_finite: bool, // of a value that the loop logged
+    process: u32,                     // that attached
     pub(super) rolled_back: Option<u64>, // to be said with the next step
     pub(super) awaited: Option<Awaited>, // a baseline, if the run has none
     pub(super) allows_gaps: bool,
@@ -162,10 +163,10 @@ impl Monitor {
         let opened = open(&settings, follow, source.as_ref(), &opening, first, &mut listeners)?;
         drop(opening);
         let pool = Arc::new(settings.pool()?);
-        let Opened { mut pipeline, resumed_at, last_step, stopped_step, .. } = opened;
+        let Opened { mut pipeline, folder, resumed_at, last_step, stopped_step, .. } = opened;
         let Opened { analysis_seconds, config, mut warnings, awaited, .. } = opened;
         warnings.extend(last_row.warnings(awaited.is_some()));
-        let folder = settings.folder.display().to_string();
+        let folder = folder.display().to_string();
         let stop = pipeline.stop().map(|stop| StopRecord { stop: stop.clone(), stopped_step });
         let plan = Arc::clone(pipeline.plan());
         pipeline.keep_rows(move |text| terminal.warn(text));
@@ -204,6 +205,7 @@ impl Monitor {
             lost: 0,
             said_stalled: false,
             said_unread: false,
+            said_not_finite: false,
             process: std::process::id(),
             rolled_back: None,
             awaited,

@@ -150,6 +150,7 @@ impl Monitor {
         }
         self.last_step = Some(step);
         self.next_step = step.saturating_add(1);
+        self.say_not_finite(step, scalars);
         let scalars = scalars.iter().map(|&(name, value)| (name.to_owned(), value));
         let back = self.rolled_back.take().map(|to| (ROLLED_BACK.to_owned(), to as f64));
         if back.is_some() && self.known_names.insert(ROLLED_BACK.to_owned()) {
@@ -206,6 +207,19 @@ impl Monitor {
                 }
                 Ok(self.verdict())
             }
+        }
+    }
+
+    /// Says, once, that the loop logs a number that is none.
+    fn say_not_finite(&mut self, step: u64, scalars: &[(&str, f64)]) {
+        if self.said_not_finite {
+            return;
+        }
+        if let Some((name, value)) = scalars.iter().find(|(_, value)| !value.is_finite()) {
+            self.said_not_finite = true;
+            let text =
+                format!("step {step}: {name} is {value} (said once; metrics.csv has the rest)");
+            self.terminal.warn(&text);
         }
     }
 

@@ -121,8 +121,14 @@ pub(super) struct LastRow(Arc<Mutex<(Option<Row>, Vec<String>)>>);
 impl LastRow {
     /// What keeps it up to date.
     pub(super) fn listener(&self, terminal: Terminal) -> Listener {
-        let (this, mut said) = (self.clone(), false);
+        let (this, mut said, mut said_not_finite) = (self.clone(), false, false);
         Box::new(move |row| {
+            // Of the first row `warnings` says it; the log has it for each row.
+            if row.emergence.status == Status::NonFinite && !row.first && !said_not_finite {
+                said_not_finite = true;
+                let why = row.emergence.why.as_deref().unwrap_or("weights are not finite");
+                terminal.repeat(&format!("step {}: {why} (said once)", row.step));
+            }
             let hint = row.returned.as_ref().filter(|_| !std::mem::replace(&mut said, true));
             let hint = hint.map(|hint| format!("step {}: {hint}", row.step));
             hint.iter().for_each(|hint| terminal.repeat(hint));

@@ -9,7 +9,7 @@ use super::analyst::Analyst;
 use crate::analysis::{Baseline, Estimators, Plan, Snapshot};
 use crate::error::Error;
 use crate::network::Draw;
-use crate::record::{BASELINE, NODES, RUN, RecordError, RunConfig, holds_run, read_file};
+use crate::record::{BASELINE, NODES, RecordError, RunConfig, holds_run, read_file};
 use crate::source::{CheckpointFile, SourceError};
 
 /// Takes a checkpoint: maps it, or reads it.
@@ -58,7 +58,7 @@ pub(super) fn baseline_from(
         _ => path,
     };
     if holds_run(folder) {
-        let recorded: RunConfig = read(&folder.join(RUN)).map_err(&fail)?;
+        let recorded = RunConfig::read(folder).map_err(|e| fail(e.into()))?;
         let draw: Draw = read(&folder.join(NODES)).map_err(&fail)?;
         let same = recorded.method == config.method
             && recorded.network.layers() == config.network.layers()

@@ -9,7 +9,7 @@ use super::settings::{Filter, Nodes, Samples, Settings, Start};
 use crate::analysis::Controls;
 use crate::mfa::Parameters;
 use crate::network::{Architecture, Network, Orientation, Parameter, Selection};
-use crate::record::Row;
+use crate::record::{Row, write_prometheus};
 
 /// Configures a run: the options that a monitor and a replay share. `Origin` says where the weights
 /// come from, and holds the options of that kind alone:
@@ -101,6 +101,31 @@ impl<Origin> RunBuilder<Origin> {
     pub fn without_tensorboard(mut self) -> Self {
         self.settings.tensorboard = false;
         self
+    }
+
+    /// Of the tables with many rows for each analysed step, after the first hundred analysed steps
+    /// writes one step in `n` (default: 10; 1 writes each): layers.csv, spectra.csv, distributions.csv,
+    /// scaling.csv and boxes.csv, and TensorBoard's layers and histograms. 0 counts as 1. A resumed run keeps what it had, unless
+    /// this says otherwise, which is then an error.
+    pub fn every_detail(mut self, n: u64) -> Self {
+        self.settings.every_detail = Some(n.max(1));
+        self
+    }
+
+    /// Writes the newest row to this file as well, as text for Prometheus (the textfile collector of its
+    /// node exporter: `/var/lib/node_exporter/first.prom`). The file is replaced by renaming. A failure
+    /// is logged once (`tracing`, level warn), and the run continues.
+    pub fn prometheus(self, file: impl Into<PathBuf>) -> Self {
+        let (file, mut failed) = (file.into(), false);
+        let run = self.settings.folder.components().as_path().to_owned();
+        let run = run.file_name().unwrap_or(run.as_os_str()).to_string_lossy().into_owned();
+        self.on_row(move |row| {
+            if let Err(why) = write_prometheus(&file, &run, row)
+                && !std::mem::replace(&mut failed, true)
+            {
+                tracing::warn!("cannot write {}: {why} (said once)", file.display());
+            }
+        })
     }
 
     /// The parameters of the method.
@@ -218,6 +243,13 @@ impl<Origin> RunBuilder<Origin> {
     /// Replaces a run that the folder holds. Other files in it stay.
     pub fn overwrite(mut self) -> Self {
         self.settings.start = Start::Overwrite;
+        self
+    }
+
+    /// If the folder holds a run already, takes the next free folder next to it: `runs/first-2`,
+    /// `runs/first-3`, .. [`Summary::folder`](crate::Summary::folder) says which.
+    pub fn numbered(mut self) -> Self {
+        self.settings.start = Start::Numbered;
         self
     }
 

@@ -1,6 +1,7 @@
 //! The beginning of a run, or its resume.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,6 +27,7 @@ use crate::record::{
 use crate::source::{CheckpointFile, RereadFile, Source, SourceError, Tensor, save};
 
 /// Which steps the run analyses.
+#[derive(Clone)]
 pub(crate) struct Follow<'a> {
     pub(crate) schedule: Value, // as in run.json
     pub(crate) budget: Option<f64>,
@@ -38,6 +40,8 @@ pub(crate) struct Follow<'a> {
 /// A run that has begun, or is resumed.
 pub(crate) struct Opened {
     pub(crate) pipeline: Pipeline,
+    /// The run's folder, as it was given; of a numbered run, with its number.
+    pub(crate) folder: PathBuf,
     /// The step at which a resumed run continues; none for a new one.
     pub(crate) resumed_at: Option<u64>,
     /// The last step that was reported before.
@@ -57,6 +61,35 @@ pub(crate) struct Opened {
 /// Begins a run with the weights as they are at the step `first`, and records that step; or goes
 /// on with the run that the folder holds. The listeners are taken once the run has begun.
 pub(crate) fn open(
+    settings: &Settings,
+    follow: Follow<'_>,
+    source: &dyn Source,
+    pool: &ThreadPool,
+    first: Step,
+    listeners: &mut Vec<Listener>,
+) -> Result<Opened, Error> {
+    if settings.start != Start::Numbered {
+        return open_in(settings, follow, source, pool, first, listeners);
+    }
+    let mut free = Settings { start: Start::New, ..settings.clone() };
+    let mut number = 1;
+    loop {
+        if !holds_run(&free.folder) {
+            let opened = open_in(&free, follow.clone(), source, pool, first.clone(), listeners);
+            match opened {
+                // Another process begins a run there.
+                Err(Error::Record(RecordError::Exists { .. } | RecordError::Locked { .. })) => {}
+                opened => return opened,
+            }
+        }
+        number += 1;
+        let mut path = settings.folder.components().as_path().as_os_str().to_owned();
+        path.push(format!("-{number}"));
+        free.folder = path.into();
+    }
+}
+
+fn open_in(
     settings: &Settings,
     follow: Follow<'_>,
     source: &dyn Source,
@@ -85,6 +118,7 @@ pub(crate) fn open(
     (config.layers, config.neurons) = (settings.layers, settings.neurons);
     config.hops = settings.hops;
     config.hops_estimated = settings.hops_estimated;
+    config.every_detail = settings.every_detail();
     (config.schedule, config.budget) = (follow.schedule, follow.budget);
     config.stop_rule = serde_json::to_value(&settings.stop_rule).unwrap_or_default();
     config.axis.clone_from(&settings.axis);
@@ -192,6 +226,7 @@ pub(crate) fn open(
     let analysis_seconds = snapshot_ms / 1e3 + start.elapsed().as_secs_f64();
     Ok(Opened {
         pipeline,
+        folder: settings.folder.clone(),
         resumed_at: None,
         last_step: None,
         stopped_step: None,
@@ -369,6 +404,7 @@ fn go_on(
     }
     Ok(Opened {
         pipeline,
+        folder: settings.folder.clone(),
         resumed_at: Some(recorded.next_step),
         last_step: recorded.last_step,
         stopped_step: recorded.stopped_step,

@@ -10,7 +10,7 @@ use crate::analysis::{Controls, Hops, HopsError, MOST_HOPS};
 use crate::error::Error;
 use crate::mfa::Parameters;
 use crate::network::{Draw, DrawError, Network, Parameter, Selection};
-use crate::record::{Need, RecordError, Sampling, column, columns};
+use crate::record::{EVERY_DETAIL, Need, RecordError, RunConfig, Sampling, column, columns};
 use crate::source::Source;
 use crate::stop::StopRule;
 
@@ -51,6 +51,8 @@ pub(crate) enum Nodes {
 pub(crate) enum Start {
     /// There must be none.
     New,
+    /// Take another folder: the first one of `FOLDER`, `FOLDER-2`, `FOLDER-3`, .. without a run.
+    Numbered,
     /// Replace it.
     Overwrite,
     /// Resume it, at this step or after its last recorded one.
@@ -83,6 +85,7 @@ pub(crate) struct Settings {
     pub(crate) layers: bool,
     pub(crate) neurons: bool,
     pub(crate) tensorboard: bool,
+    pub(crate) every_detail: Option<u64>,
     pub(crate) hops: usize,
     pub(crate) hops_estimated: Option<usize>,
     pub(crate) hops_seed: u64, // where no neurons are drawn
@@ -112,6 +115,7 @@ impl Settings {
             layers: true,
             neurons: false,
             tensorboard: true,
+            every_detail: None,
             hops: 1,
             hops_estimated: None,
             hops_seed: 0,
@@ -197,6 +201,15 @@ impl Settings {
             Nodes::Whole | Nodes::File(_) => self.hops_seed,
         };
         Ok((most > 1).then_some(Hops { most, budget, seed }))
+    }
+
+    /// Of how many analysed steps one has details; a resumed run's own, if nothing else is asked for.
+    pub(super) fn every_detail(&self) -> u64 {
+        let recorded = || match self.start {
+            Start::Resume(_) => RunConfig::read(&self.folder).ok().map(|run| run.every_detail),
+            _ => None,
+        };
+        self.every_detail.or_else(recorded).unwrap_or(EVERY_DETAIL)
     }
 
     pub(super) fn network(&self, source: &dyn Source) -> Result<Network, Error> {

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use crate::analysis::Status;
-use crate::record::{Best, Conclusion, Cost, RecordedRow, StopRecord, Summary};
+use crate::record::{
+    BEST, Best, Conclusion, Cost, LAST, Named, Older, RecordedRow, StopRecord, Summary,
+};
 
 /// A row as the tally sees it.
 pub(super) struct Seen<'a> {
@@ -19,27 +21,9 @@ pub(super) struct Tally {
     rows: u64,
     dropped: u64,
     without_value: u64,
-    e: Extremes,
-    e_stable: Extremes,
-    e_excess: Option<(Best, Option<f64>)>,
+    last: Named,
+    best: Named,
     conclusion: Conclusion,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Extremes {
-    best: Option<Best>,
-    last: Option<Best>,
-}
-
-impl Extremes {
-    fn add(&mut self, step: u64, value: Option<f64>) {
-        let Some(value) = value else { return };
-        let here = Best { step, value };
-        self.last = Some(here);
-        if self.best.is_none_or(|best| value > best.value) {
-            self.best = Some(here);
-        }
-    }
 }
 
 impl Tally {
@@ -51,10 +35,16 @@ impl Tally {
             Status::Dropped => self.dropped += 1,
             _ => self.without_value += 1,
         }
-        self.e.add(step, value("E"));
-        self.e_stable.add(step, value("E_stable"));
-        if let Some(excess) = value("E_excess") {
-            self.e_excess = Some((Best { step, value: excess }, value("E_excess_p")));
+        for name in LAST {
+            if let Some(value) = value(name) {
+                self.last.insert(name.to_owned(), Best { step, value });
+            }
+        }
+        for name in BEST {
+            let higher = |value: &f64| self.best.get(name).is_none_or(|best| *value > best.value);
+            if let Some(value) = value(name).filter(higher) {
+                self.best.insert(name.to_owned(), Best { step, value });
+            }
         }
         self.conclusion.add(step, status, value, codes);
     }
@@ -83,12 +73,9 @@ impl Tally {
             dropped: self.dropped,
             without_value: self.without_value,
             conclusion: self.conclusion.clone(),
-            best_e: self.e.best,
-            last_e: self.e.last,
-            best_e_stable: self.e_stable.best,
-            last_e_stable: self.e_stable.last,
-            last_e_excess: self.e_excess.map(|(last, _)| last),
-            last_e_excess_p: self.e_excess.and_then(|(_, p)| p),
+            last: self.last.clone(),
+            best: self.best.clone(),
+            older: Older::default(),
             stop,
             repeated_calls: 0,
             lost_steps: 0,

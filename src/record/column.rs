@@ -1,5 +1,7 @@
 //! A column of a table: its name, meaning, value, and the views that show it.
 
+use serde::{Serialize, Serializer};
+
 use super::number::optional;
 
 /// A column of emergence.csv, or of another table whose rows are made of `R`.
@@ -25,6 +27,43 @@ pub struct Column<R> {
     /// Where it is shown.
     pub views: &'static [View],
     value: Value<R>,
+}
+
+/// A column as columns.json describes it. What there is nothing to say of is left out.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    #[serde(rename = "type")]
+    pub(super) cells: Type,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(super) meaning: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(super) range: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(super) equation: &'static str,
+    #[serde(rename = "empty_without", skip_serializing_if = "<[Need]>::is_empty")]
+    pub(super) needs: &'static [Need],
+    #[serde(rename = "empty_if", skip_serializing_if = "str::is_empty")]
+    pub(super) absent: &'static str,
+}
+
+/// What the cells of a column are. A float always shows that it is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Type {
+    Float,
+    Integer,
+    Text,
+}
+
+impl Field {
+    pub(super) const fn new(name: &'static str, cells: Type, meaning: &'static str) -> Self {
+        Self { name, cells, meaning, range: "", equation: "", needs: &[], absent: "" }
+    }
+
+    pub(super) const fn absent(self, absent: &'static str) -> Self {
+        Self { absent, ..self }
+    }
 }
 
 /// What a column is about, most important first.
@@ -78,6 +117,12 @@ impl Need {
             Self::NormMatched => "the norm-matched control",
             Self::RescaledStart => "the rescaled start",
         }
+    }
+}
+
+impl Serialize for Need {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_str().serialize(serializer)
     }
 }
 
@@ -154,7 +199,18 @@ impl<R> Column<R> {
 
     /// Whether its cells are words.
     pub(super) fn is_text(&self) -> bool {
-        matches!(self.value, Value::Text(_)) && self.name != "wall_time"
+        self.field().cells == Type::Text
+    }
+
+    /// What columns.json says of it.
+    pub(super) fn field(&self) -> Field {
+        let &Self { name, meaning, range, equation, needs, absent, .. } = self;
+        let cells = match self.value {
+            Value::Count(_) => Type::Integer,
+            Value::Text(_) if name != "wall_time" => Type::Text,
+            Value::Number(_) | Value::Text(_) => Type::Float,
+        };
+        Field { name, cells, meaning, range, equation, needs, absent }
     }
 
     /// How `neuromfa show` shows it; none where it does not.

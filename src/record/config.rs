@@ -1,16 +1,21 @@
 //! run.json: the configuration of the run.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::error::RecordError;
+use super::files::{RUN, read_json};
 use super::origin::Origin;
+use super::thinning::EVERY_DETAIL;
 use crate::analysis::Controls;
 use crate::mfa::Parameters;
 use crate::network::Network;
 use crate::stop::StopRule;
 
 /// Version of the run directory's layout.
-const SCHEMA: u32 = 4;
+pub(super) const SCHEMA: u32 = 5;
 
 /// How the neurons of the published estimator were chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +67,10 @@ pub struct RunConfig {
     /// without the estimate.
     #[serde(default)]
     pub hops_estimated: Option<usize>,
+    /// After the first hundred analysed steps, one in this many has rows in the tables that are
+    /// thinned: layers.csv, spectra.csv, distributions.csv, scaling.csv and boxes.csv.
+    #[serde(default = "each")]
+    pub every_detail: u64,
     /// When steps are analysed: a schedule, or the checkpoints given.
     pub schedule: Value,
     /// The share of the run's time that monitoring may take, 0 to 1; null for no budget.
@@ -79,6 +88,11 @@ pub struct RunConfig {
     pub axis: Option<String>,
     /// The neuron interaction network.
     pub network: Network,
+}
+
+/// Older runs are not thinned.
+fn each() -> u64 {
+    1
 }
 
 fn one_hop() -> usize {
@@ -105,6 +119,7 @@ impl RunConfig {
             neurons: false,
             hops: one_hop(),
             hops_estimated: None,
+            every_detail: EVERY_DETAIL,
             schedule: Value::Null,
             budget: None,
             stop_rule: Value::Null,
@@ -115,16 +130,45 @@ impl RunConfig {
         }
     }
 
+    /// The configuration of the run in a folder.
+    ///
+    /// # Errors
+    /// [`RecordError::NotARun`] when it cannot be read, [`RecordError::Newer`] when a newer version wrote
+    /// it.
+    pub fn read(folder: &Path) -> Result<Self, RecordError> {
+        check_schema(folder)?;
+        let path = folder.join(RUN);
+        read_json(&path).map_err(|source| RecordError::NotARun { path, source })
+    }
+
     /// The first key at which a recorded configuration differs from this one, with both values in
-    /// words; the crate's version and the origin are ignored.
+    /// words; the versions and the origin are ignored.
     pub(super) fn difference(&self, recorded: &Self) -> Option<Difference> {
         let comparable = |config: &Self| Self {
+            schema: SCHEMA,
             neuromfa: String::new(),
             origin: Origin::default(),
             stop_rule: Value::from(sentence(&config.stop_rule)),
             ..config.clone()
         };
         difference("", &comparable(recorded), &comparable(self))
+    }
+}
+
+/// Refuses the run in a folder when it has a layout that this version does not know.
+pub fn check_schema(folder: &Path) -> Result<(), RecordError> {
+    #[derive(Deserialize)]
+    struct Version {
+        schema: u32,
+        neuromfa: String,
+    }
+    let path = folder.join(RUN);
+    match read_json::<Version>(&path) {
+        Ok(Version { schema, neuromfa: version }) if schema > SCHEMA => {
+            Err(RecordError::Newer { path, schema, known: SCHEMA, version })
+        }
+        // Whoever needs the file says what is wrong with it.
+        _ => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use super::config::check_schema;
 use super::details::DETAILS;
 use super::error::{RecordError, read_error, write_error};
 use super::files::{EMERGENCE, METRICS, RUN, holds_run};
@@ -49,6 +50,7 @@ pub fn repair(folder: &Path) -> Result<Vec<Repaired>, RecordError> {
         let source = std::io::Error::from(ErrorKind::NotFound).into();
         return Err(RecordError::NotARun { path: folder.join(RUN), source });
     }
+    check_schema(folder)?;
     let recorder = Recorder::lock(folder)?;
     let details = DETAILS.iter().map(|detail| detail.file);
     let mut repaired = Vec::new();

@@ -1,7 +1,8 @@
 //! The tables of a step other than emergence.csv: many rows in separate files.
 
 use super::cell::Cells;
-use super::column::Column;
+use super::column::Type::{Float, Integer, Text};
+use super::column::{Column, Field};
 use super::hops::hop_columns;
 use super::layers::layer_columns;
 use super::number::{number, optional};
@@ -13,34 +14,82 @@ use crate::analysis::{Distribution, Neuron};
 /// A file of many rows for each analysed step.
 pub(super) struct Detail {
     pub(super) file: &'static str,
-    pub(super) columns: fn() -> Vec<&'static str>,
+    pub(super) fields: fn() -> Vec<Field>,
     pub(super) cells: fn(&Row) -> Vec<Cells>,
+    pub(super) thinned: bool, // whether only some steps have rows
+}
+
+impl Detail {
+    /// The names of its columns.
+    pub(super) fn columns(&self) -> Vec<&'static str> {
+        (self.fields)().iter().map(|field| field.name).collect()
+    }
 }
 
 /// The files, in the order in which a step is written to them.
 pub(super) const DETAILS: [Detail; 7] = [
-    Detail { file: SPECTRA, columns: || SPECTRUM_COLUMNS.to_vec(), cells: Row::spectrum_cells },
-    Detail { file: LAYERS, columns: || names(layer_columns()), cells: layer_cells },
+    Detail {
+        file: SPECTRA,
+        fields: || SPECTRUM_COLUMNS.to_vec(),
+        cells: Row::spectrum_cells,
+        thinned: true,
+    },
+    Detail {
+        file: LAYERS,
+        fields: || after_step(layer_columns()),
+        cells: layer_cells,
+        thinned: true,
+    },
     Detail {
         file: DISTRIBUTIONS,
-        columns: || DISTRIBUTION_COLUMNS.to_vec(),
+        fields: || DISTRIBUTION_COLUMNS.to_vec(),
         cells: distribution_cells,
+        thinned: true,
     },
-    Detail { file: HOPS, columns: || names(hop_columns()), cells: hop_cells },
-    Detail { file: SCALING, columns: || SCALING_COLUMNS.to_vec(), cells: scaling_cells },
-    Detail { file: BOXES, columns: || BOX_COLUMNS.to_vec(), cells: box_cells },
-    Detail { file: HASHES, columns: || HASH_COLUMNS.to_vec(), cells: Row::hash_cells },
+    Detail { file: HOPS, fields: || after_step(hop_columns()), cells: hop_cells, thinned: false },
+    Detail {
+        file: SCALING,
+        fields: || SCALING_COLUMNS.to_vec(),
+        cells: scaling_cells,
+        thinned: true,
+    },
+    Detail { file: BOXES, fields: || BOX_COLUMNS.to_vec(), cells: box_cells, thinned: true },
+    Detail {
+        file: HASHES,
+        fields: || HASH_COLUMNS.to_vec(),
+        cells: Row::hash_cells,
+        thinned: false,
+    },
 ];
 
-/// XXH3 of each tensor's bytes, 64 bits in hexadecimal.
-const HASH_COLUMNS: [&str; 3] = ["step", "tensor", "xxh3"];
+const STEP: Field = Field::new("step", Integer, "the step");
 
-/// How many neurons of a part have the quantity in [low, high).
-const DISTRIBUTION_COLUMNS: [&str; 6] = ["step", "part", "quantity", "low", "high", "neurons"];
+const HASH_COLUMNS: [Field; 3] = [
+    STEP,
+    Field::new("tensor", Text, "the tensor's name"),
+    Field::new("xxh3", Text, "XXH3 of its bytes, 64 bits in hexadecimal"),
+];
+
+const DISTRIBUTION_COLUMNS: [Field; 6] = [
+    STEP,
+    Field::new("part", Text, "a layer, or all: the network"),
+    Field::new("quantity", Text, "dimension or degree"),
+    Field::new("low", Float, "where the bin begins, inclusive"),
+    Field::new("high", Float, "where the bin ends, exclusive"),
+    Field::new("neurons", Integer, "neurons of the part in the bin; empty bins have no row"),
+];
 
 /// The columns of the files in neurons/.
-pub(super) const NEURON_COLUMNS: [&str; 6] =
-    ["layer", "neuron", "edges", "dimension", "dimension_r2", "degree"];
+pub(super) const NEURON_COLUMNS: [Field; 6] = [
+    Field::new("layer", Text, "the neuron's layer"),
+    Field::new("neuron", Integer, "which neuron of the layer, from 0 on"),
+    Field::new("edges", Integer, "its edges in range"),
+    Field::new("dimension", Float, "slope of ln N(r) on ln r")
+        .absent("fewer than two radii are occupied"),
+    Field::new("dimension_r2", Float, "R² of that line").absent("N(r) is constant"),
+    Field::new("degree", Float, "the mean of its distances in range")
+        .absent("it has no edge in range"),
+];
 
 fn layer_cells(row: &Row) -> Vec<Cells> {
     let parts = row.emergence.parts.iter();
@@ -61,9 +110,9 @@ fn cells<R: 'static>(
     std::iter::once(step.to_string()).chain(columns.map(|column| column.cell(row))).collect()
 }
 
-/// The names of the columns of a table whose first one is the step.
-fn names<R: 'static>(columns: impl Iterator<Item = &'static Column<R>>) -> Vec<&'static str> {
-    std::iter::once("step").chain(columns.map(|column| column.name)).collect()
+/// The columns of a table whose first one is the step.
+fn after_step<R: 'static>(columns: impl Iterator<Item = &'static Column<R>>) -> Vec<Field> {
+    std::iter::once(STEP).chain(columns.map(Column::field)).collect()
 }
 
 fn distribution_cells(row: &Row) -> Vec<Cells> {

@@ -1,9 +1,10 @@
 //! The error of this module.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// A run directory that cannot be written, read or resumed.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
     /// A file that cannot be written.
@@ -31,10 +32,26 @@ pub enum RecordError {
         /// The reason, as above.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A run that a newer version wrote.
+    #[error(
+        "{} has schema {schema}, written by neuromfa {version}; this version knows schemas up to \
+         {known}. Update neuromfa", path.display()
+    )]
+    Newer {
+        /// The run.json.
+        path: PathBuf,
+        /// Version of the run directory's layout.
+        schema: u32,
+        /// The newest that this version knows.
+        known: u32,
+        /// The version of neuromfa that wrote it.
+        version: String,
+    },
     /// The folder holds a run already.
     #[error(
-        "{} already holds a run: use another folder, resume that run (resume), or replace it \
-         (overwrite)", path.display()
+        "{} already holds a run. Resume it (.resume(), --resume), replace it (.overwrite(), \
+         --overwrite), or use another folder (.numbered() and --numbered take the next free one)",
+        path.display()
     )]
     Exists {
         /// The folder.
@@ -171,6 +188,13 @@ pub enum RecordError {
         /// The reason.
         why: &'static str,
     },
+}
+
+/// The sentence: it is what a `main` that returns the error prints.
+impl fmt::Debug for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl RecordError {

@@ -42,6 +42,10 @@ pub const START: &str = "start.safetensors";
 pub const STATE: &str = "state.json";
 /// Written at the end.
 pub const SUMMARY: &str = "summary.json";
+/// Says what the files are.
+pub(super) const README: &str = "README.md";
+/// Says what the columns of the tables are.
+pub(super) const COLUMNS: &str = "columns.json";
 /// TensorBoard's event files.
 pub const TENSORBOARD: &str = "tb";
 /// Lists the files of the run.
@@ -56,7 +60,7 @@ pub(super) const OWN: &str = "neuromfa";
 
 /// A run's files, newest first: run.json is written before the files above it, after those below
 /// it.
-pub(super) const FILES: [&str; 16] = [
+pub(super) const FILES: [&str; 18] = [
     SUMMARY,
     STATE,
     NEURONS,
@@ -73,6 +77,8 @@ pub(super) const FILES: [&str; 16] = [
     START,
     BASELINE,
     NODES,
+    COLUMNS,
+    README,
 ];
 
 /// Whether the folder holds a run, or something else in place of its run.json.

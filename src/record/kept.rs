@@ -15,15 +15,18 @@ const MOST: usize = 64 << 20;
 /// How long a disk that has refused is left alone.
 pub(super) const PAUSE: Duration = Duration::from_millis(200);
 
+/// Whether a step has rows in the tables that are thinned.
+pub(super) type Detailed = bool;
+
 /// A row that is to be written.
 #[derive(Debug)]
 pub(super) enum Entry<'a> {
     /// Of metrics.csv.
     Metrics { step: u64, wall_time: f64, scalars: Cow<'a, [(String, f64)]> },
     /// Of an analysed step, in the other tables.
-    Row(&'a Row),
+    Row(&'a Row, Detailed),
     /// Such a row that is kept.
-    KeptRow(Box<Row>),
+    KeptRow(Box<Row>, Detailed),
 }
 
 impl Entry<'_> {
@@ -32,8 +35,8 @@ impl Entry<'_> {
             Self::Metrics { step, wall_time, scalars } => {
                 Entry::Metrics { step, wall_time, scalars: Cow::Owned(scalars.into_owned()) }
             }
-            Self::Row(row) => Entry::KeptRow(Box::new(row.clone())),
-            Self::KeptRow(row) => Entry::KeptRow(row),
+            Self::Row(row, detailed) => Entry::KeptRow(Box::new(row.clone()), detailed),
+            Self::KeptRow(row, detailed) => Entry::KeptRow(row, detailed),
         }
     }
 
@@ -43,14 +46,15 @@ impl Entry<'_> {
             Self::Metrics { scalars, .. } => {
                 64 + scalars.iter().map(|(name, _)| name.len() + 48).sum::<usize>()
             }
-            Self::Row(row) => text_length(row),
-            Self::KeptRow(row) => text_length(row),
+            Self::Row(row, detailed) => text_length(row, *detailed),
+            Self::KeptRow(row, detailed) => text_length(row, *detailed),
         }
     }
 }
 
-fn text_length(row: &Row) -> usize {
-    let details = DETAILS.iter().map(|detail| lines(&(detail.cells)(row)).len());
+fn text_length(row: &Row, detailed: Detailed) -> usize {
+    let written = DETAILS.iter().filter(|detail| detailed || !detail.thinned);
+    let details = written.map(|detail| lines(&(detail.cells)(row)).len());
     2048 + lines(&neuron_cells(row)).len() + details.sum::<usize>()
 }
 

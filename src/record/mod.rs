@@ -18,14 +18,21 @@
 //! | `start.safetensors` | for the rescaled start: the weights of step 0 |
 //! | `state.json` | stop-rule state |
 //! | `summary.json` | at the end: best and last E, stop reason, cost of monitoring |
+//! | `README.md`, `columns.json` | what the files and columns of this run are, for people and for programs |
 //! | `.neuromfa`, `.lock` | the names of the files that the run writes; locked by the process that writes it |
 //! | `tb/` | what TensorBoard shows: an event file for each process that wrote the run (docs/views.md) |
+//!
+//! layers.csv, spectra.csv, distributions.csv, scaling.csv and boxes.csv are thinned: they have each of the
+//! first 100 analysed steps, then one in `every_detail` (run.json). Which ones is a function of how many
+//! steps were analysed before, so that a replay and a resumed run have the same.
 //!
 //! Text that a spreadsheet would run (`=`, `+`, `-` and `@` before a name), and text with control
 //! characters, is written with a `'` before it; control characters and `\` are then escaped as in
 //! Rust. So a row is one line.
 //!
-//! An absent value is an empty field. Numbers read back to the same f64. Each append writes
+//! An absent value is an empty field in CSV files, and `null` in JSON files. A number that is not finite is
+//! `NaN`, `inf` or `-inf`: in JSON, which has no such numbers, this text in quotes. A column of floats
+//! has floats only (`0.0`, not `0`). Numbers read back to the same f64. Each append writes
 //! complete rows with one write; JSON files are replaced atomically, by renaming. The folder is held
 //! open: a run never writes to another folder that came to its path, and a folder or file that is
 //! removed, renamed or replaced meanwhile is an error.
@@ -59,6 +66,7 @@
 //! state of the stop rule, the counts of the summary and repeated weights depend on all of their rows.
 //! Damage that lies further back is found by what reads the whole table.
 
+mod about;
 mod cell;
 mod column;
 mod columns;
@@ -80,6 +88,7 @@ mod number;
 mod origin;
 mod owned;
 mod printable;
+mod prometheus;
 mod read;
 mod recorded;
 mod recorder;
@@ -93,13 +102,14 @@ mod steps;
 mod summary;
 mod table;
 mod tensorboard;
+mod thinning;
 
 pub use cell::Cells;
 pub(crate) use column::Need;
 pub use column::{Column, Format, Kind, View};
 pub use columns::{ROLLED_BACK, column, columns, computed_quantities, shown_in};
 pub use conclusion::Conclusion;
-pub use config::{RunConfig, Sampling};
+pub use config::{RunConfig, Sampling, check_schema};
 pub use damage::{Repaired, repair};
 pub use disk::{Call, inject};
 pub use error::RecordError;
@@ -123,8 +133,10 @@ pub use table::csv_text;
 pub(crate) use columns::check_name;
 pub(crate) use disk::Disk;
 pub(crate) use files::{BASELINE, HOPS, NODES, holds_run};
+pub(crate) use prometheus::write_prometheus;
 pub(crate) use recorded::RecordedRow;
 pub(crate) use recorder::Recorder;
 pub(crate) use resume::{Recorded, check_gap};
 pub(crate) use seen::{Digest, digest};
-pub(crate) use summary::{Best, BudgetRecord, Cost, Spacing, StopRecord};
+pub(crate) use summary::{BEST, Best, BudgetRecord, Cost, LAST, Named, Older, Spacing, StopRecord};
+pub(crate) use thinning::EVERY_DETAIL;

@@ -2,15 +2,18 @@
 //!
 //! A run lists its files in `.neuromfa` before it makes the first one, and only if the folder holds
 //! none of these names that is not its own. So what a crash leaves of a beginning is known to be a
-//! run's. Of a run without that list, run.json says what it wrote.
+//! run's. Of a run without that list, run.json says what it wrote. README.md and columns.json are a run's
+//! own only by the list: of other programs, they stay, and the run does without.
 
 use std::io::{ErrorKind, Write};
 
 use serde_json::Value;
 
+use super::config::check_schema;
 use super::error::{RecordError, read_error};
 use super::files::{
-    BOXES, DISTRIBUTIONS, FILES, HOPS, LAYERS, LIST, NEURONS, RUN, START, read_json, remove_run,
+    BOXES, COLUMNS, DISTRIBUTIONS, FILES, HOPS, LAYERS, LIST, NEURONS, README, RUN, START,
+    read_json, remove_run,
 };
 use super::folder::Folder;
 use super::regular::read_file;
@@ -29,6 +32,7 @@ pub(super) fn names(config: &Value) -> Owned {
         NEURONS => is("neurons"),
         LAYERS | DISTRIBUTIONS | BOXES => is("layers") || is("neurons"),
         HOPS => config["hops"].as_u64() > Some(1),
+        README | COLUMNS => false,
         _ => true,
     };
     FILES.into_iter().filter(written).collect()
@@ -37,8 +41,9 @@ pub(super) fn names(config: &Value) -> Owned {
 /// The files of a folder that are a run's own.
 ///
 /// # Errors
-/// [`RecordError`] when the list cannot be read, or is not ours.
+/// [`RecordError`] when the list cannot be read or is not ours, or a newer version wrote the run.
 pub(super) fn owned(folder: &Folder) -> Result<Owned, RecordError> {
+    check_schema(folder.path())?;
     let path = folder.join(LIST);
     let listed = match read_file(&path) {
         Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
@@ -66,16 +71,23 @@ pub(super) fn list(folder: &Folder, names: &Owned) -> Result<(), RecordError> {
 }
 
 /// Makes room for a run with this configuration: removes the files that are a run's `own`, and lists
-/// those of this one.
+/// those of this one, which it returns.
 ///
 /// # Errors
 /// [`RecordError::Foreign`] when the folder holds a file that the run would replace and that no run
 /// wrote: nothing has then been changed. Or the system refuses.
-pub(super) fn make_room(folder: &Folder, own: &Owned, config: &Value) -> Result<(), RecordError> {
-    let wanted = names(config);
+pub(super) fn make_room(
+    folder: &Folder,
+    own: &Owned,
+    config: &Value,
+) -> Result<Owned, RecordError> {
+    let mut wanted = names(config);
     if let Some(name) = wanted.iter().find(|name| !own.contains(name) && folder.has(name)) {
         return Err(RecordError::Foreign { path: folder.join(name) });
     }
+    let free = |name: &&str| own.contains(name) || !folder.has(name);
+    wanted.extend([README, COLUMNS].into_iter().filter(free));
     remove_run(folder, own)?;
-    list(folder, &wanted)
+    list(folder, &wanted)?;
+    Ok(wanted)
 }

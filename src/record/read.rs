@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::cell::Cells;
 use super::error::read_error;
-use super::files::{EMERGENCE, METRICS, RUN, read_json};
+use super::files::{EMERGENCE, METRICS};
 use super::recorded::{RecordedRow, RecordedRows};
 use super::rows::{Rows, StoredRow};
 use super::{RecordError, RunConfig};
@@ -140,9 +140,7 @@ impl RecordedRun {
     /// # Errors
     /// [`RecordError`] when the folder holds no run or a file of it cannot be read.
     pub fn read(folder: &Path) -> Result<Self, RecordError> {
-        let run = folder.join(RUN);
-        let config =
-            read_json(&run).map_err(|source| RecordError::NotARun { path: run, source })?;
+        let config = RunConfig::read(folder)?;
         let (emergence, logged) = (folder.join(EMERGENCE), folder.join(METRICS));
         let rows: Vec<RecordedRow> = match emergence.exists() {
             true => read_rows(folder)?,

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::about;
 use super::cell::Cells;
-use super::columns::{leading, own};
+use super::columns::{ROLLED_BACK, leading, own};
 use super::details::{DETAILS, NEURON_COLUMNS, neuron_cells};
 use super::disk::Disk;
 use super::files::{
@@ -18,15 +19,16 @@ use super::files::{
     without_run, write_json,
 };
 use super::folder::Folder;
-use super::kept::{Entry, Kept, PAUSE};
+use super::kept::{Detailed, Entry, Kept, PAUSE};
 use super::lock::Lock;
 use super::number::{number, time};
 use super::owned::{make_room, owned};
 use super::row::Row;
 use super::table::{Table, lines};
 use super::tensorboard::EventFile;
+use super::thinning::Thinning;
 use super::{RecordError, RunConfig, Summary};
-use crate::analysis::Baseline;
+use crate::analysis::{Baseline, Status};
 use crate::network::Draw;
 
 /// The files of a run that is being written. The folder is locked while it lives.
@@ -39,6 +41,7 @@ pub struct Recorder {
     pub(super) details: [Option<Table>; DETAILS.len()],
     neurons: Option<Folder>,
     events: Option<EventFile>,
+    pub(super) thinning: Thinning,
     kept: Option<Kept>,    // none where a failure to write is an error
     done: usize,           // tables in `details` that have the row which is being written
     expected: Vec<String>, // names that rows to come log
@@ -65,6 +68,7 @@ impl Recorder {
             details: Default::default(),
             neurons: None,
             events: None,
+            thinning: Thinning::new(1),
             kept: None,
             done: 0,
             expected: Vec::new(),
@@ -87,7 +91,8 @@ impl Recorder {
         baseline: &Baseline,
         replace: bool,
     ) -> Result<Self, RecordError> {
-        let recorder = Self::lock(folder)?;
+        let mut recorder = Self::lock(folder)?;
+        recorder.thinning = Thinning::new(config.every_detail);
         let folder = &recorder.folder;
         if folder.has(RUN) && !replace {
             return Err(RecordError::Exists { path: folder.path().to_owned() });
@@ -97,7 +102,8 @@ impl Recorder {
             return Err(RecordError::Unknown { path });
         }
         // Also removes what is left of a run that ended before its run.json was written.
-        make_room(folder, &own, &serde_json::to_value(config).unwrap_or_default())?;
+        let files = make_room(folder, &own, &serde_json::to_value(config).unwrap_or_default())?;
+        about::write(folder, &files, config)?;
         write_json(folder, NODES, true, draw)?;
         write_json(folder, BASELINE, true, baseline)?;
         write_json(folder, RUN, true, config)?;
@@ -175,8 +181,12 @@ impl Recorder {
     /// # Errors
     /// As [`log_metrics`](Self::log_metrics).
     pub fn log_row(&mut self, row: &Row) -> Result<(), RecordError> {
-        self.put(Entry::Row(row))?;
-        self.show(|events| events.row(row));
+        let detailed = self.thinning.is_due();
+        if row.emergence.status != Status::Dropped {
+            self.thinning.add(detailed);
+        }
+        self.put(Entry::Row(row, detailed))?;
+        self.show(|events| events.row(row, detailed));
         Ok(())
     }
 
@@ -232,8 +242,8 @@ impl Recorder {
             Entry::Metrics { step, wall_time, scalars } => {
                 self.append_metrics(*step, *wall_time, scalars)
             }
-            Entry::Row(row) => self.append_row(row),
-            Entry::KeptRow(row) => self.append_row(row),
+            Entry::Row(row, detailed) => self.append_row(row, *detailed),
+            Entry::KeptRow(row, detailed) => self.append_row(row, *detailed),
         });
         self.in_place(written)
     }
@@ -250,13 +260,14 @@ impl Recorder {
         table.append(&[with_scalars(table, head, scalars)])
     }
 
-    fn append_row(&mut self, row: &Row) -> Result<(), RecordError> {
+    fn append_row(&mut self, row: &Row, detailed: Detailed) -> Result<(), RecordError> {
         self.write_neurons(row)?;
         for (detail, kept) in DETAILS.iter().zip(&mut self.details).skip(self.done) {
-            let rows = (detail.cells)(row);
+            let written = detailed || !detail.thinned;
+            let rows = if written { (detail.cells)(row) } else { Vec::new() };
             // A table that a run has no rows for is not made; spectra.csv is there from the start.
             if kept.is_some() || !rows.is_empty() || detail.file == SPECTRA {
-                let (file, columns) = ((&self.folder, detail.file), (detail.columns)());
+                let (file, columns) = ((&self.folder, detail.file), detail.columns());
                 table(kept, file, (&columns, &[]), &[], &mut Vec::new())?.append(&rows)?;
             }
             self.done += 1;
@@ -300,7 +311,7 @@ impl Recorder {
             Some(folder) => folder,
             none => none.insert(self.folder.within(NEURONS)?),
         };
-        let columns = NEURON_COLUMNS.map(str::to_owned).to_vec();
+        let columns = NEURON_COLUMNS.map(|field| field.name.to_owned()).to_vec();
         let text = lines(std::iter::once(&columns).chain(&rows));
         folder.replace(&neurons_file(row.step), false, |file| file.write_all(&text))
     }
@@ -321,7 +332,8 @@ impl Recorder {
     ///
     /// # Errors
     /// [`RecordError::Write`] when the system refuses.
-    pub fn write_summary(&self, summary: &Summary) -> Result<(), RecordError> {
+    pub fn write_summary(&mut self, summary: &Summary) -> Result<(), RecordError> {
+        self.show(|events| events.end(summary));
         self.in_place(write_json(&self.folder, SUMMARY, true, summary))
     }
 
@@ -407,7 +419,9 @@ fn with_scalars(
     cells.resize(table.columns().len(), String::new());
     for (k, (name, value)) in scalars.iter().enumerate() {
         if let Some(place) = table.place(first + k, name) {
-            cells[place] = number(*value);
+            // A step, not a measurement.
+            let step = name == ROLLED_BACK;
+            cells[place] = if step { value.to_string() } else { number(*value) };
         }
     }
     cells
@@ -474,6 +488,6 @@ mod tests {
         assert_eq!(rows.len(), 51);
         let there = |row: &Cells| row.iter().filter(|cell| !cell.is_empty()).count();
         assert_eq!(rows.iter().map(there).sum::<usize>(), 51 * 4 + 98);
-        assert_eq!(rows[1][2..5], ["", "1", "2"]);
+        assert_eq!(rows[1][2..5], ["", "1.0", "2.0"]);
     }
 }

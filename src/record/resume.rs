@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::columns::{ROLLED_BACK, column, columns, own};
-use super::config::{Difference, difference};
+use super::config::{Difference, check_schema, difference};
 use super::details::DETAILS;
 use super::files::{
     BASELINE, BOXES, DISTRIBUTIONS, EMERGENCE, HASHES, HOPS, LAYERS, METRICS, NODES, RUN, SCALING,
@@ -21,6 +21,7 @@ use super::scaling::FITS;
 use super::seen::{Digest, Seen};
 use super::steps::{Count, END, StepRows, Steps};
 use super::table::Table;
+use super::thinning::Thinning;
 use super::{RecordError, Recorder, RunConfig, Summary};
 use crate::analysis::{Baseline, Group, NeuronBoxes, Scope, Status};
 use crate::network::Draw;
@@ -145,6 +146,7 @@ pub fn resume(
     recorder.folder.remove(SUMMARY)?;
     remove_unfinished(&recorder.folder)?;
     let last_logged = places[0].1;
+    recorder.thinning = tables.thinning(config, kept);
     tables.open(places, kept, &mut recorder)?;
     if config.neurons {
         remove_neurons(&recorder.folder, kept)?;
@@ -185,6 +187,7 @@ fn read_same_run(
     config: &RunConfig,
     draw: Option<&Draw>,
 ) -> Result<(Draw, Baseline), RecordError> {
+    check_schema(folder)?;
     let stored: Draw = needed(folder, NODES)?;
     let nodes = || draw.and_then(|draw| difference("nodes", &stored, draw));
     match config.difference(&needed(folder, RUN)?).or_else(nodes) {
@@ -277,7 +280,7 @@ impl Tables {
     /// Rejects tables whose columns differ from those of this version: new rows would not fit.
     fn check_columns(&self, folder: &Path) -> Result<(), RecordError> {
         let details = DETAILS.iter().zip(&self.details);
-        let details = details.map(|(detail, table)| (detail.file, table, (detail.columns)()));
+        let details = details.map(|(detail, table)| (detail.file, table, detail.columns()));
         let own = columns().map(|column| column.name).collect();
         for (file, table, own) in details.chain([(EMERGENCE, &self.emergence, own)]) {
             let logged = |name: &str| file == EMERGENCE && column(name).is_none();
@@ -347,37 +350,67 @@ impl Tables {
     /// read cannot change that.
     fn lacking(&self, k: usize, config: &RunConfig) -> (Option<u64>, Option<u64>, bool) {
         let (file, table, layers) = (DETAILS[k].file, &self.details[k], &self.details[LAYERS_AT]);
+        let all = self.expected(k, config);
+        let from = if file == DISTRIBUTIONS { table.from.max(layers.from) } else { table.from };
+        let (mut lacking, mut hole, mut certain) = (None, None, from == 0);
+        let mut thinning = Thinning::new(if DETAILS[k].thinned { config.every_detail } else { 1 });
+        // Where a repair has dropped rows, steps with details lie elsewhere than they would.
+        let mut in_phase = from == 0;
+        for row in self.emergence.steps.iter().filter(|row| row.counts[0] & DROPPED == 0) {
+            let due = thinning.is_due();
+            if row.step < from {
+                thinning.add(due);
+                continue;
+            }
+            let (found, all) = (table.counts(row.step).map_or(0, |c| c[0]), all(row));
+            let spared = found == 0 && !(due && in_phase) && DETAILS[k].thinned;
+            thinning.add(if all == 0 { due } else { found > 0 });
+            in_phase |= found > 0;
+            if found == all && all > 0 {
+                certain = true;
+                hole = hole.or(lacking.take());
+                lacking = None;
+            } else if found != all && !spared {
+                lacking.get_or_insert(row.step);
+            }
+        }
+        (lacking, hole, certain)
+    }
+
+    /// The state of the thinning before a step.
+    fn thinning(&self, config: &RunConfig, step: u64) -> Thinning {
+        let (spectra, all) = (&self.details[0], self.expected(0, config));
+        let mut thinning = Thinning::new(config.every_detail);
+        let rows = self.emergence.steps.iter().filter(|row| row.counts[0] & DROPPED == 0);
+        for row in rows.take_while(|row| row.step < step) {
+            let known = row.step >= spectra.from && all(row) > 0;
+            let found = spectra.counts(row.step).is_some();
+            thinning.add(if known { found } else { thinning.is_due() });
+        }
+        thinning
+    }
+
+    /// What a table of details has of an analysed step, if it has it.
+    fn expected(&self, k: usize, config: &RunConfig) -> impl Fn(&StepRows) -> usize {
+        let (file, layers) = (DETAILS[k].file, &self.details[LAYERS_AT]);
         let points = config.method.check().map_or(0, |method| method.q().len());
         let parts = if config.layers || config.neurons { Group::count(&config.network) } else { 0 };
         let hashes = if config.reads_all() { config.network.connections().len() } else { 0 };
         let sampled = if parts > 0 { NeuronBoxes::count(&config.network) } else { 0 };
-        let expected = |row: &StepRows| {
+        let hops = config.hops.saturating_sub(1);
+        move |row: &StepRows| {
             let is = |flag: usize| row.counts[0] & flag != 0;
             let (present, expected) = match file {
                 SPECTRA => (is(SPECTRUM), points),
                 LAYERS => (is(PARTS), parts),
-                HOPS => (!is(DROPPED), config.hops.saturating_sub(1)),
+                HOPS => (!is(DROPPED), hops),
                 SCALING => (is(SPECTRUM), FITS.len()),
                 BOXES => (is(PARTS), sampled),
                 HASHES => (!is(DROPPED), hashes),
                 _ => (true, layers.counts(row.step).map_or(0, |counts| counts[1])),
             };
             if present { expected } else { 0 }
-        };
-        let from = if file == DISTRIBUTIONS { table.from.max(layers.from) } else { table.from };
-        let (mut lacking, mut hole, mut certain) = (None, None, from == 0);
-        let rows = &self.emergence.steps;
-        for row in &rows[rows.partition_point(|row| row.step < from)..] {
-            let (found, expected) = (table.counts(row.step).map_or(0, |c| c[0]), expected(row));
-            if found != expected {
-                lacking.get_or_insert(row.step);
-            } else if expected > 0 {
-                certain = true;
-                hole = hole.or(lacking.take());
-                lacking = None;
-            }
         }
-        (lacking, hole, certain)
     }
 
     /// The table without which a run of more than one step lacks its first.
@@ -453,7 +486,7 @@ impl Tables {
             recorder.metrics = open(METRICS, &self.metrics.table, place, &[])?;
         }
         for (k, detail) in DETAILS.iter().enumerate() {
-            let own = (detail.columns)();
+            let own = detail.columns();
             recorder.details[k] = open(detail.file, &self.details[k], next(), &own)?;
         }
         recorder.emergence = open(EMERGENCE, &self.emergence, next(), &own())?;

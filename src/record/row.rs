@@ -1,10 +1,24 @@
 //! One analysed step.
 
+use super::column::Field;
+use super::column::Type::{Float, Integer};
 use super::number::{number, optional};
 use crate::analysis::{Emergence, SpectrumPoint, Status};
 
-pub(super) const SPECTRUM_COLUMNS: [&str; 11] =
-    ["step", "q", "tau", "r2", "alpha", "f", "tau_std", "r2_std", "alpha_std", "f_std", "D_q"];
+pub(super) const SPECTRUM_COLUMNS: [Field; 11] = [
+    Field::new("step", Integer, "the step"),
+    Field::new("q", Float, "the order of the moment"),
+    Field::new("tau", Float, "mass exponent tau(q), published, mean over samples"),
+    Field::new("r2", Float, "R² of the fit behind tau, mean over samples"),
+    Field::new("alpha", Float, "alpha(q) = d tau/d q, mean over samples"),
+    Field::new("f", Float, "f(alpha) = q alpha - tau, mean over samples"),
+    Field::new("tau_std", Float, "spread of tau over the samples").absent("there is one sample"),
+    Field::new("r2_std", Float, "spread of r2 over the samples").absent("there is one sample"),
+    Field::new("alpha_std", Float, "spread of alpha over the samples")
+        .absent("there is one sample"),
+    Field::new("f_std", Float, "spread of f over the samples").absent("there is one sample"),
+    Field::new("D_q", Float, "generalised dimension tau/(q - 1)").absent("q is 1"),
+];
 
 /// One analysed step, as in emergence.csv and the other tables.
 #[derive(Clone, Debug, PartialEq)]

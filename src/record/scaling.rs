@@ -3,15 +3,34 @@
 //! The points come first and the fits last, so that a step whose fits are present is complete.
 
 use super::cell::Cells;
+use super::column::Field;
+use super::column::Type::{Float, Integer, Text};
 use super::number::{number, optional};
 use super::row::Row;
 use crate::analysis::NeuronBoxes;
 
-pub(super) const SCALING_COLUMNS: [&str; 9] =
-    ["step", "what", "r", "ln_z_-3", "ln_z_-2", "ln_z_-1", "ln_z_1", "ln_z_2", "ln_z_3"];
+pub(super) const SCALING_COLUMNS: [Field; 9] = [
+    Field::new("step", Integer, "the step"),
+    Field::new("what", Text, "ln_z: a fitted point; slope, intercept: of the fits on ln r"),
+    Field::new("r", Float, "the radius").absent("the row is of the fits"),
+    Field::new("ln_z_-3", Float, "ln Z_q at q = -3, mean over samples, or of its fit"),
+    Field::new("ln_z_-2", Float, "the same at q = -2"),
+    Field::new("ln_z_-1", Float, "the same at q = -1"),
+    Field::new("ln_z_1", Float, "the same at q = 1"),
+    Field::new("ln_z_2", Float, "the same at q = 2"),
+    Field::new("ln_z_3", Float, "the same at q = 3"),
+];
 
-pub(super) const BOX_COLUMNS: [&str; 8] =
-    ["step", "layer", "neuron", "r", "mass", "dimension", "intercept", "r2"];
+pub(super) const BOX_COLUMNS: [Field; 8] = [
+    Field::new("step", Integer, "the step"),
+    Field::new("layer", Text, "the neuron's layer"),
+    Field::new("neuron", Integer, "which neuron of the layer, from 0 on"),
+    Field::new("r", Float, "the radius").absent("the row is of the fit"),
+    Field::new("mass", Integer, "N(r): edges within the radius").absent("the row is of the fit"),
+    Field::new("dimension", Float, "slope of ln N on ln r").absent("the row is of a radius"),
+    Field::new("intercept", Float, "intercept of that line").absent("the row is of a radius"),
+    Field::new("r2", Float, "R² of that line").absent("the row is of a radius"),
+];
 
 /// Rows of a step in scaling.csv that are fits.
 pub(super) const FITS: [&str; 2] = ["slope", "intercept"];

@@ -1,5 +1,6 @@
 //! summary.json: final results and monitoring cost.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -80,6 +81,36 @@ pub struct StopRecord {
     pub stopped_step: Option<u64>,
 }
 
+/// Values by the names of their columns.
+pub(crate) type Named = BTreeMap<String, Best>;
+
+/// Of which columns a summary has the last value.
+pub(crate) const LAST: [&str; 8] = [
+    "E",
+    "E_stable",
+    "E_excess",
+    "E_excess_p",
+    "width_excess",
+    "width_excess_p",
+    "alpha0_excess",
+    "alpha0_excess_p",
+];
+
+/// Of which it has the highest value.
+pub(crate) const BEST: [&str; 2] = ["E", "E_stable"];
+
+/// What summaries of schema 4 and before have instead of `last` and `best`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Older {
+    best_e: Option<Best>,
+    last_e: Option<Best>,
+    best_e_stable: Option<Best>,
+    last_e_stable: Option<Best>,
+    last_e_excess: Option<Best>,
+    last_e_excess_p: Option<f64>,
+}
+
 /// The end of a run. `Display` gives the closing lines.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -96,20 +127,15 @@ pub struct Summary {
     /// The result of the run.
     #[serde(default)]
     pub(crate) conclusion: Conclusion,
-    /// Highest E, published estimator.
-    pub(crate) best_e: Option<Best>,
-    /// Last E, published estimator.
-    pub(crate) last_e: Option<Best>,
-    /// Highest E, stable estimator.
-    pub(crate) best_e_stable: Option<Best>,
-    /// Last E, stable estimator.
-    pub(crate) last_e_stable: Option<Best>,
-    /// Last E_excess: E_stable less that of shuffled weights.
+    /// The last value of each of these columns of emergence.csv that has one.
     #[serde(default)]
-    pub(crate) last_e_excess: Option<Best>,
-    /// Its p.
+    pub(crate) last: Named,
+    /// The highest value of each of these columns.
     #[serde(default)]
-    pub(crate) last_e_excess_p: Option<f64>,
+    pub(crate) best: Named,
+    /// The same in a summary of an older version.
+    #[serde(flatten, skip_serializing)]
+    pub(crate) older: Older,
     /// Why the run was stopped; none when no rule stopped it.
     pub(crate) stop: Option<StopRecord>,
     /// Calls that reported a step again and updated it.
@@ -167,22 +193,22 @@ impl Summary {
 
     /// The step and value of the last E, published estimator.
     pub fn last_e(&self) -> Option<(u64, f64)> {
-        self.last_e.map(Best::pair)
+        self.last("E").map(Best::pair)
     }
 
     /// The step and value of the highest E, published estimator.
     pub fn best_e(&self) -> Option<(u64, f64)> {
-        self.best_e.map(Best::pair)
+        self.best("E").map(Best::pair)
     }
 
     /// The step and value of the last E, stable estimator.
     pub fn last_e_stable(&self) -> Option<(u64, f64)> {
-        self.last_e_stable.map(Best::pair)
+        self.last("E_stable").map(Best::pair)
     }
 
     /// The step and value of the highest E, stable estimator.
     pub fn best_e_stable(&self) -> Option<(u64, f64)> {
-        self.best_e_stable.map(Best::pair)
+        self.best("E_stable").map(Best::pair)
     }
 
     /// Why the run was stopped; none when no rule stopped it.
@@ -203,6 +229,25 @@ impl Summary {
 }
 
 impl Summary {
+    fn last(&self, column: &str) -> Option<Best> {
+        let Older { last_e, last_e_stable, last_e_excess, last_e_excess_p, .. } = self.older;
+        self.last.get(column).copied().or_else(|| match column {
+            "E" => last_e,
+            "E_stable" => last_e_stable,
+            "E_excess" => last_e_excess,
+            "E_excess_p" => Some(Best { value: last_e_excess_p?, ..last_e_excess? }),
+            _ => None,
+        })
+    }
+
+    fn best(&self, column: &str) -> Option<Best> {
+        self.best.get(column).copied().or(match column {
+            "E" => self.older.best_e,
+            "E_stable" => self.older.best_e_stable,
+            _ => None,
+        })
+    }
+
     /// The kinds of warnings that concern something, each with the number of its rows.
     fn counted(&self, concern: Concern) -> String {
         let count = |(kind, rows): &(WarningKind, u64)| format!("{} {rows}", kind.code());
@@ -267,10 +312,12 @@ impl fmt::Display for Summary {
             _ => writeln!(f, "{name:<9}no value"),
         };
         writeln!(f, "structure: {}", self.conclusion)?;
-        ends(f, "E", self.last_e, self.best_e)?;
-        ends(f, "E_stable", self.last_e_stable, self.best_e_stable)?;
-        if let Some(Best { step, value }) = self.last_e_excess {
-            let p = self.last_e_excess_p.map_or(String::new(), |p| format!("{}; ", p_text(p)));
+        for name in BEST {
+            ends(f, name, self.last(name), self.best(name))?;
+        }
+        if let Some(Best { step, value }) = self.last("E_excess") {
+            let p = self.last("E_excess_p").filter(|p| p.step == step);
+            let p = p.map_or(String::new(), |p| format!("{}; ", p_text(p.value)));
             writeln!(
                 f,
                 "E_excess {value:.5} at step {step} ({p}grows with the scale of the weights)"

@@ -82,6 +82,9 @@ pub fn files(run: &Path) -> BTreeMap<String, String> {
         let text = match name.as_str() {
             "summary.json" => without(&text, &["cost", "hook_share", "folder"]),
             "run.json" => without(&text, &["origin"]),
+            "columns.json" => without(&text, &["begun", "command"]),
+            // The last one of these lines is the command.
+            "README.md" => text.lines().filter(|line| !line.contains("Begun ")).skip(4).collect(),
             csv if csv.ends_with(".csv") => table_without_times(&text, &name),
             _ => text,
         };

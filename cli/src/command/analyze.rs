@@ -9,6 +9,12 @@ use super::method::Method;
 use crate::output::{Outcome, Output};
 use crate::steps::StepOptions;
 
+const EXAMPLES: &str = "Examples:
+  neuromfa analyze checkpoints/ --out analysed
+  neuromfa analyze step-0.pt step-900.pt --out analysed --numbered
+  neuromfa analyze checkpoints/ --out analysed --resume    after more came
+  neuromfa analyze model.pt --out one --exclude 'decoder.*'";
+
 /// Analyse checkpoints and write a run directory, like that of the monitor.
 ///
 /// Each CHECKPOINT is a file (safetensors; .pt, .pth, .bin of PyTorch; .ckpt of Lightning; .ot of tch),
@@ -17,6 +23,7 @@ use crate::steps::StepOptions;
 /// ckpt_N.pt, epoch=0-step=N.ckpt. They are ordered by step; the first is the baseline that E compares
 /// against. Where no name says a step, those that trainers note in the files count.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Analyze {
     /// Checkpoints, or folders of them.
     #[arg(required = true, value_name = "CHECKPOINT")]
@@ -29,13 +36,16 @@ pub struct Analyze {
     #[command(flatten)]
     method: Method,
     /// Replace an existing run.
-    #[arg(long, conflicts_with = "resume")]
+    #[arg(long, conflicts_with = "resume", help_heading = "Run")]
     overwrite: bool,
+    /// If RUN holds a run, write to RUN-2, RUN-3, .., the first one that is free.
+    #[arg(long, conflicts_with_all = ["overwrite", "resume"], help_heading = "Run")]
+    numbered: bool,
     /// Resume an interrupted analysis of the same checkpoints.
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     resume: bool,
     /// Print the summary as JSON, as in summary.json.
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
 }
 
@@ -48,6 +58,9 @@ impl Analyze {
         let mut replay = self.method.replay(self.out, checkpoints.first())?;
         if self.overwrite {
             replay = replay.overwrite();
+        }
+        if self.numbered {
+            replay = replay.numbered();
         }
         if self.resume {
             replay = replay.resume();

@@ -11,12 +11,18 @@ use super::png::PngWriter;
 use crate::output::write_file;
 use crate::report;
 
+const EXAMPLES: &str = "Examples:
+  neuromfa backtest runs/first runs/second
+  neuromfa backtest runs/* --monitor width_excess --patience 3,5
+  neuromfa backtest runs/first --loss val_loss --csv rules.csv";
+
 /// Try stop rules on recorded runs: where each would have stopped, the steps it saves, and the loss it
 /// gives up, next to the same rules on the loss.
 ///
 /// Rules that give up no more than the tolerance come first, by the steps they save. A rule stops here
 /// where it would have stopped live; each --patience is tried with each --min-delta.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Backtest {
     /// The runs' folders.
     #[arg(required = true, value_name = "RUN")]

@@ -10,6 +10,7 @@ use neuromfa::{Architecture, Replay};
 
 /// Which parameters, and as what.
 #[derive(Args)]
+#[command(next_help_heading = "Network")]
 pub struct Choice {
     #[arg(long, value_name = "NAME", help = architectures())]
     architecture: Option<Architecture>,

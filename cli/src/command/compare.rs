@@ -10,6 +10,11 @@ use crate::compare;
 use crate::output::{Outcome, Output};
 use crate::report;
 
+const EXAMPLES: &str = "Examples:
+  neuromfa compare runs/first runs/second
+  neuromfa compare runs/* --csv runs.csv
+  neuromfa compare runs/* --json --quiet";
+
 /// Compare runs: the verdict on each, E at the end and at its best, the onset and the plateau, and the
 /// layers that differ.
 ///
@@ -18,6 +23,7 @@ use crate::report;
 /// Plateau: the first step from which E_stable stays close to its last value, within 5 % of its range.
 /// Warns if the runs cannot be compared.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Compare {
     /// Folders of runs.
     #[arg(required = true, num_args = 2.., value_name = "RUN")]
@@ -57,7 +63,7 @@ impl Compare {
 /// The columns of a run: a value with its step becomes two.
 fn flat(run: &Value) -> Value {
     const WITH_STEP: [&str; 6] =
-        ["e", "best_e", "e_stable", "best_e_stable", "width_excess", "alpha0_excess"];
+        ["E", "E_best", "E_stable", "E_stable_best", "width_excess", "alpha0_excess"];
     let mut columns = serde_json::Map::new();
     for (name, value) in run.as_object().into_iter().flatten() {
         if WITH_STEP.contains(&name.as_str()) {

@@ -10,9 +10,14 @@ use serde_json::json;
 
 use crate::output::{Outcome, Output};
 
+const EXAMPLES: &str = "Examples:
+  neuromfa doctor
+  neuromfa doctor --json";
+
 /// Check this program on this machine: libtorch, vector instructions, and a built-in network with
 /// known results. Exits with 1 if a result differs.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Doctor {
     /// Print JSON.
     #[arg(long)]

@@ -10,24 +10,30 @@ use neuromfa::source::{Checkpoint, CheckpointFile, Source};
 use super::choice::Choice;
 use crate::output::{Outcome, Output};
 
+const EXAMPLES: &str = "Examples:
+  neuromfa inspect model.safetensors
+  neuromfa inspect checkpoints/ --all
+  neuromfa inspect model.pt --architecture bert --json > network.json";
+
 /// Show how a checkpoint would be read: its neuron layers, connections, and what is left out.
 ///
 /// Reads names and shapes, no weights. CHECKPOINT is anything that analyze accepts; of several
 /// checkpoints the first is shown.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Inspect {
     /// A checkpoint.
     checkpoint: PathBuf,
     #[command(flatten)]
     choice: Choice,
     /// Neurons that a sample would draw from each layer.
-    #[arg(long, default_value_t = 64, value_name = "N")]
+    #[arg(long, default_value_t = 64, value_name = "N", help_heading = "Output")]
     neurons: usize,
     /// List every layer, connection and parameter; repeated blocks are not grouped.
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     all: bool,
     /// Print the network as JSON, as in run.json.
-    #[arg(long, conflicts_with_all = ["all", "neurons"])]
+    #[arg(long, conflicts_with_all = ["all", "neurons"], help_heading = "Output")]
     json: bool,
 }
 

@@ -10,6 +10,7 @@ use super::choice::Choice;
 
 /// Which neurons, against what, and what is computed.
 #[derive(Args)]
+#[command(next_help_heading = "Method")]
 pub struct Method {
     /// Neurons drawn from each layer.
     #[arg(long, default_value_t = 64, value_name = "N")]
@@ -21,7 +22,7 @@ pub struct Method {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Take checkpoints whose steps lie 10^9 or more apart.
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     allow_gaps: bool,
     /// Analyse the whole network instead of samples.
     #[arg(long, conflicts_with_all = ["neurons", "samples", "seed", "nodes"])]
@@ -33,7 +34,7 @@ pub struct Method {
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "neurons", "samples", "seed", "whole", "nodes", "hops", "hops_estimate", "baseline",
         "architecture", "include", "exclude", "orient", "rename", "per_head", "no_controls", "rescaled_start",
-        "every_neuron", "baseline_at_first_edges", "network",
+        "every_neuron", "baseline_at_first_edges", "network", "every_detail",
     ])]
     like: Option<PathBuf>,
     /// Also compute distances over 2 to K layers (hops.csv); K is 2 or 3.
@@ -56,16 +57,23 @@ pub struct Method {
     #[command(flatten)]
     choice: Choice,
     /// Leave out the null controls.
-    #[arg(long, conflicts_with = "rescaled_start")]
+    #[arg(long, conflicts_with = "rescaled_start", help_heading = "Method")]
     no_controls: bool,
     /// Also compute E of the first weights rescaled to the spread of each step: growth alone.
-    #[arg(long)]
+    #[arg(long, help_heading = "Method")]
     rescaled_start: bool,
     /// Also write every neuron's dimension and degree, to a file for each step.
-    #[arg(long)]
+    #[arg(long, help_heading = "Method")]
     every_neuron: bool,
+    /// After the first 100 analysed steps, write layers, spectra, distributions, scaling and boxes at one
+    /// step in N; 1 writes each [default: 10, or as the resumed run].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Run")]
+    every_detail: Option<u64>,
+    /// Also write the newest row to FILE, as text for Prometheus (node exporter's textfile collector).
+    #[arg(long, value_name = "FILE", help_heading = "Run")]
+    prometheus: Option<PathBuf>,
     /// Threads to count with [default: all cores].
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     threads: Option<usize>,
 }
 
@@ -82,6 +90,12 @@ impl Method {
         }
         if self.allow_gaps {
             replay = replay.allow_gaps();
+        }
+        if let Some(n) = self.every_detail {
+            replay = replay.every_detail(n);
+        }
+        if let Some(file) = self.prometheus {
+            replay = replay.prometheus(file);
         }
         if let Some(run) = self.like {
             return Ok(threads(replay.like(run)?));

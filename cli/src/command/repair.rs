@@ -7,11 +7,15 @@ use neuromfa::internals::record::repair;
 
 use crate::output::{Outcome, Output};
 
+const EXAMPLES: &str = "Examples:
+  neuromfa repair runs/first";
+
 /// Drop the damaged rows of a run's tables, so that it can be shown and resumed.
 ///
 /// Only rows that cannot be read, or whose steps are out of order, are dropped; the other tables keep
 /// the rows of these steps. A file with damaged rows is kept with the ending .damaged.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Repair {
     /// The run's folder.
     run: PathBuf,

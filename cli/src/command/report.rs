@@ -10,9 +10,16 @@ use anyhow::{Context, ensure};
 use clap::Args;
 
 use super::png::PngWriter;
+use crate::output::Output;
+
+const EXAMPLES: &str = "Examples:
+  neuromfa report runs/first --html                  report.html, here
+  neuromfa report runs/* --out pages                 one page of several runs
+  neuromfa report runs/first --svg --out figures --x tokens";
 
 /// Draw runs: one page that opens offline, or one file for each picture.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Report {
     /// The runs' folders; several runs are also drawn together.
     #[arg(required = true)]
@@ -36,28 +43,28 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self, output: Output) -> anyhow::Result<()> {
         let writer = self.png.then(PngWriter::new).transpose()?;
         let pictures = Pictures::of(&self.runs, self.x.as_deref())?;
         std::fs::create_dir_all(&self.out)
             .with_context(|| format!("cannot make {}", self.out.display()))?;
         if self.html || !(self.svg || self.png) {
-            self.write("report.html", pictures.html().as_bytes())?;
+            self.write(output, "report.html", pictures.html().as_bytes())?;
         }
         if self.svg {
             for file in pictures.svg_files() {
-                self.write(&format!("{}.svg", file.name), file.svg.as_bytes())?;
+                self.write(output, &format!("{}.svg", file.name), file.svg.as_bytes())?;
             }
         }
         if let Some(writer) = writer {
             for file in pictures.svg_files() {
-                self.write(&format!("{}.png", file.name), &writer.png(&file)?)?;
+                self.write(output, &format!("{}.png", file.name), &writer.png(&file)?)?;
             }
         }
         Ok(())
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    fn write(&self, output: Output, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
         let path = self.out.join(Path::new(name));
         ensure!(
             is_own(&path)?,
@@ -66,7 +73,7 @@ impl Report {
             path.display()
         );
         crate::output::write_file(&path, bytes)?;
-        crate::output::print(&format!("{}\n", path.display()))
+        output.closing(&format!("{}\n", path.display()))
     }
 }
 

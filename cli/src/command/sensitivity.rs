@@ -12,11 +12,16 @@ use crate::report;
 use crate::sensitivity;
 use crate::steps::StepOptions;
 
+const EXAMPLES: &str = "Examples:
+  neuromfa sensitivity step-0.safetensors step-900.safetensors
+  neuromfa sensitivity checkpoints/ --json > cases.json";
+
 /// Show how sensitive alpha0, w and E are to the method's parameters: ranges, sample sizes, radius
 /// steps and transfer functions.
 ///
 /// Each CHECKPOINT is anything that analyze accepts. With several, E compares each with the first.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Sensitivity {
     /// Checkpoints, or folders of them.
     #[arg(required = true, value_name = "CHECKPOINT")]
@@ -26,16 +31,16 @@ pub struct Sensitivity {
     #[command(flatten)]
     choice: Choice,
     /// How many samples are drawn.
-    #[arg(long, default_value_t = 10, value_name = "S")]
+    #[arg(long, default_value_t = 10, value_name = "S", help_heading = "Method")]
     samples: usize,
     /// Seed of the draw.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, help_heading = "Method")]
     seed: u64,
     /// Threads to count with [default: all cores].
-    #[arg(long)]
+    #[arg(long, help_heading = "Method")]
     threads: Option<usize>,
     /// Print JSON: a list of cases, each with its points.
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
 }
 

@@ -5,10 +5,17 @@ use clap_complete::Shell;
 
 use crate::output::Outcome;
 
+const COMPLETIONS: &str = "Examples:
+  neuromfa completions bash > /etc/bash_completion.d/neuromfa
+  neuromfa completions zsh > ~/.zfunc/_neuromfa";
+
+const MAN: &str = "Examples:
+  neuromfa man > neuromfa.1
+  neuromfa man analyze | man -l -";
+
 /// Print the completions for a shell: bash, zsh, fish, elvish or powershell.
-///
-/// For bash, say: neuromfa completions bash > ~/.local/share/bash-completion/completions/neuromfa
 #[derive(Args)]
+#[command(after_help = COMPLETIONS)]
 pub struct Completions {
     /// The shell.
     shell: Shell,
@@ -25,6 +32,7 @@ impl Completions {
 
 /// Print the manual page of the command, or of a subcommand, in the format of man(7).
 #[derive(Args)]
+#[command(after_help = MAN)]
 pub struct Man {
     /// A subcommand [default: the command itself].
     #[arg(value_name = "SUBCOMMAND")]
@@ -43,7 +51,13 @@ impl Man {
         };
         let mut text = Vec::new();
         clap_mangen::Man::new(page).render(&mut text)?;
-        crate::output::print_script(&String::from_utf8_lossy(&text))?;
+        // What is after the help are examples.
+        let text = String::from_utf8_lossy(&text).replacen(
+            "\n.SH EXTRA\nExamples:\n",
+            "\n.SH EXAMPLES\n",
+            1,
+        );
+        crate::output::print_script(&text)?;
         Ok(Outcome::Done)
     }
 }

@@ -10,9 +10,9 @@ use crate::output::{Outcome, Output, print, print_bytes, width};
 use crate::report::{Part, part, table};
 
 const EXAMPLES: &str = "Examples:
-  neuromfa show runs/first                                the table, as wide as the terminal
+  neuromfa show runs/first                       as wide as the terminal
   neuromfa show runs/first --last 5 --columns loss,E,width_excess_p
-  neuromfa show runs/first --step 400 --json              one row, every column and digit
+  neuromfa show runs/first --step 400 --json     one row, every digit
   neuromfa show runs/first --csv --columns width_excess > excess.csv";
 
 /// Print the table of a run: one row for each analysed step, then the verdict and the warnings.

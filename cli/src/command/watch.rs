@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use indicatif::ProgressStyle;
 use neuromfa::Row;
 use neuromfa::internals::analysis::p_text;
-use neuromfa::internals::record::{Column, Kind, View, shown_in};
+use neuromfa::internals::record::{Column, Kind, View, printable, shown_in};
 use neuromfa::source::Checkpoint;
 
 use super::method::Method;
@@ -17,12 +18,18 @@ use crate::output::{Outcome, Output};
 use crate::steps::StepPattern;
 use crate::watch::Watch as Watching;
 
+const EXAMPLES: &str = "Examples:
+  neuromfa watch checkpoints/ --out analysed              until Ctrl-C
+  neuromfa watch checkpoints/ --out analysed --pid 4711   until that ends
+  neuromfa watch checkpoints/ --out analysed --idle 600 --quiet";
+
 /// Analyse checkpoints while a trainer, in any language, writes them.
 ///
 /// Checks DIR once a second; DIR need not exist yet. A checkpoint is analysed when its files were the
 /// same at two checks and it opens. It is read through a copy, so a trainer may rewrite it meanwhile. Resumes RUN from its last recorded step, also after a crash.
 /// Ctrl-C finishes the current row and writes the summary.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Watch {
     /// The folder that the trainer writes its checkpoints to.
     #[arg(value_name = "DIR")]
@@ -50,10 +57,10 @@ pub struct Watch {
     #[command(flatten)]
     method: Method,
     /// Replace an existing run instead of resuming it.
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     overwrite: bool,
     /// Print the summary as JSON, as in summary.json, and no line for each row.
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
 }
 
@@ -95,19 +102,32 @@ impl Watch {
         }
         watching = watching.steps(self.steps.clone());
         let Self { method, out, overwrite, json, folder, .. } = self;
+        // Drawn on a terminal only.
+        let waiting = output.bar(0);
+        waiting.set_style(ProgressStyle::with_template("{spinner} {msg} ({elapsed})")?);
+        let place = folder.display().to_string();
+        let place = printable(&place).into_owned();
+        waiting.set_message(format!("waiting for a checkpoint in {place}; Ctrl-C ends"));
+        waiting.enable_steady_tick(Duration::from_millis(200));
+        let line_of = waiting.clone();
         let replay = |first: &Checkpoint| {
             let replay = method.replay(out, Some(first))?;
             let replay = if overwrite { replay.overwrite() } else { replay.resume() };
-            Ok::<_, anyhow::Error>(match json {
-                true => replay,
-                false => replay.on_row(move |row| {
-                    if let Err(error) = output.closing(&line(row)) {
-                        tracing::warn!("{error}");
-                    }
-                }),
-            })
+            Ok::<_, anyhow::Error>(replay.on_row(move |row| {
+                let step = row.step();
+                line_of.set_message(format!(
+                    "step {step} is analysed; waiting for the next checkpoint in {place}; Ctrl-C ends"
+                ));
+                line_of.reset_elapsed();
+                let print = || if json { Ok(()) } else { output.closing(&line(row)) };
+                if let Err(error) = line_of.suspend(print) {
+                    tracing::warn!("{error}");
+                }
+            }))
         };
-        let Some(summary) = watching.run(replay, &stop)? else {
+        let summary = watching.run(replay, &stop);
+        waiting.finish_and_clear();
+        let Some(summary) = summary? else {
             crate::output::say(&format!("no checkpoint was analysed in {}", folder.display()));
             let asked = stop.load(Ordering::Relaxed);
             return Ok(if asked { Outcome::Done } else { Outcome::Found });

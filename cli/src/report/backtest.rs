@@ -35,7 +35,7 @@ pub fn backtest(trials: &[Trial]) -> String {
             format!("{}{}", trial.monitor, if trial.baseline { " (baseline)" } else { "" }),
             mode(trial).to_owned(),
             trial.patience.to_string(),
-            number(trial.min_delta),
+            trial.min_delta.to_string(),
             stop,
             percent(trial.saved_share()),
             loss.map_or_else(String::new, |loss| rounded(&number(loss), 4)),

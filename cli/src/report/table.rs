@@ -5,10 +5,9 @@ use std::path::Path;
 
 use super::align::{align, p_cell, rounded, widths};
 use super::notes::{Warned, notes};
-use neuromfa::RecordError;
 use neuromfa::internals::record::{
-    Cells, Conclusion, EMERGENCE, Format, Kind, RUN, RunConfig, Sampling, column, columns as known,
-    read_file, read_table,
+    Cells, Conclusion, EMERGENCE, Format, Kind, RunConfig, Sampling, check_schema, column,
+    columns as known, read_table,
 };
 
 /// Which part of a run's table is wanted.
@@ -34,8 +33,9 @@ pub enum PartError {
 /// The rows and columns of emergence.csv that are wanted, with the names of the columns.
 ///
 /// # Errors
-/// [`RecordError::Read`] when it cannot be read; [`PartError`] for what it does not have.
+/// A `RecordError` when it cannot be read; [`PartError`] for what it does not have.
 pub fn part(folder: &Path, part: &Part) -> anyhow::Result<(Vec<String>, Vec<Cells>)> {
+    check_schema(folder)?;
     let (columns, mut rows) = read_table(&folder.join(EMERGENCE))?;
     part.choose_rows(&mut rows)?;
     if part.columns.is_empty() {
@@ -84,15 +84,9 @@ impl Part {
 /// the least important ones first, and named below.
 ///
 /// # Errors
-/// [`RecordError::Read`] when the folder holds no run or a file of it cannot be read; [`PartError`]
-/// for what its table does not have.
+/// A `RecordError` when the folder holds no run or a file of it cannot be read; [`PartError`] for what its table does not have.
 pub fn table(folder: &Path, part: &Part, width: usize) -> anyhow::Result<String> {
-    let path = folder.join(RUN);
-    let not_a_run =
-        |e: std::io::Error| RecordError::NotARun { path: path.clone(), source: e.into() };
-    let text = read_file(&path).map_err(not_a_run)?;
-    let config: RunConfig = serde_json::from_slice(&text)
-        .map_err(|e| RecordError::Read { path: path.clone(), source: e.into() })?;
+    let config = RunConfig::read(folder)?;
     let (columns, rows) = read_table(&folder.join(EMERGENCE))?;
     let mut text = heading(&config) + "\n\n";
     let mut chosen = rows.clone();

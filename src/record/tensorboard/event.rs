@@ -64,6 +64,43 @@ pub(super) fn session_start(wall_time: f64, step: u64) -> Vec<u8> {
     Message::default().double(1, wall_time).integer(2, step).bytes(7, &start.0).0
 }
 
+/// A chart of several series: its title, and their tags.
+pub(super) type Chart = (&'static str, &'static [&'static str]);
+
+/// Charts that belong together, and their title.
+pub(super) type Category = (&'static str, &'static [Chart]);
+
+/// The charts of the plugin Custom Scalars: categories, their charts, and the tags of each.
+pub(super) fn custom_layout(wall_time: f64, categories: &[Category]) -> Vec<u8> {
+    let chart = |(title, tags): &Chart| {
+        // A tag is taken as a regular expression that matches from its beginning.
+        let series = tags
+            .iter()
+            .fold(Message::default(), |series, tag| series.bytes(1, format!("{tag}$").as_bytes()));
+        Message::default().bytes(1, title.as_bytes()).bytes(2, &series.0).0
+    };
+    let mut layout = Message::default();
+    for (title, charts) in categories {
+        let category =
+            charts.iter().fold(Message::default().bytes(1, title.as_bytes()), |category, of| {
+                category.bytes(2, &chart(of))
+            });
+        layout = layout.bytes(2, &category.0);
+    }
+    let value = of_plugin("custom_scalars__config__", "custom_scalars", &layout.0);
+    let summary = Message::default().bytes(1, &value.0);
+    Message::default().double(1, wall_time).bytes(5, &summary.0).0
+}
+
+/// A text for one of TensorBoard's plugins.
+fn of_plugin(tag: &str, plugin: &str, text: &[u8]) -> Message {
+    const STRING: u64 = 7;
+    let tensor = Message::default().integer(1, STRING).bytes(2, &[]).bytes(8, text);
+    let plugin = Message::default().bytes(1, plugin.as_bytes());
+    let metadata = Message::default().bytes(1, &plugin.0);
+    Message::default().bytes(1, tag.as_bytes()).bytes(8, &tensor.0).bytes(9, &metadata.0)
+}
+
 /// The values of a step.
 #[derive(Default)]
 pub(super) struct Values(Message);
@@ -72,6 +109,11 @@ impl Values {
     pub(super) fn scalar(&mut self, tag: &str, value: f64) {
         let value = Message::default().bytes(1, tag.as_bytes()).float(2, value as f32);
         self.add(&value);
+    }
+
+    /// A text, in Markdown.
+    pub(super) fn text(&mut self, tag: &str, text: &str) {
+        self.add(&of_plugin(tag, "text", text.as_bytes()));
     }
 
     /// The histogram of a distribution. Its sums and the ends of its range are computed from the

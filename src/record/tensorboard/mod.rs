@@ -2,11 +2,13 @@
 //!
 //! | tag | kind | from |
 //! |---|---|---|
-//! | `train/NAME` | scalar | what the loop logs, each call |
-//! | `neuromfa/NAME` | scalar | the computed columns of emergence.csv |
-//! | `cost/NAME` | scalar | snapshot_ms, analysis_ms |
-//! | `layers/NAME/LAYER` | scalar | of layers.csv, scope `layer`: the columns with [`View::Layers`] |
+//! | `1_structure/NAME`, `2_E/NAME`, `4_spectrum/NAME`, `5_fit/NAME` | scalar | the computed columns of emergence.csv |
+//! | `3_train/NAME` | scalar | what the loop logs, each call |
+//! | `6_layers/NAME/LAYER` | scalar | of layers.csv, scope `layer`: the columns with [`View::Layers`] |
+//! | `7_cost/NAME` | scalar | snapshot_ms, analysis_ms |
+//! | `8_weights/NAME` | scalar | the size of the weights |
 //! | `degree/PART`, `dimension/PART` | histogram | distributions.csv |
+//! | `warnings`, `verdict` | text | each kind of warning where it comes first; at the end, what the run found |
 //!
 //! A value that is absent has no event. TensorBoard keeps scalars as f32.
 //!
@@ -20,25 +22,28 @@
 
 mod event;
 mod frame;
+mod layout;
 
 use std::time::SystemTime;
 
-use self::event::{Values, session_start, version};
+use self::event::{Values, custom_layout, session_start, version};
 use self::frame::frame;
-use super::RecordError;
-use super::column::{Kind, View};
+use self::layout::{LAYERS, LAYOUT, TRAIN, section};
+use super::column::View;
 use super::columns::columns;
 use super::files::{OWN, PREFIX, TENSORBOARD};
 use super::folder::{Folder, RunFile};
 use super::layers::layer_columns;
 use super::row::Row;
-use crate::analysis::Scope;
+use super::{RecordError, Summary};
+use crate::analysis::{Scope, WarningKind};
 
 /// The event file of this process.
 #[derive(Debug)]
 pub(super) struct EventFile {
     file: RunFile,
-    kept: Vec<u8>, // frames that the disk has not taken
+    kept: Vec<u8>,          // frames that the disk has not taken
+    said: Vec<WarningKind>, // warnings that are shown
 }
 
 /// Bytes that are kept at most.
@@ -47,14 +52,14 @@ const MOST: usize = 16 << 20;
 impl EventFile {
     /// A new file in the run's `tb/`; `resumed_at` is the step at which a resumed run continues.
     pub(super) fn create(run: &Folder, resumed_at: Option<u64>) -> Result<Self, RecordError> {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let now = since.map_or(0.0, |since| since.as_secs_f64());
+        let now = now();
         let file = create_last(&run.within(TENSORBOARD)?, now as u64)?;
-        let mut events = Self { file, kept: Vec::new() };
+        let mut events = Self { file, kept: Vec::new(), said: Vec::new() };
         events.write(&version(now))?;
-        if let Some(step) = resumed_at {
-            events.write(&session_start(now, step))?;
-        }
+        events.write(&match resumed_at {
+            Some(step) => session_start(now, step),
+            None => custom_layout(now, &LAYOUT),
+        })?;
         events.write_kept()?;
         Ok(events)
     }
@@ -67,12 +72,12 @@ impl EventFile {
         scalars: &[(String, f64)],
     ) -> Result<(), RecordError> {
         let mut values = Values::default();
-        scalars.iter().for_each(|(name, value)| values.scalar(&format!("train/{name}"), *value));
+        scalars.iter().for_each(|(name, value)| values.scalar(&format!("{TRAIN}/{name}"), *value));
         self.values(values, wall_time, step)
     }
 
-    /// Writes an analysed step.
-    pub(super) fn row(&mut self, row: &Row) -> Result<(), RecordError> {
+    /// Writes an analysed step; its layers and histograms if it is `detailed`.
+    pub(super) fn row(&mut self, row: &Row, detailed: bool) -> Result<(), RecordError> {
         let mut values = Values::default();
         let mut scalar = |tag: String, value: Option<f64>| {
             if let Some(value) = value {
@@ -80,23 +85,40 @@ impl EventFile {
             }
         };
         for column in columns() {
-            let of = match column.kind {
-                Kind::Cost => "cost",
-                _ if column.is_quantity() => OWN,
-                _ => continue,
-            };
-            scalar(format!("{of}/{}", column.name), column.value(row));
-        }
-        for part in row.emergence.parts.iter().filter(|part| part.scope == Scope::Layer) {
-            for column in layer_columns().filter(|column| column.views.contains(&View::Layers)) {
-                scalar(format!("layers/{}/{}", column.name, part.name), column.value(part));
+            if let Some(section) = section(column) {
+                scalar(format!("{section}/{}", column.name), column.value(row));
             }
         }
-        for distribution in &row.emergence.distributions {
+        let parts =
+            row.emergence.parts.iter().filter(|part| detailed && part.scope == Scope::Layer);
+        for part in parts {
+            for column in layer_columns().filter(|column| column.views.contains(&View::Layers)) {
+                scalar(format!("{LAYERS}/{}/{}", column.name, part.name), column.value(part));
+            }
+        }
+        for distribution in row.emergence.distributions.iter().filter(|_| detailed) {
             let tag = format!("{}/{}", distribution.quantity, distribution.part);
             values.histogram(&tag, distribution);
         }
+        let new = row.emergence.trust.warnings.iter().filter(|w| !self.said.contains(&w.kind));
+        let new: Vec<_> = new.map(|warning| (warning.kind, &warning.text)).collect();
+        if !new.is_empty() {
+            let line = |(kind, text): &(WarningKind, &String)| {
+                format!("- **{}**: {text}. {}", kind.code(), kind.meaning())
+            };
+            let lines: Vec<String> = new.iter().map(line).collect();
+            values.text("warnings", &lines.join("\n"));
+            self.said.extend(new.iter().map(|(kind, _)| *kind));
+        }
         self.values(values, row.wall_time, row.step)
+    }
+
+    /// Writes what the run found.
+    pub(super) fn end(&mut self, summary: &Summary) -> Result<(), RecordError> {
+        let mut values = Values::default();
+        // Lines stay lines.
+        values.text("verdict", &summary.to_string().replace('\n', "  \n"));
+        self.values(values, now(), summary.last_step.unwrap_or(0))
     }
 
     fn values(&mut self, values: Values, wall_time: f64, step: u64) -> Result<(), RecordError> {
@@ -124,6 +146,12 @@ impl EventFile {
         }
         Ok(())
     }
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
 }
 
 /// Creates a file whose name sorts after those in the folder: TensorBoard reads them in the order

@@ -9,18 +9,25 @@ use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
 
 use super::points::ends;
 
-/// A curve's name, color and points, ascending in x.
+/// A curve's name, color and points, ascending in x. The first of a chart is drawn in braille, the
+/// others in dots: they are told apart without colours, too.
 pub struct Curve<'a> {
     pub name: &'a str,
     pub color: Color,
     pub points: Vec<(f64, f64)>,
 }
 
+/// What the curves of a chart are drawn in.
+const MARKS: [&str; 2] = ["⠒", "•"];
+
 /// Draws curves in one frame, with their names in its title. Without points it shows that there are no values yet.
 pub fn chart(frame: &mut Frame, area: Rect, note: &str, curves: &[Curve<'_>], line: bool) {
     let mut title: Vec<Span<'_>> = vec![" ".into()];
-    for curve in curves {
+    for (curve, mark) in curves.iter().zip(MARKS) {
         title.push(Span::styled(curve.name, Style::new().fg(curve.color).bold()));
+        if curves.len() > 1 {
+            title.push(format!(" {mark}").dim());
+        }
         title.push(" ".into());
     }
     title.push(Span::from(note).dim());
@@ -33,8 +40,9 @@ pub fn chart(frame: &mut Frame, area: Rect, note: &str, curves: &[Curve<'_>], li
     let thinned: Vec<Vec<(f64, f64)>> =
         curves.iter().map(|curve| thin(&curve.points, 2 * usize::from(area.width))).collect();
     let kind = if line { GraphType::Line } else { GraphType::Scatter };
-    let datasets = curves.iter().zip(&thinned).map(|(curve, points)| {
-        let dataset = Dataset::default().marker(Marker::Braille).graph_type(kind);
+    let marker = |k: usize| if k == 0 { Marker::Braille } else { Marker::Dot };
+    let datasets = curves.iter().zip(&thinned).enumerate().map(|(k, (curve, points))| {
+        let dataset = Dataset::default().marker(marker(k)).graph_type(kind);
         dataset.style(Style::new().fg(curve.color)).data(points)
     });
     let axis = |range: [f64; 2], of: [f64; 2]| {

@@ -3,6 +3,7 @@
 use neuromfa::internals::analysis::{Concern, WarningKind};
 use neuromfa::internals::record::{Kind, View, columns, printable, shown_in, shown_name};
 use ratatui::Frame;
+use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Stylize};
 use ratatui::text::{Line, Span};
@@ -24,6 +25,7 @@ pub fn draw(frame: &mut Frame, state: &State) {
         frame.render_widget(heading(state), top);
         let mut lines = verdict(state);
         lines.extend(numbers(state));
+        lines.extend(progress(state));
         lines.extend(warnings(state));
         lines.extend(stopping(state, 0));
         lines.push(Line::from(cost(state).trim_start().to_owned()));
@@ -31,6 +33,7 @@ pub fn draw(frame: &mut Frame, state: &State) {
     }
     let head = verdict(state);
     let mut foot = warnings(state);
+    foot.extend(progress(state));
     foot.extend(stopping(state, 2 * usize::from(area.width) - 8));
     foot.push(Line::from("q, Esc quit   Tab next metric".dim()) + cost(state).dim());
     // Long ones take two lines.
@@ -62,18 +65,70 @@ fn verdict(state: &State) -> Vec<Line<'static>> {
     if state.emergence.rows() > 0 { vec![line] } else { Vec::new() }
 }
 
+/// Columns that a chart takes at least.
+const CHART: u16 = 26;
+
+/// The loss, width_excess, E, and where there is room alpha0_excess.
 fn upper(frame: &mut Frame, area: Rect, state: &State) {
-    let [left, right] = Layout::horizontal([Constraint::Fill(1); 2]).areas(area);
     let (name, points) = state.metric().unwrap_or(("loss", Vec::new()));
     let name = shown_name(name);
-    let metric = [Curve { name: &name, color: Color::Green, points }];
-    chart(frame, left, "", &metric, true);
-    let emergence = [("E", Color::Cyan), ("E_stable", Color::Yellow)].map(|(name, color)| Curve {
-        name,
-        color,
-        points: state.curve(name),
-    });
-    chart(frame, right, "", &emergence, true);
+    let of = |(name, color)| Curve { name, color, points: state.curve(name) };
+    let mut charts = vec![vec![Curve { name: &name, color: Color::Green, points }]];
+    charts.push(vec![of(("width_excess", Color::Magenta))]);
+    if area.width >= 4 * CHART {
+        charts.push(vec![of(("alpha0_excess", Color::Magenta))]);
+    }
+    if area.width >= 3 * CHART {
+        charts.push([("E", Color::Cyan), ("E_stable", Color::Yellow)].map(of).into());
+    }
+    let areas = Layout::horizontal(vec![Constraint::Fill(1); charts.len()]).split(area);
+    for (curves, area) in charts.iter().zip(areas.iter()) {
+        chart(frame, *area, "", curves, true);
+    }
+}
+
+/// How long and how fast the run is, and when it was last heard of.
+fn progress(state: &State) -> Option<Line<'static>> {
+    let mut text = format!("{} so far", span(state.elapsed()?));
+    if let Some(pace) = state.pace() {
+        text += &format!(", {} steps/s", short(pace));
+    }
+    match state.age().filter(|_| state.summary.is_none()) {
+        None => Some(Line::from(text.replace(" so far", " in all").dim())),
+        Some((age, false)) => Some(Line::from(format!("{text}; last row {} ago", span(age)).dim())),
+        Some((age, true)) => {
+            let news = format!("; no news for {}: is the program running?", span(age));
+            Some(Line::from(text.dim()) + Span::from(news).red().bold())
+        }
+    }
+}
+
+/// A time in words.
+fn span(seconds: f64) -> String {
+    match seconds {
+        s if s < 60.0 => format!("{s:.0} s"),
+        s if s < 3600.0 => format!("{:.0} min {:.0} s", (s / 60.0).floor(), (s % 60.0).floor()),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+/// Replaces what is not ASCII, for a terminal of another locale than UTF-8.
+pub fn to_ascii(buffer: &mut Buffer) {
+    for cell in &mut buffer.content {
+        let symbol = match cell.symbol().chars().next() {
+            Some(c) if c.is_ascii() && cell.symbol().len() == 1 => continue,
+            Some('\u{2500}') => "-",
+            Some('\u{2502}') => "|",
+            Some('\u{2501}'..='\u{257f}') => "+",
+            Some('\u{2800}') => " ",
+            Some('\u{2801}'..='\u{28ff}') => "*",
+            Some('•') => "o",
+            Some('±') => "~",
+            Some('·') => "-",
+            _ => "?",
+        };
+        cell.set_symbol(symbol);
+    }
 }
 
 fn lower(frame: &mut Frame, area: Rect, state: &State) {
@@ -286,8 +341,14 @@ mod tests {
         let mut state = State::new(folder);
         state.refresh();
         let text = screen(&state, 80, 24);
-        let expected =
-            ["first  step 60  finished", " loss ", " E E_stable ", "f(alpha) at step 60", "alpha0"];
+        let expected = [
+            "first  step 60  finished",
+            " loss ",
+            " width_excess ",
+            " E ⠒ E_stable • ",
+            "f(alpha) at step 60",
+            "alpha0",
+        ];
         let numbers = ["width_excess", "alpha0_excess", " ± ", "stop rule: E best", "% of the"];
         for part in expected.into_iter().chain(numbers) {
             assert!(text.contains(part), "{part}: {text}");
@@ -308,6 +369,58 @@ mod tests {
         assert!(dots > 60, "{dots} cells of curves: {text}");
         state.next_metric();
         assert!(screen(&state, 80, 24).contains(" lr "), "the metric after loss, from the first");
+    }
+
+    #[test]
+    fn a_wide_terminal_has_both_measures_of_structure() {
+        let dir = tempfile::tempdir().unwrap();
+        run(dir.path(), 60, true);
+        let mut state = State::new(dir.path().to_owned());
+        state.refresh();
+        assert!(screen(&state, 110, 24).contains(" alpha0_excess ──"));
+        assert!(!screen(&state, 80, 24).contains(" alpha0_excess ──"));
+        let narrow = screen(&state, 60, 24);
+        assert!(
+            narrow.contains(" width_excess ──") && !narrow.contains(" E_stable • "),
+            "{narrow}"
+        );
+    }
+
+    #[test]
+    fn the_age_of_the_last_row_is_said_until_the_run_has_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        run(dir.path(), 60, false);
+        let mut state = State::new(dir.path().to_owned());
+        state.refresh();
+        let text = screen(&state, 80, 24);
+        assert!(text.contains("so far, ") && text.contains(" steps/s; last row 0 s ago"), "{text}");
+        state.now += 95.0;
+        assert!(screen(&state, 80, 24).contains("no news for 1 min 35 s"));
+        assert!(screen(&state, 40, 24).contains("no news for"));
+        std::fs::remove_dir_all(dir.path()).unwrap();
+        run(dir.path(), 60, true);
+        let mut state = State::new(dir.path().to_owned());
+        state.refresh();
+        state.now += 95.0;
+        let text = screen(&state, 80, 24);
+        assert!(text.contains(" in all, ") && !text.contains("no news"), "{text}");
+    }
+
+    #[test]
+    fn in_ascii_nothing_else_is_drawn() {
+        let dir = tempfile::tempdir().unwrap();
+        run(dir.path(), 60, true);
+        let mut state = State::new(dir.path().to_owned());
+        state.refresh();
+        let mut terminal = Terminal::new(TestBackend::new(120, 30)).unwrap();
+        let drawn = |frame: &mut Frame| {
+            draw(frame, &state);
+            to_ascii(frame.buffer_mut());
+        };
+        terminal.draw(drawn).unwrap();
+        let text = terminal.backend().to_string();
+        assert!(text.is_ascii() && !text.contains('?'), "{text}");
+        assert!(text.matches('*').count() > 60 && text.contains("E * E_stable o"), "{text}");
     }
 
     #[test]

@@ -14,20 +14,25 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
-use ratatui::DefaultTerminal;
+use neuromfa::internals::record::check_schema;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::{DefaultTerminal, Frame};
 
-use self::draw::draw;
+use self::draw::{draw, to_ascii};
 use self::state::State;
 
 /// How often the lengths of the files are checked: file-system events do not work on network
 /// drives.
 const PERIOD: Duration = Duration::from_secs(1);
 
+const EXAMPLES: &str = "Examples:
+  neuromfa live runs/first";
+
 /// Watch a run in progress: curves, the newest spectrum, the stop rule, the cost of monitoring.
 ///
 /// Keys: Tab shows the next metric that the loop logs; q, Esc and Ctrl-C end the view, not the run.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Live {
     /// The run's folder; it need not exist yet.
     run: PathBuf,
@@ -38,6 +43,7 @@ impl Live {
         if !std::io::stdout().is_terminal() {
             anyhow::bail!("live draws on a terminal, and standard output is none: use show");
         }
+        check_schema(&self.run)?;
         // Restores the terminal on a panic, too.
         let mut terminal = ratatui::try_init().context("cannot set up the terminal")?;
         let result = watch(&mut terminal, State::new(self.run));
@@ -49,7 +55,7 @@ impl Live {
 fn watch(terminal: &mut DefaultTerminal, mut state: State) -> anyhow::Result<()> {
     loop {
         state.refresh();
-        terminal.draw(|frame| draw(frame, &state))?;
+        terminal.draw(drawn(&state))?;
         let next = Instant::now() + PERIOD;
         while event::poll(next.saturating_duration_since(Instant::now()))? {
             match event::read()? {
@@ -60,9 +66,27 @@ fn watch(terminal: &mut DefaultTerminal, mut state: State) -> anyhow::Result<()>
                 Event::Resize(..) => {}
                 _ => continue,
             }
-            terminal.draw(|frame| draw(frame, &state))?;
+            terminal.draw(drawn(&state))?;
         }
     }
+}
+
+/// Draws the state in what the terminal's locale has.
+fn drawn(state: &State) -> impl FnOnce(&mut Frame<'_>) {
+    |frame| {
+        draw(frame, state);
+        if !is_utf8() {
+            to_ascii(frame.buffer_mut());
+        }
+    }
+}
+
+/// Whether the locale is one of UTF-8.
+fn is_utf8() -> bool {
+    let set = |name: &&str| std::env::var(name).is_ok_and(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find(set);
+    let locale = locale.and_then(|name| std::env::var(name).ok()).unwrap_or_default();
+    cfg!(windows) || locale.to_lowercase().replace('-', "").contains("utf8")
 }
 
 fn ends(key: KeyEvent) -> bool {

@@ -1,6 +1,6 @@
 //! The state of the view: the run's files as they were last read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -15,7 +15,12 @@ use serde::de::DeserializeOwned;
 use super::points::Points;
 
 /// The computed quantities that are shown over the steps.
-pub const CURVES: [&str; 2] = ["E", "E_stable"];
+pub const CURVES: [&str; 4] = ["E", "E_stable", "width_excess", "alpha0_excess"];
+
+/// So many of the newest rows say how fast a run is.
+const PACE: usize = 64;
+/// Seconds after which it is said that a run has no news, at least.
+const QUIET: f64 = 30.0;
 
 /// A CSV file, as far as the view shows it. Rows that were read once are not read again.
 #[derive(Debug, Default)]
@@ -28,6 +33,8 @@ pub struct Table {
     warned: Option<String>,
     curves: BTreeMap<usize, Points>, // of columns of numbers
     means: BTreeMap<usize, (f64, usize)>,
+    begun: Option<f64>,          // seconds since 1970
+    times: VecDeque<(u64, f64)>, // steps and times of the newest rows
     conclusion: Conclusion,
 }
 
@@ -86,6 +93,13 @@ impl Table {
         for (&k, (sum, count)) in &mut self.means {
             if let Some(value) = number(k) {
                 (*sum, *count) = (*sum + value, *count + 1);
+            }
+        }
+        if let Some(time) = self.places.get("wall_time").and_then(|&k| number(k)) {
+            self.begun.get_or_insert(time);
+            self.times.push_back((row.step, time));
+            if self.times.len() > PACE {
+                self.times.pop_front();
             }
         }
         let cell = |name: &str| self.places.get(name).map(|&k| row.cells[k].as_str());
@@ -150,6 +164,8 @@ pub struct State {
     pub summary: Option<Summary>,
     /// What is wrong with a table, which is then shown as it was read before.
     pub damaged: BTreeMap<&'static str, String>,
+    /// Seconds since 1970 when the files were last looked at.
+    pub now: f64,
     spectrum: Option<Spectrum>,
     metric: usize, // of those that the loop logs, the one shown
     chosen: bool,  // whether it was chosen by a key
@@ -163,6 +179,8 @@ impl State {
 
     /// Reads the files that changed. A missing or incomplete file is treated as absent.
     pub fn refresh(&mut self) {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        self.now = since.map_or(0.0, |since| since.as_secs_f64());
         if let Some(path) = self.changed(RUN) {
             self.config = json(&path);
         }
@@ -253,6 +271,38 @@ impl State {
     /// Mean milliseconds of a snapshot and of an analysis.
     pub fn cost(&self) -> Option<(f64, f64)> {
         self.emergence.mean("snapshot_ms").zip(self.emergence.mean("analysis_ms"))
+    }
+
+    /// How long the run has taken up to its newest row, in seconds.
+    pub fn elapsed(&self) -> Option<f64> {
+        let begun = self.emergence.begun.or(self.metrics.begun)?;
+        Some(self.newest_time()? - begun)
+    }
+
+    /// Steps in a second, of late.
+    pub fn pace(&self) -> Option<f64> {
+        let newest = [&self.metrics, &self.emergence].map(|table| &table.times);
+        let times = newest.into_iter().find(|times| times.len() > 1)?;
+        let (first, last) = (times.front()?, times.back()?);
+        let pace = (last.0 - first.0) as f64 / (last.1 - first.1);
+        pace.is_finite().then_some(pace)
+    }
+
+    /// Seconds since the newest row, and whether that is longer than rows are apart.
+    pub fn age(&self) -> Option<(f64, bool)> {
+        let age = (self.now - self.newest_time()?).max(0.0);
+        let apart = |table: &Table| {
+            let (first, last) = (table.times.front()?, table.times.back()?);
+            let rows = table.times.len() - 1;
+            (rows > 0).then(|| (last.1 - first.1) / rows as f64)
+        };
+        let usual = [&self.metrics, &self.emergence].into_iter().find_map(apart).unwrap_or(0.0);
+        Some((age, age > QUIET.max(10.0 * usual)))
+    }
+
+    fn newest_time(&self) -> Option<f64> {
+        let tables = [&self.metrics, &self.emergence].into_iter();
+        tables.filter_map(|table| Some(table.times.back()?.1)).reduce(f64::max)
     }
 
     /// The stop rule in words.

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use neuromfa::internals::record::{
-    BOXES, Conclusion, DISTRIBUTIONS, EMERGENCE, LAYERS, RUN, RunConfig, SCALING, SPECTRA, SUMMARY,
-    read_file,
+    BOXES, Conclusion, DISTRIBUTIONS, EMERGENCE, LAYERS, RunConfig, SCALING, SPECTRA, SUMMARY,
+    check_schema, read_file,
 };
 use neuromfa::{RecordError, Summary};
 
@@ -45,6 +45,7 @@ impl Recorded {
     /// # Errors
     /// [`RecordError`] when the folder has no emergence.csv, or a table cannot be read.
     pub(super) fn read(folder: &Path, points: usize) -> Result<Self, RecordError> {
+        check_schema(folder)?;
         let json = |name: &str| read_file(&folder.join(name)).ok();
         let name = folder.canonicalize().ok();
         let name = name.as_deref().unwrap_or(folder).file_name();
@@ -54,7 +55,7 @@ impl Recorded {
             axis: Axis::default(),
             name: name.map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned()),
             points,
-            config: json(RUN).and_then(|text| serde_json::from_slice(&text).ok()),
+            config: RunConfig::read(folder).ok(),
             logged: Logged::read(folder)?,
             loss: None,
             spectra: of_steps(SPECTRA)?,
