@@ -1,6 +1,8 @@
 //! What speaks against a chain of matrices whose widths chain: names of things that stand side by
 //! side, and an order that rests on names alone.
 
+use std::collections::HashMap;
+
 use super::link::Link;
 use super::select::Matrix;
 
@@ -69,6 +71,9 @@ const ENDS: [&str; 12] = [
     "proj",
 ];
 
+/// How many kinds of names are compared.
+const KINDS: usize = 16;
+
 /// A word, the number in it, and the number that is the next segment.
 type Word = (String, Option<u32>, Option<u32>);
 
@@ -99,9 +104,12 @@ pub(super) fn against(links: &[Link<'_>]) -> Option<String> {
     let words: Vec<Vec<Word>> = links.iter().map(|l| words(&l.matrix)).collect();
     let everywhere = |word: &str| words.iter().all(|words| has(words, word));
     let aside: Vec<&str> = ASIDE.into_iter().filter(|word| !everywhere(word)).collect();
+    let mut reach: HashMap<usize, Vec<usize>> = HashMap::new(); // what leads to each layer
+    for (k, link) in links.iter().enumerate() {
+        reach.entry(link.target).or_default().push(k);
+    }
     for (b, link) in links.iter().enumerate() {
-        let before = (0..b).filter(|&a| links[a].target == link.source);
-        for a in before {
+        for &a in reach.get(&link.source).into_iter().flatten().filter(|&&a| a < b) {
             let [one, other] = [&words[a], &words[b]];
             let sides = SIDES.iter().any(|[x, y]| {
                 let only = |w: &[Word], x: &str, y: &str| has(w, x) && !has(w, y);
@@ -152,10 +160,10 @@ fn refusal(one: &Matrix<'_>, other: &Matrix<'_>) -> String {
 
 /// `w1` and `w3` of one module, with `w2` back from what they give.
 fn gated(links: &[Link<'_>]) -> Option<String> {
+    let named: HashMap<&str, &Link<'_>> = links.iter().map(|l| (l.matrix.path(), l)).collect();
     links.iter().find_map(|up| {
         let stem = up.matrix.path().strip_suffix("w1")?;
-        let find =
-            |last: &str| links.iter().find(|l| l.matrix.path().strip_suffix(last) == Some(stem));
+        let find = |last: &str| named.get(format!("{stem}{last}").as_str()).copied();
         let (down, gate) = (find("w2")?, find("w3")?);
         let [u, d, g] = [up, down, gate].map(|l| [l.matrix.inputs(), l.matrix.outputs()]);
         let back = u == g && d == [u[1], u[0]];
@@ -177,17 +185,19 @@ pub(super) fn order_in_doubt<'l, 'a>(links: &'l [Link<'a>]) -> Option<String> {
         ORDERED.iter().any(|[first, then]| has(&a, first) && has(&b, then))
     };
     let shape = |l: &Link<'_>| [l.matrix.inputs(), l.matrix.outputs()];
-    let differ = links.iter().enumerate().find_map(|(k, a)| {
-        let like = |b: &&Link<'_>| {
-            shape(a) == shape(b)
-                && a.target != b.target
-                && a.source != b.source
-                && !in_order(a, b)
-                && a.matrix.excluded.is_none()
-                && b.matrix.excluded.is_none()
-                && bare(a.matrix.path()) != bare(b.matrix.path())
-        };
-        links[k + 1..].iter().find(like).map(|b| (a, b))
+    // The first link of each shape and name without numbers: of one shape there are few.
+    let mut kinds: HashMap<[usize; 2], Vec<&'l Link<'a>>> = HashMap::new();
+    let differ = links.iter().filter(|l| l.matrix.excluded.is_none()).find_map(|b| {
+        let kinds = kinds.entry(shape(b)).or_default();
+        let name = bare(b.matrix.path());
+        if kinds.len() == KINDS || kinds.iter().any(|a| bare(a.matrix.path()) == name) {
+            return None;
+        }
+        let like =
+            |a: &&&'l Link<'a>| a.target != b.target && a.source != b.source && !in_order(a, b);
+        let found = kinds.iter().find(like).map(|a| (*a, b));
+        kinds.push(b);
+        found
     });
     let list = || {
         chain().find(|pair| {
