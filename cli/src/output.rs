@@ -83,6 +83,9 @@ pub fn described(error: &anyhow::Error) -> String {
     // The library names its methods.
     let options = [
         ("(resume)", "(--resume)"),
+        ("(.resume(), --resume)", "(--resume)"),
+        ("(.overwrite(), --overwrite)", "(--overwrite)"),
+        (".numbered() and --numbered take the next", "--numbered takes the next"),
         ("(without resume)", "(without --resume)"),
         ("(overwrite)", "(--overwrite)"),
         ("folder, or overwrite)", "folder, or with --overwrite)"),

@@ -445,7 +445,10 @@ fn ways_out_are_options_of_the_command() {
     let folder = Folder::new();
     folder.model("ckpts/m-step0.safetensors", 0);
     folder.run(&["analyze"]).steps();
-    folder.run(&["analyze"]).refused(&["already holds a run", "(--resume)", "(--overwrite)"]);
+    folder.run(&["analyze"]).refused(&[
+        "already holds a run. Resume it (--resume), replace it (--overwrite), or use another folder \
+         (--numbered takes the next free one)",
+    ]);
 }
 
 #[test]
