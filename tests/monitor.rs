@@ -79,7 +79,9 @@ fn new_names_of_steps_that_wait_are_taken_together() {
     let expected =
         [&["step", "wall_time", "metric 1", "loss"].map(str::to_owned)[..], &names[1..]].concat();
     assert_eq!(metrics.columns, expected);
-    assert_eq!(headers.lock().unwrap()[..], [expected.join(",")], "at step 20 all are there");
+    // At step 20 all are there, or, if the analysis of step 10 took long, those that came meanwhile.
+    let [header] = &headers.lock().unwrap()[..] else { panic!("one row of step 20") };
+    assert!(expected.join(",").starts_with(header) && header.contains("metric 20"), "{header}");
 }
 
 #[test]

@@ -256,8 +256,9 @@ fn what_does_not_match_is_named_with_both_values() {
     let before = files(&run);
     let refused = |with: MonitorBuilder, weights: Memory, difference: &str| {
         let expected = format!(
-            "the run in {} does not match: its {difference}. Resume with the same model and \
-             configuration, or begin a new run (in another folder, or overwrite)",
+            "the run in {} does not match: its {difference}. Resume with the same model, \
+             configuration and version of neuromfa, or begin a new run (in another folder, or \
+             overwrite)",
             run.display()
         );
         assert_eq!(refusal(with.resume(), weights), expected);

@@ -177,6 +177,19 @@ fn a_newer_schema_is_refused_everywhere_and_nothing_is_changed() {
     assert_eq!(files(run), before);
 }
 
+/// Of an older run whose tables lack columns, the refusal names the version.
+#[test]
+fn a_run_without_later_columns_is_not_resumed() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    complete(builder(&run), 10);
+    let path = run.join("emergence.csv");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replacen(",weight_norm,", ",another,", 1)).unwrap();
+    let refusal = builder(&run).resume().attach_source(weights_at(0)).unwrap_err().to_string();
+    assert!(refusal.contains("version of neuromfa"), "{refusal}");
+}
+
 #[test]
 fn a_run_of_an_older_schema_is_resumed() {
     let dir = tempfile::tempdir().unwrap();

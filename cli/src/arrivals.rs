@@ -308,7 +308,9 @@ fn same_weights(before: &Fingerprint, now: &Fingerprint) -> bool {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         OTHERS.iter().any(|start| name.starts_with(start)) || name.ends_with(".json")
     };
-    before.iter().all(|(path, was)| is_other(path) || now.get(path) == Some(was))
+    // A checkpoint of one file is its weights, whatever it is called.
+    let of_folder = before.len() > 1;
+    before.iter().all(|(path, was)| of_folder && is_other(path) || now.get(path) == Some(was))
 }
 
 #[cfg(test)]

@@ -66,6 +66,7 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
     if let Some(why) = against(&links) {
         return Err(why);
     }
+    plan.warnings.extend(of_other_rank(&links));
     plan.warnings.extend(may_be_transposed(&kernels));
     if plan.warnings.is_empty() {
         plan.warnings.extend(order_in_doubt(&links));
@@ -73,6 +74,23 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
     plan.warnings.extend(grouping(&grouped));
     plan.unplaced = unplaced;
     Ok(plan)
+}
+
+/// Says that two kernels hardly follow each other: one reads a sequence, say, and the other an image.
+fn of_other_rank(links: &[Link<'_>]) -> Option<String> {
+    let rank = |link: &Link<'_>| Some(link.matrix.shape().len()).filter(|&rank| rank > 2);
+    let mut pairs = links.windows(2).filter(|pair| pair[0].target == pair[1].source);
+    let pair =
+        pairs.find(|pair| rank(&pair[0]).zip(rank(&pair[1])).is_some_and(|(a, b)| a != b))?;
+    let [a, b] = [&pair[0].matrix, &pair[1].matrix];
+    Some(format!(
+        "`{}` {:?} is read as what follows `{}` {:?}, because their widths chain, but they are kernels of \
+         other dimensions: check it with inspect.",
+        b.name(),
+        b.shape(),
+        a.name(),
+        a.shape(),
+    ))
 }
 
 fn kernels_and<'a>(kernels: &[Matrix<'a>], linear: &[Matrix<'a>]) -> Vec<Matrix<'a>> {

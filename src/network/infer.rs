@@ -84,8 +84,11 @@ impl Network {
             return Err(nothing());
         }
 
-        let network = Self::new(architecture, plan.layers, plan.connections, left_out, warnings);
+        let mut network =
+            Self::new(architecture, plan.layers, plan.connections, left_out, warnings);
         debug_assert_eq!(network.contradiction(), None);
+        let small = network.small_share();
+        network.warnings.extend(small);
         Ok(network)
     }
 }

@@ -4,6 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Architecture, Connection, LeftOut, NeuronLayer};
 
+/// Share of the block weights below which a warning says so.
+const LEAST_SHARE: f64 = 0.8;
+
 /// A neuron interaction network: layers of neurons, and the tensors that hold the weights of the
 /// edges between them.
 ///
@@ -92,6 +95,25 @@ impl Network {
         if analysed + left > 0.0 { analysed / (analysed + left) } else { 1.0 }
     }
 
+    /// Says that much of the block weights was left out, though nobody asked for it.
+    pub(super) fn small_share(&self) -> Option<String> {
+        let share = self.share();
+        let unasked = |left: &&LeftOut| left.is_of_blocks() && !left.why.starts_with("excluded by");
+        let numbers = |left: &&LeftOut| left.shape.iter().product::<usize>();
+        let largest = self.left_out.iter().filter(unasked).max_by_key(numbers)?;
+        (share < LEAST_SHARE).then(|| {
+            format!(
+                "{:.0} % of the block weights are analysed: the largest tensor that is left out is `{}` {:?} \
+                 ({}). Put tensors in with include patterns, or give the network in a file (--network, \
+                 network_file).",
+                100.0 * share,
+                largest.name,
+                largest.shape,
+                largest.why
+            )
+        })
+    }
+
     /// The index of the layer of this name.
     #[must_use]
     pub fn layer_index(&self, name: &str) -> Option<usize> {
@@ -139,5 +161,43 @@ impl Network {
             (!fits)
                 .then(|| format!("`{parameter}` does not fit the layers it joins: {connection:?}"))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Parameter;
+
+    /// An MLP of 1000 weights, with tensors that are left out.
+    fn without(left_out: &[(&str, &[usize], &str)]) -> Network {
+        let builder = Network::builder().layer("in", 20).layer("out", 50).connect("a", "in", "out");
+        let network = builder.build(&[Parameter::new("a", [50, 20])]).unwrap();
+        let left = |(name, shape, why): &(&str, &[usize], &str)| {
+            LeftOut::new(&Parameter::new(*name, *shape), *why)
+        };
+        let left_out = left_out.iter().map(left).collect();
+        Network { left_out, ..network }
+    }
+
+    #[test]
+    fn a_small_share_is_said_with_the_largest_tensor() {
+        let small = |left: &[(&str, &[usize], &str)]| without(left).small_share();
+        let parts: [(&str, &[usize], &str); 2] =
+            [("b", &[10, 20], "it has no place"), ("c", &[51], "bias: it joins no neurons")];
+        // 1000 of 1250 weights are 80 %.
+        let largest: (&str, &[usize], &str) = ("d", &[25, 10], "it has no place");
+        assert_eq!(small(&[largest]), None);
+        let said = small(&[parts[0], parts[1], largest]).unwrap();
+        assert!(
+            said.starts_with(
+                "69 % of the block weights are analysed: the largest tensor that is left out \
+                              is `d` [25, 10] (it has no place)."
+            ),
+            "{said}"
+        );
+        // What somebody asked for needs no warning.
+        assert_eq!(small(&[("d", &[50, 50], "excluded by the pattern `d`")]), None);
+        assert_eq!(small(&[("d", &[50, 50], "embedding")]), None);
     }
 }

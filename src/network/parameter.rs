@@ -77,7 +77,7 @@ impl LeftOut {
 
     /// Whether it is a matrix that joins neurons inside the network, by the reason.
     pub(super) fn is_of_blocks(&self) -> bool {
-        const NONE: [&str; 11] = [
+        const NONE: [&str; 12] = [
             "bias",
             "normalisation",
             "fewer than two",
@@ -88,6 +88,7 @@ impl LeftOut {
             "by its name",
             "table of",
             "the same tensor",
+            "frozen base",
             UNTRAINED,
         ];
         let counts = self.shape.len() > 1 && !self.shape.contains(&0);

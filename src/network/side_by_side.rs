@@ -234,7 +234,20 @@ pub(super) fn order_in_doubt<'l, 'a>(links: &'l [Link<'a>]) -> Option<String> {
         })
     };
     let pair = |pair: &'l [Link<'a>]| (&pair[0], &pair[1]);
-    let (a, b) = differ.or_else(|| list().map(pair)).or_else(|| beside().map(pair))?;
+    let by_shape = differ.or_else(|| list().map(pair)).or_else(|| beside().map(pair));
+    let Some((a, b)) = by_shape else {
+        let two =
+            chain().find(|pair| of_two_modules(pair, links) && !in_order(&pair[0], &pair[1]))?;
+        let [a, b] = [&two[0].matrix, &two[1].matrix];
+        return Some(format!(
+            "`{}` {:?} is read as what follows `{}` {:?}, because their widths chain; their names do not \
+             show it: check it with inspect.",
+            b.name(),
+            b.shape(),
+            a.name(),
+            a.shape(),
+        ));
+    };
     let [a, b] = [&a.matrix, &b.matrix];
     let by = if a.made.is_some() && b.made.is_some() { "the order of definition" } else { "names" };
     Some(format!(
@@ -245,6 +258,21 @@ pub(super) fn order_in_doubt<'l, 'a>(links: &'l [Link<'a>]) -> Option<String> {
         b.name(),
         b.shape(),
     ))
+}
+
+/// Whether a chain passes between two modules, one of which has several matrices, and whose names do
+/// not say that they are parts of a chain.
+fn of_two_modules(pair: &[Link<'_>], links: &[Link<'_>]) -> bool {
+    let top =
+        |l: &Link<'_>| l.matrix.path().split('.').next().unwrap_or_default().to_ascii_lowercase();
+    let [a, b] = [top(&pair[0]), top(&pair[1])];
+    let known = |of: &str| {
+        let mut words = of.split('_').map(|w| w.trim_end_matches(|c: char| c.is_ascii_digit()));
+        words.any(|word| CHAINS.contains(&word) || ENDS.contains(&word))
+    };
+    let kept = pair.iter().all(|link| link.matrix.excluded.is_none());
+    let several = |of: &String| links.iter().filter(|l| top(l) == *of).count() > 1;
+    kept && a != b && !known(&a) && !known(&b) && (several(&a) || several(&b))
 }
 
 /// A path without numbers.

@@ -286,6 +286,7 @@ impl Pipeline {
         let stop = self.stop().map(|stop| StopRecord { stop: stop.clone(), stopped_step });
         let mut summary = self.tally.summary(self.recorder.folder(), last_step, stop, cost);
         (summary.budget, summary.repeated_calls) = (budget, repeated_calls);
+        summary.share = Some(self.plan().network().share());
         summary.lost_steps = lost_steps + self.recorder.dropped();
         summary.unseen = self.judge.as_ref().map(Judge::unseen).unwrap_or_default();
         summary.unseen_axis = self.axis.as_ref().and_then(Axis::never_logged).map(str::to_owned);

@@ -77,6 +77,7 @@ impl Tally {
             best: self.best.clone(),
             older: Older::default(),
             stop,
+            share: None,
             repeated_calls: 0,
             lost_steps: 0,
             unseen: Vec::new(),

@@ -167,8 +167,8 @@ pub enum RecordError {
     /// The run was recorded with another model or configuration.
     #[error(
         "the run in {} does not match: its {key} is {recorded}, that of this program is {current}. \
-         Resume with the same model and configuration, or begin a new run (in another folder, or \
-         overwrite)", path.display()
+         Resume with the same model, configuration and version of neuromfa, or begin a new run (in \
+         another folder, or overwrite)", path.display()
     )]
     Mismatch {
         /// The folder.

@@ -138,6 +138,10 @@ pub struct Summary {
     pub(crate) older: Older,
     /// Why the run was stopped; none when no rule stopped it.
     pub(crate) stop: Option<StopRecord>,
+    /// The share of the block weights that is analysed ([`crate::network::Network::share`]); none in a
+    /// summary of an older version.
+    #[serde(default)]
+    pub(crate) share: Option<f64>,
     /// Calls that reported a step again and updated it.
     #[serde(default)]
     pub(crate) repeated_calls: u64,
@@ -322,6 +326,10 @@ impl fmt::Display for Summary {
                 f,
                 "E_excess {value:.5} at step {step} ({p}grows with the scale of the weights)"
             )?;
+        }
+        if let Some(share) = self.share.map(|share| (100.0 * share).floor()).filter(|s| *s < 100.0)
+        {
+            writeln!(f, "weights  {share:.0} % of the block weights are analysed")?;
         }
         if let Some(repeated) = self.conclusion.repeated_text() {
             writeln!(f, "repeats  {repeated}")?;

@@ -36,7 +36,11 @@ pub(super) fn take_scales(tensors: &mut BTreeMap<String, Whole>) -> Result<(), S
 
 /// Why the weights of a checkpoint are not those of a model, if they are not.
 pub(super) fn refusal(tensors: &BTreeMap<String, Whole>, not_read: &[NotRead]) -> Option<String> {
-    let integers = |left: &&NotRead| left.shape.len() > 1 && is_integer(&left.what);
+    let floats = tensors.values().any(|tensor| tensor.shape.len() > 1);
+    let integers = |left: &&NotRead| {
+        let torchs = is_torchs(&left.what) && !floats;
+        left.shape.len() > 1 && (is_integer(&left.what) || torchs)
+    };
     let names =
         || tensors.keys().map(String::as_str).chain(not_read.iter().map(|n| n.name.as_str()));
     let kind = |left: &NotRead| method(&left.name, &left.what, &names().collect::<Vec<_>>());
@@ -48,6 +52,19 @@ pub(super) fn refusal(tensors: &BTreeMap<String, Whole>, not_read: &[NotRead]) -
             "{n} of its tensors hold quantised weights ({kind}), {name:?} {shape:?} {what} the first: \
              dequantise the model and save it again, for example with \
              AutoModelForCausalLM.from_pretrained(..).dequantize().save_pretrained(..)"
+        ));
+    }
+    // Of 8-bit floats with scales that cannot be read, the bare numbers would be other weights.
+    let scale_of = |name: &str| {
+        let scale = |left: &&NotRead| SCALES.iter().any(|end| left.name == format!("{name}{end}"));
+        not_read.iter().find(scale)
+    };
+    let mut floats8 = tensors.iter().filter(|(_, tensor)| tensor.is_8_bit());
+    if let Some((name, scale)) = floats8.find_map(|(name, _)| Some((name, scale_of(name)?))) {
+        return Some(format!(
+            "its tensor {name:?} holds 8-bit floats whose scales {:?} are {}, which is not read: \
+             dequantise the model and save it in bf16",
+            scale.name, scale.what
         ));
     }
     let empty = tensors.values().filter(|tensor| tensor.count() == 0).count();
@@ -91,6 +108,11 @@ pub(super) fn left_out(tensors: &BTreeMap<String, Whole>, not_read: &[NotRead]) 
         100.0 * not / (not + read),
         if n > 1 { ", and so on (inspect lists them)" } else { "" }
     ))
+}
+
+/// Whether it is a tensor of torch's own quantised types.
+fn is_torchs(what: &str) -> bool {
+    what.ends_with("\"quantised\"")
 }
 
 fn is_integer(what: &str) -> bool {
@@ -142,6 +164,7 @@ fn method(name: &str, what: &str, names: &[&str]) -> Option<&'static str> {
         _ if last.ends_with("_blocks") && scaled => "MXFP4",
         "weight" if scaled => "integers with scales",
         _ if scaled && last.contains("weight") => "integers with scales",
+        _ if is_torchs(what) => "torch's own quantisation",
         "weight" if what.ends_with("U8") || what.ends_with("uint8") => "4 or 8 bits",
         "weight" => "integers",
         _ => return None,
@@ -151,6 +174,17 @@ fn method(name: &str, what: &str, names: &[&str]) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tensors_that_torch_quantises_are_refused_wherever_they_lie() {
+        let what = "a tensor of torch's kind \"quantised\"".to_owned();
+        let name = "0._packed_params._packed_params.0".to_owned();
+        let left = NotRead { name, shape: vec![64, 32], what };
+        let why = refusal(&BTreeMap::new(), &[left]).unwrap();
+        assert!(
+            why.starts_with("1 of its tensors hold quantised weights (torch's own quantisation)")
+        );
+    }
 
     #[test]
     fn methods_are_known_by_their_names() {

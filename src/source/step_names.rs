@@ -20,6 +20,9 @@ const WORDS: [&str; 7] =
     ["checkpoint", "ckpt", "iter", "iteration", "model", "globalstep", "weights"];
 /// Words before `_step=` that leave it a step.
 const OF_STEP: [&str; 5] = ["", "global", "train", "trainer", "optimizer"];
+/// Words before `_step_` that make it another quantity.
+const OF_OTHERS: [&str; 8] =
+    ["loss", "acc", "accuracy", "accum", "accumulation", "lr", "warmup", "val"];
 /// Words that mark a copy of another checkpoint.
 const COPIES: [&str; 3] = ["last", "best", "latest"];
 
@@ -131,9 +134,9 @@ fn step(name: &str) -> Result<Option<u64>, &'static str> {
         let whole = match separators {
             "=" => OF_STEP.contains(&quantity),
             _ => {
-                word.is_empty()
-                    || word.ends_with('_') && !quantity.ends_with("loss")
-                    || quantity == "global"
+                let words = word.ends_with('_') || quantity == "global";
+                let last = quantity.rsplit('_').next().unwrap_or(quantity);
+                word.is_empty() || words && !OF_OTHERS.contains(&last)
             }
         };
         if whole {
@@ -169,6 +172,7 @@ fn number(text: &str) -> Result<u64, &'static str> {
             Err("the number after step has a decimal point")
         }
         (Some(c), _) if c.is_ascii_alphabetic() => Err("the number after step has a unit"),
+        (Some('_'), Some(c)) if c.is_ascii_digit() => Err("the number after step is in parts"),
         _ => text[..end].parse().map_err(|_| "the number after step is too large"),
     }
 }
@@ -245,6 +249,10 @@ mod tests {
             "step10k.pt",
             "step=2.5.ckpt",
             "ckpt_2.5.pt",
+            "val_acc_step_3.pt",
+            "grad_accum_steps_4.pt",
+            "lr_step_30.pt",
+            "step_1_000.pt",
             "tokens4B",
             "llama-7b.pt",
             "ckpt_300_final.pt",

@@ -347,3 +347,48 @@ fn tied_tensors_count_once() {
         ("b.weight", "the same tensor as `a.weight`, which counts once")
     );
 }
+
+/// Chains that pass between modules whose names do not say so, of widths that differ: doubted.
+#[test]
+fn modules_that_happen_to_chain_are_doubted() {
+    for named in [
+        &[
+            ("deep.0.weight", &[64, 20][..]),
+            ("deep.2.weight", &[20, 64]),
+            ("wide.weight", &[1, 20]),
+        ][..],
+        &[
+            ("D.0.weight", &[64, 28]),
+            ("D.2.weight", &[10, 64]),
+            ("G.0.weight", &[64, 10]),
+            ("G.2.weight", &[28, 64]),
+        ],
+        &[
+            ("m1.0.weight", &[32, 8]),
+            ("m1.2.weight", &[8, 32]),
+            ("m2.0.weight", &[16, 8]),
+            ("m2.2.weight", &[4, 16]),
+        ],
+        &[("body.0.weight", &[32, 8]), ("body.2.weight", &[6, 32]), ("cond.weight", &[9, 6])],
+    ] {
+        let network = infer(&parameters(named));
+        let said = network.warnings().join(" ");
+        assert!(said.contains("check it with inspect"), "{named:?}: {said}");
+    }
+    let known =
+        [("body.0.weight", &[32, 8][..]), ("body.2.weight", &[6, 32]), ("head.weight", &[9, 6])];
+    assert_eq!(infer(&parameters(&known)).warnings(), [""; 0]);
+}
+
+/// A convolution over sequences hardly leads to one over images.
+#[test]
+fn kernels_of_other_dimensions_are_doubted() {
+    let named = [
+        ("audio.0.weight", &[16, 1, 5][..]),
+        ("audio.2.weight", &[32, 16, 5]),
+        ("video.0.weight", &[64, 32, 3, 3]),
+        ("fc.weight", &[10, 64]),
+    ];
+    let network = infer(&parameters(&named));
+    assert!(network.warnings().join(" ").contains("kernels of other dimensions"));
+}
