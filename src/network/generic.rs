@@ -1,7 +1,7 @@
 //! The fallback: tensors are read by their names and shapes alone.
 //!
 //! Each tensor leads from `{parameter}.in` to `{parameter}.out`; tensors that read the same neurons
-//! by their names ([`joins`](super::joins)) leave one layer.
+//! by their names ([`joins`]) leave one layer.
 
 use std::collections::{HashMap, HashSet};
 

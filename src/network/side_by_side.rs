@@ -236,8 +236,10 @@ pub(super) fn order_in_doubt<'l, 'a>(links: &'l [Link<'a>]) -> Option<String> {
     let pair = |pair: &'l [Link<'a>]| (&pair[0], &pair[1]);
     let by_shape = differ.or_else(|| list().map(pair)).or_else(|| beside().map(pair));
     let Some((a, b)) = by_shape else {
+        let mut sizes: HashMap<String, usize> = HashMap::new();
+        links.iter().for_each(|link| *sizes.entry(top(link)).or_default() += 1);
         let two =
-            chain().find(|pair| of_two_modules(pair, links) && !in_order(&pair[0], &pair[1]))?;
+            chain().find(|pair| of_two_modules(pair, &sizes) && !in_order(&pair[0], &pair[1]))?;
         let [a, b] = [&two[0].matrix, &two[1].matrix];
         return Some(format!(
             "`{}` {:?} is read as what follows `{}` {:?}, because their widths chain; their names do not \
@@ -262,17 +264,20 @@ pub(super) fn order_in_doubt<'l, 'a>(links: &'l [Link<'a>]) -> Option<String> {
 
 /// Whether a chain passes between two modules, one of which has several matrices, and whose names do
 /// not say that they are parts of a chain.
-fn of_two_modules(pair: &[Link<'_>], links: &[Link<'_>]) -> bool {
-    let top =
-        |l: &Link<'_>| l.matrix.path().split('.').next().unwrap_or_default().to_ascii_lowercase();
+fn of_two_modules(pair: &[Link<'_>], sizes: &HashMap<String, usize>) -> bool {
     let [a, b] = [top(&pair[0]), top(&pair[1])];
     let known = |of: &str| {
         let mut words = of.split('_').map(|w| w.trim_end_matches(|c: char| c.is_ascii_digit()));
         words.any(|word| CHAINS.contains(&word) || ENDS.contains(&word))
     };
     let kept = pair.iter().all(|link| link.matrix.excluded.is_none());
-    let several = |of: &String| links.iter().filter(|l| top(l) == *of).count() > 1;
+    let several = |of: &str| sizes.get(of).is_some_and(|&matrices| matrices > 1);
     kept && a != b && !known(&a) && !known(&b) && (several(&a) || several(&b))
+}
+
+/// The outermost module of a matrix.
+fn top(link: &Link<'_>) -> String {
+    link.matrix.path().split('.').next().unwrap_or_default().to_ascii_lowercase()
 }
 
 /// A path without numbers.
