@@ -168,7 +168,7 @@ fn a_snapshot_never_mixes_two_steps() {
     assert_eq!(status[0], "degenerate");
     let radii = rows.column("radii");
     assert_eq!((radii.len(), status.len()), (STEPS as usize + 1, STEPS as usize + 1));
-    assert!(radii[1..].iter().all(|radii| radii == "2"), "{radii:?}, {status:?}");
+    assert!(radii[1..].iter().all(|radii| radii == "2.0"), "{radii:?}, {status:?}");
 }
 
 /// The weights are overwritten as soon as `step` returns, and batch norm updates its running means,

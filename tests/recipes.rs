@@ -153,7 +153,7 @@ fn actor_and_critic_have_targets_that_do_not_count() -> Result<()> {
     }
     monitor.finish()?;
     let rows = Table::read(folder, "emergence.csv");
-    assert_eq!(rows.column("env_steps"), ["0", "1000", "2000"]);
+    assert_eq!(rows.column("env_steps"), ["0.0", "1000.0", "2000.0"]);
     let layers = Table::read(folder, "layers.csv").column("part");
     assert!(layers.contains(&"critic".to_owned()));
     assert!(!layers.iter().any(|part| part.contains("target")));
