@@ -13,12 +13,13 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::chain::{Start, arrange, broken, in_order_of_creation};
+use super::joins::branches::side_by_side;
 use super::layout_doubt::{may_be_transposed, turned};
-use super::link::Link;
+use super::link::{Link, doubted, successive};
 use super::plan::{Fit, Plan};
 use super::select::{Evidence, Matrix};
 use super::side_by_side::{against, encoder_first, order_in_doubt};
-use super::{Orientation, Role, concat, joins};
+use super::{Orientation, Role, concat};
 
 /// Chains convolutions, then linear layers. Matrices that only an include pattern adds are not part
 /// of the chain.
@@ -46,8 +47,9 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
             odd.shape()
         ));
     }
-    if let Some((list, which)) = joins::side_by_side(&kernels_and(&kernels, &linear)).first() {
-        let first = &kernels_and(&kernels, &linear)[which[0]];
+    let matrices = [&kernels[..], &linear].concat();
+    if let Some((list, which)) = side_by_side(&matrices).first() {
+        let first = &matrices[which[0]];
         return Err(format!(
             "the {} convolutions in `{list}`, such as `{}` {:?}, read one layer: what they give is put \
              side by side",
@@ -79,22 +81,9 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
 /// Says that two kernels hardly follow each other: one reads a sequence, say, and the other an image.
 fn of_other_rank(links: &[Link<'_>]) -> Option<String> {
     let rank = |link: &Link<'_>| Some(link.matrix.shape().len()).filter(|&rank| rank > 2);
-    let mut pairs = links.windows(2).filter(|pair| pair[0].target == pair[1].source);
-    let pair =
-        pairs.find(|pair| rank(&pair[0]).zip(rank(&pair[1])).is_some_and(|(a, b)| a != b))?;
-    let [a, b] = [&pair[0].matrix, &pair[1].matrix];
-    Some(format!(
-        "`{}` {:?} is read as what follows `{}` {:?}, because their widths chain, but they are kernels of \
-         other dimensions: check it with inspect.",
-        b.name(),
-        b.shape(),
-        a.name(),
-        a.shape(),
-    ))
-}
-
-fn kernels_and<'a>(kernels: &[Matrix<'a>], linear: &[Matrix<'a>]) -> Vec<Matrix<'a>> {
-    kernels.iter().chain(linear).copied().collect()
+    let other = |&(one, next): &(_, _)| rank(one).zip(rank(next)).is_some_and(|(a, b)| a != b);
+    let pair = successive(links).find(other)?;
+    Some(doubted(pair, ", but they are kernels of other dimensions"))
 }
 
 /// Chains convolutions in the order given: as they are, else as transposed, else in groups.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::link::Link;
+use super::link::{Link, doubted, successive};
 use super::select::Matrix;
 
 /// Words of two sides that never follow each other.
@@ -172,83 +172,17 @@ fn gated(links: &[Link<'_>]) -> Option<String> {
     })
 }
 
-/// Says that the order of a chain rests on names where it could be another: two matrices of one
-/// shape whose names differ by more than a number, or a plain list that may be parallel.
-pub(super) fn order_in_doubt<'l, 'a>(links: &'l [Link<'a>]) -> Option<String> {
-    let chain = || links.windows(2).filter(|pair| pair[0].target == pair[1].source);
+/// Says that the order of a chain rests on names where it could be another, or that only the widths of
+/// its modules make it one.
+pub(super) fn order_in_doubt(links: &[Link<'_>]) -> Option<String> {
     // tch numbers its variables as it makes them.
     if links.iter().all(|l| l.matrix.made.is_some() && l.matrix.parameter.made.is_none()) {
         return None;
     }
-    let in_order = |a: &Link<'_>, b: &Link<'_>| {
-        let [a, b] = [words(&a.matrix), words(&b.matrix)];
-        ORDERED.iter().any(|[first, then]| has(&a, first) && has(&b, then))
-    };
-    let shape = |l: &Link<'_>| [l.matrix.inputs(), l.matrix.outputs()];
-    // The first link of each shape and name without numbers: of one shape there are few.
-    let mut kinds: HashMap<[usize; 2], Vec<&'l Link<'a>>> = HashMap::new();
-    let differ = links.iter().filter(|l| l.matrix.excluded.is_none()).find_map(|b| {
-        let kinds = kinds.entry(shape(b)).or_default();
-        let name = bare(b.matrix.path());
-        if kinds.len() == KINDS || kinds.iter().any(|a| bare(a.matrix.path()) == name) {
-            return None;
-        }
-        let like =
-            |a: &&&'l Link<'a>| a.target != b.target && a.source != b.source && !in_order(a, b);
-        let found = kinds.iter().find(like).map(|a| (*a, b));
-        kinds.push(b);
-        found
-    });
-    let list = || {
-        chain().find(|pair| {
-            let [a, b] = [pair[0].matrix.path(), pair[1].matrix.path()];
-            let number = |path: &str| {
-                let (list, n) = path.rsplit_once('.')?;
-                Some((
-                    list.rsplit('.').next().unwrap_or(list).to_ascii_lowercase(),
-                    n.parse::<u32>().ok()?,
-                ))
-            };
-            match (number(a), number(b)) {
-                (Some((list, m)), Some((other, n))) => {
-                    list == other
-                        && n == m + 1
-                        && shape(&pair[0]) == shape(&pair[1])
-                        && !list.split('_').any(|word| {
-                            CHAINS.contains(&word.trim_end_matches(|c: char| c.is_ascii_digit()))
-                        })
-                }
-                _ => false,
-            }
-        })
-    };
-    // What follows a square matrix may as well read what that reads.
-    let beside = || {
-        chain().find(|pair| {
-            let [a, b] = [&pair[0], &pair[1]];
-            let ends = words(&b.matrix).iter().any(|(w, ..)| ENDS.contains(&w.as_str()));
-            let begins = has(&words(&a.matrix), "input");
-            let kept = a.matrix.excluded.is_none() && b.matrix.excluded.is_none();
-            let differ = bare(a.matrix.path()) != bare(b.matrix.path());
-            a.matrix.is_square() && kept && differ && !ends && !begins && !in_order(a, b)
-        })
-    };
-    let pair = |pair: &'l [Link<'a>]| (&pair[0], &pair[1]);
-    let by_shape = differ.or_else(|| list().map(pair)).or_else(|| beside().map(pair));
-    let Some((a, b)) = by_shape else {
-        let mut sizes: HashMap<String, usize> = HashMap::new();
-        links.iter().for_each(|link| *sizes.entry(top(link)).or_default() += 1);
-        let two =
-            chain().find(|pair| of_two_modules(pair, &sizes) && !in_order(&pair[0], &pair[1]))?;
-        let [a, b] = [&two[0].matrix, &two[1].matrix];
-        return Some(format!(
-            "`{}` {:?} is read as what follows `{}` {:?}, because their widths chain; their names do not \
-             show it: check it with inspect.",
-            b.name(),
-            b.shape(),
-            a.name(),
-            a.shape(),
-        ));
+    let pair = of_one_shape(links).or_else(|| parallel_list(links)).or_else(|| after_square(links));
+    let Some((a, b)) = pair else {
+        let pair = two_modules(links)?;
+        return Some(doubted(pair, "; their names do not show it"));
     };
     let [a, b] = [&a.matrix, &b.matrix];
     let by = if a.made.is_some() && b.made.is_some() { "the order of definition" } else { "names" };
@@ -262,22 +196,87 @@ pub(super) fn order_in_doubt<'l, 'a>(links: &'l [Link<'a>]) -> Option<String> {
     ))
 }
 
-/// Whether a chain passes between two modules, one of which has several matrices, and whose names do
-/// not say that they are parts of a chain.
-fn of_two_modules(pair: &[Link<'_>], sizes: &HashMap<String, usize>) -> bool {
-    let [a, b] = [top(&pair[0]), top(&pair[1])];
-    let known = |of: &str| {
-        let mut words = of.split('_').map(|w| w.trim_end_matches(|c: char| c.is_ascii_digit()));
-        words.any(|word| CHAINS.contains(&word) || ENDS.contains(&word))
-    };
-    let kept = pair.iter().all(|link| link.matrix.excluded.is_none());
-    let several = |of: &str| sizes.get(of).is_some_and(|&matrices| matrices > 1);
-    kept && a != b && !known(&a) && !known(&b) && (several(&a) || several(&b))
+/// Two links.
+type Pair<'l, 'a> = (&'l Link<'a>, &'l Link<'a>);
+
+/// Whether names say that one comes before the other.
+fn in_order(a: &Link<'_>, b: &Link<'_>) -> bool {
+    let [a, b] = [words(&a.matrix), words(&b.matrix)];
+    ORDERED.iter().any(|[first, then]| has(&a, first) && has(&b, then))
 }
 
-/// The outermost module of a matrix.
-fn top(link: &Link<'_>) -> String {
-    link.matrix.path().split('.').next().unwrap_or_default().to_ascii_lowercase()
+fn shape(link: &Link<'_>) -> [usize; 2] {
+    [link.matrix.inputs(), link.matrix.outputs()]
+}
+
+fn kept(link: &Link<'_>) -> bool {
+    link.matrix.excluded.is_none()
+}
+
+/// Two matrices of one shape whose names differ by more than a number.
+fn of_one_shape<'l, 'a>(links: &'l [Link<'a>]) -> Option<Pair<'l, 'a>> {
+    // The first link of each shape and name without numbers: of one shape there are few.
+    let mut kinds: HashMap<[usize; 2], Vec<&'l Link<'a>>> = HashMap::new();
+    links.iter().filter(|link| kept(link)).find_map(|b| {
+        let kinds = kinds.entry(shape(b)).or_default();
+        let name = bare(b.matrix.path());
+        if kinds.len() == KINDS || kinds.iter().any(|a| bare(a.matrix.path()) == name) {
+            return None;
+        }
+        let like =
+            |a: &&&'l Link<'a>| a.target != b.target && a.source != b.source && !in_order(a, b);
+        let found = kinds.iter().find(like).map(|a| (*a, b));
+        kinds.push(b);
+        found
+    })
+}
+
+/// Two of a list that may be parallel: it has no name of a chain.
+fn parallel_list<'l, 'a>(links: &'l [Link<'a>]) -> Option<Pair<'l, 'a>> {
+    let number = |link: &Link<'a>| {
+        let (list, n) = link.matrix.path().rsplit_once('.')?;
+        let list = list.rsplit('.').next().unwrap_or(list).to_ascii_lowercase();
+        Some((list, n.parse::<u32>().ok()?))
+    };
+    successive(links).find(|(a, b)| match (number(a), number(b)) {
+        (Some((list, m)), Some((other, n))) => {
+            let chain = stems(&list).any(|word| CHAINS.contains(&word));
+            list == other && n == m + 1 && shape(a) == shape(b) && !chain
+        }
+        _ => false,
+    })
+}
+
+/// A square matrix and what follows it, which may as well read what that reads.
+fn after_square<'l, 'a>(links: &'l [Link<'a>]) -> Option<Pair<'l, 'a>> {
+    successive(links).find(|(a, b)| {
+        let ends = words(&b.matrix).iter().any(|(w, ..)| ENDS.contains(&w.as_str()));
+        let begins = has(&words(&a.matrix), "input");
+        let differ = bare(a.matrix.path()) != bare(b.matrix.path());
+        let square = a.matrix.is_square() && kept(a) && kept(b);
+        square && differ && !ends && !begins && !in_order(a, b)
+    })
+}
+
+/// Where a chain passes between two modules, one of which has several matrices, and whose names do not
+/// say that they are parts of a chain.
+fn two_modules<'l, 'a>(links: &'l [Link<'a>]) -> Option<Pair<'l, 'a>> {
+    let top = |link: &Link<'a>| {
+        link.matrix.path().split('.').next().unwrap_or_default().to_ascii_lowercase()
+    };
+    let mut sizes: HashMap<String, usize> = HashMap::new();
+    links.iter().for_each(|link| *sizes.entry(top(link)).or_default() += 1);
+    let known = |of: &str| stems(of).any(|word| CHAINS.contains(&word) || ENDS.contains(&word));
+    successive(links).find(|&(a, b)| {
+        let [one, next] = [top(a), top(b)];
+        let unknown = kept(a) && kept(b) && !known(&one) && !known(&next) && !in_order(a, b);
+        unknown && one != next && (sizes[&one] > 1 || sizes[&next] > 1)
+    })
+}
+
+/// The words of a segment of a path, without the numbers at their ends.
+fn stems(segment: &str) -> impl Iterator<Item = &str> {
+    segment.split('_').map(|word| word.trim_end_matches(|c: char| c.is_ascii_digit()))
 }
 
 /// A path without numbers.
@@ -318,12 +317,9 @@ fn words(matrix: &Matrix<'_>) -> Vec<Word> {
 /// both are there.
 pub(super) fn encoder_first(matrices: &mut [Matrix<'_>]) {
     let side = |m: &Matrix<'_>, words: [&str; 3]| {
-        m.path().split('.').any(|segment| {
-            let segment = segment.to_ascii_lowercase();
-            segment
-                .split('_')
-                .any(|word| words.contains(&word.trim_end_matches(|c: char| c.is_ascii_digit())))
-        })
+        m.path()
+            .split('.')
+            .any(|segment| stems(&segment.to_ascii_lowercase()).any(|word| words.contains(&word)))
     };
     let encodes = |m: &Matrix<'_>| side(m, ["encoder", "enc", "features"]);
     let decodes = |m: &Matrix<'_>| side(m, ["decoder", "dec", "classifier"]);
