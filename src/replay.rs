@@ -127,7 +127,7 @@ impl RunBuilder<Files> {
     pub fn feed(self) -> Result<Feed, Error> {
         let Self { settings, listeners, origin } = self;
         let (pool, started) = (settings.pool()?, Instant::now());
-        let log = Log { file: origin.metrics, ..Log::default() };
+        let log = Log::new(origin.metrics);
         Ok(Feed { settings, listeners, log, pool, started, work: None })
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::schedule::written;
 use crate::error::Error;
 use crate::pipeline::Step;
-use crate::record::{EMERGENCE, check_name, read_table};
+use crate::record::{EMERGENCE, check_name, read_last_step, read_table};
 use crate::source::{Checkpoint, Logged, metrics};
 
 /// Warns of a checkpoint that was written to after its row. Files and rows have times of their own.
@@ -36,33 +36,44 @@ pub(super) fn times(folder: &Path) -> BTreeMap<u64, f64> {
 
 /// The last step that has a row in a run's folder.
 pub(super) fn last_row(folder: &Path) -> Option<u64> {
-    let (_, rows) = read_table(&folder.join(EMERGENCE)).ok()?;
-    rows.last()?.first()?.parse().ok()
+    let (_, rows) = read_last_step(&folder.join(EMERGENCE)).ok()?;
+    Some(rows.last()?.step)
 }
 
 /// What trainers logged: in trainer_state.json next to each checkpoint, and in a file of the user's.
 #[derive(Debug, Default)]
 pub(super) struct Log {
-    pub(super) file: Option<PathBuf>,
+    file: Option<PathBuf>,
     pub(super) taken: Option<u64>, // the last step of which all is taken
-    pub(super) refused: BTreeSet<String>,
+    refused: BTreeSet<String>,
+    read: Logged,         // what the file held
+    as_of: Option<Stamp>, // when that was read
 }
 
+/// Length and time of a file.
+type Stamp = (u64, Option<SystemTime>);
+
 impl Log {
+    /// With a file of the user's, if there is one.
+    pub(super) fn new(file: Option<PathBuf>) -> Self {
+        Self { file, ..Self::default() }
+    }
+
     /// The steps that were logged since the last call, up to a checkpoint.
     pub(super) fn up_to(&mut self, checkpoint: &Checkpoint) -> Result<Vec<Step>, Error> {
+        self.read_file()?;
+        let taken = self.taken.replace(checkpoint.step);
+        let new = |step: &u64| taken.is_none_or(|taken| *step > taken) && *step <= checkpoint.step;
         let mut logged = checkpoint.log();
-        for (step, values) in self.file.as_deref().map_or(Ok(Logged::new()), metrics)? {
-            let at = logged.entry(step).or_default();
+        logged.retain(|step, _| new(step));
+        for (step, values) in self.read.iter().filter(|(step, _)| new(step)) {
+            let at = logged.entry(*step).or_default();
             for (name, value) in values {
-                if !at.iter().any(|(known, _)| *known == name) {
-                    at.push((name, value));
+                if !at.iter().any(|(known, _)| known == name) {
+                    at.push((name.clone(), *value));
                 }
             }
         }
-        let taken = self.taken.replace(checkpoint.step);
-        let new = |step: &u64| taken.is_none_or(|taken| *step > taken) && *step <= checkpoint.step;
-        let new: Vec<_> = logged.into_iter().filter(|(step, _)| new(step)).collect();
         let mut usable = |name: &String| match check_name(name) {
             Ok(()) => true,
             Err(why) => {
@@ -76,6 +87,36 @@ impl Log {
             values.retain(|(name, _)| usable(name));
             Step::now(step, values)
         };
-        Ok(new.into_iter().map(step).filter(|at| !at.scalars.is_empty()).collect())
+        Ok(logged.into_iter().map(step).filter(|at| !at.scalars.is_empty()).collect())
+    }
+
+    /// Reads the user's file, if it has changed.
+    fn read_file(&mut self) -> Result<(), Error> {
+        let Some(path) = &self.file else { return Ok(()) };
+        let stamp = std::fs::metadata(path).ok().map(|data| (data.len(), data.modified().ok()));
+        if stamp.is_none() || stamp != self.as_of {
+            (self.read, self.as_of) = (metrics(path)?, stamp);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_grows_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log.csv");
+        let mut log = Log::new(Some(path.clone()));
+        let mut steps = |text: &str, step: u64| -> Vec<u64> {
+            std::fs::write(&path, text).unwrap();
+            let checkpoint = Checkpoint::new(step, dir.path().join("model.pt"));
+            log.up_to(&checkpoint).unwrap().iter().map(|step| step.step).collect()
+        };
+        assert_eq!(steps("step,loss\n1,3\n2,2.5\n", 1), [1]);
+        assert_eq!(steps("step,loss\n1,3\n2,2.5\n3,2\n9,1\n", 3), [2, 3]);
+        assert_eq!(steps("step,loss\n1,3\n2,2.5\n3,2\n9,1\n", 8), [0; 0]);
     }
 }
