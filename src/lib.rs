@@ -149,6 +149,9 @@ pub mod internals {
         pub use crate::network::exports::*;
         pub use crate::network::*;
     }
+    pub mod pipeline {
+        pub use crate::pipeline::network_of;
+    }
     pub mod record {
         pub use crate::record::*;
     }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use neuromfa::internals::source::{checkpoints_within, open_copy};
+use neuromfa::internals::source::{checkpoints_within, is_state_of_training, open_copy};
 use neuromfa::source::{Checkpoint, CheckpointFile};
 
 use crate::steps::StepPattern;
@@ -293,20 +293,11 @@ fn fingerprint(path: &Path) -> Fingerprint {
 
 /// Whether the files that were there, but for the state of training, are as they were.
 fn same_weights(before: &Fingerprint, now: &Fingerprint) -> bool {
-    const OTHERS: [&str; 9] = [
-        "optim",
-        "scheduler",
-        "lr_scheduler",
-        "rng_state",
-        "random_states",
-        "scaler",
-        "train",
-        "events",
-        "latest",
-    ];
+    const OTHERS: [&str; 3] = ["train", "events", "latest"];
     let is_other = |path: &Path| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        OTHERS.iter().any(|start| name.starts_with(start)) || name.ends_with(".json")
+        let other = OTHERS.iter().any(|start| name.starts_with(start)) || name.ends_with(".json");
+        other || is_state_of_training(path)
     };
     // A checkpoint of one file is its weights, whatever it is called.
     let of_folder = before.len() > 1;

@@ -152,7 +152,8 @@ impl Emergence {
         let nulls = &measurement.controls.groups;
         let groups = plan.groups().iter().zip(&measurement.groups).enumerate();
         let part = |(k, (group, now))| {
-            let mut part = Part::new(baseline, (k, group), now, nulls.get(k));
+            let norm = measurement.norms.get(k);
+            let mut part = Part::new(baseline, (k, group), (now, norm), nulls.get(k));
             part.e_se = part.e_se.filter(|_| !plan.coincides(group));
             part
         };
@@ -161,8 +162,8 @@ impl Emergence {
         row.scaling = published.as_ref().ok().and_then(|samples| MeanScaling::of(q, samples));
         row.boxes.clone_from(&measurement.boxes);
         row.hashes.clone_from(&measurement.hashes);
-        row.weight_norm = measurement.norm.map(|of| of.norm);
-        row.norm_spread = measurement.norm.and_then(|of| of.spread);
+        row.weight_norm = measurement.norms.last().map(|of| of.norm);
+        row.norm_spread = measurement.norms.last().and_then(|of| of.spread);
         let hops = measurement.hops.iter();
         row.hops = hops.map(|hop| HopEmergence::new(q, baseline, hop)).collect();
         if plan.samples_coincide() {

@@ -41,7 +41,7 @@ impl Estimators {
             published: Ok(Vec::new()),
             stable: None,
             groups: Vec::new(),
-            norm: None,
+            norms: Vec::new(),
             controls: Nulls::default(),
             neurons: Vec::new(),
             boxes: Vec::new(),
@@ -85,13 +85,14 @@ impl Estimators {
         measurement.stable = stable.as_ref().map(|groups| {
             groups[network].map_err(|why| Fault::Degenerate { place: place(0), why })
         });
-        measurement.norm = plan.stable().then(|| norm(&plan.groups[network], snapshot));
+        if plan.stable() {
+            measurement.norms = plan.groups.iter().map(|group| norm(group, snapshot)).collect();
+        }
         if plan.details() {
             let group = |(k, published): (usize, Result<Vec<Spectrum>, Degenerate>)| {
                 let stable = stable.as_ref().and_then(|groups| groups[k].ok());
                 let neurons = NeuronStatistics::default();
-                let norm = plan.stable().then(|| norm(&plan.groups[k], snapshot));
-                GroupMeasurement { published: published.ok(), stable, norm, neurons }
+                GroupMeasurement { published: published.ok(), stable, neurons }
             };
             measurement.groups = by_group(published, &plan.groups).enumerate().map(group).collect();
         }

@@ -17,8 +17,9 @@ pub struct Measurement {
     pub stable: Option<Result<Fractal, Fault>>,
     /// The plan's groups, the network last; empty without details and without finite weights.
     pub groups: Vec<GroupMeasurement>,
-    /// The size of the network's weights; none without the stable estimator or finite weights.
-    pub norm: Option<Norm>,
+    /// The size of the weights of each of the plan's groups, the network last; empty without the stable
+    /// estimator and without finite weights.
+    pub norms: Vec<Norm>,
     /// The null controls.
     pub controls: Nulls,
     /// The neurons of the whole network, layer by layer; empty without details.
@@ -46,8 +47,6 @@ pub struct GroupMeasurement {
     pub published: Option<Vec<Spectrum>>,
     /// Stable estimator over all neurons of the group.
     pub stable: Option<Fractal>,
-    /// The size of its weights; none without the stable estimator.
-    pub norm: Option<Norm>,
     /// Its neurons' dimensions and degrees.
     pub neurons: NeuronStatistics,
 }

@@ -2,7 +2,7 @@
 
 use super::baseline::{Baseline, GroupBaseline};
 use super::groups::{Group, Scope};
-use super::measurement::{GroupMeasurement, GroupNulls};
+use super::measurement::{GroupMeasurement, GroupNulls, Norm};
 use super::neuron::NeuronStatistics;
 use super::samples::{PublishedNumbers, fractals, mean_fractal};
 use super::statistics::mean;
@@ -52,7 +52,7 @@ impl Part {
     pub(super) fn new(
         baseline: &Baseline,
         (k, group): (usize, &Group),
-        measured: &GroupMeasurement,
+        (measured, norm): (&GroupMeasurement, Option<&Norm>),
         nulls: Option<&GroupNulls>,
     ) -> Self {
         let same = |g: &&GroupBaseline| g.scope == group.scope && g.name == group.name;
@@ -82,8 +82,8 @@ impl Part {
             structure: nulls
                 .map(|nulls| Structure::of(start.and_then(|s| s.stable), measured.stable, nulls).0)
                 .unwrap_or_default(),
-            weight_norm: measured.norm.map(|of| of.norm),
-            norm_spread: measured.norm.and_then(|of| of.spread),
+            weight_norm: norm.map(|of| of.norm),
+            norm_spread: norm.and_then(|of| of.spread),
             neurons: measured.neurons,
         }
     }

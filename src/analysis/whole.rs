@@ -17,7 +17,7 @@ pub(in crate::analysis) fn read_whole<'s>(
         return Ok(tensor);
     }
     let run = outputs / stacked;
-    fn beside<W: Copy>(values: &[W], [stacked, inputs, run]: [usize; 3]) -> Vec<W> {
+    fn interleaved<W: Copy>(values: &[W], [stacked, inputs, run]: [usize; 3]) -> Vec<W> {
         let of = |input: usize| {
             (0..stacked).flat_map(move |k| &values[(k * inputs + input) * run..][..run])
         };
@@ -25,9 +25,9 @@ pub(in crate::analysis) fn read_whole<'s>(
     }
     let sizes = [stacked, inputs, run];
     Ok(match tensor.values() {
-        Values::F32(v) => beside(v, sizes).into(),
-        Values::F64(v) => beside(v, sizes).into(),
-        Values::F16(v) => beside(v, sizes).into(),
-        Values::Bf16(v) => beside(v, sizes).into(),
+        Values::F32(v) => interleaved(v, sizes).into(),
+        Values::F64(v) => interleaved(v, sizes).into(),
+        Values::F16(v) => interleaved(v, sizes).into(),
+        Values::Bf16(v) => interleaved(v, sizes).into(),
     })
 }

@@ -28,6 +28,19 @@ impl Values<'_> {
         }
     }
 
+    /// All values, widened.
+    pub(crate) fn to_f64(self) -> Vec<f64> {
+        fn widened<W: Copy + Into<f64>>(values: &[W]) -> Vec<f64> {
+            values.iter().map(|&w| w.into()).collect()
+        }
+        match self {
+            Self::F32(v) => widened(v),
+            Self::F64(v) => widened(v),
+            Self::F16(v) => widened(v),
+            Self::Bf16(v) => widened(v),
+        }
+    }
+
     /// Number of values.
     pub fn len(&self) -> usize {
         match self {

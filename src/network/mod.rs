@@ -97,8 +97,10 @@ pub use select::Selection;
 
 pub(crate) use attention::Projection;
 pub(crate) use exports::*;
+pub(crate) use natural::compare as natural_order;
 
 /// Further items for the command, tests and benches.
 pub(crate) mod exports {
     pub use super::draw::{Draw, DrawError};
+    pub use super::nin::share_in_words;
 }

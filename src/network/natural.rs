@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 ///
 /// A total order: names that differ only in leading zeros (`a.1`, `a.01`) fall back to the order
 /// of their bytes.
-pub(super) fn compare(a: &str, b: &str) -> Ordering {
+pub(crate) fn compare(a: &str, b: &str) -> Ordering {
     let (mut x, mut y) = (a.as_bytes(), b.as_bytes());
     while let (Some(&i), Some(&j)) = (x.first(), y.first()) {
         let ordering = if i.is_ascii_digit() && j.is_ascii_digit() {

@@ -4,6 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Architecture, Connection, LeftOut, NeuronLayer};
 
+/// The share of the block weights that is analysed in words, in whole percent; none of all.
+pub fn share_in_words(share: f64) -> Option<String> {
+    let percent = (100.0 * share).floor();
+    (percent < 100.0).then(|| format!("{percent:.0} % of the block weights are analysed"))
+}
+
 /// Share of the block weights below which a warning says so.
 const LEAST_SHARE: f64 = 0.8;
 

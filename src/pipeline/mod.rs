@@ -21,5 +21,5 @@ pub use builder::RunBuilder;
 pub(crate) use judge::{Judge, Logged};
 pub(crate) use open::{Follow, Opened, open};
 pub(crate) use run::{End, Listener, Pipeline, Step};
-pub use settings::Samples;
 pub(crate) use settings::{Nodes, Settings, Start};
+pub use settings::{Samples, network_of};

@@ -266,7 +266,10 @@ impl Settings {
 }
 
 /// The network that a file describes, of these parameters.
-fn network_of(path: &Path, parameters: &[Parameter]) -> Result<Network, Error> {
+///
+/// # Errors
+/// [`Error::NetworkFile`].
+pub fn network_of(path: &Path, parameters: &[Parameter]) -> Result<Network, Error> {
     let failed = |source| Error::NetworkFile { path: path.to_owned(), source };
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.into()))?;
     Network::from_json(&text, parameters).map_err(|error| failed(error.into()))

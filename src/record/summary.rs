@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Conclusion, printable};
 use crate::analysis::{Concern, WarningKind, p_text};
+use crate::network::share_in_words;
 use crate::stop::Stop;
 
 /// The value of a quantity at a step.
@@ -327,9 +328,8 @@ impl fmt::Display for Summary {
                 "E_excess {value:.5} at step {step} ({p}grows with the scale of the weights)"
             )?;
         }
-        if let Some(share) = self.share.map(|share| (100.0 * share).floor()).filter(|s| *s < 100.0)
-        {
-            writeln!(f, "weights  {share:.0} % of the block weights are analysed")?;
+        if let Some(share) = self.share.and_then(share_in_words) {
+            writeln!(f, "weights  {share}")?;
         }
         if let Some(repeated) = self.conclusion.repeated_text() {
             writeln!(f, "repeats  {repeated}")?;

@@ -1,9 +1,9 @@
 //! Which analysed steps have rows in the tables that are thinned.
 
-/// So many analysed steps of a run have all of them, the first ones.
+/// The first analysed steps of a run, which have rows in all tables.
 const ALL: u64 = 100;
 
-/// One of so many analysed steps after them has, where a run does not say otherwise.
+/// After these, one analysed step in this many has, where a run does not say otherwise.
 pub(crate) const EVERY_DETAIL: u64 = 10;
 
 /// The state of the thinning: a function of the rows before, so that a replay and a resumed run

@@ -1,5 +1,6 @@
 //! Finds the checkpoints of a run: by their names, and by the steps that trainers note in them.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -9,6 +10,7 @@ use super::checkpoint_file::CheckpointFile;
 use super::folder::{Held, foreign, held, is_state_of_training};
 use super::step_names::{Inside, Named, has_end_of_weights, is_copy, named, version};
 use super::trainer_log::{Logged, global_step, logged};
+use crate::network::natural_order;
 
 /// A checkpoint and its step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct Look {
     pub silent: Vec<PathBuf>,
 }
 
+/// Why a name that trainers use for a while is passed over.
+const PASSING: &str = "it is being written, or was left by a crash";
 /// Names that a message lists.
 const LISTED: usize = 8;
 
@@ -169,12 +173,13 @@ impl Checkpoint {
     /// What the file says of its step, if that is not the one in its name. Lightning counted from 0 in
     /// names once, and from 1 in files.
     pub(crate) fn doubt(&self, file: &CheckpointFile) -> Option<String> {
-        let state = self.folder().map(|folder| folder.join("trainer_state.json"));
-        let of_trainer = state.and_then(|path| global_step(&path));
+        if named(&self.path) != Named::Step(self.step) {
+            return None;
+        }
         let inside = file.step().filter(|inside| inside.sure).map(|inside| inside.step);
-        let inside = inside.or(of_trainer)?;
-        let by_name = named(&self.path) == Named::Step(self.step);
-        (by_name && inside.abs_diff(self.step) > 1).then(|| {
+        let of_trainer = || global_step(&self.folder()?.join("trainer_state.json"));
+        let inside = inside.or_else(of_trainer)?;
+        (inside.abs_diff(self.step) > 1).then(|| {
             format!(
                 "the name of {} says step {}, and its trainer noted step {inside}: the name counts \
                  (--steps gives others)",
@@ -248,7 +253,7 @@ pub(super) fn within(folder: &Path, steps: Steps<'_>, inside: bool) -> Result<Lo
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         paths.push(entry.map_err(unreadable)?.path());
     }
-    paths.sort_by(|a, b| natural(a, b));
+    paths.sort_by(|a, b| by_name(a, b));
     let mut look = Look::default();
     let (mut epochs, mut silent) = (Vec::new(), Vec::new());
     for path in paths {
@@ -260,7 +265,7 @@ pub(super) fn within(folder: &Path, steps: Steps<'_>, inside: bool) -> Result<Lo
         }
         let pass = |why: &str| Some((path.clone(), why.to_owned()));
         let passed = match (steps, name) {
-            (_, Named::Passing) => pass("it is being written, or was left by a crash"),
+            (_, Named::Passing) => pass(PASSING),
             (Steps::Listed(_), Named::Copy) | (Steps::Names, Named::Copy) => {
                 pass("a copy of another checkpoint, by its name")
             }
@@ -298,7 +303,7 @@ pub(super) fn within(folder: &Path, steps: Steps<'_>, inside: bool) -> Result<Lo
     } else if look.found.is_empty() {
         let paths = epochs.into_iter().map(|(_, path)| path);
         look.silent = paths.chain(silent.into_iter().map(|(_, path)| path)).collect();
-        look.silent.sort_by(|a, b| natural(a, b));
+        look.silent.sort_by(|a, b| by_name(a, b));
     } else {
         let why = "its name says an epoch, others say steps".to_owned();
         look.passed.extend(epochs.into_iter().map(|(_, path)| (path, why.clone())));
@@ -318,7 +323,7 @@ fn unusable(path: &Path, says: bool) -> Option<Option<String>> {
             _ if hidden => Some(None),
             held if held.is_model() => None,
             Held::Refused(why) => Some(Some(why)),
-            _ if passing => Some(Some("it is being written, or was left by a crash".to_owned())),
+            _ if passing => Some(Some(PASSING.to_owned())),
             _ => Some(says.then(|| "it holds no model under a usual name".to_owned())),
         };
     }
@@ -361,6 +366,12 @@ fn look_inside(epochs: Vec<(u64, PathBuf)>, silent: Vec<(&'static str, PathBuf)>
     }
 }
 
+/// The natural order of names.
+fn by_name(a: &Path, b: &Path) -> Ordering {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    natural_order(&name(a), &name(b)).then_with(|| a.cmp(b))
+}
+
 /// Of several checkpoints of a step, passes over copies, then all but the newest of one name.
 fn one_of_each_step(look: &mut Look) {
     let rank = |c: &Checkpoint| (!is_copy(&c.path), version(&c.path));
@@ -377,25 +388,6 @@ fn one_of_each_step(look: &mut Look) {
         }
         keep
     });
-}
-
-/// Names in order, their numbers by value.
-fn natural(a: &Path, b: &Path) -> std::cmp::Ordering {
-    let key = |path: &Path| {
-        let name =
-            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let mut parts: Vec<(u64, String)> = Vec::new();
-        let mut rest = name.as_str();
-        while !rest.is_empty() {
-            let text = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-            let number = &rest[text..];
-            let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
-            parts.push((number[..end].parse().unwrap_or(0), rest[..text].to_owned()));
-            rest = &number[end..];
-        }
-        parts.into_iter().map(|(number, text)| (text, number)).collect::<Vec<_>>()
-    };
-    key(a).cmp(&key(b)).then_with(|| a.cmp(b))
 }
 
 /// Why a path has no checkpoints.

@@ -58,12 +58,10 @@ pub(super) fn formed<'s>(
         let (gain, direction) = (read(&pair.gain)?, read(&pair.direction)?);
         let shape = &tensors[&pair.direction].shape;
         let kept = &tensors[&pair.gain].shape;
-        Ok(match (floats(&gain), direction.values()) {
-            (gain, Values::F64(v)) => scaled(&gain, kept, v, shape).into(),
-            (gain, _) => {
-                let matrix = scaled(&gain, kept, &floats(&direction), shape);
-                matrix.into_iter().map(|w| w as f32).collect::<Vec<f32>>().into()
-            }
+        let matrix = scaled(&gain.values().to_f64(), kept, &direction.values().to_f64(), shape);
+        Ok(match direction.values() {
+            Values::F64(_) => matrix.into(),
+            _ => matrix.into_iter().map(|w| w as f32).collect::<Vec<f32>>().into(),
         })
     })())
 }
@@ -124,13 +122,4 @@ fn scaled(gain: &[f64], kept: &[usize], direction: &[f64], shape: &[usize]) -> V
     }
     let factor = |k: usize| if squares[k] > 0.0 { gain[k] / squares[k].sqrt() } else { 0.0 };
     direction.iter().enumerate().map(|(at, v)| v * factor(share(at))).collect()
-}
-
-fn floats(tensor: &Tensor<'_>) -> Vec<f64> {
-    match tensor.values() {
-        Values::F32(v) => v.iter().map(|w| f64::from(*w)).collect(),
-        Values::F64(v) => v.to_vec(),
-        Values::F16(v) => v.iter().map(|w| w.to_f64()).collect(),
-        Values::Bf16(v) => v.iter().map(|w| w.to_f64()).collect(),
-    }
 }

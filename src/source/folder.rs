@@ -266,7 +266,8 @@ fn within(folder: &Path, folders: &[String], is_step: bool) -> Held {
     }
 }
 
-pub(super) fn is_state_of_training(path: &Path) -> bool {
+/// Whether a file holds the state of training, not weights: by its name.
+pub fn is_state_of_training(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     STATE_OF_TRAINING.iter().any(|start| name.starts_with(start))
         || name.ends_with("_optim_states.pt")

@@ -55,6 +55,7 @@ pub(crate) mod exports {
     use super::{Checkpoint, SourceError, checkpoints};
 
     pub use super::checkpoints::{Look, Steps, open_copy};
+    pub use super::folder::is_state_of_training;
 
     /// The checkpoints among files and folders, with steps that are found in this way.
     ///

@@ -41,9 +41,9 @@ pub(super) fn refusal(tensors: &BTreeMap<String, Whole>, not_read: &[NotRead]) -
         let torchs = is_torchs(&left.what) && !floats;
         left.shape.len() > 1 && (is_integer(&left.what) || torchs)
     };
-    let names =
-        || tensors.keys().map(String::as_str).chain(not_read.iter().map(|n| n.name.as_str()));
-    let kind = |left: &NotRead| method(&left.name, &left.what, &names().collect::<Vec<_>>());
+    let names = tensors.keys().map(String::as_str);
+    let names: Vec<&str> = names.chain(not_read.iter().map(|left| left.name.as_str())).collect();
+    let kind = |left: &NotRead| method(&left.name, &left.what, &names);
     let quantised: Vec<(&NotRead, &str)> =
         not_read.iter().filter(integers).filter_map(|left| Some((left, kind(left)?))).collect();
     if let Some((first, kind)) = quantised.first() {

@@ -61,8 +61,7 @@ pub(super) fn named(path: &Path) -> Named {
         Ok(None) => {}
         Err(why) => return Named::Silent(why),
     }
-    let words = || name.split(|c: char| !c.is_ascii_alphanumeric());
-    if words().any(|word| COPIES.contains(&word)) {
+    if names_a_copy(name) {
         return Named::Copy;
     }
     match epoch(name) {
@@ -77,10 +76,11 @@ pub(super) fn named(path: &Path) -> Named {
 /// Whether the name has a word that marks a copy: `last`, `best`, `latest`.
 pub(super) fn is_copy(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let name = name.to_ascii_lowercase();
-    without_end(&name)
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .any(|word| COPIES.contains(&word))
+    names_a_copy(without_end(&name.to_ascii_lowercase()))
+}
+
+fn names_a_copy(name: &str) -> bool {
+    name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| COPIES.contains(&word))
 }
 
 /// The number of `-v1` at the end of a name, which Lightning gives to another file of the same name.

@@ -8,7 +8,6 @@ use super::Tensor;
 use super::float8::{blocks, e4m3, e5m2, scale};
 use super::mapped::Mapped;
 use super::stored::{Elements, Stored};
-use crate::mfa::Values;
 
 /// Comparisons of pieces with each other that a tensor may take.
 const COMPARISONS: usize = 1 << 22;
@@ -128,10 +127,11 @@ impl Whole {
     /// The values, row-major; `None` if a file is shorter than it was.
     pub(super) fn values<'a>(&self, shards: &'a [Mapped]) -> Option<Tensor<'a>> {
         let Some(by) = &self.scale else { return self.unscaled(shards) };
-        let scales = by.unscaled(shards)?;
+        let scales = by.unscaled(shards)?.values().to_f64();
+        let scales: Vec<f32> = scales.into_iter().map(|scale| scale as f32).collect();
         let mut values = self.decoded(shards)?;
         let columns = self.shape.iter().skip(1).product();
-        scale(&mut values, columns, &floats(&scales), blocks(&self.shape, &by.shape)?);
+        scale(&mut values, columns, &scales, blocks(&self.shape, &by.shape)?);
         Some(values.into())
     }
 
@@ -185,15 +185,6 @@ impl Whole {
     }
 }
 
-fn floats(tensor: &Tensor<'_>) -> Vec<f32> {
-    match tensor.values() {
-        Values::F32(values) => values.to_vec(),
-        Values::F64(values) => values.iter().map(|value| *value as f32).collect(),
-        Values::F16(values) => values.iter().map(|value| value.to_f32()).collect(),
-        Values::Bf16(values) => values.iter().map(|value| value.to_f32()).collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,10 +203,11 @@ mod tests {
             vec![part(&[2, 0], &[1, 4], 8), part(&[0, 0], &[2, 1], 0), part(&[0, 1], &[2, 3], 2)]
         };
         let whole = Whole::of_parts(vec![3, 4], parts()).unwrap();
-        let values = floats(&whole.values(std::slice::from_ref(&file)).unwrap());
+        let values = whole.values(std::slice::from_ref(&file)).unwrap().values().to_f64();
         assert_eq!(values, [0., 2., 3., 4., 1., 5., 6., 7., 8., 9., 10., 11.]);
         let layers = whole.unstacked().unwrap();
-        let layer = |k: usize| floats(&layers[k].values(std::slice::from_ref(&file)).unwrap());
+        let layer =
+            |k: usize| layers[k].values(std::slice::from_ref(&file)).unwrap().values().to_f64();
         assert_eq!([layer(0), layer(1)], [[0., 2., 3., 4.], [1., 5., 6., 7.]]);
         let refused = |parts: Vec<Part>| Whole::of_parts(vec![3, 4], parts).unwrap_err();
         assert!(refused(parts()[1..].to_vec()).contains("8 of its 12 elements"));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use neuromfa::internals::pipeline::network_of;
 use neuromfa::network::{Network, Orientation, Parameter, Selection};
 use neuromfa::source::Checkpoint;
 use neuromfa::{Architecture, Replay};
@@ -68,12 +69,7 @@ impl Choice {
     /// The network of a checkpoint with these parameters.
     pub fn network(self, of: &Checkpoint, parameters: &[Parameter]) -> anyhow::Result<Network> {
         Ok(match &self.network {
-            Some(file) => {
-                let text = std::fs::read_to_string(file)
-                    .with_context(|| format!("cannot read {}", file.display()))?;
-                Network::from_json(&text, parameters)
-                    .with_context(|| format!("cannot use the network of {}", file.display()))?
-            }
+            Some(file) => network_of(file, parameters)?,
             None => Network::infer(parameters, &self.selection(of)?)?,
         })
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use super::alike::{Run, runs};
+use neuromfa::internals::network::share_in_words;
 use neuromfa::internals::record::{printable, shown_name};
 use neuromfa::network::{Connection, LeftOut, Network, Orientation, Parameter};
 
@@ -30,7 +31,7 @@ pub fn network(network: &Network, parameters: &[Parameter], neurons: usize, all:
         network.connections().len(),
         grouped(weights),
         network.left_out().len(),
-        share(network).map_or(String::new(), |share| format!("; {share}")),
+        share_in_words(network.share()).map_or(String::new(), |share| format!("; {share}")),
     );
     layers(&mut text, network, neurons, all);
     connections(&mut text, network, parameters, all);
@@ -42,12 +43,6 @@ pub fn network(network: &Network, parameters: &[Parameter], neurons: usize, all:
         }
     }
     text
-}
-
-/// The share of the block weights that is analysed, if that is not all, in words.
-pub(super) fn share(network: &Network) -> Option<String> {
-    let percent = (100.0 * network.share()).floor();
-    (percent < 100.0).then(|| format!("{percent:.0} % of the block weights are analysed"))
 }
 
 fn layers(text: &mut String, network: &Network, neurons: usize, all: bool) {

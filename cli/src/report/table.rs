@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::align::{align, p_cell, rounded, widths};
 use super::notes::{Warned, notes};
+use neuromfa::internals::network::share_in_words;
 use neuromfa::internals::record::{
     Cells, Conclusion, EMERGENCE, Format, Kind, RunConfig, Sampling, check_schema, column,
     columns as known, read_table,
@@ -171,7 +172,7 @@ pub(super) fn heading(config: &RunConfig) -> String {
     let architecture = network.architecture();
     format!(
         "{architecture}: {layers} neuron layers, {tensors} matrices, {weights} weights; {sampling}{}",
-        super::network::share(network).map_or(String::new(), |share| format!("; {share}")),
+        share_in_words(network.share()).map_or(String::new(), |share| format!("; {share}")),
     )
 }
 

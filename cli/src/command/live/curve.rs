@@ -10,7 +10,7 @@ use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
 use super::points::ends;
 
 /// A curve's name, color and points, ascending in x. The first of a chart is drawn in braille, the
-/// others in dots: they are told apart without colours, too.
+/// others in dots: they differ without colours, too.
 pub struct Curve<'a> {
     pub name: &'a str,
     pub color: Color,

@@ -91,7 +91,7 @@ impl Logged {
         Ok(Some(Axis::logged(name, values)))
     }
 
-    /// A quantity at no more than so many points of an axis, in a run that began at this time.
+    /// A quantity at up to `points` points of an axis, in a run that began at this time.
     pub(super) fn means(
         &self,
         name: &str,

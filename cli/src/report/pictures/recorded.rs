@@ -11,7 +11,7 @@ use neuromfa::{RecordError, Summary};
 use super::axis::Axis;
 use super::logged::{Logged, Means};
 use super::sheet::Sheet;
-use super::thin::Emergence;
+use super::thin::{Emergence, Overall};
 
 /// A run's files, as far as pictures need them.
 #[derive(Debug)]
@@ -26,8 +26,7 @@ pub(super) struct Recorded {
     pub(super) config: Option<RunConfig>,
     /// The rows of emergence.csv that curves need.
     pub(super) emergence: Sheet,
-    /// What else is known of emergence.csv.
-    pub(super) all: Emergence,
+    pub(super) all: Overall,
     pub(super) logged: Logged,
     /// The loss over the axis, if the loop logged one.
     pub(super) loss: Option<(String, Means)>,
@@ -49,7 +48,7 @@ impl Recorded {
         let json = |name: &str| read_file(&folder.join(name)).ok();
         let name = folder.canonicalize().ok();
         let name = name.as_deref().unwrap_or(folder).file_name();
-        let mut all = Emergence::read(&folder.join(EMERGENCE))?;
+        let Emergence { sheet, conclusion, all } = Emergence::read(&folder.join(EMERGENCE))?;
         let of_steps = |name| Sheet::of_steps(&folder.join(name));
         Ok(Self {
             axis: Axis::default(),
@@ -64,8 +63,8 @@ impl Recorded {
             scaling: of_steps(SCALING)?,
             boxes: of_steps(BOXES)?,
             summary: json(SUMMARY).and_then(|text| serde_json::from_slice(&text).ok()),
-            conclusion: std::mem::take(&mut all.conclusion),
-            emergence: std::mem::take(&mut all.sheet),
+            conclusion,
+            emergence: sheet,
             all,
         })
     }

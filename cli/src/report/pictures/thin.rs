@@ -22,7 +22,14 @@ pub(super) struct Emergence {
     /// last one, those with the least and the greatest value of each curve, and the first one with
     /// other warnings than before; and of each column the last row with a number.
     pub(super) sheet: Sheet,
-    /// Every row; of a long run one out of so many.
+    pub(super) conclusion: Conclusion,
+    pub(super) all: Overall,
+}
+
+/// What is known of all rows of emergence.csv.
+#[derive(Debug, Default)]
+pub(super) struct Overall {
+    /// Every row; of a long run one out of [`apart`](Self::apart).
     pub(super) even: Sheet,
     pub(super) apart: usize,
     /// How many rows there are.
@@ -30,7 +37,6 @@ pub(super) struct Emergence {
     /// How many rows have each status but `ok`.
     pub(super) without: BTreeMap<String, usize>,
     pub(super) warned: Warned,
-    pub(super) conclusion: Conclusion,
 }
 
 impl Emergence {
@@ -45,19 +51,19 @@ impl Emergence {
         while let Some(row) = rows.read()? {
             let cell = |name: &str| places.get(name).map(|&k| row.cells[k].as_str());
             read.conclusion.add_cells(row.step, &cell);
-            read.warned.add(&cell);
+            read.all.warned.add(&cell);
             match cell("status").unwrap_or_default() {
                 "" | "ok" => {}
-                status => *read.without.entry(status.to_owned()).or_default() += 1,
+                status => *read.all.without.entry(status.to_owned()).or_default() += 1,
             }
             for (valued, _) in
                 valued.iter_mut().zip(&row.cells).filter(|(_, c)| finite(c).is_some())
             {
-                *valued = Some(read.rows);
+                *valued = Some(read.all.rows);
             }
-            read.rows += 1;
+            read.all.rows += 1;
         }
-        [read.sheet, read.even] =
+        [read.sheet, read.all.even] =
             [(); 2].map(|()| Sheet { columns: columns.clone(), rows: Vec::new() });
         read.keep(path, &valued)?;
         Ok(read)
@@ -65,8 +71,8 @@ impl Emergence {
 
     /// Reads the file once more and keeps rows, those with these numbers among them.
     fn keep(&mut self, path: &Path, valued: &[Option<usize>]) -> Result<(), RecordError> {
-        let each = if self.rows > ALL { self.rows.div_ceil(STRETCHES) } else { 1 };
-        self.apart = self.rows.div_ceil(ALL).max(1);
+        let each = if self.all.rows > ALL { self.all.rows.div_ceil(STRETCHES) } else { 1 };
+        self.all.apart = self.all.rows.div_ceil(ALL).max(1);
         let mut stretch = Stretch::new(&self.sheet);
         let mut kinds = String::new();
         for (number, row) in Rows::open(path)?.enumerate() {
@@ -78,8 +84,8 @@ impl Emergence {
             let changes = kinds != before && !stretch.changed;
             stretch.changed |= changes;
             stretch.add(number, &row, changes || valued.contains(&Some(number)));
-            if number.is_multiple_of(self.apart) {
-                self.even.rows.push((*row).clone());
+            if number.is_multiple_of(self.all.apart) {
+                self.all.even.rows.push((*row).clone());
             }
         }
         self.sheet.rows.extend(stretch.take());
@@ -171,8 +177,8 @@ mod tests {
     #[test]
     fn short_tables_are_kept_whole() {
         let table = read(ALL, 3, 5, 7);
-        assert_eq!((table.rows, table.apart), (ALL, 1));
-        assert_eq!((table.sheet.rows.len(), &table.sheet.rows), (ALL, &table.even.rows));
+        assert_eq!((table.all.rows, table.all.apart), (ALL, 1));
+        assert_eq!((table.sheet.rows.len(), &table.sheet.rows), (ALL, &table.all.even.rows));
     }
 
     #[test]
@@ -180,7 +186,7 @@ mod tests {
         let n = ALL + 1;
         for special in [0, 1, 777, n / 2 + 1, n - 1] {
             let table = read(n, special, special, special);
-            assert_eq!(table.rows, n);
+            assert_eq!(table.all.rows, n);
             let numbers = table.sheet.numbers("step").into_iter().flatten();
             let kept: Vec<usize> = numbers.map(|step| step as usize / 10).collect();
             assert!(kept.len() <= 8 * STRETCHES, "{special}: {}", kept.len());
@@ -190,8 +196,8 @@ mod tests {
             assert_eq!(losses, [0.5]);
             let first = table.sheet.rows.iter().position(|row| !table.sheet.kinds(row).is_empty());
             assert_eq!(first.map(|row| kept[row]), Some(special));
-            let even = table.even.numbers("step");
-            assert_eq!(table.apart, 2);
+            let even = table.all.even.numbers("step");
+            assert_eq!(table.all.apart, 2);
             assert!(even.iter().zip(0..).all(|(step, k)| *step == Some(f64::from(20 * k))));
             assert_eq!(even.len(), n.div_ceil(2));
             assert_eq!(table.conclusion.analysed as usize, n);
