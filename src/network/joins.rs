@@ -9,12 +9,14 @@
 //! | attention and MLP of a block with one norm (they are parallel) | one layer |
 //! | shortcut (`downsample.0`, `shortcut`, ..) and first convolution of a block | one layer |
 //! | the first convolutions of branches, where no pooling comes before them | one layer |
-//! | `filter_convs.{i}` and `gate_convs.{i}`; `gate.{i}` and its like; policy and value | one layer |
+//! | `filter_convs.{i}` and `gate_convs.{i}`; `gate.{i}` and its like; policy and value; density and features | one layer |
+//! | what fuses a stage or branch with others, and the next stage | one layer |
 //!
 //! Matrices of one key are joined if they also read equally many values.
 
 mod attention;
 pub(super) mod branches;
+mod stages;
 
 use std::collections::BTreeMap;
 
@@ -34,6 +36,7 @@ pub(super) fn shared_inputs(matrices: &[Matrix<'_>], widths: &[usize]) -> Vec<Op
     joins.numbered_gates();
     joins.heads();
     joins.concatenated();
+    joins.stages();
     joins.keys
 }
 
@@ -227,24 +230,35 @@ impl<'a, 'm> Joins<'a, 'm> {
         }
     }
 
-    /// What a policy and a value function of one module read first.
+    /// What a policy and a value function of one module read first; the density and the features of
+    /// a radiance field.
     fn heads(&mut self) {
-        let mut towers: BTreeMap<&str, [Vec<usize>; 2]> = BTreeMap::new();
+        const SIDES: [[&[&str]; 2]; 2] = [
+            [&["policy", "actor", "pi"], &["value", "critic", "vf"]],
+            [&["alpha", "sigma", "density"], &["feature", "features", "feat"]],
+        ];
+        // Where they are lists, the single matrices next to them read what these give.
+        let mut towers: BTreeMap<(bool, &str, usize), [Vec<usize>; 2]> = BTreeMap::new();
         for (k, base) in self.bases.iter().enumerate() {
             let (list, first) = split(base);
-            let (scope, name) = if first == "0" { split(list) } else { continue };
+            let listed = first.parse::<u32>().is_ok();
+            if listed && first != "0" {
+                continue;
+            }
+            let (scope, name) = if listed { split(list) } else { (list, first) };
             let name = name.to_ascii_lowercase();
             let word = |signs: &[&str]| name.split('_').any(|w| signs.contains(&w));
-            let side = match () {
-                () if word(&["policy", "actor", "pi"]) => 0,
-                () if word(&["value", "critic", "vf"]) => 1,
-                () => continue,
-            };
-            towers.entry(scope).or_default()[side].push(k);
+            for (kind, sides) in SIDES.iter().enumerate() {
+                if let Some(side) = sides.iter().position(|signs| word(signs)) {
+                    towers.entry((!listed, scope, kind)).or_default()[side].push(k);
+                }
+            }
         }
-        for (scope, [policy, value]) in towers {
-            if let ([a], [b]) = (policy.as_slice(), value.as_slice())
+        let lists = towers.keys().any(|(single, _, kind)| !single && *kind == 0);
+        for ((single, scope, kind), sides) in towers {
+            if let [[a], [b]] = sides.each_ref().map(Vec::as_slice)
                 && self.matrices[*a].inputs() == self.matrices[*b].inputs()
+                && !(single && lists && kind == 0)
             {
                 self.join(&format!("{scope}.in"), &[*a, *b]);
             }

@@ -52,7 +52,8 @@ impl<'a> Joins<'a, '_> {
             let scope_in = outside_heads(scope);
             let reduced = find(Part::Reduction).is_some();
             let width = |k: usize| self.widths[k];
-            let cross = is_cross(scope) || query.is_some_and(|q| width(q) != width(key));
+            let (pooled, double) = (is_pooled(scope), is_double(scope));
+            let cross = !double && is_cross(scope) || query.is_some_and(|q| width(q) != width(key));
             let (from_query, rest): (Vec<usize>, Vec<usize>) = {
                 let is_query =
                     |p: Part| matches!(p, Part::Query) || (reduced && p == Part::Reduction);
@@ -61,7 +62,7 @@ impl<'a> Joins<'a, '_> {
                 };
                 (of(true).collect(), of(false).collect())
             };
-            if POOLED.iter().any(|sign| scope.contains(sign)) {
+            if pooled {
                 self.join(&format!("{scope_in}.in"), &rest);
             } else if cross {
                 let context = match scope.split('.').any(|s| s == "attn2") {
@@ -152,6 +153,22 @@ fn is_cross(scope: &str) -> bool {
         let segment = segment.to_ascii_lowercase();
         CROSS.contains(&segment.as_str()) || segment.starts_with("cross_attn")
     })
+}
+
+/// Whether the queries are not of what keys and values are of: Funnel's blocks pool theirs at their
+/// beginning.
+fn is_pooled(scope: &str) -> bool {
+    let funnel = || {
+        let (_, at) = scope.split_once("encoder.blocks.")?;
+        let mut at = at.split('.');
+        Some(at.next()? != "0" && at.next()? == "0" && at.next()? == "attention")
+    };
+    POOLED.iter().any(|sign| scope.contains(sign)) || funnel().unwrap_or(false)
+}
+
+/// Whether a block's second attention is to itself as well: along time, in a UNet of videos.
+fn is_double(scope: &str) -> bool {
+    scope.split('.').any(|s| matches!(s, "temp_attentions" | "motion_modules" | "transformer_in"))
 }
 
 /// The module around the heads of attention, where each is one of its own.

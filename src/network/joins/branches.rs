@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::super::paths::{base, split};
+use super::super::reading::Bias;
 use super::super::select::Matrix;
 use super::Joins;
 
@@ -48,17 +49,29 @@ impl<'a> Joins<'a, '_> {
                 firsts.entry(scope).or_insert(k);
             }
         }
+        let small_stem = |m: &Matrix<'_>| m.path() == "stem.conv" && m.taps() < 10;
+        let small_stem = self.matrices.iter().any(small_stem);
+        let mut begun: HashSet<&str> = HashSet::new();
         for (k, base) in self.bases.iter().enumerate() {
             if self.matrices[k].shape().len() < 3 {
                 continue;
             }
             let Some((block, rest)) = is_shortcut(base) else { continue };
+            // Only the first convolution of a shortcut reads the block.
+            if !begun.insert(&base[..base.len() - rest.len()]) {
+                continue;
+            }
             let Some(&first) = firsts.get(block) else { continue };
             // Something without weights, a pooling, comes before the shortcut's convolution, except
             // in the first stage, which keeps its positions.
             let first_stage =
                 base.contains("downsample.") && block.split('.').any(|s| s == "layer1");
-            let pooled = rest == ".1" && !first_stage;
+            // So it does in networks without normalisation, whose convolutions have biases.
+            let path = self.matrices[k].path();
+            let unnormed = path.ends_with("downsample.conv")
+                && self.matrices[k].bias != Bias::Absent
+                && (small_stem || !block.ends_with("stages.0.0"));
+            let pooled = rest == ".1" && !first_stage || unnormed;
             if !pooled && self.widths[first] == self.widths[k] {
                 found.push((first, k, format!("{block}.in")));
             }

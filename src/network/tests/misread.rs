@@ -11,7 +11,7 @@ fn alike(pattern: &str, parts: &[&str], shape: &[usize]) -> Vec<Parameter> {
 }
 
 /// The connections that leave one layer together with another, layer by layer.
-fn together(network: &Network) -> Vec<Vec<&str>> {
+pub(super) fn together(network: &Network) -> Vec<Vec<&str>> {
     let layers = 0..network.layers().len();
     let leaving = layers.map(|k| network.leaving(k).map(|c| c.parameter.as_str()).collect());
     leaving.filter(|names: &Vec<&str>| names.len() > 1).collect()

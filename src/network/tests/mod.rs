@@ -5,6 +5,7 @@ use super::{Architecture, Network, NetworkError, Parameter, Selection};
 mod building;
 mod chains;
 mod draws;
+mod generic_joins;
 mod misfits;
 mod misread;
 mod patterns;
