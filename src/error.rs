@@ -155,6 +155,14 @@ pub enum Error {
         /// The reason.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A shard of a series cannot be written, or not be merged with others.
+    #[error("{}: {source}", path.display())]
+    Shard {
+        /// The shard's file, or the folder that holds shards.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The threads of the monitor cannot be started.
     #[error("cannot start the monitor's threads: {0}")]
     Threads(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -155,6 +155,11 @@ pub mod internals {
     pub mod record {
         pub use crate::record::*;
     }
+    pub mod replay {
+        pub use crate::replay::merge::merge;
+        pub use crate::replay::shard::analyse_shard;
+        pub use crate::replay::shard_file::Shard;
+    }
     pub mod source {
         pub use crate::source::exports::*;
     }

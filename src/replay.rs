@@ -4,29 +4,35 @@
 //! for bit.
 
 mod descent;
+mod examine;
+mod facts;
 mod log;
+pub(crate) mod merge;
 mod schedule;
 mod series;
+pub(crate) mod shard;
+pub(crate) mod shard_file;
+mod work;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rayon::ThreadPool;
 
-use crate::analysis::Snapshot;
 use crate::error::Error;
-use crate::network::NetworkError;
-use crate::pipeline::{
-    Awaited, End, Follow, Listener, Nodes, Opened, Pipeline, RunBuilder, Settings, Start, Step,
-    open,
-};
-use crate::record::{Cost, NODES, RecordedRun, Sampling, Summary, check_gap};
+use crate::pipeline::{End, Follow, Listener, Nodes, RunBuilder, Settings, Start, open};
+use crate::record::{Cost, NODES, RecordedRun, Summary, check_gap};
 use crate::source::{Checkpoint, CheckpointFile};
 
+use self::examine::Examiner;
+use self::facts::Facts;
 use self::log::{Log, check_age, last_row, times};
+use self::schedule::in_order;
 use self::series::Series;
+use self::work::{Work, at_its_step, follow, no_matrices, say_left_out, say_of_first};
 
 /// Analyses checkpoints into a run directory. The first one, by step, is the baseline.
 ///
@@ -61,20 +67,9 @@ impl RunBuilder<Files> {
     /// [`Error::Record`] when the folder holds no run that can be read.
     pub fn like(mut self, run: impl AsRef<Path>) -> Result<Self, Error> {
         let run = run.as_ref();
-        let config = RecordedRun::read(run)?.config;
-        let settings = &mut self.settings;
-        settings.network = Some(config.network);
-        settings.nodes = Nodes::File(run.join(NODES));
-        settings.parameters = config.method;
-        (settings.stable, settings.controls) = (config.stable, config.controls);
-        (settings.layers, settings.neurons) = (config.layers, config.neurons);
-        (settings.hops, settings.hops_estimated) = (config.hops, config.hops_estimated);
-        if let Sampling::Drawn { seed, .. } = config.sampling {
-            settings.hops_seed = seed;
-        }
-        settings.every_detail = Some(config.every_detail);
-        settings.baseline = Some(run.to_owned());
-        settings.first_edges = config.baseline_at_first_edges;
+        self.settings.analyse_like(RecordedRun::read(run)?.config);
+        self.settings.nodes = Nodes::File(run.join(NODES));
+        self.settings.baseline = Some(run.to_owned());
         Ok(self)
     }
 
@@ -98,12 +93,7 @@ impl RunBuilder<Files> {
     /// [`Error`] when there is no checkpoint, a file cannot be read, or the folder cannot be
     /// written. The rows of earlier checkpoints stay: repair the file and [`Self::resume`].
     pub fn run(self, checkpoints: &[Checkpoint]) -> Result<Summary, Error> {
-        let mut ordered: Vec<&Checkpoint> = checkpoints.iter().collect();
-        ordered.sort_by_key(|checkpoint| checkpoint.step);
-        if let Some(pair) = ordered.windows(2).find(|pair| pair[0].step == pair[1].step) {
-            let source = "another checkpoint has the same step: give each step once".into();
-            return Err(Error::Checkpoints { path: pair[1].path.clone(), source });
-        }
+        let ordered = in_order(checkpoints)?;
         schedule::check(&ordered);
         let mut feed = self.feed()?;
         for checkpoint in ordered {
@@ -151,7 +141,7 @@ pub struct Feed {
     log: Log,
     pool: ThreadPool,
     started: Instant,
-    work: Option<Work>, // none before the first checkpoint
+    work: Option<Ongoing>, // none before the first checkpoint
 }
 
 /// The result of adding a checkpoint to a [`Feed`].
@@ -204,7 +194,7 @@ impl Feed {
         }
         match &mut self.work {
             Some(work) => {
-                let (allowed, last) = (self.settings.allows_gaps, work.pipeline.last_row());
+                let (allowed, last) = (self.settings.allows_gaps, work.work.pipeline.last_row());
                 check_gap(allowed, last, checkpoint.step)?;
                 work.add(checkpoint, file, &self.pool, &mut self.log)
             }
@@ -214,7 +204,7 @@ impl Feed {
 
     /// The last step that has a row.
     pub fn last_step(&self) -> Option<u64> {
-        self.work.as_ref().and_then(|work| work.pipeline.last_row())
+        self.work.as_ref().and_then(|work| work.work.pipeline.last_row())
     }
 
     /// Ends the run: writes its summary.
@@ -222,7 +212,7 @@ impl Feed {
     /// # Errors
     /// [`Error::Checkpoints`] when no checkpoint was added; or the folder cannot be written.
     pub fn finish(self) -> Result<Summary, Error> {
-        let Some(Work { mut pipeline, reading, analysed, .. }) = self.work else {
+        let Some(Ongoing { work, reading, analysed, .. }) = self.work else {
             let path = self.settings.folder;
             return Err(Error::Checkpoints { path, source: "no checkpoints to analyse".into() });
         };
@@ -233,76 +223,56 @@ impl Feed {
             side_thread_seconds: (self.started.elapsed() - reading).as_secs_f64(),
             analysed,
         };
+        let mut pipeline = work.pipeline;
         pipeline.finish(End { last_step: pipeline.last_row(), cost, ..End::default() })
     }
 
     /// Begins or resumes the run; returns whether this analysed `first`.
     fn begin(&mut self, first: &Checkpoint, source: &CheckpointFile) -> Result<bool, Error> {
+        say_left_out(&first.path, source.left_out());
         // What was logged after the last row is logged again, before the next one.
         let last = match self.settings.start {
             Start::Resume(_) => last_row(&self.settings.folder),
             _ => None,
         };
-        let mut series = Series::new(first, source);
-        let mut earlier = self.log.up_to(first)?;
-        let at = match earlier.pop_if(|step| step.step == first.step) {
-            Some(at) => at,
-            None => Step::now(first.step, Vec::new()),
-        };
-        let follow = Follow {
-            schedule: "checkpoints".into(),
-            budget: None,
-            due: &|step| last.is_none_or(|last| step > last),
-            log_first: true,
-            earlier,
-            live: false,
-        };
+        let (earlier, at) = at_its_step(self.log.up_to(first)?, first.step);
+        let follow = Follow { due: &|step| last.is_none_or(|last| step > last), ..follow(earlier) };
         let listeners = &mut self.listeners;
         let opened = open(&self.settings, follow, source, &self.pool, at, listeners);
-        let opened = opened.map_err(|error| match error {
-            Error::Network(why @ NetworkError::NoMatrices { .. }) => {
-                Error::Checkpoints { path: first.path.clone(), source: why.into() }
-            }
-            other => other,
-        })?;
-        let Opened { pipeline, resumed_at, awaited, .. } = opened;
-        let new = resumed_at.is_none();
-        if new && first.step > 0 && self.settings.baseline.is_none() {
-            tracing::warn!(
-                "the first checkpoint is step {}: E compares against it, not against the \
-                 initial weights",
-                first.step
-            );
-        }
+        let mut opened = opened.map_err(|error| no_matrices(error, first))?;
+        let new = opened.resumed_at.is_none();
         if new {
-            first.doubt(source).inspect(|doubt| tracing::warn!("{doubt}"));
-            series.descend(first, source, pipeline.plan().network());
-        } else {
-            self.log.taken = pipeline.last_row();
-            series.check(first, source, pipeline.plan().network())?;
+            say_of_first(&self.settings, first.step);
         }
-        let snapshot = Snapshot::new(pipeline.plan());
-        let (reading, analysed) = (Duration::ZERO, u64::from(new));
+        let facts = Facts::of(first, source, opened.pipeline.plan().network());
+        let examiner = Examiner::new(Arc::clone(opened.pipeline.analyst()), opened.awaited.take());
+        let work = if new {
+            Work::begun(opened, &facts)?
+        } else {
+            self.log.taken = opened.pipeline.last_row();
+            let mut series = Series::new(&facts);
+            series.check(&facts, opened.pipeline.plan().network())?;
+            Work { pipeline: opened.pipeline, series }
+        };
         let times = if new { BTreeMap::new() } else { times(&self.settings.folder) };
-        self.work = Some(Work { pipeline, series, times, snapshot, awaited, reading, analysed });
+        let (reading, analysed) = (Duration::ZERO, u64::from(new));
+        self.work = Some(Ongoing { work, examiner, times, reading, analysed });
         Ok(new)
     }
 }
 
 /// A run that has begun, and the state that is kept from one checkpoint to the next.
-struct Work {
-    pipeline: Pipeline,
-    series: Series,
+struct Ongoing {
+    work: Work,
+    examiner: Examiner,
     times: BTreeMap<u64, f64>, // of the rows that were there before
-    snapshot: Snapshot,
-    awaited: Option<Awaited>,
     reading: Duration,
     analysed: u64,
 }
 
-impl Work {
+impl Ongoing {
     fn has_row(&self, checkpoint: &Checkpoint) -> bool {
-        self.pipeline.has_row(checkpoint.step)
+        self.work.pipeline.has_row(checkpoint.step)
     }
 
     fn add(
@@ -316,61 +286,18 @@ impl Work {
             check_age(checkpoint, &self.times);
             return Ok(Added::Recorded);
         }
-        if self.pipeline.last_row().is_some_and(|last| checkpoint.step < last) {
+        let last = self.work.pipeline.last_row();
+        if last.is_some_and(|last| checkpoint.step < last) {
             return Ok(Added::OutOfOrder);
         }
-        self.analyse(checkpoint, file, pool, log)?;
-        Ok(Added::Analysed)
-    }
-
-    fn read(
-        &mut self,
-        checkpoint: &Checkpoint,
-        source: &CheckpointFile,
-        pool: &ThreadPool,
-    ) -> Result<(), Error> {
-        let read = self.pipeline.plan().snapshot(source, pool, &mut self.snapshot);
-        read.map_err(|error| Error::Checkpoints {
-            path: checkpoint.path.clone(),
-            source: error.into(),
-        })
-    }
-
-    fn analyse(
-        &mut self,
-        checkpoint: &Checkpoint,
-        source: &CheckpointFile,
-        pool: &ThreadPool,
-        log: &mut Log,
-    ) -> Result<(), Error> {
-        let start = Instant::now();
-        self.series.check(checkpoint, source, self.pipeline.plan().network())?;
-        checkpoint.doubt(source).inspect(|doubt| tracing::warn!("{doubt}"));
-        self.series.descend(checkpoint, source, self.pipeline.plan().network());
-        self.read(checkpoint, source, pool)?;
-        if let Some(awaited) = &self.awaited {
-            let (analyst, snapshot) = (self.pipeline.analyst(), &self.snapshot);
-            let found = || awaited.found(analyst, snapshot, checkpoint.step);
-            if let Some(baseline) = pool.install(found) {
-                self.awaited = None;
-                self.pipeline.adopt(baseline)?;
-                self.snapshot = Snapshot::new(self.pipeline.plan());
-                self.read(checkpoint, source, pool)?;
-            }
-        }
-        let took = start.elapsed();
-        self.reading += took;
-        let mut at = Step::now(checkpoint.step, Vec::new());
-        for mut logged in log.up_to(checkpoint)? {
-            match logged.step == checkpoint.step {
-                true => at = logged,
-                false => self.pipeline.log(&mut logged)?,
-            }
-        }
-        self.pipeline.log(&mut at)?;
-        let snapshot_ms = took.as_secs_f64() * 1e3;
-        pool.install(|| self.pipeline.analyse(at, &self.snapshot, snapshot_ms))?;
+        let network = self.examiner.analyst.plan().network();
+        self.work.judge(&Facts::of(checkpoint, file, network))?;
+        let logged = at_its_step(log.up_to(checkpoint)?, checkpoint.step);
+        let examined = self.examiner.examine(checkpoint, file, pool)?;
+        self.reading += Duration::from_secs_f64(examined.snapshot_ms / 1e3);
+        self.work.record(logged, examined)?;
+        self.examiner.analyst = Arc::clone(self.work.pipeline.analyst());
         self.analysed += 1;
-        Ok(())
+        Ok(Added::Analysed)
     }
 }

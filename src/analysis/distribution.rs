@@ -1,12 +1,16 @@
 //! How a number is distributed over neurons: a histogram with fixed bins, so that steps compare.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
 /// A histogram of one number over the neurons of a part of the network.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Distribution {
     /// The layer's name, or `all`.
     pub part: String,
     /// `degree` or `dimension`.
-    pub quantity: &'static str,
+    pub quantity: Cow<'static, str>,
     /// Width of a bin; the k-th reaches from k times it up to, not including, k + 1 times it.
     pub bin: f64,
     /// Occupied bins, ascending: index and number of neurons.
@@ -25,7 +29,7 @@ impl Distribution {
         let runs = bins.chunk_by(|a, b| a == b);
         Self {
             part: part.to_owned(),
-            quantity,
+            quantity: quantity.into(),
             bin,
             counts: runs.map(|run| (run[0], run.len() as u64)).collect(),
         }

@@ -1,6 +1,8 @@
 //! Makes a baseline from a measurement, and compares a measurement with a baseline: the numbers of one
 //! row.
 
+use serde::{Deserialize, Serialize};
+
 use super::baseline::{Baseline, GroupBaseline, SpectrumPosition};
 use super::distribution::Distribution;
 use super::fault::Fault;
@@ -28,7 +30,7 @@ const DIMENSION_BIN: f64 = 0.05;
 
 /// The numbers of one analysed step. A value that does not exist is `None`; `status` and `why`
 /// say why.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Emergence {
     /// Published alpha0, mean over samples.
     pub alpha0: Option<f64>,
@@ -96,7 +98,7 @@ pub struct Emergence {
 }
 
 /// The numbers of one analysed step at one number of hops.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HopEmergence {
     /// The number of hops, 2 or more.
     pub hops: usize,

@@ -1,9 +1,11 @@
 //! Measures of neurons.
 
+use serde::{Deserialize, Serialize};
+
 use crate::mfa::{Line, Statistics};
 
 /// Measures of one neuron of the complete network.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Neuron {
     /// Edges in range.
     pub edges: u32,
@@ -15,7 +17,7 @@ pub struct Neuron {
 }
 
 /// The neurons of a group.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NeuronStatistics {
     /// Their fractal dimensions.
     pub dimension: Option<Statistics>,

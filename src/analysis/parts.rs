@@ -1,5 +1,7 @@
 //! The numbers of one part of the network: a row of layers.csv.
 
+use serde::{Deserialize, Serialize};
+
 use super::baseline::{Baseline, GroupBaseline};
 use super::groups::{Group, Scope};
 use super::measurement::{GroupMeasurement, GroupNulls, Norm};
@@ -12,7 +14,7 @@ use crate::network::Role;
 
 /// A layer, a block, a role or the whole network at one step. A value that does not exist is
 /// `None`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// What kind of part.
     pub scope: Scope,

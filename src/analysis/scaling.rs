@@ -3,6 +3,8 @@
 //! Both at no more than [`RADII`] radii, evenly in ln r as far as radii are occupied; the smallest
 //! and the largest are always there.
 
+use serde::{Deserialize, Serialize};
+
 use super::statistics::mean;
 use crate::mfa::{Line, SCALING_Q, Spectrum};
 use crate::network::Network;
@@ -17,7 +19,7 @@ pub(super) const NEURONS: usize = 6;
 type Values = [Option<f64>; SCALING_Q.len()];
 
 /// ln Z_q against ln r: means over the samples.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MeanScaling {
     /// A radius that is occupied in every sample, and ln Z_q there for each q of [`SCALING_Q`];
     /// ascending.
@@ -64,7 +66,7 @@ impl MeanScaling {
 }
 
 /// A neuron, and the mass of its box at each radius.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NeuronBoxes {
     /// Its layer.
     pub layer: String,

@@ -40,12 +40,13 @@
 //!
 //! with 4 degrees of freedom. Where even K φ < 1/4, such a statistic has neither an error nor a p.
 
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::statistics::{deviation, mean};
 
 /// A value less the mean of its null control.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Excess {
     /// The difference.
     pub value: f64,

@@ -1,10 +1,12 @@
 //! The published spectrum of a row.
 
+use serde::{Deserialize, Serialize};
+
 use super::statistics::{deviation, mean};
 use crate::mfa::Spectrum;
 
 /// The spectrum at one q: means over the samples, and standard deviations (S - 1).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SpectrumPoint {
     /// q.
     pub q: f64,

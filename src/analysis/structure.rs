@@ -17,13 +17,15 @@
 //! 1.17 times as wide as that of the same weights shuffled: neurons differ that much more than
 //! chance. E_excess = E_stable - mean_k E_stable,k, of the weights as they are, does depend on scale.
 
+use serde::{Deserialize, Serialize};
+
 use super::measurement::{Draws, GroupNulls};
 use super::significance::{Control, Excess, Tails};
 use crate::mfa::{Fractal, NoEmergence, degree_of_emergence};
 
 /// The measures of structure of a part of the network; none where they are not computed or have no
 /// value.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Structure {
     /// ln width at matched norm, against its shuffles.
     pub width_excess: Option<Excess>,

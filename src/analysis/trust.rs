@@ -9,6 +9,8 @@
 //! numbers are kept to compare with the literature. A condition that holds from step 0 on concerns
 //! the run: its code is in every row, its text only in the first one.
 
+use serde::{Deserialize, Serialize};
+
 use super::baseline::{Baseline, SpectrumPosition};
 use super::measurement::Measurement;
 use super::plan::Plan;
@@ -18,7 +20,7 @@ use super::warning::{Concern, IN_RANGE, KEPT, NARROW, OVERLAP, R2, Warning, Warn
 use crate::mfa::Spectrum;
 
 /// The marks of one step.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Trust {
     /// Smallest R² over q, mean over samples.
     pub r2_min: Option<f64>,

@@ -20,7 +20,7 @@ pub(super) const OVERLAP: f64 = 0.5;
 pub(super) const NARROW: f64 = 0.03;
 
 /// A reason not to believe a number.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Warning {
     /// What kind of reason: the same from step to step.
     pub kind: WarningKind,

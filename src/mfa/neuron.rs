@@ -10,6 +10,8 @@
 //!   β₂ = E[((X - μ)/σ)⁴], 3 for a Gaussian. Moments are those of the population (n in the
 //!   denominator): all neurons are there, none is drawn.
 
+use serde::{Deserialize, Serialize};
+
 use super::parameters::Method;
 use super::regression::Line;
 
@@ -69,7 +71,7 @@ pub fn box_counts(method: &Method, row: &[u32]) -> Vec<(f64, u32)> {
 }
 
 /// Statistics of one number over many neurons.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Statistics {
     /// How many neurons have the number.
     pub neurons: usize,

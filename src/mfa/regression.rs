@@ -1,9 +1,10 @@
 //! Least squares on one predictor.
 
 use multiversion::multiversion;
+use serde::{Deserialize, Serialize};
 
 /// A least-squares line y = intercept + slope · x.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Line {
     /// Slope.

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
+
 use crate::analysis::{Baseline, Emergence, Estimators, Measurement, Plan, Snapshot};
 
 /// What the snapshots of a run are analysed with.
@@ -14,15 +16,35 @@ pub(crate) struct Analyst {
 }
 
 /// A snapshot's numbers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Analysed {
     pub(super) emergence: Emergence,
     pub(super) milliseconds: f64, // that it took
+}
+
+impl Analysed {
+    /// Milliseconds that the analysis took.
+    pub(crate) fn milliseconds(&self) -> f64 {
+        self.milliseconds
+    }
 }
 
 impl Analyst {
     /// What is analysed.
     pub(crate) fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    /// The same against another baseline.
+    pub(crate) fn against(&self, baseline: Baseline) -> Self {
+        let mut plan = Plan::clone(&self.plan);
+        plan.start_from(&baseline.deviations);
+        Self { plan: Arc::new(plan), estimators: self.estimators.clone(), baseline }
+    }
+
+    /// What rows are compared with.
+    pub(crate) fn baseline(&self) -> &Baseline {
+        &self.baseline
     }
 
     /// Analyses the snapshot of a step, in the caller's rayon pool. The numbers depend on neither the

@@ -1,62 +1,26 @@
-//! The beginning of a run, or its resume.
+//! Opens a run: begins it, or resumes it.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use rayon::ThreadPool;
-use serde_json::Value;
 
 use super::axis::Axis;
 use super::baseline::{Awaited, Take, baseline_from, with_values};
-use super::findings::findings;
+use super::begin::{First, Prepared, begin, prepare};
 use super::judge::{Judge, Logged};
+use super::opened::{Follow, Opened};
 use super::settings::{Nodes, Settings, Start};
+use super::start::kept_start;
 use super::tally::Tally;
 use super::watched::Watched;
 use super::{Analyst, Listener, Pipeline, Step};
 use crate::analysis::{Baseline, Estimators, Plan, Snapshot};
 use crate::error::Error;
-use crate::mfa::Method;
-use crate::network::{Draw, Parameter};
 use crate::record::{
-    Disk, NODES, RecordError, Recorded, Recorder, RunConfig, START, check_gap, check_name,
-    computed_quantities, holds_run, repair, resume,
+    NODES, RecordError, Recorded, RunConfig, check_gap, computed_quantities, holds_run, repair,
+    resume,
 };
-use crate::source::{CheckpointFile, RereadFile, Source, SourceError, Tensor, save};
-
-/// Which steps the run analyses.
-#[derive(Clone)]
-pub(crate) struct Follow<'a> {
-    pub(crate) schedule: Value, // as in run.json
-    pub(crate) budget: Option<f64>,
-    pub(crate) due: &'a dyn Fn(u64) -> bool,
-    pub(crate) log_first: bool, // whether the first step has a row in metrics.csv
-    pub(crate) earlier: Vec<Step>, // what was logged before the first step
-    pub(crate) live: bool,      // whether this is the process that trains
-}
-
-/// A run that has begun, or is resumed.
-pub(crate) struct Opened {
-    pub(crate) pipeline: Pipeline,
-    /// The run's folder, as it was given; of a numbered run, with its number.
-    pub(crate) folder: PathBuf,
-    /// The step at which a resumed run continues; none for a new one.
-    pub(crate) resumed_at: Option<u64>,
-    /// The last step that was reported before.
-    pub(crate) last_step: Option<u64>,
-    /// The step at which a stop was reported to training before.
-    pub(crate) stopped_step: Option<u64>,
-    /// Seconds that the last analysis took, snapshot and all.
-    pub(crate) analysis_seconds: f64,
-    /// The configuration, as in run.json.
-    pub(crate) config: RunConfig,
-    /// The baseline that the run has not reached; none if it has one.
-    pub(crate) awaited: Option<Awaited>,
-    /// What the network and its shapes give reason to warn of.
-    pub(crate) warnings: Vec<String>,
-}
+use crate::source::{CheckpointFile, Source};
 
 /// Begins a run with the weights as they are at the step `first`, and records that step; or goes
 /// on with the run that the folder holds. The listeners are taken once the run has begun.
@@ -68,15 +32,43 @@ pub(crate) fn open(
     first: Step,
     listeners: &mut Vec<Listener>,
 ) -> Result<Opened, Error> {
+    in_its_folder(settings, |settings| {
+        open_in(settings, follow.clone(), source, pool, first.clone(), listeners)
+    })
+}
+
+/// Begins a run whose first step was measured elsewhere. `first` has the weights of that step, if the run
+/// keeps them; none else.
+pub(crate) fn open_measured(
+    settings: &Settings,
+    follow: Follow<'_>,
+    prepared: impl Fn() -> Result<(Prepared, First), Error>,
+    source: &dyn Source,
+    at: Step,
+    listeners: &mut Vec<Listener>,
+) -> Result<Opened, Error> {
+    in_its_folder(settings, |settings| {
+        is_free(settings)?;
+        let (prepared, first) = prepared()?;
+        let take: Take = |path| CheckpointFile::open(path);
+        let (follow, at) = (follow.clone(), at.clone());
+        begin((settings, take), follow, prepared, first, source, at, listeners)
+    })
+}
+
+/// Opens a run in the folder of the settings; of a numbered one, in the first folder that is free.
+fn in_its_folder(
+    settings: &Settings,
+    mut open: impl FnMut(&Settings) -> Result<Opened, Error>,
+) -> Result<Opened, Error> {
     if settings.start != Start::Numbered {
-        return open_in(settings, follow, source, pool, first, listeners);
+        return open(settings);
     }
     let mut free = Settings { start: Start::New, ..settings.clone() };
     let mut number = 1;
     loop {
         if !holds_run(&free.folder) {
-            let opened = open_in(&free, follow.clone(), source, pool, first.clone(), listeners);
-            match opened {
+            match open(&free) {
                 // Another process begins a run there.
                 Err(Error::Record(RecordError::Exists { .. } | RecordError::Locked { .. })) => {}
                 opened => return opened,
@@ -89,6 +81,14 @@ pub(crate) fn open(
     }
 }
 
+/// Said before the work, and once more under the folder's lock.
+fn is_free(settings: &Settings) -> Result<(), Error> {
+    match settings.start == Start::New && holds_run(&settings.folder) {
+        true => Err(RecordError::Exists { path: settings.folder.clone() }.into()),
+        false => Ok(()),
+    }
+}
+
 fn open_in(
     settings: &Settings,
     follow: Follow<'_>,
@@ -97,46 +97,21 @@ fn open_in(
     first: Step,
     listeners: &mut Vec<Listener>,
 ) -> Result<Opened, Error> {
-    let method = settings.parameters.check()?;
-    settings.check_network()?;
-    settings.hops()?;
-    settings.axis.as_deref().map_or(Ok(()), check_name)?;
-    let network = settings.network(source)?;
+    let prepared = prepare(settings, (follow.schedule.clone(), follow.budget), source)?;
     // No file is mapped where training would end with the process, should another cut it short.
     let take: Take =
         if follow.live { CheckpointFile::read } else { |path| CheckpointFile::open(path) };
-    let mut warnings = network.warnings().to_vec();
-    warnings.extend(findings(&network, &settings.parameters));
-    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    let mut config = RunConfig::new(
-        settings.parameters.clone(),
-        settings.sampling(),
-        settings.stable,
-        network.clone(),
-    );
-    config.controls = settings.controls();
-    (config.layers, config.neurons) = (settings.layers, settings.neurons);
-    config.hops = settings.hops;
-    config.hops_estimated = settings.hops_estimated;
-    config.every_detail = settings.every_detail();
-    (config.schedule, config.budget) = (follow.schedule, follow.budget);
-    config.stop_rule = serde_json::to_value(&settings.stop_rule).unwrap_or_default();
-    config.axis.clone_from(&settings.axis);
-    config.baseline_at_first_edges = settings.first_edges;
-    config.baseline = settings.baseline.as_ref().map(|path| path.display().to_string());
-    let draw = settings.draw(&network)?;
-    settings.check_stop_rule(draw.samples().len())?;
-
     if let Start::Resume(at) = settings.start {
         // What was drawn at random is taken from the run; what was given must be the same.
-        let given = matches!(settings.nodes, Nodes::File(_)).then_some(&draw);
+        let given = matches!(settings.nodes, Nodes::File(_)).then_some(&prepared.draw);
         if settings.repair && holds_run(&settings.folder) {
             let repaired = repair(&settings.folder)?;
             repaired.iter().for_each(|table| tracing::warn!("{table}"));
         }
+        let config = &prepared.config;
         let recorded =
-            resume(&settings.folder, &config, given, (at, settings.allows_gaps), follow.due)?;
-        if let Some(recorded) = recorded {
+            resume(&settings.folder, config, given, (at, settings.allows_gaps), follow.due)?;
+        if let Some(mut recorded) = recorded {
             // A drawn neuron that does not fit is in the run's own file.
             let in_run = |error| match error {
                 Error::Draw { source, .. } => {
@@ -145,96 +120,16 @@ fn open_in(
                 }
                 other => other,
             };
-            let plan = plan(settings, &method, &config, &recorded.draw);
-            let mut plan = plan.map_err(in_run)?;
-            let mut recorded = recorded;
-            let awaited = awaited_again((settings, take), &plan, &config, pool, &mut recorded)?;
+            let mut plan = prepared.plan(settings, &recorded.draw).map_err(in_run)?;
+            let awaited = awaited_again((settings, take), &plan, config, pool, &mut recorded)?;
             plan.start_from(&recorded.baseline.deviations);
-            let said = (config, warnings, awaited);
+            let said = (prepared.config, prepared.warnings, awaited);
             return go_on(settings, plan, recorded, follow.due, listeners, said);
         }
     }
-    // Said before the work, and once more under the folder's lock.
-    if settings.start == Start::New && holds_run(&settings.folder) {
-        return Err(RecordError::Exists { path: settings.folder.clone() }.into());
-    }
-    let mut plan = plan(settings, &method, &config, &draw)?;
-    let mut estimators = Estimators::new(&plan);
-    let mut snapshot = Snapshot::new(&plan);
-    let from_file = match &settings.baseline {
-        Some(path) => {
-            Some(baseline_from((path, take), &plan, &config, &estimators, pool, &mut snapshot)?)
-        }
-        None => None,
-    };
-    // A baseline of a later step does not count before it.
-    let (from_file, later) = match from_file {
-        Some(later) if settings.first_edges && later.step > first.step => (None, Some(later)),
-        from_file => (from_file, None),
-    };
-    if let Some(baseline) = &from_file {
-        plan.start_from(&baseline.deviations);
-    }
-    let start = Instant::now();
-    plan.snapshot(source, pool, &mut snapshot)?;
-    let snapshot_ms = start.elapsed().as_secs_f64() * 1e3;
-    let start = Instant::now();
-    let measurement = pool.install(|| estimators.measure(&plan, &snapshot, first.step));
-    let baseline = from_file.unwrap_or_else(|| Baseline::new(first.step, &plan, &measurement));
-    let awaited = match later {
-        Some(later) => Some(Awaited::Known(Box::new(later))),
-        None => {
-            let waits = settings.first_edges && with_values(baseline.clone(), &plan).is_err();
-            waits.then_some(Awaited::Values)
-        }
-    };
-    let replace = settings.start == Start::Overwrite;
-    let mut recorder = Recorder::create(&settings.folder, &config, &draw, &baseline, replace)?;
-    if settings.tensorboard {
-        recorder.show_in_tensorboard(None);
-    }
-    plan.start_from(&baseline.deviations);
-    if config.controls.rescaled_start {
-        keep_start(settings, &plan, source, take)?;
-        estimators.start_from(kept_start(settings, &recorder)?);
-    }
-    let analyst = Arc::new(Analyst { plan: Arc::new(plan), estimators, baseline });
-    let mut pipeline = Pipeline {
-        analyst: Arc::clone(&analyst),
-        recorder,
-        judge: settings.stop_rule.clone().map(Judge::new),
-        unseen_checked: false,
-        listeners: std::mem::take(listeners),
-        tally: Tally::default(),
-        warned: Vec::new(),
-        recorded: Vec::new(),
-        seen: HashMap::new(),
-        last_seen: None,
-        rolled_back: false,
-        watched: Watched::of(settings.stop_rule.as_ref(), &computed_quantities()),
-        axis: settings.axis.as_deref().map(|name| Axis::new(name, None)),
-    };
-    let mut first = first;
-    for mut earlier in follow.earlier {
-        pipeline.log(&mut earlier)?;
-    }
-    if follow.log_first {
-        pipeline.log(&mut first)?;
-    }
-    let analysed = analyst.compare(&measurement, start);
-    pipeline.record_analysed(first, analysed, snapshot_ms)?;
-    let analysis_seconds = snapshot_ms / 1e3 + start.elapsed().as_secs_f64();
-    Ok(Opened {
-        pipeline,
-        folder: settings.folder.clone(),
-        resumed_at: None,
-        last_step: None,
-        stopped_step: None,
-        analysis_seconds,
-        config,
-        awaited,
-        warnings,
-    })
+    is_free(settings)?;
+    let measured = prepared.measure((settings, take), source, pool, first.step)?;
+    begin((settings, take), follow, prepared, measured, source, first, listeners)
 }
 
 /// The baseline that a resumed run has yet to reach, at the step where it continues or later. What
@@ -258,68 +153,6 @@ fn awaited_again(
     let (estimators, mut snapshot) = (Estimators::new(plan), Snapshot::new(plan));
     let known = baseline_from((path, take), plan, config, &estimators, pool, &mut snapshot)?;
     Ok(Some(Awaited::Known(Box::new(known))))
-}
-
-/// The weights that are kept in the run's folder.
-struct KeptStart {
-    file: RereadFile,
-    disk: Arc<Disk>,
-}
-
-impl Source for KeptStart {
-    fn parameters(&self) -> Vec<Parameter> {
-        self.file.parameters()
-    }
-
-    fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {
-        self.disk.watched(|| self.file.tensor(name))
-    }
-}
-
-fn kept_start(settings: &Settings, recorder: &Recorder) -> Result<Arc<KeptStart>, Error> {
-    let file = RereadFile::open(&settings.folder.join(START))?;
-    Ok(Arc::new(KeptStart { file, disk: Arc::clone(recorder.disk()) }))
-}
-
-/// Keeps the weights of step 0, or of the file that takes its place, in the run's folder.
-fn keep_start(
-    settings: &Settings,
-    plan: &Plan,
-    source: &dyn Source,
-    take: Take,
-) -> Result<(), Error> {
-    let names: Vec<&str> = plan.tensors().map(String::as_str).collect();
-    let kept = settings.folder.join(START);
-    match &settings.baseline {
-        None => save(&kept, source, &names)?,
-        Some(path) => {
-            let of_run = [path.join(START), path.with_file_name(START)];
-            let found = of_run.iter().find(|p| p.is_file()).unwrap_or(path);
-            let fail = |source| Error::NoStart { path: path.clone(), source };
-            save(&kept, &take(found).map_err(fail)?, &names).map_err(fail)?;
-        }
-    }
-    Ok(())
-}
-
-fn plan(
-    settings: &Settings,
-    method: &Method,
-    config: &RunConfig,
-    draw: &Draw,
-) -> Result<Plan, Error> {
-    let plan = Plan::new(method, &config.network, draw, settings.stable)
-        .map_err(Error::draw(settings))?
-        .with_controls(config.controls);
-    let plan = match settings.hops()? {
-        Some(hops) => plan.with_hops(hops)?,
-        None => plan,
-    };
-    Ok(match (settings.layers, settings.neurons) {
-        (_, true) => plan.with_neurons(),
-        (true, false) => plan.with_details(),
-        (false, false) => plan,
-    })
 }
 
 fn go_on(

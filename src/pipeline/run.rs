@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
+
 use super::analyst::{Analysed, Analyst};
 use super::axis::Axis;
 use super::judge::Judge;
 use super::tally::{Seen, Tally};
 use super::watched::Watched;
-use crate::analysis::{Baseline, Concern, Emergence, Plan, Snapshot, Status, WarningKind};
+use crate::analysis::{Baseline, Concern, Emergence, Plan, Status, WarningKind};
 use crate::error::Error;
 use crate::record::{
     BudgetRecord, Cost, Digest, Disk, ROLLED_BACK, Recorder, Row, StopRecord, Summary, digest,
@@ -25,7 +27,7 @@ const FINISH: Duration = Duration::from_secs(5);
 pub(crate) type Listener = Box<dyn FnMut(&Row) + Send>;
 
 /// A step of the run, as the caller reports it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Step {
     pub(crate) step: u64,
     pub(crate) wall_time: f64, // seconds since 1970
@@ -90,10 +92,7 @@ impl Pipeline {
     pub(crate) fn adopt(&mut self, baseline: Baseline) -> Result<(), Error> {
         self.recorder.write_baseline(&baseline)?;
         tracing::info!("the baseline is step {}, the first with values", baseline.step);
-        let Analyst { plan, estimators, .. } = &*self.analyst;
-        let (mut plan, estimators) = (Plan::clone(plan), estimators.clone());
-        plan.start_from(&baseline.deviations);
-        self.analyst = Arc::new(Analyst { plan: Arc::new(plan), estimators, baseline });
+        self.analyst = Arc::new(self.analyst.against(baseline));
         Ok(())
     }
 
@@ -149,17 +148,6 @@ impl Pipeline {
         if let Some(axis) = &mut self.axis {
             axis.carry(&mut at.scalars);
         }
-    }
-
-    /// Analyses a snapshot and records the row.
-    pub(crate) fn analyse(
-        &mut self,
-        at: Step,
-        snapshot: &Snapshot,
-        snapshot_ms: f64,
-    ) -> Result<(), Error> {
-        let analysed = self.analyst.analyse(snapshot, at.step);
-        self.record_analysed(at, analysed, snapshot_ms)
     }
 
     /// Records the row of a snapshot that has been analysed. Rows are recorded in the order of steps.

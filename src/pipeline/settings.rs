@@ -130,6 +130,20 @@ impl Settings {
         }
     }
 
+    /// Takes what is analysed, and how, from a recorded run.
+    pub(crate) fn analyse_like(&mut self, config: RunConfig) {
+        self.network = Some(config.network);
+        self.parameters = config.method;
+        (self.stable, self.controls) = (config.stable, config.controls);
+        (self.layers, self.neurons) = (config.layers, config.neurons);
+        (self.hops, self.hops_estimated) = (config.hops, config.hops_estimated);
+        if let Sampling::Drawn { seed, .. } = config.sampling {
+            self.hops_seed = seed;
+        }
+        self.every_detail = Some(config.every_detail);
+        self.first_edges = config.baseline_at_first_edges;
+    }
+
     /// A pool of threads of the run's own: the global one belongs to the program.
     pub(crate) fn pool(&self) -> Result<ThreadPool, Error> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -173,14 +173,14 @@ pub fn check_schema(folder: &Path) -> Result<(), RecordError> {
 }
 
 /// Where two values differ, and both in words.
-pub(super) struct Difference {
-    pub(super) key: String,
-    pub(super) recorded: String,
-    pub(super) current: String,
+pub(crate) struct Difference {
+    pub(crate) key: String,
+    pub(crate) recorded: String,
+    pub(crate) current: String,
 }
 
 /// The first key at which two values differ in a JSON file.
-pub(super) fn difference<T: Serialize>(key: &str, recorded: &T, current: &T) -> Option<Difference> {
+pub(crate) fn difference<T: Serialize>(key: &str, recorded: &T, current: &T) -> Option<Difference> {
     let json = |value: &T| serde_json::to_value(value).unwrap_or_default();
     first_difference(key, &json(recorded), &json(current))
 }

@@ -120,7 +120,7 @@ fn distribution_cells(row: &Row) -> Vec<Cells> {
         let edge = |k: i64| number(k as f64 * d.bin);
         let one = |&(k, neurons): &(i64, u64)| {
             let (low, high) = (edge(k), edge(k + 1));
-            let (step, quantity) = (row.step.to_string(), d.quantity.to_owned());
+            let (step, quantity) = (row.step.to_string(), d.quantity.clone().into_owned());
             vec![step, d.part.clone(), quantity, low, high, neurons.to_string()]
         };
         d.counts.iter().map(one).collect::<Vec<_>>()

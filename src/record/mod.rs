@@ -109,6 +109,7 @@ pub(crate) use column::Need;
 pub use column::{Column, Format, Kind, View};
 pub use columns::{ROLLED_BACK, column, columns, computed_quantities, shown_in};
 pub use conclusion::Conclusion;
+pub(crate) use config::{Difference, difference};
 pub use config::{RunConfig, Sampling, check_schema};
 pub use damage::{Repaired, repair};
 pub use disk::{Call, inject};

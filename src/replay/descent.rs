@@ -1,5 +1,7 @@
 //! Whether the weights of a series descend from each other, by samples of them.
 
+use serde::{Deserialize, Serialize};
+
 use crate::mfa::Values;
 use crate::network::Network;
 use crate::source::{CheckpointFile, Source};
@@ -10,6 +12,13 @@ const VALUES: usize = 2048;
 /// Cosines below and above which weights are those of different runs, and of one.
 const APART: f64 = 0.1;
 const CLOSE: f64 = 0.9;
+
+/// A sample of the weights of a checkpoint.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Sample {
+    values: Vec<f64>,      // of some matrices
+    zeros: Option<String>, // the first matrix among them that is 0 everywhere
+}
 
 /// Samples of the weights so far.
 #[derive(Default)]
@@ -22,19 +31,13 @@ pub(super) struct Descent {
 
 impl Descent {
     /// Takes the weights of the next step; returns what there is to say of them.
-    pub(super) fn add(
-        &mut self,
-        step: u64,
-        source: &CheckpointFile,
-        network: &Network,
-    ) -> Option<String> {
-        let (sample, zeros) = sample(source, network);
-        if let (Some(name), false) = (zeros, self.zero) {
+    pub(super) fn add(&mut self, step: u64, sample: &Sample) -> Option<String> {
+        if let (Some(name), false) = (&sample.zeros, self.zero) {
             self.zero = true;
             let why = format!("all weights of {name:?} are 0 at step {step}: it has no neighbours");
             tracing::warn!("{why}");
         }
-        self.compare(step, sample)
+        self.compare(step, sample.values.clone())
     }
 
     fn compare(&mut self, step: u64, sample: Vec<f64>) -> Option<String> {
@@ -55,29 +58,29 @@ impl Descent {
     }
 }
 
-/// Values of some matrices, and the first matrix among them that is 0 everywhere.
-fn sample(source: &CheckpointFile, network: &Network) -> (Vec<f64>, Option<String>) {
+/// The sample of a checkpoint.
+pub(super) fn sample(source: &CheckpointFile, network: &Network) -> Sample {
     let connections = network.connections();
-    let (mut sample, mut zeros) = (Vec::new(), None);
+    let (mut values, mut zeros) = (Vec::new(), None);
     for connection in connections.iter().step_by(connections.len().div_ceil(MATRICES).max(1)) {
         let Ok(tensor) = source.tensor(&connection.parameter) else { continue };
         macro_rules! take {
-            ($values:expr, $float:expr) => {{
-                sample.extend($values.iter().take(VALUES).map($float));
-                $values.iter().map($float).all(|value| value == 0.0)
+            ($all:expr, $float:expr) => {{
+                values.extend($all.iter().take(VALUES).map($float));
+                $all.iter().map($float).all(|value| value == 0.0)
             }};
         }
         let all_zero = match tensor.values() {
-            Values::F32(values) => take!(values, |v| f64::from(*v)),
-            Values::F64(values) => take!(values, |v| *v),
-            Values::F16(values) => take!(values, |v| v.to_f64()),
-            Values::Bf16(values) => take!(values, |v| v.to_f64()),
+            Values::F32(all) => take!(all, |v| f64::from(*v)),
+            Values::F64(all) => take!(all, |v| *v),
+            Values::F16(all) => take!(all, |v| v.to_f64()),
+            Values::Bf16(all) => take!(all, |v| v.to_f64()),
         };
         if all_zero && zeros.is_none() {
             zeros = Some(connection.parameter.clone());
         }
     }
-    (sample, zeros)
+    Sample { values, zeros }
 }
 
 /// None where the weights have no direction.

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use crate::error::Error;
 use crate::source::Checkpoint;
 
 /// Steps that a message lists.
@@ -38,6 +39,19 @@ pub(super) fn check(ordered: &[&Checkpoint]) {
             one.path.display(),
             one.step
         );
+    }
+}
+
+/// The checkpoints in the order of their steps.
+pub(super) fn in_order(checkpoints: &[Checkpoint]) -> Result<Vec<&Checkpoint>, Error> {
+    let mut ordered: Vec<&Checkpoint> = checkpoints.iter().collect();
+    ordered.sort_by_key(|checkpoint| checkpoint.step);
+    match ordered.windows(2).find(|pair| pair[0].step == pair[1].step) {
+        Some(pair) => {
+            let source = "another checkpoint has the same step: give each step once".into();
+            Err(Error::Checkpoints { path: pair[1].path.clone(), source })
+        }
+        None => Ok(ordered),
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::descent::Descent;
+use super::facts::Facts;
 use crate::error::Error;
 use crate::network::Network;
-use crate::source::{Checkpoint, CheckpointFile, Source};
 
 /// The first checkpoint of a series that was read.
 pub(super) struct Series {
@@ -16,44 +16,30 @@ pub(super) struct Series {
 }
 
 impl Series {
-    pub(super) fn new(first: &Checkpoint, source: &CheckpointFile) -> Self {
-        if let Some(left_out) = source.left_out() {
-            tracing::warn!("{}: {left_out}", first.path.display());
-        }
-        Self { step: first.step, shapes: shapes(source), said: false, descent: Descent::default() }
+    pub(super) fn new(first: &Facts) -> Self {
+        let (step, shapes) = (first.step, first.shapes.clone());
+        Self { step, shapes, said: false, descent: Descent::default() }
     }
 
     /// Warns of weights that do not descend from the earlier ones.
-    pub(super) fn descend(
-        &mut self,
-        checkpoint: &Checkpoint,
-        source: &CheckpointFile,
-        network: &Network,
-    ) {
-        if let Some(text) = self.descent.add(checkpoint.step, source, network) {
+    pub(super) fn descend(&mut self, checkpoint: &Facts) {
+        if let Some(text) = self.descent.add(checkpoint.step, &checkpoint.sample) {
             tracing::warn!("{text}");
         }
     }
 
     /// Refuses a checkpoint whose tensors are not those that the run analyses; warns of others that
     /// come and go.
-    pub(super) fn check(
-        &mut self,
-        checkpoint: &Checkpoint,
-        source: &CheckpointFile,
-        network: &Network,
-    ) -> Result<(), Error> {
-        let (path, first) = (&checkpoint.path, self.step);
-        let here = shapes(source);
+    pub(super) fn check(&mut self, checkpoint: &Facts, network: &Network) -> Result<(), Error> {
+        let (path, first, here) = (&checkpoint.path, self.step, &checkpoint.shapes);
         let refuse =
             |why: String| Err(Error::Checkpoints { path: path.clone(), source: why.into() });
         for connection in network.connections() {
             let name = &connection.parameter;
             match (here.get(name), self.shapes.get(name)) {
                 (None, _) => {
-                    let why = source.not_read().find(|(left, ..)| left == name);
-                    let why =
-                        why.map_or("is not there".to_owned(), |(.., what)| format!("is {what}"));
+                    let why = checkpoint.not_read.get(name);
+                    let why = why.map_or("is not there".to_owned(), |what| format!("is {what}"));
                     return refuse(format!(
                         "tensor {name:?} {why}, and at step {first} it was read: leave it out \
                          (exclude it), or analyse the checkpoints from this one on as a run of their own"
@@ -80,7 +66,7 @@ impl Series {
             names.first().map(|first| format!("{} matrices ({first:?} the first)", names.len()))
         };
         let step = checkpoint.step;
-        if let Some(new) = matrices(&here, &self.shapes) {
+        if let Some(new) = matrices(here, &self.shapes) {
             self.said = true;
             tracing::warn!(
                 "{}: {new} are there at step {step} and were not at step {first}: they are not \
@@ -88,7 +74,7 @@ impl Series {
                 path.display()
             );
         }
-        if let Some(gone) = matrices(&self.shapes, &here) {
+        if let Some(gone) = matrices(&self.shapes, here) {
             self.said = true;
             tracing::warn!(
                 "{}: {gone} were there at step {first} and are not at step {step}; none of them is \
@@ -98,8 +84,4 @@ impl Series {
         }
         Ok(())
     }
-}
-
-fn shapes(source: &CheckpointFile) -> BTreeMap<String, Vec<usize>> {
-    source.parameters().into_iter().map(|p| (p.name, p.shape)).collect()
 }

@@ -1,11 +1,15 @@
 //! `neuromfa analyze`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use neuromfa::Replay;
+use neuromfa::internals::replay::{Shard, analyse_shard};
+use neuromfa::source::Checkpoint;
 
 use super::method::Method;
+use super::shards::shard;
 use crate::output::{Outcome, Output};
 use crate::steps::StepOptions;
 
@@ -13,6 +17,7 @@ const EXAMPLES: &str = "Examples:
   neuromfa analyze checkpoints/ --out analysed
   neuromfa analyze step-0.pt step-900.pt --out analysed --numbered
   neuromfa analyze checkpoints/ --out analysed --resume    after more came
+  neuromfa analyze checkpoints/ --out shards --shard 3/8   then: neuromfa merge shards/ --out analysed
   neuromfa analyze model.pt --out one --exclude 'decoder.*'";
 
 /// Analyse checkpoints and write a run directory, like that of the monitor.
@@ -44,6 +49,12 @@ pub struct Analyze {
     /// Resume an interrupted analysis of the same checkpoints.
     #[arg(long, help_heading = "Run")]
     resume: bool,
+    /// Analyse the I-th of N parts of the checkpoints, from 1 on, into a file in RUN; `neuromfa merge` makes
+    /// the run of all N. auto: I and N from mpirun, mpiexec or srun.
+    #[arg(long, value_name = "I/N", value_parser = shard, help_heading = "Run", conflicts_with_all = [
+        "numbered", "json", "prometheus",
+    ])]
+    shard: Option<Shard>,
     /// Print the summary as JSON, as in summary.json.
     #[arg(long, help_heading = "Output")]
     json: bool,
@@ -55,7 +66,7 @@ impl Analyze {
         let bar = output.bar(checkpoints.len() as u64);
         let style = "{bar:30} {pos}/{len} checkpoints, {elapsed} so far, {eta} to go {msg}";
         bar.set_style(ProgressStyle::with_template(style)?);
-        let mut replay = self.method.replay(self.out, checkpoints.first())?;
+        let mut replay = self.method.replay(self.out.clone(), checkpoints.first())?;
         if self.overwrite {
             replay = replay.overwrite();
         }
@@ -64,6 +75,9 @@ impl Analyze {
         }
         if self.resume {
             replay = replay.resume();
+        }
+        if let Some(shard) = self.shard {
+            return analyse(shard, replay, &checkpoints, &self.out, &bar, output);
         }
         let progress: ProgressBar = bar.clone();
         replay = replay.on_row(move |row| {
@@ -80,4 +94,30 @@ impl Analyze {
         }
         Ok(Outcome::Done)
     }
+}
+
+/// Analyses a shard.
+fn analyse(
+    shard: Shard,
+    replay: Replay,
+    checkpoints: &[Checkpoint],
+    out: &Path,
+    bar: &ProgressBar,
+    output: Output,
+) -> anyhow::Result<Outcome> {
+    bar.set_length(shard.own(checkpoints.len()).len() as u64);
+    bar.tick();
+    let analysed = analyse_shard(replay, shard, checkpoints, |step| {
+        bar.set_message(format!("(step {step})"));
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    let (n, file) = (analysed?, shard.file(out));
+    output.closing(&format!(
+        "{n} of {} checkpoints in {}; when all shards are there: neuromfa merge {} --out RUN\n",
+        checkpoints.len(),
+        file.display(),
+        out.display()
+    ))?;
+    Ok(Outcome::Done)
 }

@@ -1,8 +1,10 @@
 //! How far the sampled estimate is from the exact distances.
 
+use serde::{Deserialize, Serialize};
+
 /// How far the estimate is from the exact distance, over the pairs of a source and a target whose
 /// exact distance is in range.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EstimateError {
     /// Mean of estimate/exact - 1, over the pairs that have an estimate; none without one.
     pub mean: Option<f64>,

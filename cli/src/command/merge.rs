@@ -1,0 +1,56 @@
+//! `neuromfa merge`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use neuromfa::Replay;
+use neuromfa::internals::replay::merge;
+
+use crate::output::{Outcome, Output};
+
+const EXAMPLES: &str = "Examples:
+  neuromfa merge shards/ --out analysed
+  neuromfa merge a/shard-1-of-2.bin b/shard-2-of-2.bin --out analysed --json";
+
+/// Merge the shards that `analyze --shard` wrote into the run of one process.
+///
+/// The run is, byte for byte, the one that analyze writes without --shard, times aside. All shards must be
+/// there, whole, and of the same checkpoints, options and version. No checkpoint is read, but for
+/// --rescaled-start.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Merge {
+    /// Folders of shards, or their files.
+    #[arg(required = true, value_name = "SHARDS")]
+    shards: Vec<PathBuf>,
+    /// Folder to write the run to.
+    #[arg(long, value_name = "RUN")]
+    out: PathBuf,
+    /// Replace an existing run.
+    #[arg(long, help_heading = "Run")]
+    overwrite: bool,
+    /// If RUN holds a run, write to RUN-2, RUN-3, .., the first one that is free.
+    #[arg(long, conflicts_with = "overwrite", help_heading = "Run")]
+    numbered: bool,
+    /// Print the summary as JSON, as in summary.json.
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+}
+
+impl Merge {
+    pub fn run(self, output: Output) -> anyhow::Result<Outcome> {
+        let mut into = Replay::new(self.out);
+        if self.overwrite {
+            into = into.overwrite();
+        }
+        if self.numbered {
+            into = into.numbered();
+        }
+        let summary = merge(into, &self.shards)?;
+        match self.json {
+            true => output.json(&summary)?,
+            false => output.closing(&format!("{summary}\n"))?,
+        }
+        Ok(Outcome::Done)
+    }
+}
