@@ -16,7 +16,7 @@ help:
 	@echo "make demo    train a small language model, watch it organise itself, build ./neuromfa (options: ARGS=\"..\")"
 	@echo "make test    every test, examples in the documentation included"
 	@echo "make test-without-libtorch  the tests that need no libtorch"
-	@echo "make soak    attacks on runs, about ten minutes (signals, failing disks, damaged folders)"
+	@echo "make soak    attacks on runs, about ten minutes (signals, failing disks, damaged folders and checkpoints)"
 	@echo "make bench   the benchmarks"
 	@echo "make bench-peers  NumPy and Python programs of the same method, and tch histograms"
 	@echo "make setup   only find or fetch libtorch; plain cargo works after it"

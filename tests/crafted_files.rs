@@ -5,7 +5,7 @@ mod pickled;
 use std::path::{Path, PathBuf};
 
 use neuromfa::mfa::Values;
-use neuromfa::source::{CheckpointFile, Source};
+use neuromfa::source::{Checkpoint, CheckpointFile, Source};
 
 use pickled::{
     Entry, F32s, View, archive, dict, global, int, pickle, state_dict, text, tuple, zip,
@@ -225,6 +225,35 @@ fn the_state_dict_is_found_where_scripts_keep_it() {
     assert_eq!(found(&[("model", wrapped)]), ["a", "module.b"]);
     let some = tensors(&["module.a", "b"]);
     assert_eq!(found(&[("model", some)]), ["b", "module.a"]);
+    let middle = tensors(&["encoder.module.a", "encoder._fsdp_wrapped_module.b", "head.module"]);
+    assert_eq!(found(&[("model", middle)]), ["encoder.b", "encoder.module.a", "head.module"]);
+    let middle = tensors(&["net.module._orig_mod.a", "net.module.b", "head"]);
+    assert_eq!(found(&[("model", middle)]), ["head", "net.a", "net.b"]);
+}
+
+/// A step that was counted on a device is a tensor of one element.
+#[test]
+fn a_step_may_be_a_tensor() {
+    let folder = Folder::new();
+    let file = |key: &str, class: &'static str, shape: &[usize], bytes: Vec<u8>| {
+        let step = View::whole(class, 1, shape);
+        let pairs =
+            [(text("model"), dict(&[(text("w"), w().pickled())])), (text(key), step.pickled())];
+        let entries = archive(&pickle(dict(&pairs)), &[storage(), bytes]);
+        folder.write("n.pt", zip(&entries, false))
+    };
+    let step = |file: PathBuf| Checkpoint::find(&[file]).unwrap()[0].step;
+    let long = |n: i64| n.to_le_bytes().to_vec();
+    assert_eq!(step(file("global_step", "LongStorage", &[], long(700))), 700);
+    assert_eq!(step(file("iteration", "LongStorage", &[1], long(701))), 701);
+    assert_eq!(step(file("step", "IntStorage", &[], 702i32.to_le_bytes().to_vec())), 702);
+    assert_eq!(step(file("step", "FloatStorage", &[], 703f32.to_le_bytes().to_vec())), 703);
+    assert_eq!(step(file("step", "DoubleStorage", &[], 704f64.to_le_bytes().to_vec())), 704);
+    // No whole number, none from 0 on, several, another type.
+    assert_eq!(step(file("step", "FloatStorage", &[], 1.5f32.to_le_bytes().to_vec())), 0);
+    assert_eq!(step(file("step", "LongStorage", &[], long(-3))), 0);
+    assert_eq!(step(file("step", "LongStorage", &[2], [long(5), long(6)].concat())), 0);
+    assert_eq!(step(file("step", "ByteStorage", &[], vec![9])), 0);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use neuromfa::internals::source::{checkpoints_within, is_state_of_training, open_copy};
+use neuromfa::internals::source::{Noted, checkpoints_within, is_state_of_training, open_copy};
 use neuromfa::source::{Checkpoint, CheckpointFile};
 
 use crate::steps::StepPattern;
@@ -25,7 +25,8 @@ pub struct Arrivals {
     seen: BTreeMap<PathBuf, Seen>,
     twice: BTreeSet<PathBuf>,
     passed: BTreeMap<PathBuf, Passed>,
-    waits: bool, // whether it was said that there is nothing yet
+    waits: bool,            // whether it was said that there is nothing yet
+    by_epoch: Option<bool>, // whether names that say no step count by their epochs: as the first did
 }
 
 /// The result of a check of the folder.
@@ -89,6 +90,7 @@ impl Arrivals {
             twice: BTreeSet::new(),
             passed: BTreeMap::new(),
             waits: false,
+            by_epoch: None,
         }
     }
 
@@ -207,7 +209,24 @@ impl Arrivals {
             }
             Ok((file, noted)) => {
                 seen.state = State::Reported;
-                match (step.or(noted), seen.analysed) {
+                let step = match (step, noted) {
+                    (Some(step), _) => Some(step),
+                    (None, Some(Noted::Step(step) | Noted::Epoch(step))) => {
+                        let epoch = matches!(noted, Some(Noted::Epoch(_)));
+                        if *self.by_epoch.get_or_insert(epoch) != epoch {
+                            let (this, others) = match epoch {
+                                true => ("only its name says an epoch", "noted their steps"),
+                                false => ("its trainer noted a step", "count by their epochs"),
+                            };
+                            let why = format!("{this}, and the checkpoints before it {others}");
+                            arrived.unreadable.push((path, why));
+                            return;
+                        }
+                        Some(step)
+                    }
+                    (None, None) => None,
+                };
+                match (step, seen.analysed) {
                     (None, _) => {
                         let why = "neither its name nor the file says a step (--step-pattern finds one \
                                    in other names)";

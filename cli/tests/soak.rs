@@ -147,19 +147,21 @@ fn soak_failing_disk() {
 
 /// Runs the command; it ends by itself, with a status that it chooses.
 fn ends(arguments: &[&Path], case: &str) -> bool {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_neuromfa"))
-        .args(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_neuromfa"));
+    ends_in(command.args(arguments), Duration::from_secs(30), case)
+}
+
+/// The same within some time.
+fn ends_in(command: &mut Command, limit: Duration, case: &str) -> bool {
+    let arguments = format!("{command:?}");
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
     let status = loop {
         match child.try_wait().unwrap() {
             Some(status) => break status,
-            None if started.elapsed() > Duration::from_secs(30) => {
+            None if started.elapsed() > limit => {
                 child.kill().unwrap();
-                panic!("{case}: {arguments:?} hangs");
+                panic!("{case}: {arguments} hangs");
             }
             None => std::thread::sleep(Duration::from_millis(1)),
         }
@@ -167,10 +169,10 @@ fn ends(arguments: &[&Path], case: &str) -> bool {
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     let chosen = matches!(status.code(), Some(0..=2));
-    assert!(chosen && !said.contains("panicked"), "{case}: {arguments:?}: {status}, {said}");
+    assert!(chosen && !said.contains("panicked"), "{case}: {arguments}: {status}, {said}");
     assert!(
         status.success() || !said.trim().is_empty(),
-        "{case}: {arguments:?} fails without a word"
+        "{case}: {arguments} fails without a word"
     );
     status.success()
 }
@@ -241,4 +243,128 @@ fn soak_mutated_folders() {
         8 * each,
         resumed.into_inner()
     );
+}
+
+/// Changes bytes at one to four places: bits, numbers at their limits, pieces that are cut, moved or repeated;
+/// mostly near the ends, where formats have their tables.
+fn mutate(bytes: &mut Vec<u8>, rng: &mut ChaCha8Rng) {
+    for _ in 0..rng.random_range(1..=4) {
+        let end = bytes.len();
+        if end == 0 {
+            return;
+        }
+        let at = match rng.random_range(0..4) {
+            0 => rng.random_range(0..end),
+            1 | 2 => rng.random_range(0..end.min(2000)),
+            _ => rng.random_range(end.saturating_sub(2000)..end),
+        };
+        let width = rng.random_range(1..=40).min(end - at);
+        match rng.random_range(0..9) {
+            0 | 1 => bytes[at] ^= 1 << rng.random_range(0..8),
+            2 => bytes[at] = rng.random(),
+            3 => bytes[at..at + width].fill([0, 255][rng.random_range(0..2)]),
+            4 => bytes.truncate(at),
+            5 => drop(bytes.drain(at..at + width)),
+            6 => {
+                let piece = bytes[at..at + width].to_vec();
+                let to = rng.random_range(0..end);
+                drop(bytes.splice(to..to, piece));
+            }
+            7 => {
+                let number =
+                    [i64::MAX, i64::MIN, -1, 1 << 32, 1 << 40, 65_536][rng.random_range(0..6)];
+                let number = &number.to_le_bytes()[..width.min(8)];
+                bytes[at..at + number.len()].copy_from_slice(number);
+            }
+            _ => drop(bytes.splice(at..at, *b"99999999999999999999")),
+        }
+    }
+}
+
+/// The files of a checkpoint, by name.
+type Checkpoint = Vec<(String, Vec<u8>)>;
+
+/// Checkpoints in each format that is read, each named by its format.
+fn formats() -> Vec<(&'static str, Vec<Checkpoint>)> {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data");
+    let single = |names: &[&str]| -> Vec<Checkpoint> {
+        let one = |name: &&str| vec![("model".to_owned(), std::fs::read(data.join(name)).unwrap())];
+        names.iter().map(one).collect()
+    };
+    let folder = |name: &str| -> Checkpoint {
+        let entries = std::fs::read_dir(data.join("sharded").join(name)).unwrap().flatten();
+        let file = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+        let mut files: Checkpoint =
+            entries.map(|e| (file(&e.path()), std::fs::read(e.path()).unwrap())).collect();
+        files.sort();
+        files
+    };
+    let safetensors = single(&["mlp.safetensors", "odd.safetensors", "sharded/whole.safetensors"]);
+    let index = serde_json::json!({"weight_map": {"0.weight": "model", "0.bias": "model", "1.weight": "model"}});
+    let index = ("model.safetensors.index.json".to_owned(), index.to_string().into_bytes());
+    vec![
+        ("index", vec![vec![index, safetensors[0][0].clone()]]),
+        ("safetensors", safetensors),
+        ("8-bit floats", single(&["sharded/f8-scaled.safetensors"])),
+        (
+            "zip, state dict",
+            single(&["mlp.bin", "mlp-training.pt", "odd.pt", "sharded/dtensor.pt"]),
+        ),
+        ("zip, module", single(&["mlp-module.pt", "mlp-lightning.ckpt"])),
+        ("zip, TorchScript and tch", single(&["mlp-script.pt", "mlp.ot"])),
+        ("before 1.6", single(&["mlp-legacy.pth", "sharded/legacy-4.pth"])),
+        ("distributed", vec![folder("dcp"), folder("stacked")]),
+        ("pieces", vec![folder("pieces")]),
+    ]
+}
+
+/// 1,000 mutated checkpoints of each format (SOAK=10: 10,000) through the command: it reads them or says why not, within 10
+/// seconds, and takes no more than 200 MB for data (a pickle may take 64 MB and its file's length).
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "minutes: make soak"]
+fn soak_mutated_checkpoints() {
+    let dir = fast_folder();
+    let all = formats();
+    let counts = |(format, (name, checkpoints)): (usize, &(&str, Vec<Checkpoint>))| {
+        let mut rng = rng(100 + format as u64);
+        let folder = dir.path().join(format.to_string());
+        let (from, run) = (folder.join("checkpoint-5"), folder.join("run"));
+        let (mut read, mut analysed) = (0, 0);
+        for k in 0..times(1000) {
+            let checkpoint = &checkpoints[rng.random_range(0..checkpoints.len())];
+            let chosen = rng.random_range(0..checkpoint.len());
+            let _ = std::fs::remove_dir_all(&folder);
+            std::fs::create_dir_all(&from).unwrap();
+            for (n, (file, bytes)) in checkpoint.iter().enumerate() {
+                let mut bytes = bytes.clone();
+                if n == chosen {
+                    mutate(&mut bytes, &mut rng);
+                }
+                std::fs::write(from.join(file), bytes).unwrap();
+            }
+            let single = from.join("model");
+            let path = if checkpoint.len() == 1 { &single } else { &from };
+            let case = format!("{name}, seed {}, file {k}", setting("SOAK_SEED"));
+            if bounded(&["inspect".as_ref(), path], &case) {
+                read += 1;
+                let threads = ["--threads", "1", "--out"].map(Path::new);
+                let arguments = [&["analyze".as_ref(), path.as_path()], &threads[..], &[&run]];
+                analysed += u64::from(bounded(&arguments.concat(), &case));
+            }
+        }
+        println!(
+            "{name}: {} mutated, {read} read, {analysed} analysed, the rest said why not",
+            times(1000)
+        );
+    };
+    all.iter().enumerate().for_each(counts);
+}
+
+/// Runs the command in bounded memory; it ends by itself, with a status that it chooses.
+#[cfg(target_os = "linux")]
+fn bounded(arguments: &[&Path], case: &str) -> bool {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -d 204800 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_neuromfa")]);
+    ends_in(command.args(arguments), Duration::from_secs(10), case)
 }

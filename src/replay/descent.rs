@@ -112,6 +112,29 @@ mod tests {
         series.iter().enumerate().filter_map(add).collect()
     }
 
+    /// Whether a doubt is said of weights whose cosines, each with those before, are these.
+    fn is_said(cosines: &[f64]) -> bool {
+        let (mut descent, mut angle, mut said) = (Descent::default(), 0.0f64, false);
+        for (step, cosine) in (0..).zip([1.0].iter().chain(cosines)) {
+            angle += cosine.acos();
+            said |= descent.compare(step, vec![angle.cos(), angle.sin()]).is_some();
+        }
+        said
+    }
+
+    #[test]
+    fn weights_are_apart_below_a_tenth_and_close_above_nine_tenths() {
+        let (far, near) = ([APART + 0.01, APART - 0.01], [CLOSE - 0.01, CLOSE + 0.01]);
+        assert_eq!((APART, CLOSE), (0.1, 0.9));
+        for (before, apart, after) in [(0, 1, 1), (1, 0, 1), (1, 1, 0), (1, 1, 1)] {
+            let said = is_said(&[near[before], far[apart], near[after]]);
+            assert_eq!(said, before + apart + after == 3, "{before} {apart} {after}");
+        }
+        // At the beginning there is none before; a doubt is of the last step only.
+        assert!(is_said(&[far[1], near[1]]) && !is_said(&[far[1], near[0], near[1]]));
+        assert!(!is_said(&[far[1]]));
+    }
+
     #[test]
     fn a_step_that_does_not_descend_from_the_one_before_is_said() {
         let of =

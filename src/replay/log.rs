@@ -48,6 +48,7 @@ pub(super) struct Log {
     refused: BTreeSet<String>,
     read: Logged,         // what the file held
     as_of: Option<Stamp>, // when that was read
+    said: bool,           // what there is to say of it
 }
 
 /// Length and time of a file.
@@ -95,7 +96,11 @@ impl Log {
         let Some(path) = &self.file else { return Ok(()) };
         let stamp = std::fs::metadata(path).ok().map(|data| (data.len(), data.modified().ok()));
         if stamp.is_none() || stamp != self.as_of {
-            (self.read, self.as_of) = (metrics(path)?, stamp);
+            let (read, said) = metrics(path)?;
+            (self.read, self.as_of) = (read, stamp);
+            if !said.is_empty() && !std::mem::replace(&mut self.said, true) {
+                said.iter().for_each(|said| tracing::warn!("{said}"));
+            }
         }
         Ok(())
     }

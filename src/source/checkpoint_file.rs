@@ -9,6 +9,7 @@ use super::mapped::Mapped;
 use super::quantised::{left_out, refusal, take_scales};
 use super::step_names::Inside;
 use super::stored::NotRead;
+use super::unwrapped::{WRAPPERS, unwrapped, without};
 use super::whole::{Part, Whole};
 use super::{Source, SourceError, Tensor, derived, pytorch};
 use crate::network::Parameter;
@@ -53,8 +54,8 @@ impl CheckpointFile {
     ///
     /// From an object saved with `torch.save`, the state dict is used: the value of the first of
     /// the keys `model`, `state_dict`, `module` and `model_state_dict` that holds tensors, or else
-    /// the complete object. A prefix `module.` or `_orig_mod.` (of `DataParallel` and
-    /// `torch.compile`) that all names share is removed.
+    /// the complete object. `module` (of `DataParallel`), where nothing is next to it, and `_orig_mod` (of
+    /// `torch.compile`) and the like are removed from names.
     ///
     /// # Errors
     /// [`SourceError::File`] with the file and the reason: absent, cut short, a structure that does
@@ -118,9 +119,7 @@ impl CheckpointFile {
                 return Err(refuse(why));
             }
         };
-        if pickled {
-            checkpoint.drop_wrappers();
-        }
+        checkpoint.drop_wrappers(pickled);
         let refuse = |why: String| SourceError::file(&checkpoint.path, why);
         if let Some(why) = refusal(&checkpoint.tensors, &checkpoint.not_read) {
             return Err(refuse(why));
@@ -287,18 +286,16 @@ impl CheckpointFile {
         Ok(true)
     }
 
-    /// Removes the prefixes that `DataParallel` and `torch.compile` add to every name.
-    fn drop_wrappers(&mut self) {
-        let shared = |tensors: &BTreeMap<String, _>, wrapper: &str| {
-            let wrapped = |name: &String| name.starts_with(wrapper) && name.len() > wrapper.len();
-            !tensors.is_empty() && tensors.keys().all(wrapped)
+    /// Removes from names what modules that wrap others add to them. Python's own names may have a
+    /// `module` that is such a wrapper.
+    fn drop_wrappers(&mut self, pickled: bool) {
+        let Some(renamed) = unwrapped(self.tensors.keys().map(String::as_str), pickled) else {
+            return;
         };
-        while let Some(wrapper) =
-            ["module.", "_orig_mod."].into_iter().find(|w| shared(&self.tensors, w))
-        {
-            let wrapped = std::mem::take(&mut self.tensors).into_iter();
-            self.tensors =
-                wrapped.map(|(name, at)| (name[wrapper.len()..].to_owned(), at)).collect();
+        let tensors = std::mem::take(&mut self.tensors).into_values();
+        self.tensors = renamed.into_iter().zip(tensors).collect();
+        for left in &mut self.not_read {
+            left.name = without(&left.name, |_, part| !WRAPPERS.contains(&part));
         }
     }
 

@@ -7,8 +7,11 @@ use serde_json::Value;
 
 use super::SourceError;
 use super::checkpoint_file::CheckpointFile;
+use super::contents::is_known;
 use super::folder::{Held, foreign, held, is_state_of_training};
-use super::step_names::{Inside, Named, has_end_of_weights, is_copy, named, version};
+use super::step_names::{
+    Inside, Named, has_end_of_weights, has_no_end, is_average, is_copy, named, version,
+};
 use super::trainer_log::{Logged, global_step, logged};
 use crate::network::natural_order;
 
@@ -92,7 +95,7 @@ impl Checkpoint {
             }
             match step {
                 _ if !look.found.is_empty() => {
-                    if model {
+                    if holds.lies_in(path) {
                         look.passed
                             .push((path.to_owned(), "the model in it has no step".to_owned()));
                     }
@@ -172,21 +175,34 @@ impl Checkpoint {
 
     /// What the file says of its step, if that is not the one in its name. Lightning counted from 0 in
     /// names once, and from 1 in files.
+    ///
+    /// The name may be that of a folder above the file; what the file in a folder is called then speaks, too.
     pub(crate) fn doubt(&self, file: &CheckpointFile) -> Option<String> {
-        if named(&self.path) != Named::Step(self.step) {
-            return None;
-        }
-        let inside = file.step().filter(|inside| inside.sure).map(|inside| inside.step);
-        let of_trainer = || global_step(&self.folder()?.join("trainer_state.json"));
-        let inside = inside.or_else(of_trainer)?;
-        (inside.abs_diff(self.step) > 1).then(|| {
-            format!(
-                "the name of {} says step {}, and its trainer noted step {inside}: the name counts \
-                 (--steps gives others)",
-                self.path.display(),
-                self.step
-            )
-        })
+        let mut names = self.path.ancestors().take(3);
+        let says = names.find(|path| named(path) == Named::Step(self.step))?;
+        let differs = |step: &u64| step.abs_diff(self.step) > 1;
+        let noted = file.step().filter(|inside| inside.sure).map(|inside| inside.step);
+        let noted = noted.or_else(|| global_step(&self.folder()?.join("trainer_state.json")));
+        let inside = match noted {
+            Some(noted) => {
+                Some(noted).filter(differs).map(|step| format!("its trainer noted step {step}"))
+            }
+            None => match self.path.is_dir().then(|| held(&self.path)) {
+                Some(Held::Model(model)) => match named(&model) {
+                    Named::Step(step) if differs(&step) => {
+                        let name = model.file_name().unwrap_or_default().display().to_string();
+                        Some(format!("the file in it, {name}, says step {step}"))
+                    }
+                    _ => None,
+                },
+                _ => None,
+            },
+        }?;
+        Some(format!(
+            "the name of {} says step {}, and {inside}: the name counts (--steps gives others)",
+            says.display(),
+            self.step
+        ))
     }
 }
 
@@ -227,19 +243,37 @@ fn noted_in(path: &Path, file: &CheckpointFile) -> Option<Inside> {
         return Some(Inside { step, sure: true });
     }
     match named(path) {
-        Named::Epoch(step) => file.step().or(Some(Inside { step, sure: false })),
+        // What may be a step within the epoch says less than the epoch.
+        Named::Epoch(step) => {
+            file.step().filter(|inside| inside.sure).or(Some(Inside { step, sure: false }))
+        }
         _ => file.step(),
     }
+}
+
+/// The step of a checkpoint whose name says none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// The step that its trainer noted in it.
+    Step(u64),
+    /// The epoch in its name.
+    Epoch(u64),
 }
 
 /// Opens a copy of a checkpoint, made in this folder, and says the step that its trainer noted.
 ///
 /// # Errors
 /// As [`CheckpointFile::open`]; or the copy cannot be made.
-pub fn open_copy(path: &Path, folder: &Path) -> Result<(CheckpointFile, Option<u64>), SourceError> {
+pub fn open_copy(
+    path: &Path,
+    folder: &Path,
+) -> Result<(CheckpointFile, Option<Noted>), SourceError> {
     let file = CheckpointFile::open_copy(path, folder)?;
-    let step = noted_in(path, &file).map(|inside| inside.step);
-    Ok((file, step))
+    let noted = noted_in(path, &file).map(|Inside { step, sure }| match named(path) {
+        Named::Epoch(_) if !sure => Noted::Epoch(step),
+        _ => Noted::Step(step),
+    });
+    Ok((file, noted))
 }
 
 /// The checkpoints in a folder. `inside`: whether files are opened for their steps where no name says
@@ -309,6 +343,7 @@ pub(super) fn within(folder: &Path, steps: Steps<'_>, inside: bool) -> Result<Lo
         look.passed.extend(epochs.into_iter().map(|(_, path)| (path, why.clone())));
         look.passed.extend(silent.into_iter().map(|(why, path)| (path, why.to_owned())));
     }
+    without_averages(&mut look);
     one_of_each_step(&mut look);
     look.passed.sort();
     Ok(look)
@@ -332,8 +367,27 @@ fn unusable(path: &Path, says: bool) -> Option<Option<String>> {
     }
     match has_end_of_weights(path) {
         true => None,
+        false if has_no_end(path) && is_known(path) => None,
+        false if has_no_end(path) => {
+            let why = "it is in no format that is read, and has no end such as .safetensors or .pt";
+            Some(says.then(|| why.to_owned()))
+        }
         false => Some(foreign(path).filter(|_| says)),
     }
+}
+
+/// Passes over averages of the weights next to the weights: they are another series.
+fn without_averages(look: &mut Look) {
+    let all = look.found.iter().map(|c| &c.path).chain(&look.silent);
+    if all.clone().all(|path| is_average(path)) {
+        return;
+    }
+    let averages: Vec<PathBuf> = all.filter(|path| is_average(path)).cloned().collect();
+    look.found.retain(|checkpoint| !averages.contains(&checkpoint.path));
+    look.silent.retain(|path| !averages.contains(path));
+    let why =
+        "averages of the weights, by its name, are a series of their own: give these files alone";
+    look.passed.extend(averages.into_iter().map(|path| (path, why.to_owned())));
 }
 
 /// Takes the steps that trainers noted in files; else the epochs in names.

@@ -1,11 +1,13 @@
 //! What one file of a checkpoint holds, in every format.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use super::folder::foreign;
-use super::step_names::Inside;
-use super::stored::NotRead;
+use super::step_names::{Inside, noted};
+use super::stored::{NotRead, whole_number};
 use super::{SourceError, pytorch, safetensors};
 
 /// The tensors of a file.
@@ -20,6 +22,10 @@ pub(super) fn contents(path: &Path, file: &[u8]) -> Result<Contents, String> {
     let held = match Format::of(path, file)? {
         Format::Safetensors => {
             let (all, notes) = safetensors::tensors(file)?;
+            let in_tensor = noted(|key| {
+                let stored = all.get(key).filter(|stored| stored.shape.iter().all(|n| *n == 1))?;
+                whole_number(&stored.elements, file.get(stored.bytes.clone())?)
+            });
             let (mut tensors, mut not_read) = (BTreeMap::new(), Vec::new());
             for (name, stored) in all {
                 match stored.elements.size() {
@@ -31,7 +37,7 @@ pub(super) fn contents(path: &Path, file: &[u8]) -> Result<Contents, String> {
                 }
             }
             let step = ["global_step", "step"].iter().find_map(|key| notes.get(*key)?.parse().ok());
-            let step = step.map(|step| Inside { step, sure: true });
+            let step = step.map(|step| Inside { step, sure: true }).or(in_tensor);
             let held = pytorch::Held {
                 tensors,
                 made: BTreeMap::new(),
@@ -61,6 +67,13 @@ pub(super) fn unstacked(name: &str) -> Option<(&str, &str)> {
 pub(super) fn is_file_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     matches!(parts.next(), Some(std::path::Component::Normal(_))) && parts.next().is_none()
+}
+
+/// Whether a file begins as those of a format that is read.
+pub(super) fn is_known(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(512).read_to_end(&mut head));
+    read.is_ok() && Format::of(path, &head).is_ok()
 }
 
 enum Format {

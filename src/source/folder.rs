@@ -68,6 +68,15 @@ pub(super) enum Held {
 }
 
 impl Held {
+    /// Whether it lies in this folder itself, not in a folder in it.
+    pub(super) fn lies_in(&self, folder: &Path) -> bool {
+        match self {
+            Self::Model(file) | Self::Distributed(file) => file.parent() == Some(folder),
+            Self::Shards(files) => files.iter().all(|file| file.parent() == Some(folder)),
+            Self::Refused(_) | Self::Nothing => false,
+        }
+    }
+
     pub(super) fn is_model(&self) -> bool {
         matches!(self, Self::Model(_) | Self::Shards(_) | Self::Distributed(_))
     }

@@ -32,6 +32,7 @@ mod tch_values;
 mod tch_varstore;
 mod tensor;
 mod trainer_log;
+mod unwrapped;
 mod weights;
 mod whole;
 
@@ -54,7 +55,7 @@ pub(crate) mod exports {
 
     use super::{Checkpoint, SourceError, checkpoints};
 
-    pub use super::checkpoints::{Look, Steps, open_copy};
+    pub use super::checkpoints::{Look, Noted, Steps, open_copy};
     pub use super::folder::is_state_of_training;
 
     /// The checkpoints among files and folders, with steps that are found in this way.

@@ -26,6 +26,9 @@ const OF_OTHERS: [&str; 8] =
 /// Words that mark a copy of another checkpoint.
 const COPIES: [&str; 3] = ["last", "best", "latest"];
 
+/// Words that mark averages of the weights over steps.
+const AVERAGES: [&str; 2] = ["ema", "swa"];
+
 /// What a name says of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Named {
@@ -44,6 +47,17 @@ pub(super) enum Named {
 pub(super) struct Inside {
     pub(super) step: u64,
     pub(super) sure: bool, // whether it is noted as a step of the run: `step` may be one of an epoch
+}
+
+/// The keys under which trainers keep the step in a file, those that mean nothing else first.
+const NOTED: [&str; 6] = ["global_step", "global_steps", "iter_num", "iteration", "step", "iter"];
+/// So many of these are steps of the run.
+const SURE: usize = 4;
+
+/// The step in a file of which this gives the numbers under keys.
+pub(super) fn noted(number: impl Fn(&str) -> Option<u64>) -> Option<Inside> {
+    let keys = NOTED.iter().enumerate();
+    keys.into_iter().find_map(|(k, key)| Some(Inside { step: number(key)?, sure: k < SURE }))
 }
 
 /// What the name of a file or folder says.
@@ -80,7 +94,23 @@ pub(super) fn is_copy(path: &Path) -> bool {
 }
 
 fn names_a_copy(name: &str) -> bool {
-    name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| COPIES.contains(&word))
+    has_word(name, &COPIES)
+}
+
+/// Whether the name says that it holds averages of the weights over steps.
+pub(super) fn is_average(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    has_word(&name.to_ascii_lowercase(), &AVERAGES)
+}
+
+fn has_word(name: &str, words: &[&str]) -> bool {
+    name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| words.contains(&word))
+}
+
+/// Whether the name has no end that says what the file is: `g_00000005`, `model.1000`.
+pub(super) fn has_no_end(path: &Path) -> bool {
+    let end = path.extension().and_then(|end| end.to_str());
+    end.is_none_or(|end| end.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The number of `-v1` at the end of a name, which Lightning gives to another file of the same name.

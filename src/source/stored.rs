@@ -61,6 +61,26 @@ pub(super) struct NotRead {
     pub(super) what: String, // why, in words that follow its name and "is"
 }
 
+/// The whole number that the first element in these bytes is, from 0 on.
+pub(super) fn whole_number(elements: &Elements, bytes: &[u8]) -> Option<u64> {
+    let float = |x: f64| {
+        let exact = x >= 0.0 && x.fract() == 0.0 && x < 2f64.powi(53);
+        exact.then_some(x as u64)
+    };
+    let four = || bytes.first_chunk::<4>().copied();
+    let eight = || bytes.first_chunk::<8>().copied();
+    match elements {
+        Elements::F32 => float(f32::from_le_bytes(four()?).into()),
+        Elements::F64 => float(f64::from_le_bytes(eight()?)),
+        Elements::Other(name) => match name.as_str() {
+            "LongStorage" | "int64" | "I64" => i64::from_le_bytes(eight()?).try_into().ok(),
+            "IntStorage" | "int32" | "I32" => i32::from_le_bytes(four()?).try_into().ok(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// The position and layout of a tensor in its file.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {

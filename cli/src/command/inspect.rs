@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use crate::report;
 use anyhow::Context;
 use clap::Args;
-use neuromfa::source::{Checkpoint, CheckpointFile, Source};
+use neuromfa::source::{CheckpointFile, Source};
 
 use super::choice::Choice;
 use crate::output::{Outcome, Output};
+use crate::steps::StepOptions;
 
 const EXAMPLES: &str = "Examples:
   neuromfa inspect model.safetensors
@@ -25,6 +26,8 @@ pub struct Inspect {
     /// A checkpoint.
     checkpoint: PathBuf,
     #[command(flatten)]
+    steps: StepOptions,
+    #[command(flatten)]
     choice: Choice,
     /// Neurons that a sample would draw from each layer.
     #[arg(long, default_value_t = 64, value_name = "N", help_heading = "Output")]
@@ -39,10 +42,8 @@ pub struct Inspect {
 
 impl Inspect {
     pub fn run(self, output: Output) -> anyhow::Result<Outcome> {
-        let checkpoints = Checkpoint::find(&[&self.checkpoint])?;
-        let Some(checkpoint) = checkpoints.first() else {
-            anyhow::bail!("no checkpoint in {}", self.checkpoint.display());
-        };
+        let checkpoints = self.steps.find(std::slice::from_ref(&self.checkpoint))?;
+        let checkpoint = &checkpoints[0]; // the options find one, or fail
         let file = CheckpointFile::open(&checkpoint.path)?;
         let parameters = file.parameters();
         let network = self.choice.network(checkpoint, &parameters);

@@ -28,9 +28,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use self::archive::Archive;
-use self::values::{Node, Pickled, Storage, Value};
-use super::step_names::Inside;
-use super::stored::{NotRead, Stored};
+use self::values::{Node, Pickled, Storage, Value, View};
+use super::step_names::{Inside, noted};
+use super::stored::{NotRead, Stored, whole_number};
 
 pub(super) use self::distributed::{item, layout};
 pub(super) use self::legacy::is_legacy;
@@ -51,11 +51,6 @@ pub(super) struct Held {
     pub(super) step: Option<Inside>,
 }
 
-/// The keys under which trainers keep the step, those that mean nothing else first.
-const STEPS: [&str; 6] = ["global_step", "global_steps", "iter_num", "iteration", "step", "iter"];
-/// So many of these are steps of the run.
-const SURE: usize = 4;
-
 /// The tensors of a zip archive, by name.
 pub(super) fn tensors(file: &[u8]) -> Result<Held, String> {
     let (archive, root) = Archive::of_torch(file)?;
@@ -68,7 +63,7 @@ pub(super) fn tensors(file: &[u8]) -> Result<Held, String> {
         let lacking = || format!("the archive has no entry {name}");
         entry(&name)?.ok_or_else(lacking)
     };
-    held(&pickled, file.len(), &data, in_pickle)
+    held(&pickled, file, &data, in_pickle)
 }
 
 /// The tensors in files that torch wrote before version 1.6, by name.
@@ -76,13 +71,13 @@ pub(super) fn legacy_tensors(file: &[u8]) -> Result<Held, String> {
     let (pickled, storages) = legacy::read(file)?;
     let data = |storage: &Storage<'_>| storages.of(storage);
     // Here storages are called by their addresses.
-    Ok(Held { made: BTreeMap::new(), ..held(&pickled, file.len(), &data, |why| why)? })
+    Ok(Held { made: BTreeMap::new(), ..held(&pickled, file, &data, |why| why)? })
 }
 
 /// The tensors of a pickled object; `data` says where the bytes of a storage lie in the file.
 fn held(
     pickled: &Pickled<'_>,
-    file_length: usize,
+    file: &[u8],
     data: &dyn Fn(&Storage<'_>) -> Result<Range<usize>, String>,
     in_pickle: impl Fn(String) -> String,
 ) -> Result<Held, String> {
@@ -90,6 +85,7 @@ fn held(
         Some(Node::Object { module, .. }) => module.starts_with("__torch__"),
         _ => false,
     };
+    let file_length = file.len();
     let found = state_dict::find(pickled, file_length).map_err(in_pickle)?;
     let (mut tensors, mut not_read) = (BTreeMap::new(), found.not_read);
     let mut made = BTreeMap::new();
@@ -114,10 +110,25 @@ fn held(
             return Err(format!("two tensors are named {name:?}"));
         }
     }
-    let step =
-        STEPS.iter().enumerate().find_map(|(k, key)| match pickled.get(pickled.root, key)? {
-            Value::Int(step) => Some(Inside { step: u64::try_from(step).ok()?, sure: k < SURE }),
+    let step = noted(|key| match pickled.get(pickled.root, key)? {
+        Value::Int(step) => step.try_into().ok(),
+        value => match pickled.node(value)? {
+            Node::Tensor(view) => number(view, file, data),
             _ => None,
-        });
+        },
+    });
     Ok(Held { tensors, made, not_read, state_dict: !script, under: found.under, step })
+}
+
+/// The whole number in a tensor of one element: a step that was counted on a device.
+fn number(
+    view: &View<'_>,
+    file: &[u8],
+    data: &dyn Fn(&Storage<'_>) -> Result<Range<usize>, String>,
+) -> Option<u64> {
+    let elements = view.shape.iter().try_fold(1usize, |all, n| all.checked_mul(*n))?;
+    if elements != 1 || view.offset != 0 {
+        return None;
+    }
+    whole_number(&view.elements, file.get(data(&view.storage).ok()?)?)
 }
