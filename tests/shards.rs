@@ -5,6 +5,7 @@ mod loops;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use loops::damage::damage;
 use loops::interrupted::{assert_same, fast_folder, files};
 use loops::warnings::warnings_of;
 use neuromfa::internals::record::{START, read_table};
@@ -12,6 +13,9 @@ use neuromfa::internals::replay::{Shard, analyse_shard, merge};
 use neuromfa::mfa::Parameters;
 use neuromfa::source::{Checkpoint, Memory, save};
 use neuromfa::{Controls, Error, Replay, Samples};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use twox_hash::XxHash3_64;
 
 const SHAPES: [(&str, [usize; 2]); 3] =
     [("0.weight", [24, 16]), ("1.weight", [20, 24]), ("2.weight", [14, 20])];
@@ -279,6 +283,63 @@ fn shards_that_do_not_belong_together_are_refused_by_what_differs() {
     two.refused(&["shard-1-of-2.bin", "no shard"]);
     let said = two.shard(1, Replay::overwrite).unwrap_err();
     assert!(said.contains("did not write this file"), "{said}");
+}
+
+/// The frames of a file that are whole: their places.
+fn frames(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let (mut at, mut frames) = (bytes.iter().position(|b| *b == b'\n').unwrap() + 1, Vec::new());
+    while at < bytes.len() {
+        let length = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+        frames.push(at + 16..at + 16 + length);
+        at += 16 + length;
+    }
+    frames
+}
+
+/// Shards from elsewhere: damaged values with the right hashes, which no file system makes.
+#[test]
+fn mutated_shards_are_merged_or_refused() {
+    let two = Two::new();
+    let bytes = std::fs::read(two.file(2)).unwrap();
+    let all = frames(&bytes);
+    assert_eq!(all.len(), 4, "a header and three entries");
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut merged = 0;
+    for k in 0..400 {
+        let frame = all[if k % 3 == 0 { 0 } else { rng.random_range(1..4) }].clone();
+        let mut inner = bytes[frame.clone()].to_vec();
+        damage(&mut inner, &mut rng);
+        let head = [inner.len() as u64, XxHash3_64::oneshot(&inner)].map(u64::to_le_bytes).concat();
+        let parts = [&bytes[..frame.start - 16], &head, &inner, &bytes[frame.end..]];
+        std::fs::write(two.file(2), parts.concat()).unwrap();
+        match two.merged() {
+            Ok(_) => merged += 1,
+            Err(why) => assert!(!why.is_empty(), "{k}"),
+        }
+    }
+    assert!((20..380).contains(&merged), "{merged} were merged");
+}
+
+#[test]
+fn a_header_that_no_shard_has_is_damaged() {
+    let two = Two::new();
+    let bytes = std::fs::read(two.file(2)).unwrap();
+    let header = frames(&bytes)[0].clone();
+    let text = String::from_utf8(bytes[header.clone()].to_vec()).unwrap();
+    let series = "[[0,";
+    assert!(text.contains(series));
+    for (from, to) in [
+        ("\"index\":2,\"count\":2", "\"index\":3,\"count\":2"),
+        ("\"index\":2,\"count\":2", "\"index\":0,\"count\":2"),
+        ("\"index\":2,\"count\":2", "\"index\":0,\"count\":0"),
+        (series, "[[40,"),
+    ] {
+        let inner = text.replace(from, to).into_bytes();
+        let head = [inner.len() as u64, XxHash3_64::oneshot(&inner)].map(u64::to_le_bytes).concat();
+        let parts = [&bytes[..header.start - 16], &head, &inner, &bytes[header.end..]];
+        std::fs::write(two.file(2), parts.concat()).unwrap();
+        two.refused(&["shard-2-of-2.bin", "its header is damaged"]);
+    }
 }
 
 fn dir_of(two: &Two, name: &str, of: impl Fn(u64) -> Weights) -> Vec<Checkpoint> {

@@ -144,6 +144,14 @@ impl ShardReader {
         }
         let Some(text) = reader.frame()? else { return Ok(None) };
         let header: Header = serde_json::from_slice(&text).map_err(|e| reader.unknown(e))?;
+        let Shard { index, count } = header.shard;
+        let ascending = header.series.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        if Shard::new(index, count).is_none() || !ascending {
+            return Err(failed(
+                path,
+                "its header is damaged: analyse this shard again (--overwrite)",
+            ));
+        }
         Ok(Some((reader, header)))
     }
 
