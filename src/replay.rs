@@ -173,9 +173,8 @@ impl Feed {
     /// [`Error::Source`] or [`Error::Checkpoints`] when it cannot be read: nothing is recorded for
     /// it, and the replay can continue with the next one. Any other [`Error`] ends the replay.
     pub fn add(&mut self, checkpoint: &Checkpoint) -> Result<Added, Error> {
-        if let Some(work) = self.work.as_ref().filter(|work| work.has_row(checkpoint)) {
-            check_age(checkpoint, &work.times);
-            return Ok(Added::Recorded);
+        if let Some(work) = self.work.as_mut().filter(|work| work.has_row(checkpoint)) {
+            return Ok(work.pass(checkpoint));
         }
         self.add_opened(checkpoint, &CheckpointFile::open(&checkpoint.path)?)
     }
@@ -256,7 +255,7 @@ impl Feed {
         };
         let times = if new { BTreeMap::new() } else { times(&self.settings.folder) };
         let (reading, analysed) = (Duration::ZERO, u64::from(new));
-        self.work = Some(Ongoing { work, examiner, times, reading, analysed });
+        self.work = Some(Ongoing { work, examiner, times, last: None, reading, analysed });
         Ok(new)
     }
 }
@@ -266,6 +265,7 @@ struct Ongoing {
     work: Work,
     examiner: Examiner,
     times: BTreeMap<u64, f64>, // of the rows that were there before
+    last: Option<PathBuf>,     // the checkpoint of the last of these
     reading: Duration,
     analysed: u64,
 }
@@ -273,6 +273,22 @@ struct Ongoing {
 impl Ongoing {
     fn has_row(&self, checkpoint: &Checkpoint) -> bool {
         self.work.pipeline.has_row(checkpoint.step)
+    }
+
+    /// Passes over a checkpoint that has a row. The next row's update is measured from the last one.
+    fn pass(&mut self, checkpoint: &Checkpoint) -> Added {
+        check_age(checkpoint, &self.times);
+        if self.work.pipeline.last_row() == Some(checkpoint.step) {
+            self.last = Some(checkpoint.path.clone());
+        }
+        Added::Recorded
+    }
+
+    fn follow_last(&mut self) -> Result<(), Error> {
+        let Some(last) = self.last.take() else { return Ok(()) };
+        let pipeline = &mut self.work.pipeline;
+        let followed = CheckpointFile::open(&last).and_then(|last| pipeline.follow(&last));
+        followed.map_err(|e| Error::Checkpoints { path: last, source: e.into() })
     }
 
     fn add(
@@ -283,8 +299,7 @@ impl Ongoing {
         log: &mut Log,
     ) -> Result<Added, Error> {
         if self.has_row(checkpoint) {
-            check_age(checkpoint, &self.times);
-            return Ok(Added::Recorded);
+            return Ok(self.pass(checkpoint));
         }
         let last = self.work.pipeline.last_row();
         if last.is_some_and(|last| checkpoint.step < last) {
@@ -292,6 +307,7 @@ impl Ongoing {
         }
         let network = self.examiner.analyst.plan().network();
         self.work.judge(&Facts::of(checkpoint, file, network))?;
+        self.follow_last()?;
         let logged = at_its_step(log.up_to(checkpoint)?, checkpoint.step);
         let examined = self.examiner.examine(checkpoint, file, pool)?;
         self.reading += Duration::from_secs_f64(examined.snapshot_ms / 1e3);

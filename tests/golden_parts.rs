@@ -102,25 +102,43 @@ fn neox_neurons_and_norm_matched() {
     }
 }
 
-/// The size of the weights, of each layer and of all, against NumPy.
+/// The size of the weights, how far they have moved, and the spectra of the matrices, of each layer and of all, against NumPy.
 #[test]
-fn norms_of_layers_and_of_the_network() {
+fn norms_and_distances_of_layers_and_of_the_network() {
     let expected = read("norms.json");
+    let open = |name: &str| CheckpointFile::open(path(name)).unwrap();
+    let start = open("neox-step0.safetensors");
+    let plan = plan(&start).with_matrix_spectra();
+    let baseline = Baseline::new(0, &plan, &measure(&plan, &start));
+    let before = plan.entries(&open("neox-step64.safetensors")).unwrap();
     for (file, expected) in expected.as_object().unwrap() {
-        let source = CheckpointFile::open(path(file)).unwrap();
-        let plan = plan(&source);
-        let measured = measure(&plan, &source);
-        let row = Emergence::new(&plan, &Baseline::new(0, &plan, &measured), &measured);
+        let measured = measure(&plan, &open(file));
+        let mut row = Emergence::new(&plan, &baseline, &measured);
+        row.add_update(&plan, &measured.entries, &before);
         let parts =
             row.parts.iter().filter(|part| [Scope::Layer, Scope::Network].contains(&part.scope));
-        let parts: Vec<_> = parts.collect();
+        let parts: Vec<_> = parts.map(|part| (part.name.as_str(), part.weights)).collect();
         assert_eq!(parts.len(), expected.as_object().unwrap().len());
-        for part in parts {
-            let expected = &expected[&part.name];
-            assert_near("norm", part.weight_norm.unwrap(), value(&expected["weight_norm"]));
-            assert_near("spread", part.norm_spread.unwrap(), value(&expected["norm_spread"]));
+        for (name, weights) in parts.into_iter().chain([("all", row.weights)]) {
+            let expected = &expected[name];
+            assert_near("norm", weights.norm.unwrap(), value(&expected["weight_norm"]));
+            assert_near("spread", weights.norm_spread.unwrap(), value(&expected["norm_spread"]));
+            assert_near(
+                "rank",
+                weights.spectrum.stable_rank.unwrap(),
+                value(&expected["stable_rank"]),
+            );
+            let alpha = weights.spectrum.tail_alpha.unwrap();
+            assert_near("tail", alpha, value(&expected["tail_alpha"]));
+            let (distance, cosine) = (weights.distance.unwrap(), weights.cosine.unwrap());
+            assert_eq!((distance.1, cosine.1), (0.0, 0.0), "all entries are known");
+            if file.contains("step0") {
+                assert_eq!((distance.0, cosine.0), (0.0, 1.0));
+                continue;
+            }
+            assert_near("distance", distance.0, value(&expected["distance"]));
+            assert_near("cosine", cosine.0, value(&expected["cosine"]));
+            assert_near("update", weights.update.unwrap(), value(&expected["update"]));
         }
-        assert_near("norm", row.weight_norm.unwrap(), value(&expected["all"]["weight_norm"]));
-        assert_near("spread", row.norm_spread.unwrap(), value(&expected["all"]["norm_spread"]));
     }
 }

@@ -258,6 +258,10 @@ fn the_newest_row_is_in_a_text_file_for_prometheus() {
         assert_eq!(value(name), emergence.number(name, 2), "{name}");
     }
     assert!(text.contains("neuromfa_logged{run=\"first\",name=\"loss\"} 0.1666"), "{text}");
+    // A numbered run is named with its number.
+    complete(builder(&dir.path().join("first")).numbered().prometheus(&file), 7);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("neuromfa_step{run=\"first-2\"} 6"), "{text}");
     // Where it cannot be written, the run continues.
     let summary = complete(builder(&dir.path().join("second")).prometheus(dir.path()), 7);
     assert_eq!(summary.rows(), 3);

@@ -1,9 +1,11 @@
 //! The values that later steps are compared with.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::entries::Entries;
 use super::groups::Scope;
 use super::hops::HopBaseline;
 use super::warning::WarningKind;
@@ -28,12 +30,20 @@ pub struct Baseline {
     /// The standard deviation of each matrix, by name; empty when no control asks for it.
     #[serde(default)]
     pub deviations: BTreeMap<String, f64>,
+    /// The kept entries of each matrix, which have a file of their own in a run; empty without the
+    /// stable estimator.
+    #[serde(default, skip_serializing_if = "none")]
+    pub entries: Arc<Entries>,
     /// The kinds of warnings on it.
     #[serde(default)]
     pub warnings: Vec<WarningKind>,
     /// Over several hops, by their number; empty when only one was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hops: Vec<HopBaseline>,
+}
+
+fn none(entries: &Entries) -> bool {
+    entries.is_empty()
 }
 
 /// Where a sample's published spectrum was taken. If this moves, E changes with it.

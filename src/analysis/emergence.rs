@@ -1,13 +1,17 @@
 //! Makes a baseline from a measurement, and compares a measurement with a baseline: the numbers of one
 //! row.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, GroupBaseline, SpectrumPosition};
 use super::distribution::Distribution;
+use super::entries::Entries;
 use super::fault::Fault;
 use super::hops::{EstimateError, HopBaseline, HopMeasurement};
 use super::measurement::Measurement;
+use super::movement::movements;
 use super::neuron::Neuron;
 use super::parts::Part;
 use super::plan::Plan;
@@ -20,6 +24,7 @@ use super::status::Status;
 use super::structure::{E_STABLE_SHUFFLED, Structure};
 use super::trust::Trust;
 use super::warning::WarningKind;
+use super::weights::Weights;
 use crate::mfa::{Fractal, Spectrum, degree_of_emergence};
 
 /// Bins of a degree's distribution, on the range of distances.
@@ -60,10 +65,8 @@ pub struct Emergence {
     pub e_stable: Option<f64>,
     /// The whole network against its shuffles.
     pub structure: Structure,
-    /// √(Σ w²) over all weights of the network.
-    pub weight_norm: Option<f64>,
-    /// The coefficient of variation of that of each source neuron.
-    pub norm_spread: Option<f64>,
+    /// The size of all weights, and how far they have moved.
+    pub weights: Weights,
     /// E of the stable estimator on the weights of step 0, each matrix at its spread of this step.
     pub e_rescaled_start: Option<f64>,
     /// Kept neurons of the published estimator, mean over samples.
@@ -132,6 +135,7 @@ impl Baseline {
                 })
                 .collect(),
             deviations: measurement.deviations.clone(),
+            entries: Arc::clone(&measurement.entries),
             warnings: {
                 let trust = Trust::without_baseline(plan, measurement);
                 trust.warnings.iter().map(|warning| warning.kind).collect()
@@ -153,9 +157,9 @@ impl Emergence {
         };
         let nulls = &measurement.controls.groups;
         let groups = plan.groups().iter().zip(&measurement.groups).enumerate();
+        let weights = Weights::of_groups(plan, measurement, &baseline.entries);
         let part = |(k, (group, now))| {
-            let norm = measurement.norms.get(k);
-            let mut part = Part::new(baseline, (k, group), (now, norm), nulls.get(k));
+            let mut part = Part::new(baseline, (k, group), (now, weights[k]), nulls.get(k));
             part.e_se = part.e_se.filter(|_| !plan.coincides(group));
             part
         };
@@ -164,8 +168,7 @@ impl Emergence {
         row.scaling = published.as_ref().ok().and_then(|samples| MeanScaling::of(q, samples));
         row.boxes.clone_from(&measurement.boxes);
         row.hashes.clone_from(&measurement.hashes);
-        row.weight_norm = measurement.norms.last().map(|of| of.norm);
-        row.norm_spread = measurement.norms.last().and_then(|of| of.spread);
+        row.weights = weights.last().copied().unwrap_or_default();
         let hops = measurement.hops.iter();
         row.hops = hops.map(|hop| HopEmergence::new(q, baseline, hop)).collect();
         if plan.samples_coincide() {
@@ -180,6 +183,15 @@ impl Emergence {
             row.trust.check_chance(e, shuffled, p);
         }
         row
+    }
+
+    /// Adds how far the weights have moved since the analysed step before.
+    pub fn add_update(&mut self, plan: &Plan, now: &Entries, before: &Entries) {
+        let updates = movements(plan, now, before).into_iter().map(|moved| moved.update);
+        for (part, update) in self.parts.iter_mut().zip(updates.clone()) {
+            part.weights.update = update;
+        }
+        self.weights.update = updates.last().flatten();
     }
 
     /// A row without values.

@@ -4,6 +4,8 @@ use std::cell::Cell;
 
 use rayon::prelude::*;
 
+use super::entries::Entries;
+use super::matrix_spectrum::MatrixSpectrum;
 use super::plan::{Plan, SourceLayer, TensorPlan};
 use super::snapshot::LayerSnapshot;
 use super::unchanged::Measured;
@@ -77,6 +79,17 @@ impl LayerJob<'_> {
         }
         if self.plan.stable() {
             sums_of_squares(&matrices, &mut self.counts.squares);
+            let tensors = self.layer.tensors.iter().zip(&matrices);
+            for ((tensor, matrix), kept) in tensors.zip(&mut self.counts.entries) {
+                tensor.entries.pick(matrix.values(), kept);
+            }
+        }
+        if self.plan.matrix_spectra {
+            let tensors = self.layer.tensors.par_iter().zip(&matrices);
+            let of = |(tensor, matrix): (&TensorPlan, &EdgeMatrix<'_>)| {
+                MatrixSpectrum::of(matrix.values(), tensor.first_axis())
+            };
+            self.counts.spectra = tensors.map(of).collect();
         }
         let tables = start.and_then(|start| self.rescaled(start));
         let LayerSnapshot { whole, matched, distances, samples, .. } = &mut *self.counts;
@@ -109,6 +122,23 @@ impl LayerJob<'_> {
                 .unwrap_or_else(|| RadiusTable::of_none(method))
         };
         Some(start.iter().zip(&*self.deviations).map(table).collect())
+    }
+}
+
+impl Plan {
+    /// The entries of a source's tensors that a snapshot keeps; none without the stable estimator.
+    ///
+    /// # Errors
+    /// [`SourceError`] when a tensor cannot be read or has changed its shape.
+    pub fn entries(&self, source: &dyn Source) -> Result<Entries, SourceError> {
+        let tensors = self.sources.iter().flat_map(|layer| &layer.tensors);
+        let entries = tensors.filter(|_| self.stable()).map(|tensor| {
+            let (mut kept, connection) = (Vec::new(), &tensor.connection);
+            let read = Read::All(read_whole(source, connection)?);
+            tensor.entries.pick(matrix(tensor, &read)?.values(), &mut kept);
+            Ok((connection.parameter.clone(), kept))
+        });
+        entries.collect()
     }
 }
 

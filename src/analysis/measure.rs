@@ -1,14 +1,16 @@
 //! From histograms to spectra.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::boxes::neuron_boxes;
 use super::estimators::{Estimators, for_each_layer, sums_of};
 use super::fault::Fault;
-use super::groups::{Fold, by_group};
+use super::groups::{Fold, Group, by_group};
 use super::hops::HopMeasurement;
+use super::matrix_spectrum::MatrixSpectrum;
 use super::measurement::{GroupMeasurement, Measurement, Nulls};
 use super::neuron::NeuronStatistics;
 use super::neurons::{neurons, statistics};
@@ -42,6 +44,8 @@ impl Estimators {
             stable: None,
             groups: Vec::new(),
             norms: Vec::new(),
+            spectra: Vec::new(),
+            entries: Arc::default(),
             controls: Nulls::default(),
             neurons: Vec::new(),
             boxes: Vec::new(),
@@ -87,6 +91,8 @@ impl Estimators {
         });
         if plan.stable() {
             measurement.norms = plan.groups.iter().map(|group| norm(group, snapshot)).collect();
+            measurement.spectra = spectra(plan, snapshot);
+            measurement.entries = Arc::new(snapshot.entries(plan));
         }
         if plan.details() {
             let group = |(k, published): (usize, Result<Vec<Spectrum>, Degenerate>)| {
@@ -181,6 +187,14 @@ fn only_network_scales(
         parts.iter_mut().flatten().for_each(Spectrum::forget_scaling);
     }
     groups
+}
+
+fn spectra(plan: &Plan, snapshot: &Snapshot) -> Vec<MatrixSpectrum> {
+    let of = |group: &Group| {
+        let layers = group.members.iter().map(|&k| &snapshot.layers[k]);
+        MatrixSpectrum::mean(layers.flat_map(|layer| layer.spectra.iter().copied()))
+    };
+    plan.groups.iter().filter(|_| plan.matrix_spectra).map(of).collect()
 }
 
 fn in_range(plan: &Plan, snapshot: &Snapshot) -> Option<f64> {

@@ -1,9 +1,12 @@
 //! The measurement of one snapshot.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::entries::Entries;
 use super::fault::Fault;
 use super::hops::HopMeasurement;
+use super::matrix_spectrum::MatrixSpectrum;
 use super::neuron::{Neuron, NeuronStatistics};
 use super::scaling::NeuronBoxes;
 use crate::mfa::{Degenerate, Fractal, Spectrum};
@@ -20,6 +23,10 @@ pub struct Measurement {
     /// The size of the weights of each of the plan's groups, the network last; empty without the stable
     /// estimator and without finite weights.
     pub norms: Vec<Norm>,
+    /// The mean spectrum of the matrices of each of these; empty unless asked for.
+    pub spectra: Vec<MatrixSpectrum>,
+    /// The kept entries of each matrix; empty where the norms are.
+    pub entries: Arc<Entries>,
     /// The null controls.
     pub controls: Nulls,
     /// The neurons of the whole network, layer by layer; empty without details.

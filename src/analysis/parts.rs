@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, GroupBaseline};
 use super::groups::{Group, Scope};
-use super::measurement::{GroupMeasurement, GroupNulls, Norm};
+use super::measurement::{GroupMeasurement, GroupNulls};
 use super::neuron::NeuronStatistics;
 use super::samples::{PublishedNumbers, fractals, mean_fractal};
 use super::statistics::mean;
 use super::structure::Structure;
+use super::weights::Weights;
 use crate::mfa::{Fractal, Spectrum, degree_of_emergence};
 use crate::network::Role;
 
@@ -42,10 +43,8 @@ pub struct Part {
     pub e_stable: Option<f64>,
     /// The part against its shuffles.
     pub structure: Structure,
-    /// √(Σ w²) over its weights.
-    pub weight_norm: Option<f64>,
-    /// The coefficient of variation of that of each source neuron.
-    pub norm_spread: Option<f64>,
+    /// The size of its weights, and how far they have moved.
+    pub weights: Weights,
     /// Dimensions and degrees of all its neurons.
     pub neurons: NeuronStatistics,
 }
@@ -54,7 +53,7 @@ impl Part {
     pub(super) fn new(
         baseline: &Baseline,
         (k, group): (usize, &Group),
-        (measured, norm): (&GroupMeasurement, Option<&Norm>),
+        (measured, weights): (&GroupMeasurement, Weights),
         nulls: Option<&GroupNulls>,
     ) -> Self {
         let same = |g: &&GroupBaseline| g.scope == group.scope && g.name == group.name;
@@ -84,8 +83,7 @@ impl Part {
             structure: nulls
                 .map(|nulls| Structure::of(start.and_then(|s| s.stable), measured.stable, nulls).0)
                 .unwrap_or_default(),
-            weight_norm: norm.map(|of| of.norm),
-            norm_spread: norm.and_then(|of| of.spread),
+            weights,
             neurons: measured.neurons,
         }
     }

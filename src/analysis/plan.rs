@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::controls::Controls;
+use super::entries::Positions;
 use super::groups::Group;
 use super::hops::{Hops, HopsError, HopsPlan};
 use crate::counting::{EdgeLayout, RadiusTable};
@@ -21,6 +22,7 @@ pub struct Plan {
     hops: Option<HopsPlan>,
     details: bool,
     keeps_neurons: bool,
+    pub(super) matrix_spectra: bool,
     pub(super) controls: Controls,
     pub(super) groups: Vec<Group>,                 // the network last
     pub(super) start_deviations: Option<Vec<f64>>, // one for each tensor, in order
@@ -52,6 +54,7 @@ pub(super) struct TensorPlan {
     pub(super) connection: Connection,
     pub(super) layout: EdgeLayout,
     pub(super) targets: Vec<Vec<usize>>, // drawn target rows, ascending, one list for each sample
+    pub(super) entries: Positions,
 }
 
 impl TensorPlan {
@@ -70,6 +73,7 @@ impl TensorPlan {
                 Orientation::InOut => EdgeLayout::transposed(inputs, outputs, taps),
             },
             targets: samples.iter().map(|sample| rows_of(&sample[target])).collect(),
+            entries: Positions::of(connection.weights()),
         }
     }
 
@@ -86,6 +90,14 @@ impl TensorPlan {
             }
         };
         (0..groups).map(of).filter(|run| run.edges > 0 && !run.rows.is_empty()).collect()
+    }
+
+    /// The rows of the tensor as a matrix: the length of its first axis.
+    pub(super) fn first_axis(&self) -> usize {
+        match self.connection.orientation {
+            Orientation::OutIn => self.connection.outputs,
+            Orientation::InOut => self.connection.inputs,
+        }
     }
 
     /// Whether the drawn edges are complete rows and columns of the tensor's first two axes.
@@ -162,6 +174,7 @@ impl Plan {
             hops: None,
             details: false,
             keeps_neurons: false,
+            matrix_spectra: false,
             controls: Controls::none(),
             groups: vec![Group::network(&layers)],
             start_deviations: None,
@@ -189,6 +202,12 @@ impl Plan {
     pub fn with_controls(mut self, controls: Controls) -> Self {
         self.controls = if self.stable { controls } else { Controls::none() };
         self
+    }
+
+    /// Adds the stable rank and the tail exponent of each matrix; nothing if the plan does not measure
+    /// the complete network.
+    pub fn with_matrix_spectra(self) -> Self {
+        Self { matrix_spectra: self.stable, ..self }
     }
 
     /// Adds each layer, block and role, and the dimension and degree of every neuron.

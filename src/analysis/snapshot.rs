@@ -1,6 +1,8 @@
 //! Snapshots: the radius histograms of the weights at one step.
 
+use super::entries::Entries;
 use super::hops::HopsSnapshot;
+use super::matrix_spectrum::MatrixSpectrum;
 use super::plan::{Plan, SourceLayer};
 use super::unchanged::{CountedFrom, Measured};
 use crate::counting::PackedHistogram;
@@ -32,6 +34,10 @@ pub(super) struct LayerSnapshot {
     pub(super) distances: Vec<f64>,
     /// Σ of the squared weights of each neuron of the whole; empty without the stable estimator.
     pub(super) squares: Vec<f64>,
+    /// The kept entries of each tensor; empty without the stable estimator.
+    pub(super) entries: Vec<Vec<f64>>,
+    /// The spectrum of each tensor; empty unless asked for.
+    pub(super) spectra: Vec<MatrixSpectrum>,
     pub(super) from: CountedFrom,
     pub(super) not_finite: u64,
     pub(super) reused: bool,
@@ -50,6 +56,8 @@ impl LayerSnapshot {
             samples: layer.drawn.iter().map(|drawn| histogram(drawn.len())).collect(),
             distances: vec![0.0; if plan.details() { neurons } else { 0 }],
             squares: vec![0.0; if plan.stable() { neurons } else { 0 }],
+            entries: vec![Vec::new(); if plan.stable() { layer.tensors.len() } else { 0 }],
+            spectra: Vec::new(),
             from: CountedFrom::default(),
             not_finite: 0,
             reused: false,
@@ -74,6 +82,12 @@ impl Snapshot {
     /// A hash of each tensor (XXH3 of the bytes that were read), in the order of [`Plan::tensors`].
     pub fn hashes(&self) -> impl Iterator<Item = u64> {
         self.layers.iter().flat_map(|layer| layer.from.hashes().iter().copied())
+    }
+
+    /// The kept entries of each tensor; none without the stable estimator.
+    pub(super) fn entries(&self, plan: &Plan) -> Entries {
+        let entries = self.layers.iter().flat_map(|layer| &layer.entries);
+        plan.tensors().cloned().zip(entries.cloned()).collect()
     }
 
     /// Weights that are infinite or NaN.
@@ -117,6 +131,8 @@ impl PartialEq for LayerSnapshot {
             && self.samples == other.samples
             && self.distances == other.distances
             && bits(&self.squares) == bits(&other.squares)
+            && self.spectra == other.spectra
+            && self.entries.iter().map(|of| bits(of)).eq(other.entries.iter().map(|of| bits(of)))
             && self.not_finite == other.not_finite
     }
 }

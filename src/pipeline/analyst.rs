@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::{Baseline, Emergence, Estimators, Measurement, Plan, Snapshot};
+use crate::analysis::{Baseline, Emergence, Entries, Estimators, Measurement, Plan, Snapshot};
 
 /// What the snapshots of a run are analysed with.
 pub(crate) struct Analyst {
@@ -19,6 +19,7 @@ pub(crate) struct Analyst {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Analysed {
     pub(super) emergence: Emergence,
+    pub(super) entries: Arc<Entries>,
     pub(super) milliseconds: f64, // that it took
 }
 
@@ -58,6 +59,7 @@ impl Analyst {
     /// What was measured, beginning at `start`, against the baseline.
     pub(super) fn compare(&self, measurement: &Measurement, start: Instant) -> Analysed {
         let emergence = Emergence::new(&self.plan, &self.baseline, measurement);
-        Analysed { emergence, milliseconds: start.elapsed().as_secs_f64() * 1e3 }
+        let entries = Arc::clone(&measurement.entries);
+        Analysed { emergence, entries, milliseconds: start.elapsed().as_secs_f64() * 1e3 }
     }
 }

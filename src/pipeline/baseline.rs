@@ -9,7 +9,9 @@ use super::analyst::Analyst;
 use crate::analysis::{Baseline, Estimators, Plan, Snapshot};
 use crate::error::Error;
 use crate::network::Draw;
-use crate::record::{BASELINE, NODES, RecordError, RunConfig, holds_run, read_file};
+use crate::record::{
+    BASELINE, ENTRIES, NODES, RecordError, RunConfig, holds_run, read_entries, read_file,
+};
 use crate::source::{CheckpointFile, SourceError};
 
 /// Takes a checkpoint: maps it, or reads it.
@@ -71,7 +73,10 @@ pub(super) fn baseline_from(
             );
             return Err(fail(why.into()));
         }
-        let baseline = read(&folder.join(BASELINE)).map_err(&fail)?;
+        let mut baseline: Baseline = read(&folder.join(BASELINE)).map_err(&fail)?;
+        if folder.join(ENTRIES).is_file() {
+            baseline.entries = read_entries(folder).map_err(|e| fail(e.into()))?;
+        }
         return with_values(baseline, plan).map_err(|why| fail(why.into()));
     }
     let source = take(path).map_err(|e| fail(e.into()))?;

@@ -22,7 +22,7 @@ use crate::analysis::{Baseline, Estimators, Plan, Snapshot};
 use crate::error::Error;
 use crate::mfa::{Method, Parameters};
 use crate::network::{Draw, Network};
-use crate::record::{Recorder, RunConfig, check_name, computed_quantities};
+use crate::record::{Recorder, RunConfig, check_name, computed_quantities, write_prometheus};
 use crate::source::{Checkpoint, CheckpointFile, Source};
 
 /// What a run is: what it analyses, and how.
@@ -64,6 +64,7 @@ pub(crate) fn prepare(
     );
     config.controls = settings.controls();
     (config.layers, config.neurons) = (settings.layers, settings.neurons);
+    config.matrix_spectra = settings.matrix_spectra;
     config.hops = settings.hops;
     config.hops_estimated = settings.hops_estimated;
     config.every_detail = settings.every_detail();
@@ -95,6 +96,7 @@ impl Prepared {
             Some(hops) => plan.with_hops(hops)?,
             None => plan,
         };
+        let plan = if settings.matrix_spectra { plan.with_matrix_spectra() } else { plan };
         Ok(match (settings.layers, settings.neurons) {
             (_, true) => plan.with_neurons(),
             (true, false) => plan.with_details(),
@@ -216,13 +218,14 @@ pub(super) fn begin(
         recorder,
         judge: settings.stop_rule.clone().map(Judge::new),
         unseen_checked: false,
-        listeners: std::mem::take(listeners),
+        listeners: taken(listeners, settings),
         tally: Tally::default(),
         warned: Vec::new(),
         recorded: Vec::new(),
         seen: HashMap::new(),
         last_seen: None,
         rolled_back: false,
+        last_entries: Arc::default(),
         watched: Watched::of(settings.stop_rule.as_ref(), &computed_quantities()),
         axis: settings.axis.as_deref().map(|name| Axis::new(name, None)),
     };
@@ -245,4 +248,22 @@ pub(super) fn begin(
         awaited,
         warnings,
     })
+}
+
+/// The listeners of the run, which has begun.
+pub(super) fn taken(listeners: &mut Vec<Listener>, settings: &Settings) -> Vec<Listener> {
+    let mut listeners = std::mem::take(listeners);
+    if let Some(file) = settings.prometheus.clone() {
+        let run = settings.folder.components().as_path();
+        let run = run.file_name().unwrap_or(run.as_os_str()).to_string_lossy().into_owned();
+        let mut failed = false;
+        listeners.push(Box::new(move |row| {
+            if let Err(why) = write_prometheus(&file, &run, row)
+                && !std::mem::replace(&mut failed, true)
+            {
+                tracing::warn!("cannot write {}: {why} (said once)", file.display());
+            }
+        }));
+    }
+    listeners
 }

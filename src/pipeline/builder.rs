@@ -9,7 +9,7 @@ use super::settings::{Filter, Nodes, Samples, Settings, Start};
 use crate::analysis::Controls;
 use crate::mfa::Parameters;
 use crate::network::{Architecture, Network, Orientation, Parameter, Selection};
-use crate::record::{Row, write_prometheus};
+use crate::record::Row;
 
 /// Configures a run: the options that a monitor and a replay share. `Origin` says where the weights
 /// come from, and holds the options of that kind alone:
@@ -97,6 +97,14 @@ impl<Origin> RunBuilder<Origin> {
         self
     }
 
+    /// Adds the stable rank of each matrix and the exponent of its spectrum's tail (`stable_rank`,
+    /// `tail_alpha`), of the network and each layer. This takes far longer than the rest of an analysis, and
+    /// training waits for it: seconds for a matrix of 2000 rows.
+    pub fn matrix_spectra(mut self) -> Self {
+        self.settings.matrix_spectra = true;
+        self
+    }
+
     /// Leaves out TensorBoard's event files, the folder `tb/` of the run.
     pub fn without_tensorboard(mut self) -> Self {
         self.settings.tensorboard = false;
@@ -115,17 +123,9 @@ impl<Origin> RunBuilder<Origin> {
     /// Writes the newest row to this file as well, as text for Prometheus (the textfile collector of its
     /// node exporter: `/var/lib/node_exporter/first.prom`). The file is replaced by renaming. A failure
     /// is logged once (`tracing`, level warn), and the run continues.
-    pub fn prometheus(self, file: impl Into<PathBuf>) -> Self {
-        let (file, mut failed) = (file.into(), false);
-        let run = self.settings.folder.components().as_path().to_owned();
-        let run = run.file_name().unwrap_or(run.as_os_str()).to_string_lossy().into_owned();
-        self.on_row(move |row| {
-            if let Err(why) = write_prometheus(&file, &run, row)
-                && !std::mem::replace(&mut failed, true)
-            {
-                tracing::warn!("cannot write {}: {why} (said once)", file.display());
-            }
-        })
+    pub fn prometheus(mut self, file: impl Into<PathBuf>) -> Self {
+        self.settings.prometheus = Some(file.into());
+        self
     }
 
     /// The parameters of the method.

@@ -6,7 +6,7 @@ use rayon::ThreadPool;
 
 use super::axis::Axis;
 use super::baseline::{Awaited, Take, baseline_from, with_values};
-use super::begin::{First, Prepared, begin, prepare};
+use super::begin::{First, Prepared, begin, prepare, taken};
 use super::judge::{Judge, Logged};
 use super::opened::{Follow, Opened};
 use super::settings::{Nodes, Settings, Start};
@@ -124,7 +124,13 @@ fn open_in(
             let awaited = awaited_again((settings, take), &plan, config, pool, &mut recorded)?;
             plan.start_from(&recorded.baseline.deviations);
             let said = (prepared.config, prepared.warnings, awaited);
-            return go_on(settings, plan, recorded, follow.due, listeners, said);
+            let mut opened = go_on(settings, plan, recorded, follow.due, listeners, said)?;
+            // The model that goes on has the weights after the last step.
+            let (last, next) = (opened.pipeline.last_row(), opened.resumed_at);
+            if follow.live && last.map(|last| last + 1) == next {
+                opened.pipeline.follow(source)?;
+            }
+            return Ok(opened);
         }
     }
     is_free(settings)?;
@@ -210,12 +216,13 @@ fn go_on(
         recorder: recorded.recorder,
         judge,
         unseen_checked: steps.len() > 1,
-        listeners: std::mem::take(listeners),
+        listeners: taken(listeners, settings),
         tally,
         warned: Vec::new(),
         seen: recorded.seen,
         last_seen: recorded.last_seen,
         rolled_back: recorded.rolled_back,
+        last_entries: Arc::default(),
         watched,
         axis,
         recorded: steps,

@@ -11,11 +11,12 @@ use super::axis::Axis;
 use super::judge::Judge;
 use super::tally::{Seen, Tally};
 use super::watched::Watched;
-use crate::analysis::{Baseline, Concern, Emergence, Plan, Status, WarningKind};
+use crate::analysis::{Baseline, Concern, Emergence, Entries, Plan, Status, WarningKind};
 use crate::error::Error;
 use crate::record::{
     BudgetRecord, Cost, Digest, Disk, ROLLED_BACK, Recorder, Row, StopRecord, Summary, digest,
 };
+use crate::source::{Source, SourceError};
 use crate::stop::Stop;
 
 /// How long a flush tries to write rows that the disk refuses.
@@ -69,6 +70,7 @@ pub(crate) struct Pipeline {
     pub(super) seen: HashMap<Digest, u64>, // of all tensors, and the first step that had it
     pub(super) last_seen: Option<(u64, Digest)>, // of the last row
     pub(super) rolled_back: bool,  // since the last row, as the loop says
+    pub(super) last_entries: Arc<Entries>, // of the last row with finite weights
     pub(super) watched: Vec<Watched>,
     pub(super) axis: Option<Axis>,
 }
@@ -93,6 +95,12 @@ impl Pipeline {
         self.recorder.write_baseline(&baseline)?;
         tracing::info!("the baseline is step {}, the first with values", baseline.step);
         self.analyst = Arc::new(self.analyst.against(baseline));
+        Ok(())
+    }
+
+    /// The step before the next row had these weights: that row's update is measured from them.
+    pub(crate) fn follow(&mut self, source: &dyn Source) -> Result<(), SourceError> {
+        self.last_entries = Arc::new(self.plan().entries(source)?);
         Ok(())
     }
 
@@ -162,12 +170,17 @@ impl Pipeline {
             return Ok(());
         }
         self.carry(&mut at);
-        let mut row = Row::new(at.step, at.wall_time, at.scalars, analysed.emergence);
+        let Analysed { mut emergence, entries, milliseconds } = analysed;
+        if !entries.is_empty() {
+            emergence.add_update(self.plan(), &entries, &self.last_entries);
+            self.last_entries = entries;
+        }
+        let mut row = Row::new(at.step, at.wall_time, at.scalars, emergence);
         row.first = self.recorded.is_empty();
         self.recognise(&mut row);
         self.watch(&mut row);
         row.snapshot_ms = Some(snapshot_ms);
-        row.analysis_ms = Some(analysed.milliseconds);
+        row.analysis_ms = Some(milliseconds);
         self.record(&row)
     }
 

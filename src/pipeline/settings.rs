@@ -84,7 +84,9 @@ pub(crate) struct Settings {
     pub(crate) controls: Controls,
     pub(crate) layers: bool,
     pub(crate) neurons: bool,
+    pub(crate) matrix_spectra: bool,
     pub(crate) tensorboard: bool,
+    pub(crate) prometheus: Option<PathBuf>,
     pub(crate) every_detail: Option<u64>,
     pub(crate) hops: usize,
     pub(crate) hops_estimated: Option<usize>,
@@ -114,7 +116,9 @@ impl Settings {
             controls: Controls::default(),
             layers: true,
             neurons: false,
+            matrix_spectra: false,
             tensorboard: true,
+            prometheus: None,
             every_detail: None,
             hops: 1,
             hops_estimated: None,
@@ -136,6 +140,7 @@ impl Settings {
         self.parameters = config.method;
         (self.stable, self.controls) = (config.stable, config.controls);
         (self.layers, self.neurons) = (config.layers, config.neurons);
+        self.matrix_spectra = config.matrix_spectra;
         (self.hops, self.hops_estimated) = (config.hops, config.hops_estimated);
         if let Sampling::Drawn { seed, .. } = config.sampling {
             self.hops_seed = seed;
@@ -193,6 +198,7 @@ impl Settings {
             Need::Shuffles => controls.shuffled > 1,
             Need::NormMatched => controls.norm_matched,
             Need::RescaledStart => controls.rescaled_start,
+            Need::MatrixSpectra => self.matrix_spectra && self.stable,
         }
     }
 

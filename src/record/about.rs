@@ -11,15 +11,15 @@ use super::config::{RunConfig, SCHEMA};
 use super::details::{DETAILS, NEURON_COLUMNS};
 use super::error::RecordError;
 use super::files::{
-    BASELINE, BOXES, COLUMNS, DISTRIBUTIONS, EMERGENCE, HASHES, HOPS, LAYERS, METRICS, NEURONS,
-    NODES, README, RUN, SCALING, SPECTRA, START, STATE, SUMMARY, TENSORBOARD, write_json,
+    BASELINE, BOXES, COLUMNS, DISTRIBUTIONS, EMERGENCE, ENTRIES, HASHES, HOPS, LAYERS, METRICS,
+    NEURONS, NODES, README, RUN, SCALING, SPECTRA, START, STATE, SUMMARY, TENSORBOARD, write_json,
 };
 use super::folder::Folder;
 use super::owned::Owned;
 use super::printable::printable;
 
 /// What each file holds, in the order in which people need them.
-const ABOUT: [(&str, &str); 19] = [
+const ABOUT: [(&str, &str); 20] = [
     (EMERGENCE, "one row for each analysed step: the structure measures, E, their controls"),
     (METRICS, "one row for each step that was reported: what the training loop logged"),
     (SUMMARY, "written at the end: the verdict, last and best values, warnings, cost"),
@@ -36,6 +36,7 @@ const ABOUT: [(&str, &str); 19] = [
     (BASELINE, "what the run compares against: the measurement of step 0"),
     (NODES, "the neurons that were drawn"),
     (START, "the weights of step 0"),
+    (ENTRIES, "entries of the matrices at step 0, from which distances are measured"),
     (TENSORBOARD, "event files for TensorBoard"),
     (COLUMNS, "for programs: each column of each table, its type and meaning"),
     (README, "this page"),

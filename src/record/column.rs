@@ -104,6 +104,8 @@ pub enum Need {
     NormMatched,
     /// The rescaled start.
     RescaledStart,
+    /// The spectra of the matrices.
+    MatrixSpectra,
 }
 
 impl Need {
@@ -116,6 +118,7 @@ impl Need {
             Self::Shuffles => "two draws of the shuffled control",
             Self::NormMatched => "the norm-matched control",
             Self::RescaledStart => "the rescaled start",
+            Self::MatrixSpectra => "the spectra of the matrices",
         }
     }
 }

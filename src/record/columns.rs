@@ -3,7 +3,7 @@
 use super::RecordError;
 use super::column::Column;
 use super::column::Format::{Digits, Plain};
-use super::column::Kind::{Alpha0, Cost, E, Fit, Norm, Note, Row as Which, Width};
+use super::column::Kind::{Alpha0, Cost, E, Fit, Note, Row as Which, Width};
 use super::column::Need::{RescaledStart, Samples, Shuffle, Stable};
 use super::column::Value::{Count, Number, Text};
 use super::column::View::{self, Headline, Live, Report, Sensitivity, Show};
@@ -105,29 +105,17 @@ const ESTIMATES: [Column<Row>; 13] = [
 ];
 
 /// After the measures of a part.
-const REST: [Column<Row>; 17] = [
-    Column::new("E_rescaled_start", E, Number(|row: &Row| row.emergence.e_rescaled_start))
+const RESCALED: [Column<Row>; 1] =
+    [Column::new("E_rescaled_start", E, Number(|row: &Row| row.emergence.e_rescaled_start))
         .means("E_stable of growth alone")
         .equation(
             "E_stable of the weights of step 0, each matrix rescaled to its standard deviation now",
         )
         .needs(&[RescaledStart])
-        .views(&[Report, Live("rescaled start")]),
-    Column::new("weight_norm", Norm, Number(|row: &Row| row.emergence.weight_norm))
-        .means("size of the weights: what E is compared with")
-        .range("≥ 0")
-        .equation(
-            "Frobenius norm √(Σ w²) over all weights of the network, those out of range included",
-        )
-        .needs(&[Stable])
-        .views(&[Report, Live("norm"), Sensitivity]),
-    Column::new("norm_spread", Norm, Number(|row: &Row| row.emergence.norm_spread))
-        .means("how much source neurons differ in the size of their weights")
-        .range("≥ 0")
-        .equation("standard deviation over mean of √(Σ w²) of each source neuron")
-        .needs(&[Stable])
-        .absent("all weights are 0")
-        .views(&[Report]),
+        .views(&[Report, Live("rescaled start")])];
+
+/// After the size of the weights.
+const REST: [Column<Row>; 14] = [
     Column::new("neurons", Fit, Number(|row: &Row| row.emergence.neurons))
         .means("kept neurons of the published estimator")
         .range("≥ 0")
@@ -195,7 +183,8 @@ fn to_microseconds(milliseconds: f64) -> f64 {
 /// The columns of emergence.csv, in the order of the file. What the loop logs comes after
 /// `wall_time`.
 pub fn columns() -> impl Iterator<Item = &'static Column<Row>> {
-    let parts: [&'static [Column<Row>]; 4] = [&LEADING, &ESTIMATES, &Row::MEASURES, &REST];
+    let parts: [&'static [Column<Row>]; 6] =
+        [&LEADING, &ESTIMATES, &Row::MEASURES, &RESCALED, &Row::WEIGHTS, &REST];
     parts.into_iter().flatten()
 }
 
@@ -288,7 +277,7 @@ mod tests {
         }
         set!(alpha0, width, e, e_se, alpha0_std, width_std, r2, e_shuffled, e_shuffled_se, e_p);
         set!(alpha0_stable, width_stable, e_stable, e_rescaled_start, neurons, radii);
-        set!(weight_norm, norm_spread);
+        set!(weights.norm_spread, weights.update);
         set!(structure.e_stable_shuffled, structure.e_norm_matched);
         set!(trust.r2_min, trust.kept, trust.in_range, trust.concave, trust.argmax_stable);
         macro_rules! set_excess {
@@ -302,6 +291,22 @@ mod tests {
             )* };
         }
         set_excess!(width_excess, alpha0_excess, e_excess);
+        emergence.weights.norm = Some(70.0);
+        emergence.weights.distance = Some((71.0, 72.0));
+        emergence.weights.cosine = Some((73.0, 74.0));
+        emergence.weights.spectrum.stable_rank = Some(75.0);
+        emergence.weights.spectrum.tail_alpha = Some(76.0);
+        let names = [
+            "weight_norm",
+            "distance",
+            "distance_se",
+            "cosine",
+            "cosine_se",
+            "stable_rank",
+            "tail_alpha",
+        ];
+        fields
+            .extend(names.iter().enumerate().map(|(k, name)| (name.to_string(), 70.0 + k as f64)));
         let row = Row::new(3, 0.0, Vec::new(), emergence);
         let quantities: Vec<_> = columns().filter(|column| column.is_quantity()).collect();
         assert_eq!(quantities.len(), fields.len(), "every quantity is tried");

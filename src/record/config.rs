@@ -60,6 +60,9 @@ pub struct RunConfig {
     pub layers: bool,
     /// Whether every neuron's numbers are kept.
     pub neurons: bool,
+    /// Whether the spectra of the matrices are computed.
+    #[serde(default)]
+    pub matrix_spectra: bool,
     /// The largest number of hops.
     #[serde(default = "one_hop")]
     pub hops: usize,
@@ -117,6 +120,7 @@ impl RunConfig {
             controls: Controls::none(),
             layers: false,
             neurons: false,
+            matrix_spectra: false,
             hops: one_hop(),
             hops_estimated: None,
             every_detail: EVERY_DETAIL,

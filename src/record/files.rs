@@ -38,6 +38,8 @@ pub const HASHES: &str = "hashes.csv";
 pub const NEURONS: &str = "neurons";
 /// The weights of step 0, for the rescaled start.
 pub const START: &str = "start.safetensors";
+/// Entries of the baseline's matrices.
+pub const ENTRIES: &str = "entries.safetensors";
 /// State of the stop rule.
 pub const STATE: &str = "state.json";
 /// Written at the end.
@@ -60,7 +62,7 @@ pub(super) const OWN: &str = "neuromfa";
 
 /// A run's files, newest first: run.json is written before the files above it, after those below
 /// it.
-pub(super) const FILES: [&str; 18] = [
+pub(super) const FILES: [&str; 19] = [
     SUMMARY,
     STATE,
     NEURONS,
@@ -75,6 +77,7 @@ pub(super) const FILES: [&str; 18] = [
     SPECTRA,
     RUN,
     START,
+    ENTRIES,
     BASELINE,
     NODES,
     COLUMNS,

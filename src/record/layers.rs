@@ -1,7 +1,7 @@
 //! The columns of layers.csv after the step.
 
 use super::column::Column;
-use super::column::Kind::{Alpha0, E, Fit, Norm, Row as Which, Width};
+use super::column::Kind::{Alpha0, E, Fit, Row as Which, Width};
 use super::column::Need::Stable;
 use super::column::Value::{Count, Number, Text};
 use super::column::View::Layers;
@@ -61,19 +61,7 @@ const ESTIMATES: [Column<Part>; 12] = [
 ];
 
 /// Then the neurons of the part.
-const NEURONS: [Column<Part>; 4] = [
-    Column::new("weight_norm", Norm, Number(|part: &Part| part.weight_norm))
-        .means("size of the part's weights")
-        .range("≥ 0")
-        .equation("√(Σ w²) over the weights that leave its layers")
-        .needs(&[Stable])
-        .views(&[Layers]),
-    Column::new("norm_spread", Norm, Number(|part: &Part| part.norm_spread))
-        .means("how much its neurons differ in the size of their weights")
-        .range("≥ 0")
-        .equation("as in emergence.csv")
-        .needs(&[Stable])
-        .absent("all weights are 0"),
+const NEURONS: [Column<Part>; 2] = [
     Column::new(
         "neurons",
         Fit,
@@ -161,7 +149,7 @@ const DEGREES: [Column<Part>; 7] = statistics!(
 
 /// The columns of layers.csv after the step, in the order of the file.
 pub fn layer_columns() -> impl Iterator<Item = &'static Column<Part>> {
-    let parts: [&'static [Column<Part>]; 5] =
-        [&ESTIMATES, &Part::MEASURES, &NEURONS, &DIMENSIONS, &DEGREES];
+    let parts: [&'static [Column<Part>]; 6] =
+        [&ESTIMATES, &Part::MEASURES, &Part::WEIGHTS, &NEURONS, &DIMENSIONS, &DEGREES];
     parts.into_iter().flatten()
 }

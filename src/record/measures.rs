@@ -1,17 +1,19 @@
-//! The columns of the measures of structure, in emergence.csv and in layers.csv.
+//! The columns of the measures of structure, and of the size of the weights, in emergence.csv and in layers.csv.
 
 use super::column::Column;
 use super::column::Format::{Digits, P};
-use super::column::Kind::{E, Structure};
-use super::column::Need::{NormMatched, Shuffle, Shuffles};
+use super::column::Kind::{E, Norm, Structure};
+use super::column::Need::{MatrixSpectra, NormMatched, Shuffle, Shuffles, Stable};
 use super::column::Value::Number;
-use super::column::View::{Headline, Layers, Live, Report, Show};
+use super::column::View::{Headline, Layers, Live, Report, Sensitivity, Show};
 use super::row::Row;
 use crate::analysis::{self, Excess, Part};
 
 /// Something with measures of structure: the network at a step, or a part of it.
 pub(super) trait Measured: Sized + 'static {
     fn structure(&self) -> &analysis::Structure;
+
+    fn weights(&self) -> &analysis::Weights;
 
     /// Their columns, in emergence.csv and in layers.csv.
     const MEASURES: [Column<Self>; 11] = [
@@ -105,17 +107,92 @@ pub(super) trait Measured: Sized + 'static {
             .needs(&[NormMatched])
             .views(&[Report, Live("norm-matched")]),
     ];
+
+    /// The columns of what E is compared with, in both files.
+    const WEIGHTS: [Column<Self>; 9] = [
+        Column::new("weight_norm", Norm, Number(|of: &Self| of.weights().norm))
+            .means("size of the weights: what E is compared with")
+            .range("≥ 0")
+            .equation("Frobenius norm √(Σ w²), with the weights out of range")
+            .needs(&[Stable])
+            .views(&[Report, Live("norm"), Sensitivity, Layers]),
+        Column::new("norm_spread", Norm, Number(|of: &Self| of.weights().norm_spread))
+            .means("how much source neurons differ in the size of their weights")
+            .range("≥ 0")
+            .equation("standard deviation over mean of √(Σ w²) of each source neuron")
+            .needs(&[Stable])
+            .absent("all weights are 0")
+            .views(&[Report]),
+        Column::new("distance", Norm, Number(|of: &Self| Some(of.weights().distance?.0)))
+            .means("how far the weights are from step 0, as a share of its norm")
+            .range("≥ 0")
+            .equation("‖W - W₀‖ / ‖W₀‖, of up to 16384 drawn entries of each matrix")
+            .needs(&[Stable])
+            .absent("the weights of step 0 are 0 or were not kept")
+            .views(&[Report, Live("distance"), Layers]),
+        Column::new("distance_se", Norm, Number(|of: &Self| Some(of.weights().distance?.1)))
+            .means("its standard error; 0 where all entries were taken")
+            .range("≥ 0")
+            .equation("of a ratio estimator in a sample stratified by matrices")
+            .needs(&[Stable])
+            .absent("distance is"),
+        Column::new("cosine", Norm, Number(|of: &Self| Some(of.weights().cosine?.0)))
+            .means("direction of the weights against that of step 0")
+            .range("-1 to 1")
+            .equation("Σ w w₀ / (‖W‖ ‖W₀‖), of the same entries")
+            .needs(&[Stable])
+            .absent("all weights are 0, now or at step 0, or those of step 0 were not kept")
+            .views(&[Report]),
+        Column::new("cosine_se", Norm, Number(|of: &Self| Some(of.weights().cosine?.1)))
+            .means("its standard error; 0 where all entries were taken")
+            .range("≥ 0")
+            .equation("as of distance")
+            .needs(&[Stable])
+            .absent("cosine is"),
+        Column::new("update", Norm, Number(|of: &Self| of.weights().update))
+            .means("how far the weights moved since the analysed step before")
+            .range("≥ 0")
+            .equation("‖W - W_before‖ / ‖W‖, of the same entries")
+            .needs(&[Stable])
+            .absent("no step was analysed before, or none since the run was resumed")
+            .views(&[Report, Live("update"), Layers]),
+        Column::new("stable_rank", Norm, Number(|of: &Self| of.weights().spectrum.stable_rank))
+            .means("over how many directions a matrix spreads its weights")
+            .range("≥ 1")
+            .equation("‖W‖² / σ₁², σ₁ the largest singular value, mean over matrices")
+            .needs(&[MatrixSpectra])
+            .absent("all weights are 0")
+            .views(&[Report, Layers]),
+        Column::new("tail_alpha", Norm, Number(|of: &Self| of.weights().spectrum.tail_alpha))
+            .means("exponent of the tail of a matrix's spectrum (HTSR alpha)")
+            .range("> 1")
+            .equation(
+                "power law fitted to the largest eigenvalues of WᵀW by maximum likelihood, from where \
+                 it fits best by Kolmogorov-Smirnov distance, mean over matrices",
+            )
+            .needs(&[MatrixSpectra])
+            .absent("no matrix has 20 singular values above 0, or each has over 1024 rows and columns")
+            .views(&[Report, Layers]),
+    ];
 }
 
 impl Measured for Row {
     fn structure(&self) -> &analysis::Structure {
         &self.emergence.structure
     }
+
+    fn weights(&self) -> &analysis::Weights {
+        &self.emergence.weights
+    }
 }
 
 impl Measured for Part {
     fn structure(&self) -> &analysis::Structure {
         &self.structure
+    }
+
+    fn weights(&self) -> &analysis::Weights {
+        &self.weights
     }
 }
 

@@ -15,6 +15,7 @@
 //! | `scaling.csv` | step, what, r, then ln Z_q for six q (empty where the method's grid lacks one): up to 24 rows `ln_z`, means over the samples at radii that all have, then a row `slope` and a row `intercept` of the fits on ln r |
 //! | `boxes.csv` | step, layer, neuron, r, N(r) at up to 24 radii, and in a last row the fit of ln N on ln r: of one neuron in each of up to six layers |
 //! | `neurons/step-N.csv` | on request: every neuron's dimension and degree |
+//! | `entries.safetensors` | with the stable estimator: entries of the baseline's matrices |
 //! | `start.safetensors` | for the rescaled start: the weights of step 0 |
 //! | `state.json` | stop-rule state |
 //! | `summary.json` | at the end: best and last E, stop reason, cost of monitoring |
@@ -75,6 +76,7 @@ mod config;
 mod damage;
 mod details;
 mod disk;
+mod entries;
 mod error;
 mod files;
 mod folder;
@@ -133,7 +135,8 @@ pub use table::csv_text;
 
 pub(crate) use columns::check_name;
 pub(crate) use disk::Disk;
-pub(crate) use files::{BASELINE, HOPS, NODES, holds_run};
+pub(crate) use entries::read as read_entries;
+pub(crate) use files::{BASELINE, ENTRIES, HOPS, NODES, holds_run};
 pub(crate) use prometheus::write_prometheus;
 pub(crate) use recorded::RecordedRow;
 pub(crate) use recorder::Recorder;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::config::check_schema;
 use super::error::{RecordError, read_error};
 use super::files::{
-    BOXES, COLUMNS, DISTRIBUTIONS, FILES, HOPS, LAYERS, LIST, NEURONS, README, RUN, START,
+    BOXES, COLUMNS, DISTRIBUTIONS, ENTRIES, FILES, HOPS, LAYERS, LIST, NEURONS, README, RUN, START,
     read_json, remove_run,
 };
 use super::folder::Folder;
@@ -29,6 +29,7 @@ pub(super) fn names(config: &Value) -> Owned {
     let is = |key: &str| config[key] == true;
     let written = |name: &&str| match *name {
         START => config["controls"]["rescaled_start"] == true,
+        ENTRIES => is("stable"),
         NEURONS => is("neurons"),
         LAYERS | DISTRIBUTIONS | BOXES => is("layers") || is("neurons"),
         HOPS => config["hops"].as_u64() > Some(1),

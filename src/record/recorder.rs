@@ -14,6 +14,7 @@ use super::cell::Cells;
 use super::columns::{ROLLED_BACK, leading, own};
 use super::details::{DETAILS, NEURON_COLUMNS, neuron_cells};
 use super::disk::Disk;
+use super::entries;
 use super::files::{
     BASELINE, EMERGENCE, METRICS, NEURONS, NODES, RUN, SPECTRA, STATE, SUMMARY, neurons_file,
     without_run, write_json,
@@ -105,17 +106,21 @@ impl Recorder {
         let files = make_room(folder, &own, &serde_json::to_value(config).unwrap_or_default())?;
         about::write(folder, &files, config)?;
         write_json(folder, NODES, true, draw)?;
-        write_json(folder, BASELINE, true, baseline)?;
+        recorder.write_baseline(baseline)?;
         write_json(folder, RUN, true, config)?;
         Ok(recorder)
     }
 
-    /// Replaces baseline.json.
+    /// Writes baseline.json, and the entries that the baseline keeps.
     ///
     /// # Errors
     /// [`RecordError::Write`] when the system refuses.
     pub fn write_baseline(&self, baseline: &Baseline) -> Result<(), RecordError> {
-        write_json(&self.folder, BASELINE, true, baseline)
+        if !baseline.entries.is_empty() {
+            entries::write(&self.folder, &baseline.entries)?;
+        }
+        let without = Baseline { entries: Arc::default(), ..baseline.clone() };
+        write_json(&self.folder, BASELINE, true, &without)
     }
 
     /// The run's folder.

@@ -9,9 +9,10 @@ use serde::de::DeserializeOwned;
 use super::columns::{ROLLED_BACK, column, columns, own};
 use super::config::{Difference, check_schema, difference};
 use super::details::DETAILS;
+use super::entries;
 use super::files::{
-    BASELINE, BOXES, DISTRIBUTIONS, EMERGENCE, HASHES, HOPS, LAYERS, METRICS, NODES, RUN, SCALING,
-    SPECTRA, SUMMARY, holds_run, read_json, remove_neurons, remove_run, remove_unfinished,
+    BASELINE, BOXES, DISTRIBUTIONS, EMERGENCE, ENTRIES, HASHES, HOPS, LAYERS, METRICS, NODES, RUN,
+    SCALING, SPECTRA, SUMMARY, holds_run, read_json, remove_neurons, remove_run, remove_unfinished,
 };
 use super::folder::Folder;
 use super::owned::owned;
@@ -99,10 +100,13 @@ pub fn resume(
     }
     let mut recorder = Recorder::lock(folder)?;
     let own = owned(&recorder.folder)?;
-    let (stored, baseline) = read_same_run(folder, config, draw)?;
+    let (stored, mut baseline) = read_same_run(folder, config, draw)?;
     let mut tables = Tables::read(&recorder.folder, at, due)?;
     tables.check_columns(folder)?;
     tables.check_metrics(folder)?;
+    if recorder.folder.has(ENTRIES) {
+        baseline.entries = entries::read(folder)?;
+    }
     let complete = tables.complete_before(&recorder.folder, config)?;
     let next_step = at.unwrap_or(complete);
     let (lost, last_step) = (tables.lost(config), tables.last_step());

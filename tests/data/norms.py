@@ -1,4 +1,5 @@
-"""The size of the weights of the checkpoints in this folder, by NumPy: norms.json.
+"""The size of the weights of the checkpoints in this folder, and how far they have moved, by NumPy:
+norms.json.
 
     python norms.py > norms.json
 
@@ -29,4 +30,47 @@ NEOX = {
     "mlp": "mlp.dense_4h_to_h",
 }
 layers = {f"block.{b}.{k}": f"gpt_neox.layers.{b}.{v}.weight" for b in (0, 1) for k, v in NEOX.items()}
-print(json.dumps({f: model(f, layers) for f in ("neox-step0.safetensors", "neox-step300.safetensors")}, indent=1))
+
+
+def moved(now, start, before):
+    """How far the weights are from the start, and from those before."""
+    norm = np.linalg.norm
+    return {
+        "distance": float(norm(now - start) / norm(start)),
+        "cosine": float(now @ start / (norm(now) * norm(start))),
+        "update": float(norm(now - before) / norm(now)),
+    }
+
+
+def spectrum(matrix):
+    """Stable rank, and the exponent of the tail of the eigenvalues of WᵀW."""
+    values = np.sort(np.linalg.svd(matrix.astype(np.float64), compute_uv=False) ** 2)
+    fits = []
+    for k in range(len(values) - 10 + 1):
+        tail = values[k:]
+        n = len(tail)
+        alpha = 1 + n / np.log(tail / tail[0]).sum()
+        below = 1 - (tail / tail[0]) ** (1 - alpha)
+        steps = np.arange(n + 1) / n
+        distance = max(abs(below - steps[:-1]).max(), abs(below - steps[1:]).max())
+        fits.append((distance, alpha))
+    return {"stable_rank": float(values.sum() / values[-1]), "tail_alpha": float(min(fits)[1])}
+
+
+def flat(step):
+    tensors = load_file(f"neox-step{step}.safetensors")
+    of = {layer: tensors[name].astype(np.float64).ravel() for layer, name in layers.items()}
+    return of | {"all": np.concatenate(list(of.values()))}
+
+
+files = {f: model(f, layers) for f in ("neox-step0.safetensors", "neox-step300.safetensors")}
+start, before, now = flat(0), flat(64), flat(300)
+for layer, of in files["neox-step300.safetensors"].items():
+    of |= moved(now[layer], start[layer], before[layer])
+for file, of in files.items():
+    tensors = load_file(file)
+    spectra = {layer: spectrum(tensors[name]) for layer, name in layers.items()}
+    mean = {k: float(np.mean([s[k] for s in spectra.values()])) for k in ("stable_rank", "tail_alpha")}
+    for layer, values in (spectra | {"all": mean}).items():
+        of[layer] |= values
+print(json.dumps(files, indent=1))

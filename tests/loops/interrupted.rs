@@ -72,12 +72,16 @@ pub fn fast_folder() -> TempDir {
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
-/// A run's files: name and text, without the times, the folder's name and the command. TensorBoard's, which are
+/// A run's files: name and text, without the times, the folder's name, the command, and the updates of the
+/// weights, of which the first after a resume may be absent. TensorBoard's, which are
 /// one for each process and full of times, are left out.
 pub fn files(run: &Path) -> BTreeMap<String, String> {
     let entries = std::fs::read_dir(run).unwrap().map(|entry| entry.unwrap().path());
     let file = |path: std::path::PathBuf| {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.ends_with(".safetensors") {
+            return (name, format!("{:?}", std::fs::read(&path).unwrap()));
+        }
         let text = std::fs::read_to_string(&path).unwrap();
         let text = match name.as_str() {
             "summary.json" => without(&text, &["cost", "hook_share", "folder"]),
@@ -106,11 +110,11 @@ fn table_without_times(text: &str, name: &str) -> String {
     assert!(text.ends_with('\n'), "{name} ends within a row");
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
     let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.expect(name)).collect();
-    let is_time = |column: &str| ["wall_time", "snapshot_ms", "analysis_ms"].contains(&column);
+    let blank = ["wall_time", "snapshot_ms", "analysis_ms", "update"];
     let mut blanked = String::new();
     for row in &rows {
         for (column, cell) in rows[0].iter().zip(row) {
-            blanked += if is_time(column) { "" } else { cell };
+            blanked += if blank.contains(&column) { "" } else { cell };
             blanked.push('|');
         }
         blanked.push('\n');

@@ -34,7 +34,7 @@ pub struct Method {
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "neurons", "samples", "seed", "whole", "nodes", "hops", "hops_estimate", "baseline",
         "architecture", "include", "exclude", "orient", "rename", "per_head", "no_controls", "rescaled_start",
-        "every_neuron", "baseline_at_first_edges", "network", "every_detail",
+        "every_neuron", "matrix_spectra", "baseline_at_first_edges", "network", "every_detail",
     ])]
     like: Option<PathBuf>,
     /// Also compute distances over 2 to K layers (hops.csv); K is 2 or 3.
@@ -65,6 +65,9 @@ pub struct Method {
     /// Also write every neuron's dimension and degree, to a file for each step.
     #[arg(long, help_heading = "Method")]
     every_neuron: bool,
+    /// Also compute the stable rank of each matrix and the exponent of its spectrum's tail; slow.
+    #[arg(long, help_heading = "Method")]
+    matrix_spectra: bool,
     /// After the first 100 analysed steps, write layers, spectra, distributions, scaling and boxes at one
     /// step in N; 1 writes each [default: 10, or as the resumed run].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Run")]
@@ -114,6 +117,9 @@ impl Method {
         replay = replay.controls(controls).hops(self.hops);
         if self.every_neuron {
             replay = replay.with_neurons();
+        }
+        if self.matrix_spectra {
+            replay = replay.matrix_spectra();
         }
         if let Some(budget) = self.hops_estimate {
             replay = replay.hops_estimated(budget);

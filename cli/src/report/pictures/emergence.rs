@@ -73,7 +73,8 @@ pub(super) fn published(run: &Recorded) -> Level {
     Level { title, height: 90.0, lines, wide: false, with: vec![0.0] }
 }
 
-/// The measures of structure, above E_stable with its controls, above the weight norm and the loss.
+/// The measures of structure, above E_stable with its controls, above the size of the weights, their distance
+/// from step 0, and the loss.
 pub(super) fn figure(run: &Recorded) -> Figure {
     let mut levels: Vec<Level> = STRUCTURE.map(|(name, title)| structure(run, name, title)).into();
     levels.push(Level {
@@ -89,6 +90,13 @@ pub(super) fn figure(run: &Recorded) -> Figure {
         lines: vec![column(run, "weight_norm", ("c6", ""), "")],
         wide: false,
         with: vec![],
+    });
+    levels.push(Level {
+        title: "distance ‖*W* - *W*_{0}‖ / ‖*W*_{0}‖".to_owned(),
+        height: 56.0,
+        lines: vec![column(run, "distance", ("c3", ""), "")],
+        wide: false,
+        with: vec![0.0],
     });
     let mut text = words(run);
     match loss(run, "ink", "") {
