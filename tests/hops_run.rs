@@ -108,11 +108,11 @@ fn what_is_out_of_range_is_refused_at_once() {
     };
     let run = dir.path().join("run");
     let again = || builder(&run);
-    assert!(refused(again().hops(0)).starts_with("hops = 0 is out of range: give 1"));
-    assert!(refused(again().hops(4)).starts_with("hops = 4 is out of range"));
+    assert!(refused(again().hops(0)).starts_with("0 hops (hops, --hops) are out of range: give 1"));
+    assert!(refused(again().hops(4)).starts_with("4 hops (hops, --hops) are out of range"));
     assert!(refused(again().hops(3)).starts_with("no path of the network has 3 hops"));
-    assert!(refused(again().hops_estimated(8)).contains("no effect at one hop"));
-    assert!(refused(again().hops(2).hops_estimated(0)).contains("draws no neuron"));
+    assert!(refused(again().hops_estimated(8)).contains("at one hop there is nothing to estimate"));
+    assert!(refused(again().hops(2).hops_estimated(0)).contains("has no paths"));
     assert!(!run.join("run.json").exists());
 }
 

@@ -256,7 +256,7 @@ fn hops_and_their_estimate() {
     }
     let refused = run(&["--hops", "4", "--overwrite"]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(text(&refused.stderr).contains("neuromfa: hops = 4 is out of range"));
+    assert!(text(&refused.stderr).contains("neuromfa: 4 hops (hops, --hops) are out of range"));
 }
 
 /// A run whose network was described by hand and whose options are not the defaults, with a

@@ -39,7 +39,7 @@ pub struct Sample(Vec<(String, Vec<usize>)>);
 pub enum DrawError {
     /// Zero neurons or samples asked for.
     #[error(
-        "cannot draw {what} = 0: it must be at least 1 (for every neuron take the whole network: whole(), --whole)"
+        "cannot draw 0 {what} ({what}, --{what}): draw at least 1, or take the whole network (whole, --whole)"
     )]
     Zero {
         /// `neurons` or `samples`.

@@ -20,18 +20,20 @@ pub struct Hops {
 #[non_exhaustive]
 pub enum HopsError {
     /// A number of hops out of range.
-    #[error("hops = {hops} is out of range: give 1 (one hop only), 2 or {MOST_HOPS}")]
+    #[error("{hops} hops (hops, --hops) are out of range: give 1 (one hop only), 2 or {MOST_HOPS}")]
     Range {
         /// The number given.
         hops: usize,
     },
     /// An estimate through no neuron.
-    #[error("hops_estimated = 0 draws no neuron that a path could pass: give at least 1")]
+    #[error(
+        "an estimate from 0 neurons (hops_estimated, --hops-estimate) has no paths: give at least 1"
+    )]
     Budget,
     /// An estimate at one hop.
     #[error(
-        "hops_estimated has no effect at one hop, where every distance is an edge's own: \
-         ask for hops 2 or {MOST_HOPS} too, or leave it out"
+        "at one hop there is nothing to estimate (hops_estimated, --hops-estimate): every distance is \
+         an edge's own. Ask for 2 or {MOST_HOPS} hops too, or leave the estimate out"
     )]
     NothingToEstimate,
     /// The network is shallower than that.
