@@ -108,6 +108,44 @@ fn a_tensor_under_several_names_counts_once() {
 }
 
 #[test]
+fn equal_matrices_of_other_names_count_once() {
+    let memory = Memory::new();
+    let values = numbers(64, 1);
+    let mut other = values.clone();
+    other[32] += 1.0; // neither at the beginning nor at the end
+    for (name, values) in [
+        ("decoder.weight", &values),
+        ("encoder.weight", &values),
+        ("middle.weight", &other),
+        // Layers that were copied before training; weights that begin as a constant.
+        ("layers.0.weight", &numbers(64, 2)),
+        ("layers.1.weight", &numbers(64, 2)),
+        ("zeros.weight", &vec![0.0; 64]),
+        ("zeros_too.weight", &vec![0.0; 64]),
+    ] {
+        memory.set(name, &[8, 8], values.clone()).unwrap();
+    }
+    // A gain times equal directions is another matrix.
+    for (name, seed) in [("a", 3), ("b", 4)] {
+        memory.set(&format!("{name}.weight_g"), &[8, 1], numbers(8, seed)).unwrap();
+        memory.set(&format!("{name}.weight_v"), &[8, 8], numbers(64, 5)).unwrap();
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    let parameters = memory.parameters();
+    let names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+    save(&path, &memory, &names).unwrap();
+    let network = network(&CheckpointFile::open(&path).unwrap());
+    let [left] = network.left_out() else { panic!("{:?}", network.left_out()) };
+    assert_eq!(left.name, "encoder.weight");
+    assert_eq!(left.why, "the values of `decoder.weight`, which counts once");
+    let mut include = Selection::default();
+    include.include = vec!["encoder.weight".to_owned()];
+    let file = CheckpointFile::open(&path).unwrap();
+    assert_eq!(Network::infer(&file.parameters(), &include).unwrap().left_out(), []);
+}
+
+#[test]
 fn the_order_of_definition_is_that_of_the_file() {
     let file = |names: &[&str]| {
         let tensors: Vec<_> =

@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use neuromfa::Architecture;
 use neuromfa::network::Network;
+use neuromfa::source::{Memory, save};
 use serde_json::{Value, json};
 
 fn neuromfa(arguments: &[&str]) -> Output {
@@ -157,6 +158,33 @@ fn heads_come_from_the_config_beside_the_checkpoint() {
     }
     let error = refused(&["inspect", path, "--per-head=7"]);
     assert!(error.contains("per-head with 7 heads") && error.contains("64 neurons"), "{error}");
+}
+
+#[test]
+fn a_gpt_bigcode_is_interleaved_by_its_config() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = Memory::new();
+    let named: [(&str, [usize; 2]); 4] = [
+        ("h.0.attn.c_attn.weight", [24, 8]),
+        ("h.0.attn.c_proj.weight", [8, 8]),
+        ("h.0.mlp.c_fc.weight", [32, 8]),
+        ("h.0.mlp.c_proj.weight", [8, 32]),
+    ];
+    for (name, [rows, columns]) in named {
+        let values: Vec<f32> = (0..rows * columns).map(|k| (k as f32).sin() * 0.1).collect();
+        memory.set(name, &[rows, columns], values).unwrap();
+    }
+    let path = dir.path().join("model.safetensors");
+    save(&path, &memory, &named.map(|(name, _)| name)).unwrap();
+    for (config, interleaved) in [
+        (r#"{"model_type": "gpt_bigcode", "n_head": 2, "multi_query": false}"#, true),
+        (r#"{"model_type": "gpt_bigcode", "n_head": 2, "multi_query": true}"#, false),
+        (r#"{"model_type": "gpt2", "n_head": 2}"#, false),
+    ] {
+        std::fs::write(dir.path().join("config.json"), config).unwrap();
+        let text = printed(&["inspect", path.to_str().unwrap()]);
+        assert_eq!(text.contains("3 copies, 2 heads"), interleaved, "{config}: {text}");
+    }
 }
 
 #[test]

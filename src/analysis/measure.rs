@@ -70,8 +70,15 @@ impl Estimators {
         let published: Vec<Vec<Result<Spectrum, Degenerate>>> = match on_whole {
             Some(groups) => vec![groups],
             None => {
-                let samples = 0..plan.sample_neurons.len();
-                samples.into_par_iter().map(|s| self.sample(plan, snapshot, s)).collect()
+                // Samples that draw all neurons are one network.
+                let alike = |layer: &LayerSnapshot| layer.samples.windows(2).all(|s| s[0] == s[1]);
+                let samples = plan.sample_neurons.len();
+                let different =
+                    if snapshot.layers.iter().all(alike) { samples.min(1) } else { samples };
+                let sample = |s| self.sample(plan, snapshot, s);
+                let mut groups: Vec<_> = (0..different).into_par_iter().map(sample).collect();
+                groups.extend((different..samples).map(|_| groups[0].clone()).collect::<Vec<_>>());
+                groups
             }
         };
         let place = |sample: usize| match plan.published_on_whole() {

@@ -37,8 +37,10 @@ impl Alias {
         let mut share: Vec<f64> = weights.iter().map(|w| w / mean).collect();
         share.resize(len, 0.0);
         let mut entries: Vec<(u32, u32)> = (0..len as u32).map(|k| (u32::MAX, k)).collect();
-        let (mut small, mut large): (Vec<usize>, Vec<usize>) =
-            (0..len).partition(|&k| share[k] < 1.0);
+        let (mut small, mut large) = (Vec::with_capacity(len), Vec::with_capacity(len));
+        for (k, share) in share.iter().enumerate() {
+            if *share < 1.0 { small.push(k) } else { large.push(k) }
+        }
         while let (Some(&s), Some(&l)) = (small.last(), large.last()) {
             small.pop();
             entries[s] = ((share[s] * 2f64.powi(32)) as u32, l as u32);

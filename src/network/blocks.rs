@@ -31,7 +31,7 @@ type Family<'a> = (&'a str, &'a str);
 ///
 /// # Errors
 ///
-/// Two stacks; a number missing from the stack; two matrices of a kind in one block.
+/// Two stacks, or several stages; a number missing from the stack; two matrices of a kind in one block.
 pub(super) fn gather<'a, const P: usize>(
     matrices: &[Matrix<'a>],
     split_name: impl Fn(&'a str) -> Option<(&'a str, usize)>,
@@ -56,14 +56,21 @@ pub(super) fn gather<'a, const P: usize>(
     stacks.retain(|_, stack| {
         stack.values().any(|b| marks(std::array::from_fn(|kind| !b.found[kind].is_empty())))
     });
-    let mut stacks = stacks.into_values();
-    let Some(stack) = stacks.next() else {
+    let mut stacks = stacks.into_iter();
+    let Some((family, stack)) = stacks.next() else {
         return Ok(None);
     };
     let blocks: Vec<Block<P>> = stack.into_values().collect();
-    if let Some(block) = stacks.next().and_then(|other| other.into_values().next()) {
+    if let Some((other, mut stack)) = stacks.next()
+        && let Some((_, block)) = stack.pop_first()
+    {
+        let what = match () {
+            () if family.0 == other.0 => "its blocks have two parts of this kind",
+            () if unnumbered(family) == unnumbered(other) => "its blocks are in several stages",
+            () => "there are two stacks of blocks",
+        };
         return Err(format!(
-            "there are two stacks of blocks, with `{}` {:?} in one and `{}` {:?} in the other",
+            "{what}, with `{}` {:?} in one and `{}` {:?} in the other",
             blocks[0].first().name(),
             blocks[0].first().shape(),
             block.first().name(),
@@ -131,6 +138,11 @@ impl<'a, const P: usize> Block<'a, P> {
         let mut found = self.found.iter().flatten();
         *found.next().expect("a block is entered with its first matrix")
     }
+}
+
+/// A family without numbers.
+fn unnumbered((before, after): Family<'_>) -> String {
+    before.chars().chain(after.chars()).filter(|c| !c.is_ascii_digit()).collect()
 }
 
 /// Splits a stem at its last number; a stem without one is block 0 of a separate stack.

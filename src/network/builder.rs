@@ -2,11 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::parameter::Kind;
 use super::select::in_natural_order;
 use super::{
     Architecture, Connection, LeftOut, Network, NetworkError, NeuronLayer, Orientation, Parameter,
     Role,
 };
+
+/// Likeness from which a name is taken for a misspelling of another.
+const ALIKE: f64 = 0.8;
 
 /// Builds a [`Network`] by hand; [`NetworkBuilder::build`] checks everything.
 ///
@@ -203,7 +207,7 @@ impl NetworkBuilder {
         let left_out = sorted
             .iter()
             .filter(|p| !joined.contains(&p.name))
-            .map(|p| LeftOut::new(p, "not among the connections given"))
+            .map(|p| LeftOut::new(p, Kind::Inside, "not among the connections given"))
             .collect();
         let network = Network::new(Architecture::Custom, layers, connections, left_out, Vec::new());
         debug_assert_eq!(network.contradiction(), None);
@@ -385,11 +389,17 @@ impl Join {
         let near = |p: &&&Parameter| {
             p.name.contains(&self.parameter) || self.parameter.contains(p.name.as_str())
         };
+        let alike = |p: &&Parameter| {
+            let likeness = strsim::normalized_damerau_levenshtein(&p.name, &self.parameter);
+            (likeness >= ALIKE).then(|| (likeness, p.name.clone()))
+        };
+        let misspelt = sorted.iter().filter_map(alike).min_by(|a, b| b.0.total_cmp(&a.0));
+        let misspelt = misspelt.map(|(_, name)| name);
         NetworkError::UnknownParameter {
             parameter: self.parameter.clone(),
             source_layer: self.source.clone(),
             target: self.target.clone(),
-            nearest: sorted.iter().find(near).map(|p| p.name.clone()),
+            nearest: misspelt.or_else(|| sorted.iter().find(near).map(|p| p.name.clone())),
         }
     }
 }

@@ -219,7 +219,7 @@ pub enum NetworkError {
         source_layer: String,
         /// The connection's target layer.
         target: String,
-        /// An existing parameter whose name contains the given one or is contained in it.
+        /// An existing parameter whose name is like the given one, contains it, or is contained in it.
         nearest: Option<String>,
     },
 

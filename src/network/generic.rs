@@ -5,8 +5,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::parameter::Kind;
 use super::plan::Plan;
-use super::select::Matrix;
+use super::select::{Evidence, Matrix};
 use super::stacked::Form;
 use super::{Role, joins, kernels, stacked};
 
@@ -23,10 +24,22 @@ pub(super) fn add<'a>(plan: &mut Plan<'a>, matrices: &[Matrix<'a>]) {
     if matrices.iter().all(|m| m.made.is_some()) {
         matrices.sort_by_key(|m| m.made);
     }
+    let known = stacked::forms(&matrices);
+    let unread: HashSet<&str> = matrices
+        .iter()
+        .zip(&known)
+        .filter(|(m, form)| form.is_none() && axes_unknown(m))
+        .map(|(m, _)| m.name())
+        .collect();
+    plan.omitted.extend(
+        matrices.iter().filter(|m| unread.contains(m.name())).map(|m| (*m, Kind::Inside, AXES)),
+    );
+    let read = |m: &Matrix<'a>| !unread.contains(m.name());
+    let (matrices, known): (Vec<Matrix<'a>>, Vec<Option<Form>>) =
+        matrices.into_iter().zip(known).filter(|(m, _)| read(m)).unzip();
     let groups = kernels::groups(&matrices);
     let plain = matrices.iter().zip(groups).map(|(m, groups)| Form::plain(m, groups));
-    let forms: Vec<Form> =
-        plain.zip(stacked::forms(&matrices)).map(|(plain, form)| form.unwrap_or(plain)).collect();
+    let forms: Vec<Form> = plain.zip(known).map(|(plain, form)| form.unwrap_or(plain)).collect();
     let widths: Vec<usize> = forms.iter().map(|form| form.inputs).collect();
     let keys = joins::shared_inputs(&matrices, &widths);
     let mut layers: HashMap<(String, usize), usize> = HashMap::new();
@@ -54,6 +67,30 @@ pub(super) fn add<'a>(plan: &mut Plan<'a>, matrices: &[Matrix<'a>]) {
         let target = plan.layer(format!("{name}.out"), form.outputs, Role::Output, None);
         form.shape(plan.join(matrix, source, target, 1));
     }
+}
+
+/// Why a tensor of three axes is not read.
+const AXES: &str = "it has three axes, and no name says which of them join neurons: --network does";
+
+/// Whether a tensor of three axes is no weight of a module, so that it need not be a convolution.
+fn axes_unknown(matrix: &Matrix<'_>) -> bool {
+    let own = matrix.reads.rsplit('.').next().unwrap_or(matrix.reads).to_ascii_lowercase();
+    let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let kernel = ["weight", "kernel", "filter", "conv"].iter().any(|sign| own.contains(sign))
+        || own.strip_prefix('w').is_some_and(number)
+        || number(&own);
+    let asked = matrix.included || matrix.evidence == Evidence::Given;
+    matrix.shape().len() == 3 && !kernel && !asked
+}
+
+/// The first tensor of which a chain would take a guess at the axes.
+pub(super) fn unknown_axes(matrices: &[Matrix<'_>]) -> Option<String> {
+    let first = matrices.iter().find(|m| axes_unknown(m))?;
+    Some(format!(
+        "`{}` {:?} has three axes and is no module's weight, so it need not be a convolution",
+        first.name(),
+        first.shape(),
+    ))
 }
 
 /// The warning when no architecture fits the parameters, and why.

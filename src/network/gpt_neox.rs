@@ -35,10 +35,10 @@ pub(super) fn per_head(
     heads: usize,
 ) -> Result<(), NetworkError> {
     let refuse = |why: String| Err(NetworkError::PerHead { heads, why });
-    if architecture != Architecture::GptNeox {
+    if !matches!(architecture, Architecture::GptNeox | Architecture::Gpt2) {
         return refuse(format!(
-            "the architecture is {architecture}, and only gpt-neox interleaves query, key and \
-             value by head"
+            "the architecture is {architecture}, and only gpt-neox and gpt2 (as GPTBigCode) \
+             interleave query, key and value by head"
         ));
     }
     let layers = &plan.layers;

@@ -3,6 +3,7 @@
 //! The parameters of the group `actor` have names that begin with `actor.`; each group is inferred by
 //! itself, its names read without this beginning, and its layers are called `actor/{layer}`.
 
+use super::parameter::Kind;
 use super::reading::within;
 use super::{Architecture, LeftOut, Network, NetworkError, Parameter, Selection, select};
 
@@ -54,7 +55,9 @@ impl Network {
         let mut joined = joined.ok_or(NetworkError::NoMatrices { count: 0, untrained: 0 })?;
         let outside =
             |p: &&&Parameter| !groups.iter().any(|group| within(group, &p.name).is_some());
-        joined.left_out.extend(sorted.iter().filter(outside).map(|p| LeftOut::new(p, OUTSIDE)));
+        joined
+            .left_out
+            .extend(sorted.iter().filter(outside).map(|p| LeftOut::new(p, Kind::Inside, OUTSIDE)));
         let Self { architecture, layers, connections, left_out, warnings, .. } = joined;
         let joined = Self::new(architecture, layers, connections, left_out, warnings);
         match joined.contradiction() {

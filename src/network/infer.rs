@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use super::parameter::Kind;
 use super::plan::{Fit, Plan};
 use super::reading;
 use super::select::{self, Matrix, Selected, Selection};
 use super::{
     Architecture, LeftOut, Network, NetworkError, Parameter, bert, cnn, encoder_decoder, generic,
-    gpt_neox, gpt2, lora, mlp, natural, rnn, transformer, unet, vit,
+    gpt_neox, gpt2, lora, mlp, natural, rnn, towers, transformer, unet, vit,
 };
 
 /// How many names a warning lists.
@@ -74,7 +75,7 @@ impl Network {
         warnings.extend(settle(architecture, &mut plan, &mut left_out));
         for matrix in &matrices {
             if let Some(excluded) = matrix.excluded {
-                left_out.push(LeftOut::new(matrix.parameter, excluded.why()));
+                left_out.push(LeftOut::new(matrix.parameter, Kind::Excluded, excluded.why()));
             }
         }
         left_out.sort_by(|a, b| natural::compare(&a.name, &b.name));
@@ -82,6 +83,9 @@ impl Network {
         plan.retain(|connection| !without.contains(connection.parameter.as_str()));
         if plan.connections.is_empty() {
             return Err(nothing());
+        }
+        if group.is_none() {
+            towers::mark(&mut plan);
         }
 
         let mut network =
@@ -178,6 +182,9 @@ fn recognise<'a>(matrices: &[Matrix<'a>]) -> Fit<(Architecture, Plan<'a>)> {
     if let Some(why) = mlp::doubt(matrices) {
         return Err(why);
     }
+    if let Some(why) = generic::unknown_axes(matrices) {
+        return Err(why);
+    }
     if cnn::has_kernels(matrices) {
         let like = |why| format!("it looks like {}, but {why}", Architecture::Cnn);
         return Ok((Architecture::Cnn, cnn::plan(matrices).map_err(like)?));
@@ -204,11 +211,6 @@ fn settle(
     left_out: &mut Vec<LeftOut>,
 ) -> Option<String> {
     let mut odd = Vec::new();
-    for (matrix, why) in std::mem::take(&mut plan.omitted) {
-        if matrix.excluded.is_none() {
-            left_out.push(LeftOut::new(matrix.parameter, why));
-        }
-    }
     for matrix in std::mem::take(&mut plan.unplaced) {
         if matrix.excluded.is_some() {
             continue;
@@ -219,12 +221,18 @@ fn settle(
         } else if let Some(why) =
             left_out_reason(architecture, &matrix).filter(|_| !matrix.included)
         {
-            left_out.push(LeftOut::new(matrix.parameter, why));
+            left_out.push(LeftOut::new(matrix.parameter, Kind::Apart, why));
         } else {
             odd.push(matrix);
         }
     }
     generic::add(plan, &odd);
+    for (matrix, kind, why) in std::mem::take(&mut plan.omitted) {
+        odd.retain(|odd| odd.name() != matrix.name());
+        if matrix.excluded.is_none() {
+            left_out.push(LeftOut::new(matrix.parameter, kind, why));
+        }
+    }
     odd.retain(|matrix| !matrix.included);
     let listed = odd.len().min(LISTED);
     let more = match odd.len() - listed {

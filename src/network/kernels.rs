@@ -1,7 +1,8 @@
 //! How convolutions lie that no chain explains: their groups, and which are transposed.
 //!
 //! No shape shows the groups of `[out, in/groups, taps..]`. A convolution that reads one channel is
-//! depthwise if its name says so or the matrix before it gives as many channels as it has outputs;
+//! depthwise if its name says so, the matrix before it gives as many channels as it has outputs, or it
+//! recurs, unless it is the first of all, which reads grey pictures;
 //! one that reads 1/g of the channels before it, where no matrix gives as few, has g groups.
 
 use std::collections::{HashMap, HashSet};
@@ -16,6 +17,7 @@ pub(super) fn groups(matrices: &[Matrix<'_>]) -> Vec<usize> {
     let given: HashSet<usize> = matrices.iter().map(Matrix::outputs).collect();
     let single = matrices.iter().filter(|m| reads_one(m)).count();
     let stem = matrices.iter().any(|m| kernel(m) && (2..5).contains(&m.inputs()));
+    let first = matrices.iter().position(kernel);
     let mut widths: HashMap<&str, HashSet<usize>> = HashMap::new(); // in the modules around
     let mut alike: HashMap<(String, &[usize]), usize> = HashMap::new(); // in several blocks
     for matrix in matrices {
@@ -41,10 +43,13 @@ pub(super) fn groups(matrices: &[Matrix<'_>]) -> Vec<usize> {
             };
             let follows = last.is_some_and(|l| l.outputs() == outputs && l.inputs() > 1);
             let recurs = || alike[&(unnumbered(matrix.path()), matrix.shape())] > 1;
+            // The first convolution of all may read grey pictures.
+            let begins = first == Some(k) && !stem && last.is_none();
+            let listed = || matrix.path().ends_with(|c: char| c.is_ascii_digit());
             let depthwise = sounds_depthwise(matrix.path())
                 || follows
-                || recurs()
-                || (single > 1 || stem) && near();
+                || !(begins && listed()) && recurs()
+                || !begins && (single > 1 || stem) && near();
             return if depthwise { outputs } else { 1 };
         }
         // What reads equally many stands next to it.

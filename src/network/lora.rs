@@ -11,6 +11,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::parameter::Kind;
 use super::plan::{Fit, Plan};
 use super::select::Matrix;
 use super::{Role, paths};
@@ -105,7 +106,7 @@ fn leave_out_frozen<'a>(plan: &mut Plan<'a>, adapted: impl Iterator<Item = &'a s
         std::mem::take(&mut plan.unplaced).into_iter().partition(|m| saved_whole(m) || m.included);
     plan.unplaced = trained;
     let why = "frozen base: an include pattern puts it in";
-    plan.omitted.extend(frozen.into_iter().map(|matrix| (matrix, why)));
+    plan.omitted.extend(frozen.into_iter().map(|matrix| (matrix, Kind::Apart, why)));
 }
 
 /// The layer that a module's A reads, shared where modules read the same.

@@ -80,6 +80,7 @@ mod side_by_side;
 mod stack;
 mod stacked;
 mod stored;
+mod towers;
 mod transformer;
 mod unet;
 mod vit;

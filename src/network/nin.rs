@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::parameter::Kind;
 use super::{Architecture, Connection, LeftOut, NeuronLayer};
 
 /// The share of the block weights that is analysed in words, in whole percent; none of all.
@@ -104,7 +105,7 @@ impl Network {
     /// Says that much of the block weights was left out, though nobody asked for it.
     pub(super) fn small_share(&self) -> Option<String> {
         let share = self.share();
-        let unasked = |left: &&LeftOut| left.is_of_blocks() && !left.why.starts_with("excluded by");
+        let unasked = |left: &&LeftOut| left.is_of_blocks() && left.kind == Kind::Inside;
         let numbers = |left: &&LeftOut| left.shape.iter().product::<usize>();
         let largest = self.left_out.iter().filter(unasked).max_by_key(numbers)?;
         (share < LEAST_SHARE).then(|| {
@@ -180,7 +181,12 @@ mod tests {
         let builder = Network::builder().layer("in", 20).layer("out", 50).connect("a", "in", "out");
         let network = builder.build(&[Parameter::new("a", [50, 20])]).unwrap();
         let left = |(name, shape, why): &(&str, &[usize], &str)| {
-            LeftOut::new(&Parameter::new(*name, *shape), *why)
+            let kind = match *why {
+                "it has no place" => Kind::Inside,
+                why if why.starts_with("excluded") => Kind::Excluded,
+                _ => Kind::Apart,
+            };
+            LeftOut::new(&Parameter::new(*name, *shape), kind, *why)
         };
         let left_out = left_out.iter().map(left).collect();
         Network { left_out, ..network }

@@ -23,6 +23,9 @@ pub struct Parameter {
     /// The parameter that is the same tensor in memory, and comes before it.
     #[serde(skip)]
     pub(crate) tied: Option<String>,
+    /// Whether it is not the same tensor, but holds the same values.
+    #[serde(skip)]
+    pub(crate) equal: bool,
 }
 
 fn trainable() -> bool {
@@ -43,6 +46,7 @@ impl Parameter {
             wanted: true,
             made: None,
             tied: None,
+            equal: false,
         }
     }
 
@@ -57,6 +61,26 @@ impl Parameter {
 /// Why a parameter that is not trainable is left out.
 pub(super) const UNTRAINED: &str = "not trainable, so a buffer and no weight";
 
+/// What a parameter that is left out is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kind {
+    /// It joins no neurons, lies at an end of the network, or counts elsewhere.
+    #[default]
+    Apart,
+    /// Training does not change it.
+    Buffer,
+    /// It joins neurons inside the network.
+    Inside,
+    /// It joins neurons inside the network, and the user leaves it out.
+    Excluded,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_apart(kind: &Kind) -> bool {
+    *kind == Kind::Apart
+}
+
 /// A parameter that is no part of the network, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -67,35 +91,24 @@ pub struct LeftOut {
     pub shape: Vec<usize>,
     /// The reason in words.
     pub why: String,
+    #[serde(default, skip_serializing_if = "is_apart")]
+    pub(super) kind: Kind,
 }
 
 impl LeftOut {
     /// Whether it is left out because training does not change it.
     pub(crate) fn is_buffer(&self) -> bool {
-        self.why == UNTRAINED
+        self.kind == Kind::Buffer
     }
 
-    /// Whether it is a matrix that joins neurons inside the network, by the reason.
+    /// Whether it is a matrix that joins neurons inside the network.
     pub(super) fn is_of_blocks(&self) -> bool {
-        const NONE: [&str; 12] = [
-            "bias",
-            "normalisation",
-            "fewer than two",
-            "holds no",
-            "embedding",
-            "output head",
-            "a token",
-            "by its name",
-            "table of",
-            "the same tensor",
-            "frozen base",
-            UNTRAINED,
-        ];
         let counts = self.shape.len() > 1 && !self.shape.contains(&0);
-        counts && !NONE.iter().any(|reason| self.why.starts_with(reason))
+        counts && matches!(self.kind, Kind::Inside | Kind::Excluded)
     }
 
-    pub(super) fn new(parameter: &Parameter, why: impl Into<String>) -> Self {
-        Self { name: parameter.name.clone(), shape: parameter.shape.clone(), why: why.into() }
+    pub(super) fn new(parameter: &Parameter, kind: Kind, why: impl Into<String>) -> Self {
+        let Parameter { name, shape, .. } = parameter.clone();
+        Self { name, shape, why: why.into(), kind }
     }
 }

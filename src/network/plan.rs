@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::parameter::Kind;
 use super::select::Matrix;
 use super::{Connection, NeuronLayer, Orientation, Role};
 
@@ -16,7 +17,7 @@ pub(super) struct Plan<'a> {
     /// Matrices that the architecture does not use.
     pub unplaced: Vec<Matrix<'a>>,
     /// Matrices that are left out on purpose, and why.
-    pub omitted: Vec<(Matrix<'a>, &'static str)>,
+    pub omitted: Vec<(Matrix<'a>, Kind, &'static str)>,
     /// Warnings for the user, each a sentence or more.
     pub warnings: Vec<String>,
 }

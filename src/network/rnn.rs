@@ -17,6 +17,7 @@ use super::Role;
 use super::chain::{Start, arrange};
 use super::link::Link;
 use super::natural;
+use super::parameter::Kind;
 use super::plan::{Fit, Plan, expect_matrix, expect_shape};
 use super::reading::Bias;
 use super::select::Matrix;
@@ -125,7 +126,9 @@ fn without_tables<'a>(
         }
     }
     plan.warnings.extend(warnings);
-    plan.omitted.extend(tables.into_iter().map(|table| (table, "embedding, as it has no bias")));
+    plan.omitted.extend(
+        tables.into_iter().map(|table| (table, Kind::Apart, "embedding, as it has no bias")),
+    );
     rest
 }
 

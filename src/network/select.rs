@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::parameter::UNTRAINED;
+use super::parameter::{Kind, UNTRAINED};
 use super::paths::block;
 use super::pattern::matches;
 use super::reading::{Bias, Reading};
@@ -20,7 +20,7 @@ use super::{Architecture, LeftOut, NetworkError, Orientation, Parameter, natural
 /// | `orient` | `[out, in, taps..]`, or what the bias next to a matrix shows | pairs of a pattern and the layout of the matrices that it matches; the first match counts |
 /// | `rename` | none | pairs of a pattern and the name by which the parameters that it matches are read; the first match counts |
 /// | `architecture` | inferred | how to read the names |
-/// | `per_head` | none | the number of attention heads by which GPT-NeoX interleaves its fused query-key-value rows as [heads, 3, head size]; none reads them as [Q; K; V] blocks, as published |
+/// | `per_head` | none | the number of attention heads by which GPT-NeoX (or GPTBigCode, with GPT-2's names) interleaves its fused query-key-value rows as [heads, 3, head size]; none reads them as [Q; K; V] blocks, as published |
 ///
 /// A **pattern** must match a complete name. `*` matches any run of characters, dots and the empty
 /// run included; every other character matches itself: `*.mlp.*`, `model.layers.0.*`. A pattern
@@ -233,11 +233,13 @@ pub(super) fn select<'a>(
         match why {
             _ if parameter.tied.is_some() && !included && joins_neurons(parameter) => {
                 let first = parameter.tied.as_deref().unwrap_or_default();
-                let why = format!("the same tensor as `{first}`, which counts once");
-                selected.left_out.push(LeftOut::new(parameter, why));
+                let what = if parameter.equal { "the values of" } else { "the same tensor as" };
+                let why = format!("{what} `{first}`, which counts once");
+                selected.left_out.push(LeftOut::new(parameter, Kind::Apart, why));
             }
             Some(why) if !(included && joins_neurons(parameter)) => {
-                selected.left_out.push(LeftOut::new(parameter, why));
+                let kind = if why == UNTRAINED { Kind::Buffer } else { Kind::Apart };
+                selected.left_out.push(LeftOut::new(parameter, kind, why));
             }
             _ => selected.matrices.push(Matrix {
                 parameter,

@@ -199,11 +199,11 @@ impl Network {
         let mut network = NetworkBuilder::of(stored.layers, joins).build(parameters)?;
         network.architecture = stored.architecture;
         network.warnings = stored.warnings;
-        let why: HashMap<String, String> =
-            stored.left_out.into_iter().map(|left| (left.name, left.why)).collect();
+        let mut why: HashMap<String, LeftOut> =
+            stored.left_out.into_iter().map(|left| (left.name.clone(), left)).collect();
         for left in &mut network.left_out {
-            if let Some(why) = why.get(&left.name) {
-                left.why.clone_from(why);
+            if let Some(given) = why.remove(&left.name) {
+                (left.why, left.kind) = (given.why, given.kind);
             }
         }
         Ok(network)

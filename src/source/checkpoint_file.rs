@@ -306,7 +306,7 @@ impl CheckpointFile {
 
 impl Source for CheckpointFile {
     fn parameters(&self) -> Vec<Parameter> {
-        derived::parameters(&self.tensors)
+        derived::parameters(&self.tensors, &self.shards)
     }
 
     fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {

@@ -147,11 +147,24 @@ impl Checkpoint {
     /// `num_attention_heads` (or GPT-2's `n_head`) of the config.json next to the weights; none if
     /// there is no such file or number.
     pub fn attention_heads(&self) -> Option<usize> {
-        let text = std::fs::read(self.folder()?.join("config.json")).ok()?;
-        let config: Value = serde_json::from_slice(&text).ok()?;
+        let config = self.config()?;
         let heads =
             ["num_attention_heads", "n_head"].iter().find_map(|key| config[*key].as_u64())?;
         usize::try_from(heads).ok()
+    }
+
+    /// The number of heads by which the model interleaves query, key and value although its names are
+    /// GPT-2's: a GPTBigCode with a key for each head, by its config.json.
+    pub fn interleaved_heads(&self) -> Option<usize> {
+        let config = self.config()?;
+        let interleaves = config["model_type"] == "gpt_bigcode" && config["multi_query"] == false;
+        self.attention_heads().filter(|_| interleaves)
+    }
+
+    /// The config.json next to the weights.
+    fn config(&self) -> Option<Value> {
+        let text = std::fs::read(self.folder()?.join("config.json")).ok()?;
+        serde_json::from_slice(&text).ok()
     }
 
     /// The folder that the weights lie in.

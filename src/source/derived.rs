@@ -7,13 +7,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::mapped::Mapped;
 use super::whole::Whole;
 use super::{SourceError, Tensor};
 use crate::mfa::Values;
 use crate::network::Parameter;
 
 /// The parameters of a file: its tensors, a gain and a direction as the matrix that they form.
-pub(super) fn parameters(tensors: &BTreeMap<String, Whole>) -> Vec<Parameter> {
+pub(super) fn parameters(tensors: &BTreeMap<String, Whole>, files: &[Mapped]) -> Vec<Parameter> {
     let mut all = Vec::with_capacity(tensors.len());
     for (name, whole) in tensors {
         match pair(name).filter(|pair| pair.is_whole(tensors)) {
@@ -27,16 +28,55 @@ pub(super) fn parameters(tensors: &BTreeMap<String, Whole>) -> Vec<Parameter> {
     let shards: HashSet<_> = tensors.values().filter_map(Whole::place).map(|at| at.0).collect();
     let made = made.filter(|made| !made.is_sorted() && shards.len() == 1);
     let mut first: HashMap<_, String> = HashMap::new();
-    let parameter = |(k, (name, whole)): (usize, (String, &Whole))| {
+    let mut equal = Equal::default();
+    let mut parameters = Vec::with_capacity(all.len());
+    for (k, (name, whole)) in all.into_iter().enumerate() {
         let mut parameter = Parameter::new(name.clone(), whole.shape.clone());
         parameter.made = made.as_ref().map(|made| made[k]);
         if let Some(place) = whole.place().filter(|_| !whole.shape.contains(&0)) {
             parameter.tied = first.get(&place).cloned();
-            first.entry(place).or_insert(name);
+            first.entry(place).or_insert_with(|| name.clone());
         }
-        parameter
-    };
-    all.into_iter().enumerate().map(parameter).collect()
+        if parameter.tied.is_none() && tensors.contains_key(&name) {
+            parameter.tied = equal.before(&name, whole, files);
+            parameter.equal = parameter.tied.is_some();
+        }
+        parameters.push(parameter);
+    }
+    parameters
+}
+
+/// Matrices by the values that they hold.
+///
+/// A file of safetensors has no tensors that share memory: tied ones are copies there. Layers that
+/// were made as copies of one are equal too, until they are trained: their names differ in numbers alone,
+/// and they are not taken for one.
+#[derive(Default)]
+struct Equal<'t>(HashMap<Sight<'t>, Vec<(String, &'t [u8])>>);
+
+/// What of a matrix is compared first: its shape, the bytes at both ends.
+type Sight<'t> = (&'t [usize], [&'t [u8]; 2]);
+
+impl<'t> Equal<'t> {
+    /// The first matrix with the values of this one, whose name differs by more than numbers.
+    fn before(&mut self, name: &str, whole: &'t Whole, files: &'t [Mapped]) -> Option<String> {
+        const ENDS: usize = 64; // bytes that are compared first
+        let bytes = whole.bytes(files).filter(|_| whole.shape.len() > 1)?;
+        let ends = [&bytes[..bytes.len().min(ENDS)], &bytes[bytes.len().saturating_sub(ENDS)..]];
+        // Weights that begin as a constant are equal to others that do.
+        let size = whole.shape.iter().product::<usize>().max(1);
+        let element = bytes.len() / size;
+        if element == 0 || bytes.chunks(element).all(|one| one == &bytes[..element]) {
+            return None;
+        }
+        let alike = self.0.entry((&whole.shape, ends)).or_default();
+        let bare = |name: &str| name.replace(|c: char| c.is_ascii_digit(), "");
+        let same =
+            |(other, values): &&(String, &[u8])| *values == bytes && bare(other) != bare(name);
+        let found = alike.iter().find(same).map(|(other, _)| other.clone());
+        alike.push((name.to_owned(), bytes));
+        found
+    }
 }
 
 /// The matrix that a gain and a direction form, if this is its name.

@@ -49,6 +49,13 @@ impl Whole {
             .then(|| (*shard, stored.bytes.start, stored.shape.clone(), stored.strides.clone()))
     }
 
+    /// The bytes of a row-major tensor in one piece.
+    pub(super) fn bytes<'f>(&self, files: &'f [Mapped]) -> Option<&'f [u8]> {
+        let [Part { shard, stored, .. }] = &self.parts[..] else { return None };
+        let plain = self.scale.is_none() && stored.strides.is_none();
+        files.get(*shard).filter(|_| plain)?.get(stored.bytes.clone())
+    }
+
     /// A tensor of pieces, or why these do not fill it.
     pub(super) fn of_parts(shape: Vec<usize>, mut parts: Vec<Part>) -> Result<Self, String> {
         let count = |shape: &[usize]| shape.iter().try_fold(1, |n: usize, &d| n.checked_mul(d));

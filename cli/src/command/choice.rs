@@ -29,7 +29,7 @@ pub struct Choice {
     #[arg(long, value_name = "OLD=NEW", value_parser = renamed)]
     rename: Vec<(String, String)>,
     /// Read gpt-neox's fused query-key-value rows as the model does, interleaved by head, not as
-    /// published. Without a number: num_attention_heads from the checkpoint's config.json.
+    /// published; gpt2's as GPTBigCode does. Without a number: num_attention_heads from the checkpoint's config.json.
     #[arg(long, value_name = "HEADS", num_args = 0..=1, require_equals = true)]
     per_head: Option<Option<usize>>,
     /// Take the network that this file describes: one that `inspect --json` has printed, and that was
@@ -93,6 +93,9 @@ impl Choice {
                     checkpoint.path.display()
                 ),
             },
+            None if self.architecture.is_none_or(|a| a == Architecture::Gpt2) => {
+                checkpoint.interleaved_heads()
+            }
             given => given.flatten(),
         };
         let Self { include, exclude, orient, rename, architecture, .. } = self;

@@ -47,18 +47,24 @@ pub fn network(network: &Network, parameters: &[Parameter], neurons: usize, all:
 
 fn layers(text: &mut String, network: &Network, neurons: usize, all: bool) {
     let in_blocks = network.layers().iter().any(|layer| layer.block.is_some());
+    let in_groups = network.layers().iter().any(|layer| layer.group.is_some());
     let rows = network.layers().iter().map(|layer| {
         let drawn = neurons.saturating_mul(layer.draw).min(layer.width);
         let mut cells = vec![grouped(layer.width), grouped(drawn), layer.role.to_string()];
         if in_blocks {
             cells.push(layer.block.map_or(String::new(), |block| block.to_string()));
         }
+        if in_groups {
+            cells.push(layer.group.clone().unwrap_or_default());
+        }
         // A block's number changes with its name.
         let alike = format!("{} {} {}", layer.width, layer.draw, layer.role);
         Row { name: layer.name.clone(), cells, below: None, alike }
     });
-    let heads = ["Neuron layer", "width", "drawn", "role", "block"];
-    table(text, &heads[..if in_blocks { 5 } else { 4 }], &rows.collect::<Vec<_>>(), all);
+    let mut heads = vec!["Neuron layer", "width", "drawn", "role"];
+    heads.extend(in_blocks.then_some("block"));
+    heads.extend(in_groups.then_some("group"));
+    table(text, &heads, &rows.collect::<Vec<_>>(), all);
 }
 
 fn connections(text: &mut String, network: &Network, parameters: &[Parameter], all: bool) {

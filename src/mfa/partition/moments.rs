@@ -1,5 +1,6 @@
 //! Moments of the neurons' logarithms, radius by radius: one pass, from which all q follow.
 
+use std::cell;
 use std::hint::black_box;
 
 use multiversion::multiversion;
@@ -73,7 +74,9 @@ impl Moments {
             .ordered()
             .par_chunks(BLOCK * TASK)
             .map(|neurons| {
-                let mut cells = vec![Vec::new(); at.len()];
+                let mut cells = CELLS.take();
+                cells.iter_mut().for_each(Vec::clear);
+                cells.resize_with(at.len(), Vec::new);
                 let mut logs = vec![[0.0; LANES]; neurons.len().min(BLOCK) * at.len()];
                 for neurons in neurons.chunks(BLOCK) {
                     touch(masses, neurons);
@@ -88,6 +91,17 @@ impl Moments {
             .collect();
         let cells = partial.into_iter().reduce(add).unwrap_or_default();
         Self { neurons: masses.neurons(), slots, centres, cells }
+    }
+}
+
+thread_local! {
+    /// Memory for the cells of small layers, of which there may be thousands.
+    static CELLS: cell::Cell<Vec<Vec<Cell>>> = const { cell::Cell::new(Vec::new()) };
+}
+
+impl Drop for Moments {
+    fn drop(&mut self) {
+        CELLS.set(std::mem::take(&mut self.cells));
     }
 }
 

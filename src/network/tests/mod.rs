@@ -4,6 +4,7 @@ use super::{Architecture, Network, NetworkError, Parameter, Selection};
 
 mod building;
 mod chains;
+mod corners;
 mod draws;
 mod generic_joins;
 mod misfits;

@@ -117,8 +117,8 @@ fn errors_name_the_layer_the_tensor_and_the_sizes() {
     );
     assert_eq!(
         refusal(|file| file["connections"][1]["parameter"] = json!("att.v.weight")),
-        "the connection from `in` to `k` names parameter `att.v.weight`, which does not exist: use the \
-         full name, as the model lists it"
+        "the connection from `in` to `k` names parameter `att.v.weight`, which does not exist; did you \
+         mean `attn.a.weight`?"
     );
     assert_eq!(
         refusal(|file| file["connections"][1]["target"] = json!("q")),

@@ -201,6 +201,7 @@ fn per_head_reads_the_rows_as_the_model_does() {
         assert!(error.to_string().contains("`block.0.attention` has 768 neurons"), "{error}");
     }
     let selection = Selection { per_head: Some(12), ..Selection::default() };
-    let error = Network::infer(&gpt2(1, 8, false, ""), &selection).unwrap_err().to_string();
-    assert!(error.contains("the architecture is gpt2"), "{error}");
+    let chain = [Parameter::new("0.weight", [30, 20]), Parameter::new("2.weight", [10, 30])];
+    let error = Network::infer(&chain, &selection).unwrap_err().to_string();
+    assert!(error.contains("the architecture is mlp"), "{error}");
 }
