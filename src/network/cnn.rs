@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::chain::{Start, arrange, broken, in_order_of_creation};
-use super::joins::branches::side_by_side;
+use super::joins::branches::{is_small_stem, pools_unnormed, side_by_side};
 use super::layout_doubt::{may_be_transposed, turned};
 use super::link::{Link, doubted, successive};
 use super::plan::{Fit, Plan};
@@ -266,8 +266,11 @@ impl<'a> Chain<'a> {
                     last.shape(),
                 ));
             }
-            // ResNet-D pools before it, except in the first stage, which keeps its positions.
-            let pooled = shortcut.path().ends_with(".downsample.1") && self.blocks;
+            // ResNet-D pools before it, except in the first stage, which keeps its positions; so do
+            // networks without normalisation.
+            let pools = shortcut.path().ends_with(".downsample.1") || pools_unnormed(shortcut);
+            let halves = || self.links.first().is_some_and(|link| is_small_stem(&link.matrix));
+            let pooled = pools && (self.blocks || pools_unnormed(shortcut) && halves());
             let source = match pooled {
                 true => {
                     let name = format!("{}.in", shortcut.path());

@@ -140,7 +140,7 @@ fn part(last: &str) -> Option<Part> {
     }
     match last.as_str() {
         "q" | "wq" | "query" | "queries" => Some(Part::Query),
-        "k" | "wk" | "key" | "keys" => Some(Part::Key),
+        "k" | "wk" | "key" | "keys" | "qk" => Some(Part::Key),
         "v" | "wv" | "value" | "values" => Some(Part::Value),
         "kv" | "wkv" => Some(Part::KeyValue),
         "sr" => Some(Part::Reduction),

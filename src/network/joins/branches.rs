@@ -49,8 +49,7 @@ impl<'a> Joins<'a, '_> {
                 firsts.entry(scope).or_insert(k);
             }
         }
-        let small_stem = |m: &Matrix<'_>| m.path() == "stem.conv" && m.taps() < 10;
-        let small_stem = self.matrices.iter().any(small_stem);
+        let small_stem = self.matrices.iter().any(is_small_stem);
         let mut begun: HashSet<&str> = HashSet::new();
         for (k, base) in self.bases.iter().enumerate() {
             if self.matrices[k].shape().len() < 3 {
@@ -66,11 +65,8 @@ impl<'a> Joins<'a, '_> {
             // in the first stage, which keeps its positions.
             let first_stage =
                 base.contains("downsample.") && block.split('.').any(|s| s == "layer1");
-            // So it does in networks without normalisation, whose convolutions have biases.
-            let path = self.matrices[k].path();
-            let unnormed = path.ends_with("downsample.conv")
-                && self.matrices[k].bias != Bias::Absent
-                && (small_stem || !block.ends_with("stages.0.0"));
+            let unnormed =
+                pools_unnormed(&self.matrices[k]) && (small_stem || !block.ends_with("stages.0.0"));
             let pooled = rest == ".1" && !first_stage || unnormed;
             if !pooled && self.widths[first] == self.widths[k] {
                 found.push((first, k, format!("{block}.in")));
@@ -144,6 +140,17 @@ impl<'a> Joins<'a, '_> {
             self.join(&format!("{key}.in"), &which);
         }
     }
+}
+
+/// Whether a shortcut pools before its convolution, in a network without normalisation: its convolutions
+/// have biases.
+pub(in crate::network) fn pools_unnormed(shortcut: &Matrix<'_>) -> bool {
+    shortcut.path().ends_with("downsample.conv") && shortcut.bias != Bias::Absent
+}
+
+/// Whether a network begins with one small convolution, so that its first stage pools too.
+pub(in crate::network) fn is_small_stem(matrix: &Matrix<'_>) -> bool {
+    matrix.path() == "stem.conv" && matrix.taps() < 10
 }
 
 /// Lists of convolutions that read one layer: equally many channels in and out, and a matrix reads

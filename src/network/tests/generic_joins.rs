@@ -66,13 +66,16 @@ fn networks_without_normalisation_pool_before_their_shortcuts() {
     };
     let biases = (0..2).map(|s| Parameter::new(format!("stages.{s}.0.downsample.conv.bias"), [16]));
     let biases: Vec<Parameter> = biases.collect();
-    let joined = |stem: [usize; 4], biases: &[Parameter]| {
-        let network = infer_as(Architecture::Generic, &[named(&stem), biases.to_vec()].concat());
-        together(&network.unwrap()).len()
-    };
-    assert_eq!(joined([16, 3, 3, 3], &[]), 2); // RegNet
-    assert_eq!(joined([16, 3, 3, 3], &biases), 0); // NF-RegNet
-    assert_eq!(joined([16, 3, 7, 7], &biases), 1); // NF-ResNet: the first stage keeps its positions
+    for architecture in [Architecture::Generic, Architecture::Cnn] {
+        let joined = |stem: [usize; 4], biases: &[Parameter]| {
+            let network = infer_as(architecture, &[named(&stem), biases.to_vec()].concat());
+            together(&network.unwrap()).len()
+        };
+        assert_eq!(joined([16, 3, 3, 3], &[]), 2, "RegNet, {architecture}");
+        assert_eq!(joined([16, 3, 3, 3], &biases), 0, "NF-RegNet, {architecture}");
+        // NF-ResNet: the first stage keeps its positions.
+        assert_eq!(joined([16, 3, 7, 7], &biases), 1, "NF-ResNet, {architecture}");
+    }
 }
 
 #[test]
@@ -123,4 +126,14 @@ fn what_reads_a_stage_leaves_one_layer() {
         ("encoder.patch_embeddings.1.proj", &[32, 16, 3, 3]),
     ];
     expect(&segformer, &[&["decode_head.linear_c.0.proj", "encoder.patch_embeddings.1.proj"]]);
+}
+
+#[test]
+fn queries_and_keys_in_one_matrix_read_what_values_read() {
+    let named: [(&str, &[usize]); 3] = [
+        ("blocks.0.attn.qk", &[64, 32]),
+        ("blocks.0.attn.v", &[32, 32]),
+        ("blocks.0.attn.proj", &[32, 32]),
+    ];
+    expect(&named, &[&["blocks.0.attn.qk", "blocks.0.attn.v"]]);
 }
