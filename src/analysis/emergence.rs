@@ -187,11 +187,11 @@ impl Emergence {
 
     /// Adds how far the weights have moved since the analysed step before.
     pub fn add_update(&mut self, plan: &Plan, now: &Entries, before: &Entries) {
-        let updates = movements(plan, now, before).into_iter().map(|moved| moved.update);
+        let mut updates = movements(plan, now, before).into_iter().map(|moved| moved.update);
         for (part, update) in self.parts.iter_mut().zip(updates.clone()) {
             part.weights.update = update;
         }
-        self.weights.update = updates.last().flatten();
+        self.weights.update = updates.next_back().flatten();
     }
 
     /// A row without values.
