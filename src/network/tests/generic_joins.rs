@@ -68,7 +68,9 @@ fn networks_without_normalisation_pool_before_their_shortcuts() {
     let biases: Vec<Parameter> = biases.collect();
     for architecture in [Architecture::Generic, Architecture::Cnn] {
         let joined = |stem: [usize; 4], biases: &[Parameter]| {
-            let network = infer_as(architecture, &[named(&stem), biases.to_vec()].concat());
+            let mut all = [named(&stem), biases.to_vec()].concat();
+            (0..).zip(&mut all).for_each(|(k, parameter)| parameter.made = Some(k));
+            let network = infer_as(architecture, &all);
             together(&network.unwrap()).len()
         };
         assert_eq!(joined([16, 3, 3, 3], &[]), 2, "RegNet, {architecture}");
