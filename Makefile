@@ -27,7 +27,7 @@ setup:
 
 # The command, as ./neuromfa: a link to what is built.
 demo: setup
-	$(CARGO) build --release -p neuromfa-cli --no-default-features
+	$(CARGO) build --release -p neuromfa-cli
 	ln -sf "$${CARGO_TARGET_DIR:-target}/release/neuromfa" neuromfa
 	$(CARGO) run --release -p neuromfa --example char_lm -- $(ARGS)
 

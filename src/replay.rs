@@ -25,7 +25,7 @@ use rayon::ThreadPool;
 use crate::error::Error;
 use crate::pipeline::{End, Follow, Listener, Nodes, RunBuilder, Settings, Start, open};
 use crate::record::{Cost, NODES, RecordedRun, Summary, check_gap};
-use crate::source::{Checkpoint, CheckpointFile};
+use crate::source::{Checkpoint, CheckpointFile, SourceError};
 
 use self::examine::Examiner;
 use self::facts::Facts;
@@ -50,6 +50,28 @@ pub type Replay = RunBuilder<Files>;
 #[derive(Debug, Default)]
 pub struct Files {
     metrics: Option<PathBuf>,
+    opener: Opener,
+}
+
+/// Opens checkpoints: by their paths, or as it is told.
+#[derive(Default)]
+struct Opener(Option<Box<Open>>);
+
+type Open = dyn Fn(&Checkpoint) -> Result<CheckpointFile, SourceError> + Send + Sync;
+
+impl Opener {
+    fn open(&self, checkpoint: &Checkpoint) -> Result<CheckpointFile, SourceError> {
+        match &self.0 {
+            Some(open) => open(checkpoint),
+            None => CheckpointFile::open(&checkpoint.path),
+        }
+    }
+}
+
+impl fmt::Debug for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Opener")
+    }
 }
 
 impl RunBuilder<Files> {
@@ -78,6 +100,16 @@ impl RunBuilder<Files> {
     /// without a checkpoint. What is logged in trainer_state.json next to the weights needs no such file.
     pub fn metrics(mut self, file: impl Into<PathBuf>) -> Self {
         self.origin.metrics = Some(file.into());
+        self
+    }
+
+    /// Opens checkpoints in this way: those on other machines, say, whose paths are addresses.
+    #[doc(hidden)]
+    pub fn opened_by(
+        mut self,
+        open: impl Fn(&Checkpoint) -> Result<CheckpointFile, SourceError> + Send + Sync + 'static,
+    ) -> Self {
+        self.origin.opener = Opener(Some(Box::new(open)));
         self
     }
 
@@ -118,7 +150,8 @@ impl RunBuilder<Files> {
         let Self { settings, listeners, origin } = self;
         let (pool, started) = (settings.pool()?, Instant::now());
         let log = Log::new(origin.metrics);
-        Ok(Feed { settings, listeners, log, pool, started, work: None })
+        let opener = origin.opener;
+        Ok(Feed { settings, listeners, log, opener, pool, started, work: None })
     }
 }
 
@@ -139,6 +172,7 @@ pub struct Feed {
     settings: Settings,
     listeners: Vec<Listener>, // until the run begins
     log: Log,
+    opener: Opener,
     pool: ThreadPool,
     started: Instant,
     work: Option<Ongoing>, // none before the first checkpoint
@@ -176,7 +210,8 @@ impl Feed {
         if let Some(work) = self.work.as_mut().filter(|work| work.has_row(checkpoint)) {
             return Ok(work.pass(checkpoint));
         }
-        self.add_opened(checkpoint, &CheckpointFile::open(&checkpoint.path)?)
+        let file = self.opener.open(checkpoint)?;
+        self.add_opened(checkpoint, &file)
     }
 
     /// As [`Self::add`], with the checkpoint's file, which is open already.
@@ -195,7 +230,7 @@ impl Feed {
             Some(work) => {
                 let (allowed, last) = (self.settings.allows_gaps, work.work.pipeline.last_row());
                 check_gap(allowed, last, checkpoint.step)?;
-                work.add(checkpoint, file, &self.pool, &mut self.log)
+                work.add(checkpoint, file, &self.opener, &self.pool, &mut self.log)
             }
             None => unreachable!("it has begun"),
         }
@@ -265,7 +300,7 @@ struct Ongoing {
     work: Work,
     examiner: Examiner,
     times: BTreeMap<u64, f64>, // of the rows that were there before
-    last: Option<PathBuf>,     // the checkpoint of the last of these
+    last: Option<Checkpoint>,  // the checkpoint of the last of these
     reading: Duration,
     analysed: u64,
 }
@@ -279,22 +314,23 @@ impl Ongoing {
     fn pass(&mut self, checkpoint: &Checkpoint) -> Added {
         check_age(checkpoint, &self.times);
         if self.work.pipeline.last_row() == Some(checkpoint.step) {
-            self.last = Some(checkpoint.path.clone());
+            self.last = Some(checkpoint.clone());
         }
         Added::Recorded
     }
 
-    fn follow_last(&mut self) -> Result<(), Error> {
+    fn follow_last(&mut self, opener: &Opener) -> Result<(), Error> {
         let Some(last) = self.last.take() else { return Ok(()) };
         let pipeline = &mut self.work.pipeline;
-        let followed = CheckpointFile::open(&last).and_then(|last| pipeline.follow(&last));
-        followed.map_err(|e| Error::Checkpoints { path: last, source: e.into() })
+        let followed = opener.open(&last).and_then(|last| pipeline.follow(&last));
+        followed.map_err(|e| Error::Checkpoints { path: last.path, source: e.into() })
     }
 
     fn add(
         &mut self,
         checkpoint: &Checkpoint,
         file: &CheckpointFile,
+        opener: &Opener,
         pool: &ThreadPool,
         log: &mut Log,
     ) -> Result<Added, Error> {
@@ -307,7 +343,7 @@ impl Ongoing {
         }
         let network = self.examiner.analyst.plan().network();
         self.work.judge(&Facts::of(checkpoint, file, network))?;
-        self.follow_last()?;
+        self.follow_last(opener)?;
         let logged = at_its_step(log.up_to(checkpoint)?, checkpoint.step);
         let examined = self.examiner.examine(checkpoint, file, pool)?;
         self.reading += Duration::from_secs_f64(examined.snapshot_ms / 1e3);

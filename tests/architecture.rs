@@ -25,12 +25,13 @@ const RULE: [(&str, &[&str]); 12] = [
 ];
 
 /// The same for the command.
-const COMMAND: [(&str, &[&str]); 12] = [
+const COMMAND: [(&str, &[&str]); 13] = [
     ("arrivals", &["steps"]),
     ("compare", &[]),
     ("libtorch", &[]),
     ("messages", &[]),
     ("output", &[]),
+    ("remote", &["steps", "messages"]),
     ("steps", &[]),
     ("threads", &[]),
     ("self_check", &["threads"]),
@@ -39,7 +40,17 @@ const COMMAND: [(&str, &[&str]); 12] = [
     ("report", &["compare", "sensitivity"]),
     (
         "command",
-        &["report", "watch", "compare", "sensitivity", "self_check", "libtorch", "output", "steps"],
+        &[
+            "report",
+            "watch",
+            "compare",
+            "remote",
+            "sensitivity",
+            "self_check",
+            "libtorch",
+            "output",
+            "steps",
+        ],
     ),
 ];
 

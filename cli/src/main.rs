@@ -6,6 +6,8 @@ mod compare;
 mod libtorch;
 mod messages;
 mod output;
+#[cfg(feature = "remote")]
+mod remote;
 mod report;
 mod self_check;
 mod sensitivity;
@@ -84,7 +86,7 @@ fn main() -> ExitCode {
     match result {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            output::say(&output::described(&error));
+            output::say(&messages::shown(&output::described(&error)));
             ExitCode::from(output::status(&error))
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
 use clap::Parser;
 use neuromfa::internals::record::printable;
@@ -11,6 +12,21 @@ use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
+
+/// Beginnings of paths, and what messages show in their place.
+static SHOWN: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+
+/// Lets messages show paths that begin in this way as something else.
+#[cfg(feature = "remote")]
+pub fn show_as(beginning: String, shown: String) {
+    SHOWN.lock().unwrap_or_else(PoisonError::into_inner).push((beginning, shown));
+}
+
+/// A text as messages show it.
+pub fn shown(text: &str) -> String {
+    let all = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    all.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}
 
 /// The command line. Wrong usage is said as other failures are, and ends the program.
 pub fn parse<C: Parser>() -> C {
@@ -41,7 +57,7 @@ pub fn log(quiet: bool) {
             debug_fn(|writer, field, value| {
                 let value = format!("{value:?}");
                 match field.name() {
-                    "message" => write!(writer, "{}", printable(&value)),
+                    "message" => write!(writer, "{}", printable(&shown(&value))),
                     name => write!(writer, "{name}={}", printable(&value)),
                 }
             })

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use neuromfa::internals::source::{Steps, find_checkpoints};
-use neuromfa::source::Checkpoint;
+use neuromfa::internals::source::{OpenFor, Steps, find_checkpoints};
+use neuromfa::source::{Checkpoint, CheckpointFile};
 use regex_lite::Regex;
 
 /// How the steps are found.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct StepOptions {
     /// The steps of the checkpoints, in the order in which they are given; in a folder, in the order of the
     /// names.
@@ -41,11 +41,22 @@ impl StepPattern {
 }
 
 impl StepOptions {
+    /// The steps that were listed, if they were.
+    #[cfg(feature = "remote")]
+    pub fn listed(&self) -> &[u64] {
+        &self.steps
+    }
+
     /// The checkpoints among files and folders.
     pub fn find(&self, paths: &[PathBuf]) -> anyhow::Result<Vec<Checkpoint>> {
+        self.find_by(paths, &|path| CheckpointFile::open(path))
+    }
+
+    /// The same; those whose names say no step are opened in this way.
+    pub fn find_by(&self, paths: &[PathBuf], open: OpenFor<'_>) -> anyhow::Result<Vec<Checkpoint>> {
         let found = match &self.steps[..] {
-            [] => self.pattern.with(|steps| find_checkpoints(paths, steps))?,
-            steps => find_checkpoints(paths, Steps::Listed(steps))?,
+            [] => self.pattern.with(|steps| find_checkpoints(paths, steps, open))?,
+            steps => find_checkpoints(paths, Steps::Listed(steps), open)?,
         };
         found.first().context("no checkpoints to analyse")?;
         Ok(found)

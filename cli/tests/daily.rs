@@ -269,7 +269,7 @@ fn subcommands() -> Vec<String> {
 #[test]
 fn each_help_and_manual_page_has_examples_that_are_read() {
     let all = subcommands();
-    assert_eq!(all.len(), 13, "{all:?}");
+    assert_eq!(all.len(), 14, "{all:?}");
     for name in &all {
         let help = neuromfa(&[name, "--help"]);
         let (_, examples) = text(&help.stdout).split_once("\nExamples:\n").expect(name);
@@ -283,8 +283,16 @@ fn each_help_and_manual_page_has_examples_that_are_read() {
             assert_eq!(words[..2], ["neuromfa", name], "{line}");
             // With options that do not exist it would be wrong usage; what it names does not exist.
             let folder = tempfile::tempdir().unwrap();
+            // No server is asked.
+            let nowhere = "http://127.0.0.1:9";
+            let remote = line.contains("://") && cfg!(feature = "remote");
             let run = Command::new(env!("CARGO_BIN_EXE_neuromfa"))
-                .args(words[1..].iter().map(|word| word.trim_matches('\'')))
+                .env("HF_ENDPOINT", nowhere)
+                .env("AWS_ENDPOINT_URL", nowhere)
+                .env("HTTPS_PROXY", nowhere)
+                .arg(words[1])
+                .args(if remote { &["--retries", "0"][..] } else { &[] })
+                .args(words[2..].iter().map(|word| word.trim_matches('\'')))
                 .args(if ["watch"].contains(&name.as_str()) {
                     &["--idle", "0.01"][..]
                 } else {

@@ -28,6 +28,17 @@ impl Values<'_> {
         }
     }
 
+    /// The first values, as many as these, or all.
+    pub(crate) fn first(self, count: usize) -> Self {
+        let end = count.min(self.len());
+        match self {
+            Self::F32(v) => Self::F32(&v[..end]),
+            Self::F64(v) => Self::F64(&v[..end]),
+            Self::F16(v) => Self::F16(&v[..end]),
+            Self::Bf16(v) => Self::Bf16(&v[..end]),
+        }
+    }
+
     /// All values, widened.
     pub(crate) fn to_f64(self) -> Vec<f64> {
         fn widened<W: Copy + Into<f64>>(values: &[W]) -> Vec<f64> {

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::mfa::Values;
 use crate::network::Network;
-use crate::source::{CheckpointFile, Source};
+use crate::source::{CheckpointFile, Source, Tensor};
 
 /// Matrices of which a sample has values, and how many of each.
 const MATRICES: usize = 8;
@@ -63,22 +62,20 @@ pub(super) fn sample(source: &CheckpointFile, network: &Network) -> Sample {
     let connections = network.connections();
     let (mut values, mut zeros) = (Vec::new(), None);
     for connection in connections.iter().step_by(connections.len().div_ceil(MATRICES).max(1)) {
-        let Ok(tensor) = source.tensor(&connection.parameter) else { continue };
-        macro_rules! take {
-            ($all:expr, $float:expr) => {{
-                values.extend($all.iter().take(VALUES).map($float));
-                $all.iter().map($float).all(|value| value == 0.0)
-            }};
-        }
-        let all_zero = match tensor.values() {
-            Values::F32(all) => take!(all, |v| f64::from(*v)),
-            Values::F64(all) => take!(all, |v| *v),
-            Values::F16(all) => take!(all, |v| v.to_f64()),
-            Values::Bf16(all) => take!(all, |v| v.to_f64()),
+        let name = &connection.parameter;
+        let Ok(first) = source.first(name, VALUES) else { continue };
+        let first = first.values().first(VALUES).to_f64();
+        let is_zero = |values: &[f64]| values.iter().all(|value| *value == 0.0);
+        // All values are read only where the first are 0.
+        let all_zero = |tensor: Tensor<'_>| {
+            let all = tensor.values();
+            let part = |at| all.from(at).first(VALUES).to_f64();
+            (0..all.len()).step_by(VALUES).all(|at| is_zero(&part(at)))
         };
-        if all_zero && zeros.is_none() {
-            zeros = Some(connection.parameter.clone());
+        if zeros.is_none() && is_zero(&first) && source.tensor(name).is_ok_and(all_zero) {
+            zeros = Some(name.clone());
         }
+        values.extend(first);
     }
     Sample { values, zeros }
 }

@@ -14,7 +14,7 @@ use super::work::{at_its_step, no_matrices, say_left_out, say_of_first};
 use crate::error::Error;
 use crate::pipeline::{First, Start, prepare};
 use crate::record::{Difference, check_gap};
-use crate::source::{Checkpoint, CheckpointFile};
+use crate::source::Checkpoint;
 
 /// Analyses a shard of a series, and writes it to its file in the replay's folder; `progress` is called
 /// with the step of each checkpoint that is in the file. Each process is given the same replay and all
@@ -39,7 +39,7 @@ pub fn analyse_shard(
         check_gap(settings.allows_gaps, Some(pair[0].step), pair[1].step)?;
     }
     let pool = settings.pool()?;
-    let source = CheckpointFile::open(&first.path)?;
+    let source = origin.opener.open(first)?;
     say_left_out(&first.path, source.left_out());
     let prepared = prepare(&settings, ("checkpoints".into(), None), &source);
     let prepared = prepared.map_err(|error| no_matrices(error, first))?;
@@ -85,10 +85,10 @@ pub fn analyse_shard(
         if !examiner.waits() {
             break;
         }
-        examiner.pass(checkpoint, &CheckpointFile::open(&checkpoint.path)?, &pool)?;
+        examiner.pass(checkpoint, &origin.opener.open(checkpoint)?, &pool)?;
     }
     for (k, &checkpoint) in ordered.iter().enumerate().take(own.end).skip(next) {
-        let file = CheckpointFile::open(&checkpoint.path)?;
+        let file = origin.opener.open(checkpoint)?;
         let facts = Facts::of(checkpoint, &file, plan.network());
         series.check(&facts, plan.network())?;
         let (earlier, at) = at_its_step(log.up_to(checkpoint)?, checkpoint.step);

@@ -2,17 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::contents::{contents, is_file_name, read_index, unstacked};
 use super::folder::{Held, MODELS, held, is_a_part};
 use super::mapped::Mapped;
 use super::quantised::{left_out, refusal, take_scales};
+use super::remote::Ranges;
 use super::step_names::Inside;
 use super::stored::NotRead;
 use super::unwrapped::{WRAPPERS, unwrapped, without};
-use super::whole::{Part, Whole};
-use super::{Source, SourceError, Tensor, derived, pytorch};
+use super::whole::{Part, Unread, Whole};
+use super::{Block, Source, SourceError, Tensor, derived, pytorch};
 use crate::network::Parameter;
+
+/// Finds a file on another machine.
+pub type Open<'o> = &'o dyn Fn(&Path) -> std::io::Result<Arc<dyn Ranges>>;
 
 /// Takes a file's bytes.
 type Take<'t> = &'t dyn Fn(&Path) -> Result<Mapped, SourceError>;
@@ -77,6 +82,26 @@ impl CheckpointFile {
     /// As [`Self::open`]; or the copies cannot be made.
     pub(crate) fn open_copy(path: &Path, folder: &Path) -> Result<Self, SourceError> {
         Self::open_with(path, &|path| Mapped::copied(path, folder))
+    }
+
+    /// Opens files on other machines: `open` finds each, the first under this address.
+    pub(super) fn open_remote(path: &Path, open: Open<'_>) -> Result<Self, SourceError> {
+        Self::open_with(path, &|path| {
+            let ranges = open(path).map_err(|e| SourceError::file(path, e))?;
+            Mapped::remote(path, ranges)
+        })
+    }
+
+    /// The first values of a tensor, as many as these, or all.
+    pub(crate) fn first(&self, name: &str, values: usize) -> Result<Tensor<'_>, SourceError> {
+        let part = self.tensors.get(name).and_then(Whole::single_part);
+        if let Some((shard, stored)) = part
+            && let Some(stored) = stored.first(values)
+            && let Some(first) = self.shards[shard].values(&stored)?
+        {
+            return Ok(first);
+        }
+        self.tensor(name)
     }
 
     /// The tensors that are not read, by name, each with its shape and the reason, which follows "it
@@ -320,8 +345,20 @@ impl Source for CheckpointFile {
                 None => SourceError::Missing { name, place },
             });
         };
-        tensor.values(&self.shards).ok_or_else(|| {
-            SourceError::file(&self.path, format!("tensor {name:?} lies beyond its end"))
+        tensor.values(&self.shards).map_err(|error| match error {
+            Unread::File(error) => error,
+            Unread::Short => {
+                SourceError::file(&self.path, format!("tensor {name:?} lies beyond its end"))
+            }
         })
+    }
+
+    /// Of a file on another machine, only the blocks are read.
+    fn gather(&self, name: &str, blocks: &[Block<'_>]) -> Result<Option<Tensor<'_>>, SourceError> {
+        let part = self.tensors.get(name).and_then(Whole::single_part);
+        match part.map(|(shard, stored)| (&self.shards[shard], stored)) {
+            Some((Mapped::Remote(file), stored)) => file.gather(stored, blocks),
+            _ => Ok(None),
+        }
     }
 }

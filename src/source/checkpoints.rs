@@ -75,13 +75,14 @@ impl Checkpoint {
     /// [`SourceError::File`] with the path: absent, no checkpoint in it, no step in its name, or
     /// a step that is there twice.
     pub fn find<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Self>, SourceError> {
-        Self::find_by(paths, Steps::Names)
+        Self::find_by(paths, Steps::Names, &|path| CheckpointFile::open(path))
     }
 
     /// As [`Self::find`], with steps that are found in another way.
     pub(super) fn find_by<P: AsRef<Path>>(
         paths: &[P],
         steps: Steps<'_>,
+        open: OpenFor<'_>,
     ) -> Result<Vec<Self>, SourceError> {
         let mut found = Vec::new();
         for path in paths.iter().map(AsRef::as_ref) {
@@ -89,7 +90,7 @@ impl Checkpoint {
             let (model, step) = (path.is_file() || holds.is_model(), step_of(path, steps));
             let mut look = Look::default();
             if !model || (step.is_none() && path.is_dir()) {
-                look = within(path, steps, !model)?;
+                look = within(path, steps, (!model).then_some(open))?;
                 // The files of the model itself say no step.
                 look.passed.retain(|_| !model || !look.found.is_empty());
             }
@@ -104,7 +105,7 @@ impl Checkpoint {
                 _ if !model => return Err(SourceError::file(path, nothing(&holds, &look.passed))),
                 Some(step) => found.push(Self { step, path: path.to_owned() }),
                 None if matches!(steps, Steps::Listed(_)) => found.push(Self::new(0, path)),
-                None => match (noted(path).ok().flatten(), paths.len()) {
+                None => match (noted(path, open).ok().flatten(), paths.len()) {
                     (Some(Inside { step, .. }), _) => found.push(Self::new(step, path)),
                     (None, 1) => found.push(Self::new(0, path)),
                     (None, _) => {
@@ -245,9 +246,12 @@ fn is_part_of_a_step(path: &Path) -> bool {
         })
 }
 
+/// Opens a checkpoint for its step.
+pub type OpenFor<'o> = &'o dyn Fn(&Path) -> Result<CheckpointFile, SourceError>;
+
 /// The step that a trainer noted in a checkpoint.
-fn noted(path: &Path) -> Result<Option<Inside>, SourceError> {
-    Ok(noted_in(path, &CheckpointFile::open(path)?))
+fn noted(path: &Path, open: OpenFor<'_>) -> Result<Option<Inside>, SourceError> {
+    Ok(noted_in(path, &open(path)?))
 }
 
 fn noted_in(path: &Path, file: &CheckpointFile) -> Option<Inside> {
@@ -289,12 +293,15 @@ pub fn open_copy(
     Ok((file, noted))
 }
 
-/// The checkpoints in a folder. `inside`: whether files are opened for their steps where no name says
-/// one.
+/// The checkpoints in a folder. `inside` opens files for their steps where no name says one.
 ///
 /// # Errors
 /// [`SourceError`] when the folder cannot be listed.
-pub(super) fn within(folder: &Path, steps: Steps<'_>, inside: bool) -> Result<Look, SourceError> {
+pub(super) fn within(
+    folder: &Path,
+    steps: Steps<'_>,
+    inside: Option<OpenFor<'_>>,
+) -> Result<Look, SourceError> {
     let unreadable = |e: std::io::Error| SourceError::file(folder, e);
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
@@ -345,8 +352,8 @@ pub(super) fn within(folder: &Path, steps: Steps<'_>, inside: bool) -> Result<Lo
         };
         look.passed.extend(passed);
     }
-    if look.found.is_empty() && inside {
-        look_inside(epochs, silent, &mut look);
+    if let (true, Some(open)) = (look.found.is_empty(), inside) {
+        look_inside(epochs, silent, &mut look, open);
     } else if look.found.is_empty() {
         let paths = epochs.into_iter().map(|(_, path)| path);
         look.silent = paths.chain(silent.into_iter().map(|(_, path)| path)).collect();
@@ -404,8 +411,13 @@ fn without_averages(look: &mut Look) {
 }
 
 /// Takes the steps that trainers noted in files; else the epochs in names.
-fn look_inside(epochs: Vec<(u64, PathBuf)>, silent: Vec<(&'static str, PathBuf)>, look: &mut Look) {
-    let inside = |path: &Path| match noted(path) {
+fn look_inside(
+    epochs: Vec<(u64, PathBuf)>,
+    silent: Vec<(&'static str, PathBuf)>,
+    look: &mut Look,
+    open: OpenFor<'_>,
+) {
+    let inside = |path: &Path| match noted(path, open) {
         Ok(inside) => Ok(inside),
         Err(SourceError::File { source, .. }) => Err(source.to_string()),
         Err(other) => Err(other.to_string()),

@@ -93,6 +93,23 @@ pub(super) fn held(folder: &Path) -> Held {
     }
 }
 
+/// The file of a model in a folder, or the index of its shards; or why there is none to read alone.
+///
+/// # Errors
+/// What the folder holds instead.
+pub fn model_file(path: &Path) -> Result<PathBuf, String> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    match held(path) {
+        Held::Model(file) => Ok(file),
+        Held::Refused(why) => Err(why),
+        Held::Shards(_) => Err("it holds shards without an index".to_owned()),
+        Held::Distributed(_) => Err("it holds a distributed checkpoint of torch".to_owned()),
+        Held::Nothing => Err(format!("it holds none of {}", MODELS.join(", "))),
+    }
+}
+
 /// Names of the files and folders in a folder, in order.
 fn listed(folder: &Path) -> (Vec<String>, Vec<String>) {
     let (mut files, mut folders) = (Vec::new(), Vec::new());

@@ -1,15 +1,19 @@
-//! The bytes of a file, memory-mapped or read.
+//! The bytes of a file: memory-mapped, in memory, or on another machine.
 #![allow(unsafe_code)]
 
 use std::fs::File;
 use std::io::Read;
 use std::ops::Deref;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytemuck::{AnyBitPattern, NoUninit};
 use memmap2::Mmap;
 
-use super::SourceError;
+use super::remote::{Ranges, RemoteFile};
+use super::stored::Stored;
+use super::{SourceError, Tensor};
 
 /// Files up to this length are copied into memory.
 const IN_MEMORY: u64 = 64 << 20;
@@ -21,6 +25,8 @@ pub(super) enum Mapped {
     Map(Mmap),
     /// In memory: what another process does to the file does not matter.
     Read(Vec<u8>),
+    /// On another machine; of its bytes here, only the outline is there.
+    Remote(RemoteFile),
 }
 
 impl Mapped {
@@ -74,6 +80,28 @@ impl Mapped {
         let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
         Ok(Self::Map(map))
     }
+
+    /// Takes a file on another machine, and reads its outline.
+    pub(super) fn remote(path: &Path, ranges: Arc<dyn Ranges>) -> Result<Self, SourceError> {
+        RemoteFile::open(path, ranges).map(Self::Remote)
+    }
+
+    /// The values of a tensor; `None` if it lies beyond the end.
+    pub(super) fn values(&self, stored: &Stored) -> Result<Option<Tensor<'_>>, SourceError> {
+        let Self::Remote(file) = self else { return Ok(stored.values(self)) };
+        let bytes = file.bytes(&stored.bytes)?;
+        Ok(bytes.and_then(|bytes| stored.at_start().values(&bytes).map(Tensor::into_owned)))
+    }
+
+    /// The elements of a tensor as they are stored, row-major.
+    pub(super) fn elements<T: AnyBitPattern + NoUninit>(
+        &self,
+        stored: &Stored,
+    ) -> Result<Option<Vec<T>>, SourceError> {
+        let Self::Remote(file) = self else { return Ok(stored.elements(self)) };
+        let bytes = file.bytes(&stored.bytes)?;
+        Ok(bytes.and_then(|bytes| stored.at_start().elements(&bytes)))
+    }
 }
 
 fn file(path: &Path) -> Result<File, SourceError> {
@@ -92,6 +120,7 @@ impl Deref for Mapped {
         match self {
             Self::Map(map) => map,
             Self::Read(bytes) => bytes,
+            Self::Remote(file) => &file.outline,
         }
     }
 }

@@ -21,6 +21,7 @@ mod memory;
 mod metrics_file;
 mod pytorch;
 mod quantised;
+mod remote;
 mod reread;
 mod safetensors;
 mod save;
@@ -53,20 +54,32 @@ pub use weights::{Block, Source};
 pub(crate) mod exports {
     use std::path::Path;
 
-    use super::{Checkpoint, SourceError, checkpoints};
+    use super::checkpoint_file::Open;
+    use super::{Checkpoint, CheckpointFile, SourceError, checkpoints};
 
-    pub use super::checkpoints::{Look, Noted, Steps, open_copy};
-    pub use super::folder::is_state_of_training;
+    pub use super::checkpoints::{Look, Noted, OpenFor, Steps, open_copy};
+    pub use super::folder::{is_state_of_training, model_file};
+    pub use super::remote::Ranges;
 
-    /// The checkpoints among files and folders, with steps that are found in this way.
+    /// The checkpoints among files and folders, with steps that are found in this way; `open` opens those
+    /// whose names say none.
     ///
     /// # Errors
     /// As [`Checkpoint::find`].
     pub fn find_checkpoints<P: AsRef<Path>>(
         paths: &[P],
         steps: Steps<'_>,
+        open: OpenFor<'_>,
     ) -> Result<Vec<Checkpoint>, SourceError> {
-        Checkpoint::find_by(paths, steps)
+        Checkpoint::find_by(paths, steps, open)
+    }
+
+    /// Opens a checkpoint on another machine: a file, or the index of shards next to it.
+    ///
+    /// # Errors
+    /// As [`CheckpointFile::open`]; or what `open` returns.
+    pub fn open_remote(address: &Path, open: Open<'_>) -> Result<CheckpointFile, SourceError> {
+        CheckpointFile::open_remote(address, open)
     }
 
     /// The checkpoints in a folder, and what is passed over. No file is opened.
@@ -74,6 +87,6 @@ pub(crate) mod exports {
     /// # Errors
     /// [`SourceError`] when the folder cannot be listed.
     pub fn checkpoints_within(folder: &Path, steps: Steps<'_>) -> Result<Look, SourceError> {
-        checkpoints::within(folder, steps, false)
+        checkpoints::within(folder, steps, None)
     }
 }

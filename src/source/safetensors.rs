@@ -2,17 +2,35 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use safetensors::tensor::{Dtype, Metadata, SafeTensors};
+use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors};
 
 use super::stored::{Elements, Stored};
 
 /// The tensors of a file, by name, and the notes of its writer. The bytes of the tensors lie within
 /// the file: the format's own reader has checked the header.
 pub(super) fn tensors(file: &[u8]) -> Result<(BTreeMap<String, Stored>, Notes), String> {
-    let (header, metadata) = SafeTensors::read_metadata(file)
-        .map_err(|e| format!("not a whole safetensors file: {e}"))?;
+    let (header, metadata) = SafeTensors::read_metadata(file).map_err(|e| match e {
+        SafeTensorError::MetadataIncompleteBuffer => not_covered(file),
+        e => format!("not a whole safetensors file: {e}"),
+    })?;
     let notes = metadata.metadata().clone().unwrap_or_default();
     Ok((stored(&metadata, header + size_of::<u64>()), notes))
+}
+
+/// What is wrong with a file whose tensors are not as long as it is.
+fn not_covered(file: &[u8]) -> String {
+    let (first, rest) = file.split_at(size_of::<u64>().min(file.len()));
+    let length = first.iter().rev().fold(0, |n, byte| n << 8 | usize::from(*byte));
+    let metadata: Option<Metadata> =
+        rest.get(..length).and_then(|header| serde_json::from_slice(header).ok());
+    let header = first.len() + length.min(rest.len());
+    let end = metadata.map(|metadata| header.saturating_add(metadata.data_len()));
+    let end = end.map_or("another number".to_owned(), |end| end.to_string());
+    format!(
+        "not a whole safetensors file: its header describes {end} bytes, and it has {} (was it cut short? \
+         copy it again)",
+        file.len()
+    )
 }
 
 /// What a writer noted in the header.

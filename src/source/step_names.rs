@@ -55,7 +55,7 @@ const NOTED: [&str; 6] = ["global_step", "global_steps", "iter_num", "iteration"
 const SURE: usize = 4;
 
 /// The step in a file of which this gives the numbers under keys.
-pub(super) fn noted(number: impl Fn(&str) -> Option<u64>) -> Option<Inside> {
+pub(super) fn noted(mut number: impl FnMut(&str) -> Option<u64>) -> Option<Inside> {
     let keys = NOTED.iter().enumerate();
     keys.into_iter().find_map(|(k, key)| Some(Inside { step: number(key)?, sure: k < SURE }))
 }

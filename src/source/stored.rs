@@ -114,6 +114,23 @@ impl Stored {
         self.owned(file.get(self.bytes.clone())?)
     }
 
+    /// The same tensor in a file of its bytes alone.
+    pub(super) fn at_start(&self) -> Self {
+        Self { bytes: 0..self.bytes.len(), ..self.clone() }
+    }
+
+    /// Its first values, as many as these, if it is row-major.
+    pub(super) fn first(&self, values: usize) -> Option<Self> {
+        let (size, count) =
+            (self.elements.size()?, self.shape.iter().product::<usize>().min(values));
+        let bytes = self.bytes.start..self.bytes.start + count * size;
+        (self.strides.is_none() && bytes.end <= self.bytes.end).then(|| Self {
+            shape: vec![count],
+            bytes,
+            ..self.clone()
+        })
+    }
+
     fn owned<T: AnyBitPattern + NoUninit>(&self, bytes: &[u8]) -> Option<Vec<T>> {
         match &self.strides {
             Some(strides) => in_order(bytes, &self.shape, strides),

@@ -50,6 +50,21 @@ impl Tensor<'_> {
         }
     }
 
+    /// The values, copied if they are borrowed.
+    pub(super) fn into_owned(self) -> Tensor<'static> {
+        match self.0 {
+            Held::Lent(Values::F32(v)) => v.to_vec().into(),
+            Held::Lent(Values::F64(v)) => v.to_vec().into(),
+            Held::Lent(Values::F16(v)) => v.to_vec().into(),
+            Held::Lent(Values::Bf16(v)) => v.to_vec().into(),
+            Held::F32(v) => v.into(),
+            Held::F64(v) => v.into(),
+            Held::F16(v) => v.into(),
+            Held::Bf16(v) => v.into(),
+            Held::Kept(memory) => Tensor(Held::Kept(memory)),
+        }
+    }
+
     /// The values in memory of a framework.
     #[cfg(feature = "tch")]
     pub(super) fn kept(memory: Arc<dyn Kept>) -> Self {

@@ -4,10 +4,10 @@
 use bytemuck::{AnyBitPattern, NoUninit};
 use half::{bf16, f16};
 
-use super::Tensor;
 use super::float8::{blocks, e4m3, e5m2, scale};
 use super::mapped::Mapped;
 use super::stored::{Elements, Stored};
+use super::{SourceError, Tensor};
 
 /// Comparisons of pieces with each other that a tensor may take.
 const COMPARISONS: usize = 1 << 22;
@@ -18,6 +18,20 @@ pub(super) struct Part {
     pub(super) shard: usize, // the file
     pub(super) stored: Stored,
     pub(super) at: Vec<usize>, // the index of its first element
+}
+
+/// Why a tensor has no values.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// A file is shorter than it was.
+    Short,
+    File(SourceError),
+}
+
+impl From<SourceError> for Unread {
+    fn from(error: SourceError) -> Self {
+        Self::File(error)
+    }
 }
 
 /// The file, the first byte, the shape and the strides of a tensor.
@@ -131,64 +145,72 @@ impl Whole {
         self.shape.iter().product()
     }
 
-    /// The values, row-major; `None` if a file is shorter than it was.
-    pub(super) fn values<'a>(&self, shards: &'a [Mapped]) -> Option<Tensor<'a>> {
+    /// The file and the position of a tensor that lies in one file, as its values are.
+    pub(super) fn single_part(&self) -> Option<(usize, &Stored)> {
+        let [Part { shard, stored, .. }] = &self.parts[..] else { return None };
+        self.scale.is_none().then_some((*shard, stored))
+    }
+
+    /// The values, row-major.
+    pub(super) fn values<'a>(&self, shards: &'a [Mapped]) -> Result<Tensor<'a>, Unread> {
         let Some(by) = &self.scale else { return self.unscaled(shards) };
         let scales = by.unscaled(shards)?.values().to_f64();
         let scales: Vec<f32> = scales.into_iter().map(|scale| scale as f32).collect();
         let mut values = self.decoded(shards)?;
         let columns = self.shape.iter().skip(1).product();
-        scale(&mut values, columns, &scales, blocks(&self.shape, &by.shape)?);
-        Some(values.into())
+        let blocks = blocks(&self.shape, &by.shape).ok_or(Unread::Short)?;
+        scale(&mut values, columns, &scales, blocks);
+        Ok(values.into())
     }
 
-    fn unscaled<'a>(&self, shards: &'a [Mapped]) -> Option<Tensor<'a>> {
+    fn unscaled<'a>(&self, shards: &'a [Mapped]) -> Result<Tensor<'a>, Unread> {
         match &self.parts[..] {
-            [only] => return only.stored.values(&shards[only.shard]),
-            [] => return Some(Vec::<f32>::new().into()),
+            [only] => return shards[only.shard].values(&only.stored)?.ok_or(Unread::Short),
+            [] => return Ok(Vec::<f32>::new().into()),
             _ => {}
         }
-        Some(match self.parts[0].stored.elements {
+        Ok(match self.parts[0].stored.elements {
             Elements::F32 => self.joined::<f32>(shards)?.into(),
             Elements::F64 => self.joined::<f64>(shards)?.into(),
             Elements::F16 => self.joined::<f16>(shards)?.into(),
             Elements::Bf16 => self.joined::<bf16>(shards)?.into(),
             Elements::F8E4M3 | Elements::F8E5M2 => self.decoded(shards)?.into(),
-            Elements::Other(_) => return None,
+            Elements::Other(_) => return Err(Unread::Short),
         })
     }
 
     /// The values of 8-bit floats.
-    fn decoded(&self, shards: &[Mapped]) -> Option<Vec<f32>> {
+    fn decoded(&self, shards: &[Mapped]) -> Result<Vec<f32>, Unread> {
         let bytes = match &self.parts[..] {
-            [only] => only.stored.elements(&shards[only.shard])?,
+            [only] => shards[only.shard].elements(&only.stored)?.ok_or(Unread::Short)?,
             _ => self.joined(shards)?,
         };
-        match self.parts.first()?.stored.elements {
-            Elements::F8E4M3 => Some(e4m3(&bytes)),
-            _ => Some(e5m2(&bytes)),
+        match self.parts.first().map(|part| &part.stored.elements) {
+            Some(Elements::F8E4M3) => Ok(e4m3(&bytes)),
+            _ => Ok(e5m2(&bytes)),
         }
     }
 
     /// The elements of all pieces in their places.
-    fn joined<T: AnyBitPattern + NoUninit>(&self, shards: &[Mapped]) -> Option<Vec<T>> {
+    fn joined<T: AnyBitPattern + NoUninit>(&self, shards: &[Mapped]) -> Result<Vec<T>, Unread> {
         let mut all = vec![T::zeroed(); self.count()];
         let strides: Vec<usize> =
             (0..self.shape.len()).map(|axis| self.shape[axis + 1..].iter().product()).collect();
         for Part { shard, stored, at } in &self.parts {
-            let piece = stored.elements::<T>(&shards[*shard])?;
+            let piece = shards[*shard].elements::<T>(stored)?.ok_or(Unread::Short)?;
             let first: usize = at.iter().zip(&strides).map(|(at, stride)| at * stride).sum();
-            let Some((&run, outer)) = stored.shape.split_last() else { return Some(piece) };
+            let Some((&run, outer)) = stored.shape.split_last() else { return Ok(piece) };
             for (k, values) in piece.chunks(run.max(1)).enumerate() {
                 let (mut rest, mut to) = (k, first);
                 for (length, stride) in outer.iter().zip(&strides).rev() {
                     to += rest % length * stride;
                     rest /= length;
                 }
-                all.get_mut(to..to + values.len())?.copy_from_slice(values);
+                let there = all.get_mut(to..to + values.len()).ok_or(Unread::Short)?;
+                there.copy_from_slice(values);
             }
         }
-        Some(all)
+        Ok(all)
     }
 }
 

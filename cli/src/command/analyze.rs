@@ -8,6 +8,7 @@ use neuromfa::Replay;
 use neuromfa::internals::replay::{Shard, analyse_shard};
 use neuromfa::source::Checkpoint;
 
+use super::given::Reading;
 use super::method::Method;
 use super::shards::shard;
 use crate::output::{Outcome, Output};
@@ -17,8 +18,11 @@ const EXAMPLES: &str = "Examples:
   neuromfa analyze checkpoints/ --out analysed
   neuromfa analyze step-0.pt step-900.pt --out analysed --numbered
   neuromfa analyze checkpoints/ --out analysed --resume    after more came
-  neuromfa analyze checkpoints/ --out shards --shard 3/8   then: neuromfa merge shards/ --out analysed
-  neuromfa analyze model.pt --out one --exclude 'decoder.*'";
+  neuromfa analyze checkpoints/ --out shards --shard 3/8    then: merge
+  neuromfa analyze model.pt --out one --exclude 'decoder.*'
+  neuromfa analyze hf://EleutherAI/pythia-160m --revisions pythia --out run
+  neuromfa analyze s3://bucket/run --out run --drawn-only --samples 2
+  neuromfa analyze 'https://host/step-{step}.pt' --steps 0,100,200 --out run";
 
 /// Analyse checkpoints and write a run directory, like that of the monitor.
 ///
@@ -27,6 +31,9 @@ const EXAMPLES: &str = "Examples:
 /// checkpoint of torch, or a folder of checkpoints: checkpoint-N/, stepN/, *-stepN.safetensors,
 /// ckpt_N.pt, epoch=0-step=N.ckpt. They are ordered by step; the first is the baseline that E compares
 /// against. Where no name says a step, those that trainers note in the files count.
+///
+/// A CHECKPOINT may lie on another machine: hf://ORG/MODEL[@REVISION][/PATH], s3://BUCKET/PREFIX, or the
+/// https:// address of a file. Of it, only the parts that the analysis needs are read.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Analyze {
@@ -38,6 +45,8 @@ pub struct Analyze {
     out: PathBuf,
     #[command(flatten)]
     steps: StepOptions,
+    #[command(flatten)]
+    reading: Reading,
     #[command(flatten)]
     method: Method,
     /// Replace an existing run.
@@ -62,10 +71,13 @@ pub struct Analyze {
 
 impl Analyze {
     pub fn run(self, output: Output) -> anyhow::Result<Outcome> {
-        let checkpoints = self.steps.find(&self.checkpoints)?;
-        let bar = output.bar(checkpoints.len() as u64);
-        let style = "{bar:30} {pos}/{len} checkpoints, {elapsed} so far, {eta} to go {msg}";
+        let bar = output.bar(0);
+        let style =
+            "{bar:30} {pos}/{len} checkpoints, {elapsed} so far, {eta} to go {msg} {prefix}";
         bar.set_style(ProgressStyle::with_template(style)?);
+        let given = self.reading.find(&self.checkpoints, &self.steps, &bar)?;
+        let checkpoints = &given.checkpoints;
+        bar.set_length(checkpoints.len() as u64);
         let mut replay = self.method.replay(self.out.clone(), checkpoints.first())?;
         if self.overwrite {
             replay = replay.overwrite();
@@ -77,7 +89,8 @@ impl Analyze {
             replay = replay.resume();
         }
         if let Some(shard) = self.shard {
-            return analyse(shard, replay, &checkpoints, &self.out, &bar, output);
+            let replay = given.opened(replay);
+            return analyse(shard, replay, checkpoints, &self.out, &bar, output);
         }
         let progress: ProgressBar = bar.clone();
         replay = replay.on_row(move |row| {
@@ -85,12 +98,12 @@ impl Analyze {
             progress.inc(1);
         });
         bar.tick();
-        let summary = replay.run(&checkpoints);
+        let summary = given.opened(replay).run(checkpoints);
         bar.finish_and_clear();
         let summary = summary?;
         match self.json {
             true => output.json(&summary)?,
-            false => output.closing(&format!("{summary}\n"))?,
+            false => output.closing(&format!("{summary}\n{}", given.counted()))?,
         }
         Ok(Outcome::Done)
     }

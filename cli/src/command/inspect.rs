@@ -5,15 +5,18 @@ use std::path::PathBuf;
 use crate::report;
 use anyhow::Context;
 use clap::Args;
-use neuromfa::source::{CheckpointFile, Source};
+use indicatif::ProgressBar;
+use neuromfa::source::Source;
 
 use super::choice::Choice;
+use super::given::Reading;
 use crate::output::{Outcome, Output};
 use crate::steps::StepOptions;
 
 const EXAMPLES: &str = "Examples:
   neuromfa inspect model.safetensors
   neuromfa inspect checkpoints/ --all
+  neuromfa inspect hf://EleutherAI/pythia-160m@step1000
   neuromfa inspect model.pt --architecture bert --json > network.json";
 
 /// Show how a checkpoint would be read: its neuron layers, connections, and what is left out.
@@ -27,6 +30,8 @@ pub struct Inspect {
     checkpoint: PathBuf,
     #[command(flatten)]
     steps: StepOptions,
+    #[command(flatten)]
+    reading: Reading,
     #[command(flatten)]
     choice: Choice,
     /// Neurons that a sample would draw from each layer.
@@ -42,9 +47,10 @@ pub struct Inspect {
 
 impl Inspect {
     pub fn run(self, output: Output) -> anyhow::Result<Outcome> {
-        let checkpoints = self.steps.find(std::slice::from_ref(&self.checkpoint))?;
-        let checkpoint = &checkpoints[0]; // the options find one, or fail
-        let file = CheckpointFile::open(&checkpoint.path)?;
+        let asked = std::slice::from_ref(&self.checkpoint);
+        let given = self.reading.find(asked, &self.steps, &ProgressBar::hidden())?;
+        let checkpoint = &given.checkpoints[0]; // the options find one, or fail
+        let file = given.open(checkpoint)?;
         let parameters = file.parameters();
         let network = self.choice.network(checkpoint, &parameters);
         let network =

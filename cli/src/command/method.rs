@@ -56,6 +56,10 @@ pub struct Method {
     baseline_at_first_edges: bool,
     #[command(flatten)]
     choice: Choice,
+    /// Analyse the drawn neurons alone: leave out the stable estimator and the null controls, which need
+    /// all weights. Of checkpoints on other machines, only the rows of drawn neurons are then read.
+    #[arg(long, conflicts_with_all = ["whole", "rescaled_start", "like", "matrix_spectra"])]
+    drawn_only: bool,
     /// Leave out the null controls.
     #[arg(long, conflicts_with = "rescaled_start", help_heading = "Method")]
     no_controls: bool,
@@ -115,6 +119,9 @@ impl Method {
         let controls = if self.no_controls { Controls::none() } else { Controls::default() };
         let controls = if self.rescaled_start { controls.with_rescaled_start() } else { controls };
         replay = replay.controls(controls).hops(self.hops);
+        if self.drawn_only {
+            replay = replay.without_stable();
+        }
         if self.every_neuron {
             replay = replay.with_neurons();
         }

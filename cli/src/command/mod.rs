@@ -6,6 +6,7 @@ mod choice;
 mod compare;
 mod csv;
 mod doctor;
+mod given;
 mod inspect;
 mod live;
 mod merge;

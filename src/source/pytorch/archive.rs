@@ -85,8 +85,33 @@ impl<'a> Archive<'a> {
     }
 }
 
+/// Where the entries of an archive say how long their own headers are. The directory is read already.
+pub(in super::super) fn heads(file: &[u8]) -> Result<Vec<Range<usize>>, String> {
+    let directory = directory(file)?;
+    let mut cursor = Cursor::new(&file[..directory.end], directory.start);
+    let mut heads = Vec::new();
+    while cursor.at() < directory.end {
+        let Listed { name, start, .. } = listed(&mut cursor)?;
+        let end = start.saturating_add(LOCAL_LENGTH + name.len());
+        heads.push(start.min(file.len())..end.min(file.len()));
+    }
+    Ok(heads)
+}
+
+/// Where the pickle, the byte order and the numbers of an archive of torch lie. The headers are read
+/// already.
+pub(in super::super) fn pickled(file: &[u8]) -> Result<Vec<Range<usize>>, String> {
+    let archive = Archive::read(file)?;
+    let entries = archive.entries.into_iter();
+    // A step may be a tensor of one element.
+    let is_wanted = |(name, entry): &(&str, Entry)| {
+        name.ends_with("/data.pkl") || entry.bytes.len() <= size_of::<u64>()
+    };
+    Ok(entries.filter(is_wanted).map(|(_, entry)| entry.bytes).collect())
+}
+
 /// The position of the directory.
-fn directory(file: &[u8]) -> Result<Range<usize>, String> {
+pub(in super::super) fn directory(file: &[u8]) -> Result<Range<usize>, String> {
     // A comment of at most 65535 bytes may follow.
     let last = file.len().checked_sub(END_LENGTH).ok_or("it ends too soon")?;
     let first = last.saturating_sub(usize::from(u16::MAX));
@@ -122,8 +147,18 @@ fn directory(file: &[u8]) -> Result<Range<usize>, String> {
     }
 }
 
-/// The next entry of the directory: its name, the offset of its local header, and the entry.
-fn entry<'a>(file: &'a [u8], cursor: &mut Cursor<'a>) -> Result<(&'a str, usize, Entry), String> {
+/// An entry as the directory has it.
+struct Listed<'a> {
+    name: &'a str,
+    flags: u16,
+    method: u16,
+    size: usize,
+    packed: usize,
+    start: usize, // of its local header
+}
+
+/// The next entry of the directory.
+fn listed<'a>(cursor: &mut Cursor<'a>) -> Result<Listed<'a>, String> {
     if cursor.take(4)? != HEADER {
         return Err("its directory is damaged".to_owned());
     }
@@ -142,9 +177,15 @@ fn entry<'a>(file: &'a [u8], cursor: &mut Cursor<'a>) -> Result<(&'a str, usize,
     }
     let extra = cursor.take(extra)?;
     cursor.take(comment)?;
-    let beyond = || format!("its entry {name:?} does not lie in the file");
-    let [size, packed, start] = wide_sizes(extra, [size, packed, start]).map_err(|_| beyond())?;
+    let beyond = |_| format!("its entry {name:?} does not lie in the file");
+    let [size, packed, start] = wide_sizes(extra, [size, packed, start]).map_err(beyond)?;
+    Ok(Listed { name, flags, method, size, packed, start })
+}
 
+/// The next entry of the directory: its name, the offset of its local header, and the entry.
+fn entry<'a>(file: &'a [u8], cursor: &mut Cursor<'a>) -> Result<(&'a str, usize, Entry), String> {
+    let Listed { name, flags, method, size, packed, start } = listed(cursor)?;
+    let beyond = || format!("its entry {name:?} does not lie in the file");
     let mut local = Cursor::new(file, start);
     if local.take(4).map_err(|_| beyond())? != LOCAL {
         return Err(format!("its entry {name:?} is not where it says"));

@@ -32,6 +32,7 @@ use self::values::{Node, Pickled, Storage, Value, View};
 use super::step_names::{Inside, noted};
 use super::stored::{NotRead, Stored, whole_number};
 
+pub(super) use self::archive::{directory, heads, pickled};
 pub(super) use self::distributed::{item, layout};
 pub(super) use self::legacy::is_legacy;
 
