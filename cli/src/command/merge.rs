@@ -10,7 +10,7 @@ use crate::output::{Outcome, Output};
 
 const EXAMPLES: &str = "Examples:
   neuromfa merge shards/ --out analysed
-  neuromfa merge a/shard-1-of-2.bin b/shard-2-of-2.bin --out analysed --json";
+  neuromfa merge shards/shard-1-of-2.bin shards/shard-2-of-2.bin --out a";
 
 /// Merge the shards that `analyze --shard` wrote into the run of one process.
 ///
