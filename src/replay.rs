@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use rayon::ThreadPool;
 
 use crate::error::Error;
-use crate::pipeline::{End, Follow, Listener, Nodes, RunBuilder, Settings, Start, open};
+use crate::pipeline::{End, Follow, Listener, Nodes, Pipeline, RunBuilder, Settings, Start, open};
 use crate::record::{Cost, NODES, RecordedRun, Summary, check_gap};
 use crate::source::{Checkpoint, CheckpointFile, SourceError};
 
@@ -208,7 +208,9 @@ impl Feed {
     /// it, and the replay can continue with the next one. Any other [`Error`] ends the replay.
     pub fn add(&mut self, checkpoint: &Checkpoint) -> Result<Added, Error> {
         if let Some(work) = self.work.as_mut().filter(|work| work.has_row(checkpoint)) {
-            return Ok(work.pass(checkpoint));
+            let opener = &self.opener;
+            let open = |run: &mut Pipeline| run.follow(&opener.open(checkpoint)?);
+            return Ok(work.pass(checkpoint, open));
         }
         let file = self.opener.open(checkpoint)?;
         self.add_opened(checkpoint, &file)
@@ -290,7 +292,7 @@ impl Feed {
         };
         let times = if new { BTreeMap::new() } else { times(&self.settings.folder) };
         let (reading, analysed) = (Duration::ZERO, u64::from(new));
-        self.work = Some(Ongoing { work, examiner, times, last: None, reading, analysed });
+        self.work = Some(Ongoing { work, examiner, times, reading, analysed });
         Ok(new)
     }
 }
@@ -300,7 +302,6 @@ struct Ongoing {
     work: Work,
     examiner: Examiner,
     times: BTreeMap<u64, f64>, // of the rows that were there before
-    last: Option<Checkpoint>,  // the checkpoint of the last of these
     reading: Duration,
     analysed: u64,
 }
@@ -310,20 +311,22 @@ impl Ongoing {
         self.work.pipeline.has_row(checkpoint.step)
     }
 
-    /// Passes over a checkpoint that has a row. The next row's update is measured from the last one.
-    fn pass(&mut self, checkpoint: &Checkpoint) -> Added {
+    /// Passes over a checkpoint that has a row. After a resume, the update of the next row is measured
+    /// from the last of them; `open` opens it.
+    fn pass(
+        &mut self,
+        checkpoint: &Checkpoint,
+        open: impl FnOnce(&mut Pipeline) -> Result<(), SourceError>,
+    ) -> Added {
         check_age(checkpoint, &self.times);
-        if self.work.pipeline.last_row() == Some(checkpoint.step) {
-            self.last = Some(checkpoint.clone());
+        let pipeline = &mut self.work.pipeline;
+        if pipeline.last_row() == Some(checkpoint.step)
+            && pipeline.lacks_last()
+            && let Err(why) = open(pipeline)
+        {
+            tracing::warn!("the first update after the resume is left empty: {why}");
         }
         Added::Recorded
-    }
-
-    fn follow_last(&mut self, opener: &Opener) -> Result<(), Error> {
-        let Some(last) = self.last.take() else { return Ok(()) };
-        let pipeline = &mut self.work.pipeline;
-        let followed = opener.open(&last).and_then(|last| pipeline.follow(&last));
-        followed.map_err(|e| Error::Checkpoints { path: last.path, source: e.into() })
     }
 
     fn add(
@@ -335,7 +338,7 @@ impl Ongoing {
         log: &mut Log,
     ) -> Result<Added, Error> {
         if self.has_row(checkpoint) {
-            return Ok(self.pass(checkpoint));
+            return Ok(self.pass(checkpoint, |run| run.follow(file)));
         }
         let last = self.work.pipeline.last_row();
         if last.is_some_and(|last| checkpoint.step < last) {
@@ -343,7 +346,6 @@ impl Ongoing {
         }
         let network = self.examiner.analyst.plan().network();
         self.work.judge(&Facts::of(checkpoint, file, network))?;
-        self.follow_last(opener)?;
         let logged = at_its_step(log.up_to(checkpoint)?, checkpoint.step);
         let examined = self.examiner.examine(checkpoint, file, pool)?;
         self.reading += Duration::from_secs_f64(examined.snapshot_ms / 1e3);

@@ -68,39 +68,6 @@ fn a_resume_at_a_step_drops_the_rows_from_it_on() {
     }
 }
 
-/// It is measured from the weights of the row before, which a loop that resumes may not have.
-#[test]
-fn the_first_update_after_a_resume_is_there_if_the_weights_before_are_known() {
-    let dir = fast_folder();
-    let [whole, run] = ["whole", "run"].map(|name| dir.path().join(name));
-    complete(builder(&whole), LAST);
-    let updates = |run: &Path| {
-        let (emergence, layers) =
-            (Table::read(run, "emergence.csv"), Table::read(run, "layers.csv"));
-        let of = |table: &Table| -> Vec<(String, String)> {
-            table.column("step").into_iter().zip(table.column("update")).collect()
-        };
-        [of(&emergence), of(&layers)]
-    };
-    let all = updates(&whole);
-    for table in &all {
-        let absent = table.iter().filter(|(_, update)| update.is_empty());
-        assert!(absent.clone().count() > 0 && absent.clone().all(|(step, _)| step == "0"));
-    }
-    for (at, absent) in [(61, ""), (65, "66")] {
-        copy(&whole, &run);
-        let weights = weights_at(at - 1);
-        let mut monitor = builder(&run).resume_at(at).attach_source(weights.clone()).unwrap();
-        run_to(&mut monitor, &weights, LAST);
-        monitor.finish().unwrap();
-        let expected = all.clone().map(|mut table| {
-            table.iter_mut().filter(|(step, _)| step == absent).for_each(|(_, of)| of.clear());
-            table
-        });
-        assert_eq!(updates(&run), expected, "resumed at {at}");
-    }
-}
-
 #[test]
 fn a_resume_at_a_step_may_itself_be_interrupted() {
     let dir = fast_folder();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use loops::damage::damage;
-use loops::interrupted::{assert_same, fast_folder, files};
+use loops::interrupted::{assert_same, fast_folder, files_with_updates};
 use loops::warnings::warnings_of;
 use neuromfa::internals::record::{START, read_table};
 use neuromfa::internals::replay::{Shard, analyse_shard, merge};
@@ -94,7 +94,7 @@ fn all_files(run: &Path) -> BTreeMap<String, String> {
         std::fs::create_dir_all(run.join("tb")).unwrap();
         std::fs::rename(&kept, &hidden).unwrap();
     }
-    let mut all = files(run);
+    let mut all = files_with_updates(run);
     if start.is_some() {
         std::fs::rename(&hidden, &kept).unwrap();
     }
@@ -161,7 +161,7 @@ fn every_option_that_a_replay_has() {
     let controls = Controls::default().shuffled(2).with_rescaled_start();
     check(dir.path(), &all, &[3], |replay| {
         let replay = replay.controls(controls).with_neurons().hops(2).hops_estimated(4);
-        replay.metrics(&file).without_tensorboard()
+        replay.metrics(&file).without_tensorboard().matrix_spectra()
     });
     let like = dir.path().join("like");
     std::fs::create_dir(&like).unwrap();

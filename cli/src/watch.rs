@@ -4,6 +4,7 @@
 //! are those of a [`Replay`] of the same checkpoints. With [`resume`](Replay::resume), a watch
 //! continues a run that was ended or killed.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -109,6 +110,7 @@ impl Watch {
         let mut arrivals = Arrivals::new(&self.folder).give_up_after(self.tries);
         arrivals = arrivals.steps(self.steps.clone()).copies(&self.copies);
         let (mut replay, mut feed) = (Some(replay), None);
+        let mut analysed = BTreeMap::new();
         let mut active = Instant::now();
         while !stop.load(Ordering::Relaxed) {
             // Read before the check, so that the check finds everything that the process wrote.
@@ -124,7 +126,7 @@ impl Watch {
                     feed = Some(replay(checkpoint)?.feed()?);
                 }
                 if let Some(feed) = &mut feed {
-                    add(feed, checkpoint, file)?;
+                    add(feed, checkpoint, file, &mut analysed)?;
                 }
             }
             if arrived.changed || more {
@@ -148,9 +150,29 @@ impl Watch {
     }
 }
 
-fn add(feed: &mut Feed, checkpoint: &Checkpoint, file: &CheckpointFile) -> Result<(), Error> {
+/// Adds a checkpoint; `analysed` has the paths of those that were, by their steps.
+fn add(
+    feed: &mut Feed,
+    checkpoint: &Checkpoint,
+    file: &CheckpointFile,
+    analysed: &mut BTreeMap<u64, PathBuf>,
+) -> Result<(), Error> {
     let path = checkpoint.path.display();
     match feed.add_opened(checkpoint, file) {
+        Ok(Added::Analysed) => {
+            analysed.insert(checkpoint.step, checkpoint.path.clone());
+            Ok(())
+        }
+        Ok(Added::Recorded) => {
+            if let Some(other) = analysed.get(&checkpoint.step).filter(|p| **p != checkpoint.path) {
+                tracing::warn!(
+                    "{path} is left out: {} was analysed as step {}",
+                    other.display(),
+                    checkpoint.step
+                );
+            }
+            Ok(())
+        }
         Ok(Added::OutOfOrder) => {
             let last = feed.last_step().unwrap_or_default();
             tracing::warn!(

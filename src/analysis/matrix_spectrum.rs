@@ -19,7 +19,8 @@ const SETTLED: f64 = 1e-12;
 /// Measures of one matrix, or their means over several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MatrixSpectrum {
-    /// ‖W‖²_F / σ₁², at least 1; none for a matrix of zeros.
+    /// ‖W‖²_F / σ₁², at least 1; none for a matrix of zeros. Of a matrix with more than 1024 rows and
+    /// columns σ₁ is found by power iteration.
     pub stable_rank: Option<f64>,
     /// The exponent α of the power law λ^(-α) that fits the largest eigenvalues λ = σ² of WᵀW best; none
     /// for a matrix with more than 1024 rows and columns, or with fewer than 20 singular values above 0.
@@ -40,8 +41,8 @@ impl MatrixSpectrum {
             return Self::default();
         }
         if matrix.nrows().min(matrix.ncols()) > LARGEST {
-            let stable_rank = Some(total / largest_eigenvalue(&matrix));
-            return Self { stable_rank, tail_alpha: None };
+            let stable_rank = total / largest_eigenvalue(&matrix);
+            return Self { stable_rank: known(stable_rank), tail_alpha: None };
         }
         let gram = match matrix.nrows() <= matrix.ncols() {
             true => &matrix * matrix.transpose(),
@@ -53,7 +54,7 @@ impl MatrixSpectrum {
         // What rounding leaves of 0.
         let zero = largest * f64::EPSILON * eigenvalues.len() as f64;
         eigenvalues.retain(|&value| value > zero);
-        Self { stable_rank: Some(total / largest), tail_alpha: tail_alpha(&eigenvalues) }
+        Self { stable_rank: known(total / largest), tail_alpha: tail_alpha(&eigenvalues) }
     }
 
     /// The mean of each measure over the matrices that have it.
@@ -69,12 +70,17 @@ impl MatrixSpectrum {
     }
 }
 
+fn known(value: f64) -> Option<f64> {
+    Some(value).filter(|value| value.is_finite())
+}
+
 fn rows_of<W: Copy + Into<f64>>(values: &[W], rows: usize) -> DMatrix<f64> {
     let columns = values.len() / rows.max(1);
     DMatrix::from_row_iterator(rows, columns, values.iter().map(|&w| w.into()))
 }
 
-/// σ₁² by power iteration from a fixed start.
+/// σ₁² by power iteration from a fixed start: where it does not settle, because other singular values are
+/// as large within a thousandth or so, too small by as little.
 fn largest_eigenvalue(matrix: &DMatrix<f64>) -> f64 {
     let start = (0..matrix.ncols()).map(|k| 1.0 + 0.5 * (k as f64).sin());
     let mut vector = DVector::from_iterator(matrix.ncols(), start).normalize();
@@ -140,6 +146,16 @@ mod tests {
             assert!((rank - expected).abs() < 1e-12, "{rank}, not {expected}");
         }
         assert_eq!(MatrixSpectrum::of(Values::F64(&[0.0; 6]), 2), MatrixSpectrum::default());
+        // By power iteration: one direction, and as many as there are rows.
+        let (rows, columns) = (LARGEST + 1, LARGEST + 6);
+        let ones = vec![1.0f32; rows * columns];
+        let mut identity = vec![0.0f32; rows * columns];
+        (0..rows).for_each(|k| identity[k * columns + k] = 1.0);
+        for (values, expected) in [(&ones, 1.0), (&identity, rows as f64)] {
+            let found = MatrixSpectrum::of(Values::F32(values), rows);
+            assert!((found.stable_rank.unwrap() - expected).abs() < 1e-9, "{found:?}");
+            assert_eq!(found.tail_alpha, None);
+        }
     }
 
     #[test]

@@ -164,7 +164,7 @@ mod tests {
             };
             let weights = [matrix(4000, 1.0), matrix(1500, 3.0)];
             let exact = movement(&sums(&weights, None));
-            let (mut beyond, mut squares, mut told) = ([0; 2], [0.0; 2], [0.0; 2]);
+            let (mut beyond, mut squares, mut claimed) = ([0; 2], [0.0; 2], [0.0; 2]);
             for _ in 0..2000 {
                 let kept = [drawn(rng, [300, 4000]), drawn(rng, [300, 1500])];
                 let got = movement(&sums(&weights, Some([&kept[0], &kept[1]])));
@@ -174,12 +174,12 @@ mod tests {
                     assert_eq!(none, 0.0);
                     beyond[k] += usize::from((got - exact).abs() > 3.0 * se);
                     squares[k] += (got - exact).powi(2) / 2000.0;
-                    told[k] += se * se / 2000.0;
+                    claimed[k] += se * se / 2000.0;
                 }
             }
             for k in 0..2 {
                 assert!(beyond[k] <= 20, "{moves}: {beyond:?} of 2000 are beyond three errors");
-                let ratio = told[k] / squares[k];
+                let ratio = claimed[k] / squares[k];
                 assert!(
                     (0.85..1.15).contains(&ratio),
                     "{moves}: {k}: variance {ratio} of the real"

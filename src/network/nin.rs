@@ -105,7 +105,7 @@ impl Network {
     /// Says that much of the block weights was left out, though nobody asked for it.
     pub(super) fn small_share(&self) -> Option<String> {
         let share = self.share();
-        let unasked = |left: &&LeftOut| left.is_of_blocks() && left.kind == Kind::Inside;
+        let unasked = |left: &&LeftOut| left.is_of_blocks() && left.kind == Some(Kind::Inside);
         let numbers = |left: &&LeftOut| left.shape.iter().product::<usize>();
         let largest = self.left_out.iter().filter(unasked).max_by_key(numbers)?;
         (share < LEAST_SHARE).then(|| {

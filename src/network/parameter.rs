@@ -76,11 +76,6 @@ pub(super) enum Kind {
     Excluded,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
-fn is_apart(kind: &Kind) -> bool {
-    *kind == Kind::Apart
-}
-
 /// A parameter that is no part of the network, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -91,24 +86,24 @@ pub struct LeftOut {
     pub shape: Vec<usize>,
     /// The reason in words.
     pub why: String,
-    #[serde(default, skip_serializing_if = "is_apart")]
-    pub(super) kind: Kind,
+    /// None in files of earlier versions.
+    pub(super) kind: Option<Kind>,
 }
 
 impl LeftOut {
     /// Whether it is left out because training does not change it.
     pub(crate) fn is_buffer(&self) -> bool {
-        self.kind == Kind::Buffer
+        self.kind == Some(Kind::Buffer)
     }
 
     /// Whether it is a matrix that joins neurons inside the network.
     pub(super) fn is_of_blocks(&self) -> bool {
         let counts = self.shape.len() > 1 && !self.shape.contains(&0);
-        counts && matches!(self.kind, Kind::Inside | Kind::Excluded)
+        counts && matches!(self.kind, Some(Kind::Inside | Kind::Excluded))
     }
 
     pub(super) fn new(parameter: &Parameter, kind: Kind, why: impl Into<String>) -> Self {
         let Parameter { name, shape, .. } = parameter.clone();
-        Self { name, shape, why: why.into(), kind }
+        Self { name, shape, why: why.into(), kind: Some(kind) }
     }
 }

@@ -203,7 +203,7 @@ impl Network {
             stored.left_out.into_iter().map(|left| (left.name.clone(), left)).collect();
         for left in &mut network.left_out {
             if let Some(given) = why.remove(&left.name) {
-                (left.why, left.kind) = (given.why, given.kind);
+                (left.why, left.kind) = (given.why, given.kind.or(left.kind));
             }
         }
         Ok(network)

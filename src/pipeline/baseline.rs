@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::network::Draw;
 use crate::record::{
     BASELINE, ENTRIES, NODES, RecordError, RunConfig, holds_run, read_entries, read_file,
+    say_entries_missing,
 };
 use crate::source::{CheckpointFile, SourceError};
 
@@ -76,6 +77,8 @@ pub(super) fn baseline_from(
         let mut baseline: Baseline = read(&folder.join(BASELINE)).map_err(&fail)?;
         if folder.join(ENTRIES).is_file() {
             baseline.entries = read_entries(folder).map_err(|e| fail(e.into()))?;
+        } else if baseline.stable.is_some() {
+            say_entries_missing(folder);
         }
         return with_values(baseline, plan).map_err(|why| fail(why.into()));
     }

@@ -99,7 +99,7 @@ impl<Origin> RunBuilder<Origin> {
 
     /// Adds the stable rank of each matrix and the exponent of its spectrum's tail (`stable_rank`,
     /// `tail_alpha`), of the network and each layer. This takes far longer than the rest of an analysis, and
-    /// training waits for it: seconds for a matrix of 2000 rows.
+    /// training waits for it.
     pub fn matrix_spectra(mut self) -> Self {
         self.settings.matrix_spectra = true;
         self

@@ -125,9 +125,9 @@ fn open_in(
             plan.start_from(&recorded.baseline.deviations);
             let said = (prepared.config, prepared.warnings, awaited);
             let mut opened = go_on(settings, plan, recorded, follow.due, listeners, said)?;
-            // The model that goes on has the weights after the last step.
+            // A model that is resumed has the weights after the last step.
             let (last, next) = (opened.pipeline.last_row(), opened.resumed_at);
-            if follow.live && last.map(|last| last + 1) == next {
+            if follow.live && last.map(|last| last + 1) == next && opened.pipeline.lacks_last() {
                 opened.pipeline.follow(source)?;
             }
             return Ok(opened);

@@ -98,9 +98,18 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The step before the next row had these weights: that row's update is measured from them.
+    /// Whether the weights of the last row are not known, as after a resume, and wanted.
+    pub(crate) fn lacks_last(&self) -> bool {
+        self.plan().stable() && self.last_entries.is_empty()
+    }
+
+    /// The last row had these weights: the update of the next one is measured from them, if they are
+    /// finite.
     pub(crate) fn follow(&mut self, source: &dyn Source) -> Result<(), SourceError> {
-        self.last_entries = Arc::new(self.plan().entries(source)?);
+        let entries = self.plan().entries(source)?;
+        if entries.values().flatten().all(|value| value.is_finite()) {
+            self.last_entries = Arc::new(entries);
+        }
         Ok(())
     }
 

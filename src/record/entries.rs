@@ -37,6 +37,14 @@ fn stored(values: &[f64]) -> (Dtype, Vec<u8>) {
     }
 }
 
+/// Says what a run does without its baseline's entries.
+pub(crate) fn say_missing(folder: &Path) {
+    tracing::warn!(
+        "{} is not there: distance and cosine stay empty; restore it from a copy if there is one",
+        folder.join(ENTRIES).display()
+    );
+}
+
 /// The entries in a run's folder.
 ///
 /// # Errors

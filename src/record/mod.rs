@@ -135,7 +135,7 @@ pub use table::csv_text;
 
 pub(crate) use columns::check_name;
 pub(crate) use disk::Disk;
-pub(crate) use entries::read as read_entries;
+pub(crate) use entries::{read as read_entries, say_missing as say_entries_missing};
 pub(crate) use files::{BASELINE, ENTRIES, HOPS, NODES, holds_run};
 pub(crate) use prometheus::write_prometheus;
 pub(crate) use recorded::RecordedRow;

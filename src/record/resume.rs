@@ -106,6 +106,8 @@ pub fn resume(
     tables.check_metrics(folder)?;
     if recorder.folder.has(ENTRIES) {
         baseline.entries = entries::read(folder)?;
+    } else if baseline.stable.is_some() {
+        entries::say_missing(folder);
     }
     let complete = tables.complete_before(&recorder.folder, config)?;
     let next_step = at.unwrap_or(complete);

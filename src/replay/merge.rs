@@ -11,6 +11,9 @@ use crate::pipeline::{End, Listener, Prepared, Settings, open_measured};
 use crate::record::{Cost, Difference, Summary, check_gap};
 use crate::source::{Checkpoint, CheckpointFile, Memory, Source};
 
+/// Missing shards that are named.
+const LISTED: usize = 10;
+
 /// Merges shards into the run of one process, in the folder of `into`: its folder, what it does about a run
 /// there, and its listeners count. `paths` are files of shards, and folders that hold them.
 ///
@@ -103,10 +106,15 @@ fn found(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Header)>, Error> {
         }
         files.extend(within);
     }
-    let mut shards = Vec::new();
+    let mut shards: Vec<(PathBuf, Header)> = Vec::new();
     for path in files {
         match ShardReader::open(&path)? {
-            Some((_, header)) => shards.push((path, header)),
+            Some((_, mut header)) => {
+                if let Some((_, first)) = shards.first() {
+                    header.share_entries(first);
+                }
+                shards.push((path, header));
+            }
             None => {
                 return Err(failed(
                     &path,
@@ -147,13 +155,15 @@ fn complete(shards: Vec<(PathBuf, Header)>) -> Result<Vec<(PathBuf, Header)>, Er
         let why = format!("it is the same shard as {}: give each once", pair[0].0.display());
         return Err(failed(&pair[1].0, why));
     }
-    let missing =
-        (1..=count).filter(|index| has(*index) == 0).map(|index| format!("{index}/{count}"));
-    let missing: Vec<String> = missing.collect();
-    if !missing.is_empty() {
+    let missing = count - shards.len();
+    if missing > 0 {
+        let named = (1..=count).filter(|index| has(*index) == 0).take(LISTED);
+        let named: Vec<String> = named.map(|index| format!("{index}/{count}")).collect();
+        let more = missing.saturating_sub(LISTED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let folder = first.parent().unwrap_or(first);
-        let why =
-            format!("shards are missing: {} (neuromfa analyze .. --shard)", missing.join(", "));
+        let list = named.join(", ");
+        let why = format!("shards are missing: {list}{more} (neuromfa analyze .. --shard)");
         return Err(failed(folder, why));
     }
     for (path, header) in &shards {

@@ -117,6 +117,6 @@ fn resumed(path: &Path, header: &Header, writer: &mut ShardWriter) -> Result<usi
     }
     let own = header.own_steps().len();
     let done = reader.count(own)?;
-    writer.go_on(&reader)?;
+    writer.continue_after(&reader)?;
     Ok(done)
 }

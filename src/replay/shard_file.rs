@@ -98,9 +98,24 @@ impl Header {
         let comparable = |header: &Self| Self {
             shard: Shard { index: 0, ..header.shard },
             config: RunConfig { origin: Default::default(), ..header.config.clone() },
+            baseline: Baseline { entries: Default::default(), ..header.baseline.clone() },
             ..header.clone()
         };
-        difference("", &comparable(other), &comparable(self))
+        let [one, two] = [other, self].map(|header| &header.baseline.entries);
+        difference("", &comparable(other), &comparable(self)).or_else(|| {
+            (one != two).then(|| Difference {
+                key: "baseline.entries".to_owned(),
+                recorded: format!("of {} matrices", one.len()),
+                current: format!("of {} matrices, with other values", two.len()),
+            })
+        })
+    }
+
+    /// Holds the entries of the baseline only once, if they are those of another header.
+    pub(super) fn share_entries(&mut self, other: &Self) {
+        if self.baseline.entries == other.baseline.entries {
+            self.baseline.entries = std::sync::Arc::clone(&other.baseline.entries);
+        }
     }
 
     /// The steps of the shard's own checkpoints.
@@ -172,7 +187,10 @@ impl ShardReader {
     }
 
     fn unknown(&self, why: impl std::fmt::Display) -> Error {
-        failed(&self.path, format!("another version of neuromfa wrote it ({why})"))
+        failed(
+            &self.path,
+            format!("it is damaged, or another version of neuromfa wrote it ({why})"),
+        )
     }
 
     /// The bytes of the next frame; none if it is not whole.
@@ -233,7 +251,7 @@ impl ShardWriter {
     }
 
     /// Continues after the whole frames that were read.
-    pub(super) fn go_on(&mut self, after: &ShardReader) -> Result<(), Error> {
+    pub(super) fn continue_after(&mut self, after: &ShardReader) -> Result<(), Error> {
         self.cut(after.end)
     }
 

@@ -11,7 +11,7 @@ use super::quantised::{left_out, refusal, take_scales};
 use super::remote::Ranges;
 use super::step_names::Inside;
 use super::stored::NotRead;
-use super::unwrapped::{WRAPPERS, unwrapped, without};
+use super::unwrapped::unwrapped;
 use super::whole::{Part, Unread, Whole};
 use super::{Block, Source, SourceError, Tensor, derived, pytorch};
 use crate::network::Parameter;
@@ -314,14 +314,12 @@ impl CheckpointFile {
     /// Removes from names what modules that wrap others add to them. Python's own names may have a
     /// `module` that is such a wrapper.
     fn drop_wrappers(&mut self, pickled: bool) {
-        let Some(renamed) = unwrapped(self.tensors.keys().map(String::as_str), pickled) else {
-            return;
-        };
+        let names = self.tensors.keys().chain(self.not_read.iter().map(|left| &left.name));
+        let Some(renamed) = unwrapped(names.map(String::as_str), pickled) else { return };
+        let mut renamed = renamed.into_iter();
         let tensors = std::mem::take(&mut self.tensors).into_values();
-        self.tensors = renamed.into_iter().zip(tensors).collect();
-        for left in &mut self.not_read {
-            left.name = without(&left.name, |_, part| !WRAPPERS.contains(&part));
-        }
+        self.tensors = renamed.by_ref().take(tensors.len()).zip(tensors).collect();
+        self.not_read.iter_mut().zip(renamed).for_each(|(left, name)| left.name = name);
     }
 
     fn location(&self) -> String {

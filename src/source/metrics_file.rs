@@ -1,5 +1,6 @@
 //! A log of any trainer: CSV, or JSON lines, with a step in each row.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::Value;
@@ -40,6 +41,7 @@ pub(crate) fn metrics(path: &Path) -> Result<(Logged, Vec<String>), SourceError>
         _ => rows.add_csv(&text),
     };
     read.map_err(|why| SourceError::file(path, why))?;
+    rows.keep_last();
     let said = rows.said().into_iter().map(|said| format!("{}: {said}", path.display()));
     let said = said.collect();
     Ok((rows.logged, said))
@@ -78,27 +80,53 @@ impl Seen {
 impl Rows {
     fn said(&self) -> Vec<String> {
         let Self { replaced, without_step, lists, .. } = self;
-        let told = |seen: &Seen, words: &str| {
+        let counted = |seen: &Seen, one: &str, many: &str| {
             let Seen { times, first } = seen;
+            let words = if *times == 1 { one } else { many };
             (*times > 0).then(|| format!("{times} {words}, the first {first}"))
         };
         let all = [
-            told(replaced, "values have another one at the same step, of which the last counts"),
-            told(without_step, "rows have no step that can be read, and are left out"),
-            told(lists, "lists of values are left out"),
+            counted(
+                replaced,
+                "value was logged again at the same step (the last one counts)",
+                "values were logged again at the same step (the last one counts)",
+            ),
+            counted(
+                without_step,
+                "row has no step that can be read, and is left out",
+                "rows have no step that can be read, and are left out",
+            ),
+            counted(lists, "list of values is left out", "lists of values are left out"),
         ];
         all.into_iter().flatten().collect()
     }
 
     fn add(&mut self, step: u64, name: &str, value: f64) {
-        let at = self.logged.entry(step).or_default();
-        match at.iter_mut().find(|(earlier, _)| earlier == name) {
-            None => at.push((name.to_owned(), value)),
-            Some((_, earlier)) if *earlier == value || earlier.is_nan() && value.is_nan() => {}
-            Some((_, earlier)) => {
-                self.replaced.add(|| format!("{name:?} at step {step}"));
-                *earlier = value;
+        self.logged.entry(step).or_default().push((name.to_owned(), value));
+    }
+
+    /// Of the values of a step that have one name, keeps the last.
+    fn keep_last(&mut self) {
+        let replaced = &mut self.replaced;
+        for (step, values) in &mut self.logged {
+            let mut places: HashMap<String, usize> = HashMap::with_capacity(values.len());
+            let mut kept: Vec<(String, f64)> = Vec::with_capacity(values.len());
+            for (name, value) in std::mem::take(values) {
+                match places.get(&name) {
+                    None => {
+                        places.insert(name.clone(), kept.len());
+                        kept.push((name, value));
+                    }
+                    Some(&at) => {
+                        let earlier = &mut kept[at].1;
+                        if *earlier != value && !(earlier.is_nan() && value.is_nan()) {
+                            replaced.add(|| format!("{name:?} at step {step}"));
+                            *earlier = value;
+                        }
+                    }
+                }
             }
+            *values = kept;
         }
     }
 
@@ -246,7 +274,7 @@ mod tests {
         let (found, said) = both(row).unwrap();
         assert_eq!(found, expected);
         assert!(
-            said.ends_with("1 lists of values are left out, the first \"train/hist\" in line 1"),
+            said.ends_with("1 list of values is left out, the first \"train/hist\" in line 1"),
             "{said}"
         );
         // A list of rows, in any layout; the state of a trainer.
@@ -254,9 +282,7 @@ mod tests {
         let (found, said) = both(&listed).unwrap();
         assert_eq!(found, expected);
         assert!(
-            said.contains(
-                "1 rows have no step that can be read, and are left out, the first entry 2"
-            ),
+            said.contains("1 row has no step that can be read, and is left out, the first entry 2"),
             "{said}"
         );
         assert_eq!(read(&format!("{{\"log_history\":\n[{row}]}}")).unwrap(), expected);
@@ -275,7 +301,7 @@ mod tests {
         assert!(said.contains("4 rows have no step that can be read"), "{said}");
         assert!(said.ends_with("the first in line 3: \"ten\""), "{said}");
         let (_, said) = both("{\"step\": 1, \"a\": 2}\n{\"step\": \"x\", \"a\": 2}\n").unwrap();
-        assert!(said.contains("1 rows have no step") && said.ends_with("in line 2"), "{said}");
+        assert!(said.contains("1 row has no step") && said.ends_with("in line 2"), "{said}");
     }
 
     #[test]
@@ -286,10 +312,10 @@ mod tests {
         assert_eq!(found[&1], at(1, &[("loss", 2.75), ("epoch", 0.5)]).1);
         assert_eq!(found[&2], at(2, &[("loss", 2.0), ("epoch", 0.5)]).1);
         assert!(
-            said.contains("3 values have another one at the same step, of which the last counts"),
+            said.contains("3 values were logged again at the same step (the last one counts)"),
             "{said}"
         );
-        assert!(said.ends_with("the first \"loss\" at step 2"), "{said}");
+        assert!(said.ends_with("the first \"loss\" at step 1"), "{said}");
         assert_eq!(both("step,loss\n1,3\n").unwrap().1, "");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What `torch.compile`, FSDP and activation checkpointing add, anywhere in a name.
-pub(super) const WRAPPERS: [&str; 3] =
+const WRAPPERS: [&str; 3] =
     ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
 /// What `DataParallel` adds, and what a module may have of its own.
 const MODULE: &str = "module";
@@ -26,7 +26,7 @@ pub(super) fn unwrapped<'n>(
 }
 
 /// A name with those of its parts for which `keep` is true, given what is before them; its last part stays.
-pub(super) fn without(name: &str, keep: impl Fn(&str, &str) -> bool) -> String {
+fn without(name: &str, keep: impl Fn(&str, &str) -> bool) -> String {
     let (mut kept, mut at) = (Vec::new(), 0);
     for part in name.split('.') {
         let last = at + part.len() == name.len();

@@ -76,6 +76,15 @@ pub fn fast_folder() -> TempDir {
 /// weights, of which the first after a resume may be absent. TensorBoard's, which are
 /// one for each process and full of times, are left out.
 pub fn files(run: &Path) -> BTreeMap<String, String> {
+    files_without(run, &["wall_time", "snapshot_ms", "analysis_ms", "update"])
+}
+
+/// The same with the updates.
+pub fn files_with_updates(run: &Path) -> BTreeMap<String, String> {
+    files_without(run, &["wall_time", "snapshot_ms", "analysis_ms"])
+}
+
+fn files_without(run: &Path, blank: &[&str]) -> BTreeMap<String, String> {
     let entries = std::fs::read_dir(run).unwrap().map(|entry| entry.unwrap().path());
     let file = |path: std::path::PathBuf| {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -89,7 +98,7 @@ pub fn files(run: &Path) -> BTreeMap<String, String> {
             "columns.json" => without(&text, &["begun", "command"]),
             // The last one of these lines is the command.
             "README.md" => text.lines().filter(|line| !line.contains("Begun ")).skip(4).collect(),
-            csv if csv.ends_with(".csv") => table_without_times(&text, &name),
+            csv if csv.ends_with(".csv") => table_without(&text, &name, blank),
             _ => text,
         };
         (name, text)
@@ -106,11 +115,10 @@ fn without(text: &str, keys: &[&str]) -> String {
     value.to_string()
 }
 
-fn table_without_times(text: &str, name: &str) -> String {
+fn table_without(text: &str, name: &str, blank: &[&str]) -> String {
     assert!(text.ends_with('\n'), "{name} ends within a row");
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
     let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.expect(name)).collect();
-    let blank = ["wall_time", "snapshot_ms", "analysis_ms", "update"];
     let mut blanked = String::new();
     for row in &rows {
         for (column, cell) in rows[0].iter().zip(row) {

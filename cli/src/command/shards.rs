@@ -1,4 +1,4 @@
-//! Which shard of a series a process analyses: as it is told, or as its launcher says.
+//! Which shard of a series a process analyses: as the option says, or its launcher.
 
 use anyhow::{Context, bail, ensure};
 use neuromfa::internals::replay::Shard;
