@@ -232,7 +232,7 @@ impl Feed {
             Some(work) => {
                 let (allowed, last) = (self.settings.allows_gaps, work.work.pipeline.last_row());
                 check_gap(allowed, last, checkpoint.step)?;
-                work.add(checkpoint, file, &self.opener, &self.pool, &mut self.log)
+                work.add(checkpoint, file, &self.pool, &mut self.log)
             }
             None => unreachable!("it has begun"),
         }
@@ -333,7 +333,6 @@ impl Ongoing {
         &mut self,
         checkpoint: &Checkpoint,
         file: &CheckpointFile,
-        opener: &Opener,
         pool: &ThreadPool,
         log: &mut Log,
     ) -> Result<Added, Error> {

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What `torch.compile`, FSDP and activation checkpointing add, anywhere in a name.
-const WRAPPERS: [&str; 3] =
-    ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
+const WRAPPERS: [&str; 3] = ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
 /// What `DataParallel` adds, and what a module may have of its own.
 const MODULE: &str = "module";
 

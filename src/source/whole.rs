@@ -63,11 +63,12 @@ impl Whole {
             .then(|| (*shard, stored.bytes.start, stored.shape.clone(), stored.strides.clone()))
     }
 
-    /// The bytes of a row-major tensor in one piece.
+    /// The bytes of a row-major tensor in one piece, if they are on this machine.
     pub(super) fn bytes<'f>(&self, files: &'f [Mapped]) -> Option<&'f [u8]> {
         let [Part { shard, stored, .. }] = &self.parts[..] else { return None };
         let plain = self.scale.is_none() && stored.strides.is_none();
-        files.get(*shard).filter(|_| plain)?.get(stored.bytes.clone())
+        let file = files.get(*shard).filter(|file| plain && !matches!(file, Mapped::Remote(_)))?;
+        file.get(stored.bytes.clone())
     }
 
     /// A tensor of pieces, or why these do not fill it.

@@ -132,7 +132,14 @@ impl RemoteOptions {
                         // What follows ? may be a signature: it is not shown.
                         let shown = url.split('?').next().unwrap_or(&url).to_owned();
                         paths.push(layout.add(&shown)?);
-                        reader.signed.insert(shown, url);
+                        if let Some(other) = reader.signed.insert(shown.clone(), url.clone())
+                            && other != url
+                        {
+                            bail!(
+                                "two addresses are {shown} up to their `?`: give them in runs of \
+                                 their own, or with the step before it"
+                            );
+                        }
                     }
                 }
             }
