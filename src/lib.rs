@@ -138,6 +138,9 @@ pub mod internals {
     pub mod analysis {
         pub use crate::analysis::*;
     }
+    pub mod backtest {
+        pub use crate::backtest::exports::*;
+    }
     pub mod counting {
         pub use crate::counting::*;
     }

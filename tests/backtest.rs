@@ -59,7 +59,7 @@ fn a_rule_stops_here_where_it_stopped_live() {
         let rule: StopRule =
             StopRule::on(monitor).mode(mode).patience(patience).min_delta(min_delta).into();
         let live = run(&dir.path().join(k.to_string()), Some(rule.clone()));
-        assert_eq!(history.try_rule(&rule).stop, live, "{rule}");
+        assert_eq!(history.try_rule(&rule).unwrap().stop, live, "{rule}");
         stopped += usize::from(live.is_some());
     }
     assert_eq!(stopped, 4, "the patience of 20 does not end");
@@ -72,15 +72,15 @@ fn what_is_saved_and_given_up_by_hand() {
     let history = History::read(dir.path(), Some("loss")).unwrap();
     // The loss at analysed steps is lowest at 60; three later ones make 75.
     let rule = StopRule::on("loss").patience(3).into();
-    let late = history.try_rule(&rule);
+    let late = history.try_rule(&rule).unwrap();
     assert_eq!((late.stop, late.saved, late.saved_share), (Some(75), 45, 45.0 / 120.0));
     assert_eq!((late.loss, late.given_up), (Some(loss(60)), Some(0.0)));
     // Stopped at once where it is below 3: at step 25, of 2.75.
     let rule = StopRule::on("loss").patience(99).stopping_threshold(3.0).into();
-    let early = history.try_rule(&rule);
+    let early = history.try_rule(&rule).unwrap();
     assert_eq!(early.stop, Some(25));
     assert_eq!(early.given_up, Some(loss(25) - loss(60)));
-    let never = history.try_rule(&StopRule::on("loss").patience(99).into());
+    let never = history.try_rule(&StopRule::on("loss").patience(99).into()).unwrap();
     assert_eq!((never.stop, never.saved, never.given_up), (None, 0, Some(0.0)));
     let error = History::read(dir.path(), Some("accuracy")).unwrap_err().to_string();
     assert!(error.contains("accuracy") && error.contains("logged were: loss"), "{error}");
@@ -93,7 +93,7 @@ fn the_grid_is_ranked_by_what_it_saves_within_the_tolerance() {
     let runs = [History::read(dir.path(), None).unwrap()];
     let mut grid = Grid::on("E_stable", Mode::Max);
     (grid.patience, grid.min_delta) = (vec![2, 5], vec![0.0, 0.05]);
-    let trials = grid.try_on(&runs, 0.01);
+    let trials = grid.try_on(&runs, 0.01).unwrap();
     assert_eq!(trials.len(), 8, "four rules, and four on the loss");
     assert_eq!(trials.iter().filter(|trial| trial.baseline).count(), 4);
     let within: Vec<bool> = trials.iter().map(|t| t.given_up_share().unwrap() <= 0.01).collect();

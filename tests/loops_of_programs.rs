@@ -216,7 +216,7 @@ fn a_value_at_the_ends_of_epochs_stops_the_run_also_after_a_resume() {
     assert!(summary.contains("(measured at step 141)"), "{summary}");
     let outcome = History::read(dir.path(), None).unwrap();
     let outcome = outcome.try_rule(&StopRule::on("val_loss").patience(2).into());
-    assert_eq!(outcome.stop, Some(141), "a back-test sees what the run saw");
+    assert_eq!(outcome.unwrap().stop, Some(141), "a back-test sees what the run saw");
 }
 
 /// An actor and a critic of one store, and a target that must not count.

@@ -118,7 +118,7 @@ pub use disk::{Call, inject};
 pub use error::RecordError;
 pub use files::{
     BOXES, DISTRIBUTIONS, EMERGENCE, HASHES, LAYERS, METRICS, NEURONS, RUN, SCALING, SPECTRA,
-    START, STATE, SUMMARY, TENSORBOARD,
+    START, STATE, SUMMARY, TENSORBOARD, holds_run,
 };
 pub use hops::hop_columns;
 pub use layers::layer_columns;
@@ -136,7 +136,7 @@ pub use table::csv_text;
 pub(crate) use columns::check_name;
 pub(crate) use disk::Disk;
 pub(crate) use entries::{read as read_entries, say_missing as say_entries_missing};
-pub(crate) use files::{BASELINE, ENTRIES, HOPS, NODES, holds_run};
+pub(crate) use files::{BASELINE, ENTRIES, HOPS, NODES};
 pub(crate) use prometheus::write_prometheus;
 pub(crate) use recorded::RecordedRow;
 pub(crate) use recorder::Recorder;

@@ -6,6 +6,7 @@ pub mod interrupted;
 pub mod lives;
 pub mod long;
 pub mod skipped;
+pub mod synthetic;
 pub mod warnings;
 
 use std::path::Path;

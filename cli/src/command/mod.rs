@@ -14,6 +14,7 @@ mod method;
 mod png;
 mod repair;
 mod report;
+mod rules;
 mod sensitivity;
 mod shards;
 mod shell;

@@ -141,7 +141,7 @@ pub fn table(folder: &Path, part: &Part, width: usize) -> anyhow::Result<String>
 
 /// The columns that stay in a table of this width: while it is too wide, all of the highest rank go,
 /// from the right.
-fn fitting(shown: &[Shown], widths: &[usize], width: usize) -> Vec<usize> {
+pub(super) fn fitting(shown: &[Shown], widths: &[usize], width: usize) -> Vec<usize> {
     let mut kept: Vec<usize> = (0..shown.len()).collect();
     let wide =
         |kept: &[usize]| kept.iter().map(|&k| widths[k] + 2).sum::<usize>().saturating_sub(2);
@@ -177,11 +177,11 @@ pub(super) fn heading(config: &RunConfig) -> String {
 }
 
 /// A column that people read.
-struct Shown {
-    at: usize,
-    how: Format,
+pub(super) struct Shown {
+    pub(super) at: usize,
+    pub(super) how: Format,
     /// Columns of a high rank are left out first, of rank 0 never.
-    rank: u8,
+    pub(super) rank: u8,
 }
 
 /// Which columns to show and how to round them: the step, what the loop logged, what was computed,

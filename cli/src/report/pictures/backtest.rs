@@ -1,6 +1,7 @@
 //! A backtest as a picture: steps saved against loss given up.
 
 use neuromfa::backtest::{Outcome, Trial};
+use neuromfa::internals::backtest::{Estimate, Study};
 
 use super::drawing::{Anchor, Drawing, FONT, cut, name, width};
 use super::figure::SvgFile;
@@ -15,15 +16,33 @@ const NAMED: usize = 4;
 const HEIGHT: f64 = 180.0;
 
 /// A rule of the backtest.
-struct Mark<'t> {
+struct Mark {
     rank: usize,
     /// How many rules of its kind that come after it save and give up the same.
     alike: usize,
-    trial: &'t Trial,
-    /// Percent of the run that it saves, and of the lowest loss that it gives up.
+    what: String,
+    baseline: bool,
+    /// Percent of the run that it saves, and of the loss that it gives up.
     at: (f64, f64),
-    /// Over the runs; none of one run.
+    /// How far lines reach from it.
     range: Option<Range>,
+}
+
+/// What a picture says.
+struct Words {
+    title: &'static str,
+    /// Of the vertical axis.
+    loss: &'static str,
+    /// The last column of the key.
+    given_up: &'static str,
+    /// Rules and baselines.
+    kinds: [String; 2],
+    /// What the lines are.
+    lines: Option<String>,
+    /// In percent.
+    tolerance: Option<f64>,
+    /// How many rules of each kind are named.
+    named: usize,
 }
 
 /// The rules of a backtest, best first, by the steps that they save and the loss that they give up:
@@ -31,66 +50,124 @@ struct Mark<'t> {
 /// line from the lowest to the highest of several runs. None when no rule has both numbers.
 pub fn backtest_picture(trials: &[Trial], tolerance: f64) -> Option<SvgFile> {
     let marks = trials.iter().enumerate().filter_map(|(k, trial)| {
-        let at = (100.0 * trial.saved_share(), 100.0 * trial.given_up_share()?);
-        Some(Mark { rank: k + 1, alike: 0, trial, at, range: Range::of(trial) })
+        let Trial { monitor, patience, min_delta, .. } = trial;
+        Some(Mark {
+            rank: k + 1,
+            alike: 0,
+            what: format!("{}: patience {patience}, min_delta {min_delta}", name(monitor)),
+            baseline: trial.baseline,
+            at: (100.0 * trial.saved_share(), 100.0 * trial.given_up_share()?),
+            range: Range::of(trial),
+        })
     });
-    let mut distinct: Vec<Mark<'_>> = Vec::new();
+    let mut distinct: Vec<Mark> = Vec::new();
     for mark in marks {
-        let same = |m: &&mut Mark<'_>| {
-            m.at == mark.at && m.trial.baseline == mark.trial.baseline && m.range == mark.range
-        };
+        let same =
+            |m: &&mut Mark| m.at == mark.at && m.baseline == mark.baseline && m.range == mark.range;
         match distinct.iter_mut().find(same) {
             Some(before) => before.alike += 1,
             None => distinct.push(mark),
         }
     }
-    let drawing = draw(&distinct, tolerance)?;
-    Some(SvgFile { name: "backtest".to_owned(), svg: drawing.file() })
+    let kind = |baseline: bool| {
+        let first = trials.iter().find(|trial| trial.baseline == baseline);
+        let on = first.map(|trial| cut(&name(&trial.monitor), 90.0)).unwrap_or_default();
+        format!("rules on {on}{}", if baseline { " (baseline)" } else { "" })
+    };
+    let runs = trials.first().map_or(0, |trial| trial.outcomes.len());
+    let words = Words {
+        title: "Steps saved against loss given up by stop rules",
+        loss: "loss given up, % of the lowest",
+        given_up: "given up",
+        kinds: [kind(false), kind(true)],
+        lines: (runs > 1).then(|| format!("lines: all {runs} runs")),
+        tolerance: Some(100.0 * tolerance),
+        named: NAMED,
+    };
+    (!distinct.is_empty()).then(|| file(&distinct, &words))
 }
 
-fn draw(marks: &[Mark<'_>], tolerance: f64) -> Option<Drawing> {
-    let of_kind = |baseline: bool| marks.iter().filter(move |m| m.trial.baseline == baseline);
-    let saves = |mark: &&Mark<'_>| mark.at.0 > 0.0;
-    let mut named: Vec<&Mark<'_>> = [false, true]
+/// The rules of a comparison by the steps that they save and their regret, with 95 % intervals.
+pub fn study_picture(study: &Study) -> SvgFile {
+    let marks = study.standings.iter().filter_map(|standing| {
+        let [saved, regret] = [standing.all.saved, standing.all.regret].map(percent);
+        Some(Mark {
+            rank: standing.rank?,
+            alike: 0,
+            what: name(&standing.rule),
+            baseline: standing.baseline,
+            at: (saved.value, regret.value),
+            range: saved.interval.zip(regret.interval).map(|(saved, given_up)| Range {
+                saved,
+                given_up: given_up.map(|end| end.max(0.0)),
+            }),
+        })
+    });
+    let words = Words {
+        title: "Steps saved against regret of stop rules",
+        loss: "regret, % of what training gains",
+        given_up: "regret",
+        kinds: ["rules".to_owned(), "baselines".to_owned()],
+        lines: Some("lines: 95 % intervals".to_owned()),
+        tolerance: None,
+        named: usize::MAX,
+    };
+    file(&marks.collect::<Vec<_>>(), &words)
+}
+
+fn percent(estimate: Estimate) -> Estimate {
+    let interval = estimate.interval.map(|ends| ends.map(|end| 100.0 * end));
+    Estimate { value: 100.0 * estimate.value, interval }
+}
+
+fn file(marks: &[Mark], words: &Words) -> SvgFile {
+    SvgFile { name: "backtest".to_owned(), svg: draw(marks, words).file() }
+}
+
+fn draw(marks: &[Mark], words: &Words) -> Drawing {
+    let of_kind = |baseline: bool| marks.iter().filter(move |m| m.baseline == baseline);
+    let saves = |mark: &&Mark| mark.at.0 > 0.0;
+    let mut named: Vec<&Mark> = [false, true]
         .into_iter()
-        .flat_map(|kind| of_kind(kind).filter(saves).take(NAMED))
+        .flat_map(|kind| of_kind(kind).filter(saves).take(words.named))
         .collect();
     named.sort_by_key(|mark| mark.rank);
     let ranges = || named.iter().filter_map(|mark| mark.range.as_ref());
-    let tolerance = 100.0 * tolerance;
     let saved = marks.iter().map(|m| m.at.0).chain(ranges().flat_map(|r| r.saved));
     let given_up = marks.iter().map(|m| m.at.1).chain(ranges().flat_map(|r| r.given_up));
     let x = Scale::from_zero(saved.chain([10.0]), f64::INFINITY);
     // A rule that stops at the very beginning must not press the others to the axis.
-    let y = Scale::from_zero(given_up.chain([1.2 * tolerance]), 30.0 * tolerance.max(0.1));
+    let even = words.tolerance.map_or(f64::INFINITY, |tolerance| 30.0 * tolerance.max(0.1));
+    let y = Scale::from_zero(given_up.chain(words.tolerance.map(|t| 1.2 * t)), even);
     let (left, top) = (Panel::margin_for_ticks(&y, HEIGHT), 40.0);
     let below = 46.0 + (FONT + 4.0) * (named.len() + 1) as f64;
-    let mut drawing =
-        Drawing::new(WIDE, top + HEIGHT + below, "Steps saved against loss given up by stop rules");
+    let mut drawing = Drawing::new(WIDE, top + HEIGHT + below, words.title);
     let panel = Panel { left, top, width: WIDE - left - 8.0, height: HEIGHT, x, y };
-    panel.vertical(&mut drawing, "loss given up, % of the lowest");
-    heading(&mut drawing, marks);
-    let (_, at_tolerance) = panel.at(0.0, tolerance);
-    drawing.path("thin dash s-faint", &[(left, at_tolerance), (panel.right(), at_tolerance)]);
-    let position = (panel.right(), at_tolerance - 3.0);
-    drawing.words("faint", Anchor::End, position, "tolerance");
+    panel.vertical(&mut drawing, words.loss);
+    heading(&mut drawing, marks, words);
+    if let Some(tolerance) = words.tolerance {
+        let (_, at_tolerance) = panel.at(0.0, tolerance);
+        drawing.path("thin dash s-faint", &[(left, at_tolerance), (panel.right(), at_tolerance)]);
+        let position = (panel.right(), at_tolerance - 3.0);
+        drawing.words("faint", Anchor::End, position, "tolerance");
+    }
     for mark in &named {
         let Some(Range { saved, given_up }) = &mark.range else { continue };
-        let class = format!("thin s-{}", colour(mark.trial.baseline));
+        let class = format!("thin s-{}", colour(mark.baseline));
         drawing.path(&class, &saved.map(|saved| panel.at(saved, mark.at.1)));
         drawing.path(&class, &given_up.map(|given_up| panel.at(mark.at.0, given_up)));
     }
     // The dots on the diamonds, which are larger; the best on top.
     for mark in of_kind(true).rev().chain(of_kind(false).rev()) {
-        symbol(&mut drawing, mark.trial.baseline, panel.at(mark.at.0, mark.at.1));
+        symbol(&mut drawing, mark.baseline, panel.at(mark.at.0, mark.at.1));
     }
     ranks(&mut drawing, &panel, &named);
     panel.horizontal(&mut drawing, "steps saved, % of the run");
-    key(&mut drawing, panel.bottom() + 46.0, &named);
-    (!marks.is_empty()).then_some(drawing)
+    key(&mut drawing, panel.bottom() + 46.0, &named, words.given_up);
+    drawing
 }
 
-/// The lowest and the highest over several runs, in percent.
+/// How far lines reach, in percent.
 #[derive(PartialEq)]
 struct Range {
     saved: [f64; 2],
@@ -98,6 +175,7 @@ struct Range {
 }
 
 impl Range {
+    /// From the lowest to the highest of several runs.
     fn of(trial: &Trial) -> Option<Self> {
         let ends = |values: Vec<f64>| {
             let end = |pick: fn(f64, f64) -> f64| values.iter().copied().reduce(pick);
@@ -128,28 +206,25 @@ fn symbol(drawing: &mut Drawing, baseline: bool, (x, y): (f64, f64)) {
 }
 
 /// What the symbols are, above the plane.
-fn heading(drawing: &mut Drawing, marks: &[Mark<'_>]) {
+fn heading(drawing: &mut Drawing, marks: &[Mark], words: &Words) {
     let mut x = 4.0;
-    for baseline in [false, true] {
-        let first = marks.iter().find(|mark| mark.trial.baseline == baseline);
-        let Some(mark) = first else { continue };
-        symbol(drawing, baseline, (x, 6.0));
-        let kind = if baseline { " (baseline)" } else { "" };
-        let words = format!("rules on {}{kind}", cut(&name(&mark.trial.monitor), 90.0));
-        drawing.words("", Anchor::Start, (x + 8.0, 9.0), &words);
-        x += width(&words) + 24.0;
-    }
-    let runs = marks.first().map_or(0, |mark| mark.trial.outcomes.len());
-    if runs > 1 {
-        let words = format!("lines: all {runs} runs");
-        if x + width(&words) < WIDE {
-            drawing.words("faint", Anchor::Start, (x, 9.0), &words);
+    for (baseline, kind) in [false, true].into_iter().zip(&words.kinds) {
+        if !marks.iter().any(|mark| mark.baseline == baseline) {
+            continue;
         }
+        symbol(drawing, baseline, (x, 6.0));
+        drawing.words("", Anchor::Start, (x + 8.0, 9.0), kind);
+        x += width(kind) + 24.0;
+    }
+    if let Some(lines) = &words.lines
+        && x + width(lines) < WIDE
+    {
+        drawing.words("faint", Anchor::Start, (x, 9.0), lines);
     }
 }
 
 /// The ranks at their marks; marks that are close together share a label.
-fn ranks(drawing: &mut Drawing, panel: &Panel, named: &[&Mark<'_>]) {
+fn ranks(drawing: &mut Drawing, panel: &Panel, named: &[&Mark]) {
     let mut positions: Vec<((f64, f64), Vec<String>)> = Vec::new();
     for mark in named {
         let (x, y) = panel.at(mark.at.0, mark.at.1);
@@ -179,7 +254,7 @@ fn ranks(drawing: &mut Drawing, panel: &Panel, named: &[&Mark<'_>]) {
 }
 
 /// The named rules in words, below the plane.
-fn key(drawing: &mut Drawing, top: f64, named: &[&Mark<'_>]) {
+fn key(drawing: &mut Drawing, top: f64, named: &[&Mark], loss: &str) {
     let (saved, given_up) = (WIDE - 56.0, WIDE - 8.0);
     let mut line = |k: usize, class: &str, rule: [&str; 4]| {
         let y = top + (FONT + 4.0) * k as f64;
@@ -189,13 +264,10 @@ fn key(drawing: &mut Drawing, top: f64, named: &[&Mark<'_>]) {
         drawing.words(class, Anchor::End, (saved, y), steps);
         drawing.words(class, Anchor::End, (given_up, y), loss);
     };
-    line(0, "faint", ["rank", "rule", "saved", "given up"]);
-    for (k, Mark { rank, alike, trial, at, .. }) in named.iter().enumerate() {
-        let monitor = name(&trial.monitor);
+    line(0, "faint", ["rank", "rule", "saved", loss]);
+    for (k, Mark { rank, alike, what, at, .. }) in named.iter().enumerate() {
         let more = if *alike > 0 { format!(", +{alike} alike") } else { String::new() };
-        let Trial { patience, min_delta, .. } = trial;
-        let what = format!("{monitor}: patience {patience}, min_delta {min_delta}{more}");
         let (steps, loss) = (format!("{:.1} %", at.0), format!("{:.2} %", at.1));
-        line(k + 1, "", [&rank.to_string(), &what, &steps, &loss]);
+        line(k + 1, "", [&rank.to_string(), &format!("{what}{more}"), &steps, &loss]);
     }
 }

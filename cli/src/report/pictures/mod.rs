@@ -34,7 +34,7 @@ mod values;
 
 use std::path::Path;
 
-pub use backtest::backtest_picture;
+pub use backtest::{backtest_picture, study_picture};
 pub use figure::SvgFile;
 
 use anyhow::bail;
