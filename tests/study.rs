@@ -113,22 +113,22 @@ fn a_rule_that_sees_the_best_stop_is_found() {
 }
 
 #[test]
-fn a_family_takes_no_part_in_the_tuning_of_what_it_is_judged_on() {
+fn a_rule_is_tuned_on_the_other_family() {
     let dir = tempfile::tempdir().unwrap();
-    // E rises through 0 at the best step; in the last family it falls through 0.
+    // E rises through 0 at the best step; in the other family it falls through 0.
     let mut count = 0;
-    let runs = write(dir.path(), 4, 2, |step, best, _| {
+    let runs = write(dir.path(), 2, 2, |step, best, _| {
         count += 1;
         let away = step as f64 - best as f64;
-        if count > 3 * 4 * (STEPS + 1) { -away } else { away }
+        if count > 4 * (STEPS + 1) { -away } else { away }
     });
     let study = options().compare(runs).unwrap();
     let threshold = standing(&study, "E threshold");
-    for (family, setting) in &threshold.settings {
-        assert!(setting.starts_with("above "), "{family}: {setting}");
-    }
-    let regrets: Vec<f64> = threshold.families.iter().map(|of| of.regret.value).collect();
-    assert!(regrets[..3].iter().all(|&regret| regret < 0.2) && regrets[3] > 0.5, "{regrets:?}");
+    // What is right for the one is wrong for the other.
+    let chosen: Vec<&str> =
+        threshold.settings.iter().map(|(_, words)| words.split(' ').next().unwrap()).collect();
+    assert_eq!(chosen, ["below", "above"]);
+    assert!(threshold.families.iter().all(|of| of.regret.value > 0.5), "{threshold:?}");
 }
 
 #[test]
