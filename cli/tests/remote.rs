@@ -110,7 +110,8 @@ fn a_web_server_gives_the_numbers_of_this_machine() {
     let urls = STEPS.map(|step| format!("{}/step{step}.safetensors", server.address));
     let urls = urls.each_ref().map(String::as_str);
     let whole = local(&[]);
-    assert_eq!(analysed(&urls, &[], &[]), whole);
+    assert_eq!(analysed(&urls, &[], &[("HF_TOKEN", "hf_secret")]), whole);
+    assert!(server.seen().iter().all(|seen| seen.token.is_none()), "the token is the hub's");
     let pattern = format!("{}/step{{step}}.safetensors", server.address);
     let options = ["--steps", "0,64,300", "--connections", "1", "--gap", "0"];
     assert_eq!(analysed(&[&pattern], &options, &[]), whole);
