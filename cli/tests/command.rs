@@ -172,7 +172,7 @@ fn one_clear_line_and_status_2() {
             &["analyze", &checkpoints, "--out", run, "--nodes", nodes.to_str().unwrap()],
             "nodes.json: sample 0 names neuron 64 of layer `block.0.residual`",
         ),
-        (&["analyze", &checkpoints, "--out", run, "--neurons", "0"], "neurons = 0"),
+        (&["analyze", &checkpoints, "--out", run, "--neurons", "0"], "cannot draw 0 neurons"),
         (&["analyze", &checkpoints, "--out", "/dev/null/run"], "cannot write /dev/null/run"),
         (&["show", run], "run.json"),
     ];

@@ -169,7 +169,7 @@ fn views_show_the_columns_of_the_table() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
     let controls = Controls::default().with_rescaled_start();
-    complete(builder(&run).controls(controls), 6);
+    complete(builder(&run).controls(controls).matrix_spectra(), 6);
     let run = run.to_str().unwrap();
 
     let shown = neuromfa(&["show", run]);
