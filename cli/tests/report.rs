@@ -160,14 +160,14 @@ fn the_verdict_comes_first_and_the_first_picture_shows_the_structure() {
     let onset = conclusion.claim().and(conclusion.onset).expect("the spread of neurons grows");
     assert!(report(&[&of_run], &["--svg"], &out).status.success());
     let svg = std::fs::read_to_string(out.join("emergence.svg")).unwrap();
-    let panels = [">width<", ">alpha0<", "stable estimator<", "weight norm", "loss<"];
+    let panels = [">width<", ">alpha0<", "stable estimator<", "weight norm", "distance ", "loss<"];
     let places = panels.map(|panel| svg.find(panel).unwrap_or_else(|| panic!("{panel}")));
     assert!(places.is_sorted(), "{places:?}");
     assert!(!svg.contains("E</tspan><tspan dy=\"2\" font-size=\"8\">excess"));
-    // A line in each of the five panels, at its step between the ends of the axis.
+    // A line in each of the six panels, at its step between the ends of the axis.
     assert_eq!(svg.matches(">onset</text>").count(), 1);
     let lines: Vec<&str> = svg.split("class=\"thin dash s-c3\" d=\"M").skip(1).collect();
-    assert_eq!(lines.len(), 5);
+    assert_eq!(lines.len(), 6);
     let number = |text: &str| text.split([' ', 'l', '"']).next().unwrap().parse::<f64>().unwrap();
     let axis = svg.split("class=\"axis\" d=\"M").nth(1).unwrap();
     let (left, width) = (number(axis), number(axis.split('l').nth(1).unwrap()));

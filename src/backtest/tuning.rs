@@ -65,9 +65,9 @@ pub(super) fn try_out(
     folds: &[Fold],
 ) -> Tried {
     let mut known: Vec<(Setting, Vec<Stopped>)> = Vec::new();
-    let nowhere = Stopped { step: None, saved: 0.0, loss: 0.0 };
     let mut tried = Tried {
-        stopped: vec![nowhere; runs.len()],
+        // Without a setting, no run is stopped.
+        stopped: field.runs().iter().map(|run| run.at(None)).collect(),
         settings: Vec::new(),
         fold: vec![0; runs.len()],
     };

@@ -188,7 +188,7 @@ fn numbers(state: &State) -> Vec<Line<'static>> {
         let name = column.name;
         add(name, row.number(name), row.number(&format!("{name}_se")));
     }
-    let (mut spectrum, mut controls) = (String::new(), Vec::new());
+    let (mut spectrum, mut weights, mut controls) = (String::new(), Vec::new(), Vec::new());
     for column in columns() {
         let name = column.views.iter().find_map(|view| match view {
             View::Live(name) => Some(*name),
@@ -197,12 +197,15 @@ fn numbers(state: &State) -> Vec<Line<'static>> {
         let Some((name, value)) = name.zip(row.number(column.name)) else { continue };
         match column.kind {
             Kind::E => controls.push(format!("{name} {}", short(value))),
+            Kind::Norm => weights.push(format!("{name} {}", short(value))),
             _ if spectrum.is_empty() => spectrum = format!("{name:<13} {}", short(value)),
             _ => spectrum += &format!("  {name} {}", short(value)),
         }
     }
     lines.extend((!spectrum.is_empty()).then(|| Line::from(spectrum)));
-    lines.extend(controls.chunks(2).map(|pair| Line::from(pair.join("  ").dim())));
+    for of_kind in [controls, weights] {
+        lines.extend(of_kind.chunks(2).map(|pair| Line::from(pair.join("  ").dim())));
+    }
     lines
 }
 
