@@ -1,11 +1,14 @@
 //! What a file says about its tensors beyond their names and shapes: weight normalisation, tied
 //! tensors, the order of definition.
 
+mod loops;
 mod pickled;
 
+use loops::warnings::warnings_of;
+use neuromfa::Replay;
 use neuromfa::mfa::Values;
 use neuromfa::network::{Architecture, Network, Selection};
-use neuromfa::source::{CheckpointFile, Memory, Source, save};
+use neuromfa::source::{Checkpoint, CheckpointFile, Memory, Source, save};
 use pickled::{View, archive, dict, pickle, state_dict, text, zip};
 
 fn values(source: &dyn Source, name: &str) -> Vec<f64> {
@@ -143,6 +146,35 @@ fn equal_matrices_of_other_names_count_once() {
     include.include = vec!["encoder.weight".to_owned()];
     let file = CheckpointFile::open(&path).unwrap();
     assert_eq!(Network::infer(&file.parameters(), &include).unwrap().left_out(), []);
+}
+
+/// A teacher begins as a copy of its student, and is left out: once they part, that is said.
+#[test]
+fn copies_that_part_in_a_series_are_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoint = |step: u64| {
+        let memory = Memory::new();
+        let names =
+            ["student.0.weight", "student.2.weight", "teacher.0.weight", "teacher.2.weight"];
+        for (k, name) in names.into_iter().enumerate() {
+            let trained = if name.starts_with("student") { step } else { 0 };
+            memory.set(name, &[16, 16], numbers(256, 1 + k as u64 % 2 + trained)).unwrap();
+        }
+        let path = dir.path().join(format!("model-step{step}.safetensors"));
+        save(&path, &memory, &names).unwrap();
+        Checkpoint::new(step, path)
+    };
+    let all = [0, 10, 20].map(checkpoint);
+    let run = |replay: Replay| warnings_of(|| replay.threads(1).run(&all).unwrap()).1;
+    let said = run(Replay::new(dir.path().join("run")));
+    let said: Vec<_> = said.iter().filter(|text| text.contains("held the values")).collect();
+    let [said] = said[..] else { panic!("once: {said:?}") };
+    for part in ["2 matrices (\"teacher.0.weight\" the first)", "at step 0, and do not at step 10"]
+    {
+        assert!(said.contains(part), "{said}");
+    }
+    let all_read = Replay::new(dir.path().join("other")).include("teacher.*");
+    assert!(run(all_read).iter().all(|text| !text.contains("not analysed")), "{said}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a series of checkpoints needs to know of each, but for its numbers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,8 @@ pub(super) struct Facts {
     pub(super) path: PathBuf,
     /// The shape of each tensor that is read.
     pub(super) shapes: BTreeMap<String, Vec<usize>>,
+    /// Those that hold the values of another one.
+    pub(super) copies: BTreeSet<String>,
     /// What each of the others is.
     pub(super) not_read: BTreeMap<String, String>,
     /// Their share, in words.
@@ -28,10 +30,13 @@ pub(super) struct Facts {
 impl Facts {
     pub(super) fn of(checkpoint: &Checkpoint, file: &CheckpointFile, network: &Network) -> Self {
         let not_read = file.not_read().map(|(name, _, what)| (name.to_owned(), what.to_owned()));
+        let parameters = file.parameters();
+        let copies = parameters.iter().filter(|p| p.equal).map(|p| p.name.clone());
         Self {
             step: checkpoint.step,
             path: checkpoint.path.clone(),
-            shapes: file.parameters().into_iter().map(|p| (p.name, p.shape)).collect(),
+            copies: copies.collect(),
+            shapes: parameters.into_iter().map(|p| (p.name, p.shape)).collect(),
             not_read: not_read.collect(),
             left_out: file.left_out(),
             doubt: checkpoint.doubt(file),

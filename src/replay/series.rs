@@ -1,6 +1,6 @@
 //! What the checkpoints of a series have in common: the shapes of the first are those of all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::descent::Descent;
 use super::facts::Facts;
@@ -11,14 +11,15 @@ use crate::network::Network;
 pub(super) struct Series {
     step: u64,
     shapes: BTreeMap<String, Vec<usize>>,
-    said: bool, // that a later one has other matrices
+    copies: BTreeSet<String>, // left out, since they hold the values of another matrix
+    said: bool,               // that a later one has other matrices
     descent: Descent,
 }
 
 impl Series {
     pub(super) fn new(first: &Facts) -> Self {
-        let (step, shapes) = (first.step, first.shapes.clone());
-        Self { step, shapes, said: false, descent: Descent::default() }
+        let (step, shapes, copies) = (first.step, first.shapes.clone(), first.copies.clone());
+        Self { step, shapes, copies, said: false, descent: Descent::default() }
     }
 
     /// Warns of weights that do not descend from the earlier ones.
@@ -55,6 +56,7 @@ impl Series {
                 _ => {}
             }
         }
+        self.part(checkpoint);
         if self.said {
             return Ok(());
         }
@@ -83,5 +85,23 @@ impl Series {
             );
         }
         Ok(())
+    }
+
+    /// Says once of matrices that began as copies of others that they are copies no more.
+    fn part(&mut self, checkpoint: &Facts) {
+        let parted = |name: &&String| {
+            checkpoint.shapes.contains_key(*name) && !checkpoint.copies.contains(*name)
+        };
+        let parted: Vec<String> = self.copies.iter().filter(parted).cloned().collect();
+        let Some(first) = parted.first() else { return };
+        tracing::warn!(
+            "{}: {} matrices ({first:?} the first) held the values of others at step {}, and do not at \
+             step {}: they are not analysed; an include pattern puts them in (include, --include)",
+            checkpoint.path.display(),
+            parted.len(),
+            self.step,
+            checkpoint.step
+        );
+        self.copies.clear();
     }
 }

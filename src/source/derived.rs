@@ -37,7 +37,8 @@ pub(super) fn parameters(tensors: &BTreeMap<String, Whole>, files: &[Mapped]) ->
             parameter.tied = first.get(&place).cloned();
             first.entry(place).or_insert_with(|| name.clone());
         }
-        if parameter.tied.is_none() && tensors.contains_key(&name) {
+        // A pickled file says which tensors share memory.
+        if parameter.tied.is_none() && whole.made.is_none() && tensors.contains_key(&name) {
             parameter.tied = equal.before(&name, whole, files);
             parameter.equal = parameter.tied.is_some();
         }
