@@ -16,7 +16,7 @@ pub(super) struct Facts {
     pub(super) path: PathBuf,
     /// The shape of each tensor that is read.
     pub(super) shapes: BTreeMap<String, Vec<usize>>,
-    /// Those that hold the values of another one.
+    /// Those that hold the values of another one and are not analysed.
     pub(super) copies: BTreeSet<String>,
     /// What each of the others is.
     pub(super) not_read: BTreeMap<String, String>,
@@ -31,7 +31,9 @@ impl Facts {
     pub(super) fn of(checkpoint: &Checkpoint, file: &CheckpointFile, network: &Network) -> Self {
         let not_read = file.not_read().map(|(name, _, what)| (name.to_owned(), what.to_owned()));
         let parameters = file.parameters();
-        let copies = parameters.iter().filter(|p| p.equal).map(|p| p.name.clone());
+        let analysed = |name: &str| network.connections().iter().any(|c| c.parameter == name);
+        let copies = parameters.iter().filter(|p| p.equal && !analysed(&p.name));
+        let copies = copies.map(|p| p.name.clone());
         Self {
             step: checkpoint.step,
             path: checkpoint.path.clone(),

@@ -16,7 +16,7 @@ const EXAMPLES: &str = "Examples:
   neuromfa backtest runs/first runs/second
   neuromfa backtest runs/* --monitor width_excess --patience 3,5
   neuromfa backtest runs/first --loss val_loss --csv rules.csv
-  neuromfa backtest study/ --judge test_loss     many runs, study/TASK/RUN: which rules hold";
+  neuromfa backtest study/ --judge test_loss     many runs: which rules hold";
 
 /// Try stop rules on recorded runs: where each would have stopped, the steps it saves, and the loss it
 /// gives up, next to the same rules on the loss.
