@@ -35,9 +35,9 @@ pub struct StudyOptions {
     pub full_cost: f64,
     /// The quantities whose rules are tested.
     pub monitors: Vec<String>,
-    /// The validation loss; by default the first of [`VALIDATION`] that was logged.
+    /// The validation loss; by default the first of `VALIDATION` that was logged.
     pub loss: Option<String>,
-    /// The training loss; by default the first of [`TRAINING`] that was logged.
+    /// The training loss; by default the first of `TRAINING` that was logged.
     pub train_loss: Option<String>,
 }
 
