@@ -95,6 +95,7 @@ mod read;
 mod recorded;
 mod recorder;
 mod regular;
+mod resumable;
 mod resume;
 mod row;
 mod rows;

@@ -9,6 +9,7 @@
 //! All give a [`Tensor`] in the type in which it is stored, so that a replay of a run's checkpoints
 //! gives the numbers of the run.
 
+mod checkpoint;
 mod checkpoint_file;
 mod checkpoints;
 mod contents;
@@ -16,6 +17,7 @@ mod derived;
 mod error;
 mod float8;
 mod folder;
+mod look;
 mod mapped;
 mod memory;
 mod metrics_file;
@@ -37,8 +39,8 @@ mod unwrapped;
 mod weights;
 mod whole;
 
+pub use checkpoint::Checkpoint;
 pub use checkpoint_file::CheckpointFile;
-pub use checkpoints::Checkpoint;
 pub use error::SourceError;
 pub use memory::Memory;
 pub(crate) use metrics_file::metrics;
@@ -55,10 +57,11 @@ pub(crate) mod exports {
     use std::path::Path;
 
     use super::checkpoint_file::Open;
-    use super::{Checkpoint, CheckpointFile, SourceError, checkpoints};
+    use super::{Checkpoint, CheckpointFile, SourceError, look};
 
-    pub use super::checkpoints::{Look, Noted, OpenFor, Steps, open_copy};
+    pub use super::checkpoints::{Noted, open_copy};
     pub use super::folder::{is_state_of_training, model_file};
+    pub use super::look::{Look, OpenFor, Steps};
     pub use super::remote::Ranges;
 
     /// The checkpoints among files and folders, with steps that are found in this way; `open` opens those
@@ -87,6 +90,6 @@ pub(crate) mod exports {
     /// # Errors
     /// [`SourceError`] when the folder cannot be listed.
     pub fn checkpoints_within(folder: &Path, steps: Steps<'_>) -> Result<Look, SourceError> {
-        checkpoints::within(folder, steps, None)
+        look::within(folder, steps, None)
     }
 }
