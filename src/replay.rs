@@ -53,7 +53,7 @@ pub struct Files {
     opener: Opener,
 }
 
-/// Opens checkpoints: by their paths, or as it is told.
+/// Opens checkpoints: by their paths, or by a function.
 #[derive(Default)]
 struct Opener(Option<Box<Open>>);
 

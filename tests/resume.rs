@@ -6,7 +6,9 @@ mod loops;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use loops::interrupted::{NEW_METRICS, assert_same, builder, complete, fast_folder, files, run_to};
+use loops::interrupted::{
+    NEW_METRICS, assert_same, builder, complete, copy, fast_folder, files, run_to,
+};
 use loops::warnings::warnings_of;
 use loops::{TABLES, Table, set_weights, weights_at};
 use neuromfa::mfa::Parameters;
@@ -14,17 +16,6 @@ use neuromfa::source::Memory;
 use neuromfa::{MonitorBuilder, Samples, StopRule};
 
 const LAST: u64 = 130;
-
-fn copy(from: &Path, to: &Path) {
-    let _ = std::fs::remove_dir_all(to);
-    std::fs::create_dir(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_file() {
-            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-        }
-    }
-}
 
 /// What the files of a run are that ends with this step.
 fn files_of_run_to(last: u64) -> BTreeMap<String, String> {

@@ -112,7 +112,7 @@ fn all_files(run: &Path) -> BTreeMap<String, String> {
     all
 }
 
-/// The series merged from so many shards, which are analysed in a mixed order, has the files of one process.
+/// The series merged from each of these numbers of shards, analysed in a mixed order, has the files of one process.
 fn check(folder: &Path, all: &[Checkpoint], counts: &[usize], with: impl Fn(Replay) -> Replay) {
     let whole = folder.join("whole");
     let (summary, said) = warnings_of(|| with(replay(&whole)).run(all).unwrap());

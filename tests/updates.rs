@@ -4,23 +4,13 @@ mod loops;
 
 use std::path::Path;
 
-use loops::interrupted::{assert_same, builder, complete, fast_folder, files_with_updates, run_to};
+use loops::interrupted::{
+    assert_same, builder, complete, copy, fast_folder, files_with_updates, run_to,
+};
 use loops::warnings::warnings_of;
 use loops::{Table, weights_at};
 use neuromfa::source::{Checkpoint, Memory, save};
 use neuromfa::{Monitor, Replay, Samples};
-
-/// The files of a run, without folders.
-fn copy_run(from: &Path, to: &Path) {
-    let _ = std::fs::remove_dir_all(to);
-    std::fs::create_dir(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_file() {
-            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-        }
-    }
-}
 
 /// It is measured from the weights of the row before, which a loop that resumes may not have.
 #[test]
@@ -42,7 +32,7 @@ fn the_first_update_after_a_resume_is_there_if_the_weights_before_are_known() {
         assert!(absent.clone().count() > 0 && absent.clone().all(|(step, _)| step == "0"));
     }
     for (at, absent) in [(61, ""), (65, "66")] {
-        copy_run(&whole, &run);
+        copy(&whole, &run);
         let weights = weights_at(at - 1);
         let mut monitor = builder(&run).resume_at(at).attach_source(weights.clone()).unwrap();
         run_to(&mut monitor, &weights, 130);
@@ -76,14 +66,14 @@ fn a_resumed_replay_has_the_updates_of_one_that_was_not_interrupted() {
     let all = checkpoints(&dir.path().join("all"), &[0, 10, 20, 30, 40]);
     let _ = replay(&whole).run(&all).unwrap();
     let _ = replay(&first).run(&all[..3]).unwrap();
-    copy_run(&first, &run);
+    copy(&first, &run);
     let _ = replay(&run).resume().run(&all).unwrap();
     assert_same(&files_with_updates(&run), &files_with_updates(&whole), "resumed");
     let updates = Table::read(&run, "emergence.csv").column("update");
     assert!(updates[0].is_empty() && updates[1..].iter().all(|update| !update.is_empty()));
     // What cannot be read any more leaves one cell empty, and is said.
     std::fs::write(&all[2].path, b"damaged").unwrap();
-    copy_run(&first, &run);
+    copy(&first, &run);
     let (summary, warnings) = warnings_of(|| replay(&run).resume().run(&all).unwrap());
     assert_eq!(summary.rows(), 5);
     let empty = "the first update after the resume is left empty: cannot read";

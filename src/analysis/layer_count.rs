@@ -79,10 +79,10 @@ impl LayerJob<'_> {
         }
         if self.plan.stable() {
             sums_of_squares(&matrices, &mut self.counts.squares);
-            let tensors = self.layer.tensors.iter().zip(&matrices);
-            for ((tensor, matrix), kept) in tensors.zip(&mut self.counts.entries) {
-                tensor.entries.pick(matrix.values(), kept);
-            }
+        }
+        let positions = self.layer.tensors.iter().filter_map(|tensor| tensor.entries.as_ref());
+        for ((positions, matrix), kept) in positions.zip(&matrices).zip(&mut self.counts.entries) {
+            positions.pick(matrix.values(), kept);
         }
         if self.plan.matrix_spectra {
             let tensors = self.layer.tensors.par_iter().zip(&matrices);
@@ -132,10 +132,11 @@ impl Plan {
     /// [`SourceError`] when a tensor cannot be read or has changed its shape.
     pub fn entries(&self, source: &dyn Source) -> Result<Entries, SourceError> {
         let tensors = self.sources.iter().flat_map(|layer| &layer.tensors);
-        let entries = tensors.filter(|_| self.stable()).map(|tensor| {
+        let kept = tensors.filter_map(|tensor| Some((tensor, tensor.entries.as_ref()?)));
+        let entries = kept.map(|(tensor, positions)| {
             let (mut kept, connection) = (Vec::new(), &tensor.connection);
             let read = Read::All(read_whole(source, connection)?);
-            tensor.entries.pick(matrix(tensor, &read)?.values(), &mut kept);
+            positions.pick(matrix(tensor, &read)?.values(), &mut kept);
             Ok((connection.parameter.clone(), kept))
         });
         entries.collect()

@@ -4,6 +4,7 @@
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
+use super::statistics::mean;
 use crate::mfa::Values;
 
 /// The smaller side of a matrix of which all singular values are computed, at most.
@@ -59,14 +60,11 @@ impl MatrixSpectrum {
 
     /// The mean of each measure over the matrices that have it.
     pub(super) fn mean(of: impl Iterator<Item = Self> + Clone) -> Self {
-        let mean = |values: &mut dyn Iterator<Item = f64>| {
-            let (n, sum) = values.fold((0.0, 0.0), |(n, sum), value| (n + 1.0, sum + value));
-            (n > 0.0).then(|| sum / n)
+        let mean_of = |value: fn(Self) -> Option<f64>| {
+            let known: Vec<f64> = of.clone().filter_map(value).collect();
+            mean(known.into_iter())
         };
-        Self {
-            stable_rank: mean(&mut of.clone().filter_map(|m| m.stable_rank)),
-            tail_alpha: mean(&mut of.filter_map(|m| m.tail_alpha)),
-        }
+        Self { stable_rank: mean_of(|m| m.stable_rank), tail_alpha: mean_of(|m| m.tail_alpha) }
     }
 }
 

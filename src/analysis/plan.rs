@@ -54,11 +54,11 @@ pub(super) struct TensorPlan {
     pub(super) connection: Connection,
     pub(super) layout: EdgeLayout,
     pub(super) targets: Vec<Vec<usize>>, // drawn target rows, ascending, one list for each sample
-    pub(super) entries: Positions,
+    pub(super) entries: Option<Positions>, // with the stable estimator
 }
 
 impl TensorPlan {
-    fn new(connection: &Connection, samples: &[Vec<Vec<usize>>]) -> Self {
+    fn new(connection: &Connection, samples: &[Vec<Vec<usize>>], stable: bool) -> Self {
         let Connection { outputs, inputs, taps, copies, target, groups, .. } = *connection;
         let rows_of = |drawn: &Vec<usize>| {
             let rows = |copy| drawn.iter().map(move |&f| connection.output(copy, f));
@@ -73,7 +73,7 @@ impl TensorPlan {
                 Orientation::InOut => EdgeLayout::transposed(inputs, outputs, taps),
             },
             targets: samples.iter().map(|sample| rows_of(&sample[target])).collect(),
-            entries: Positions::of(connection.weights()),
+            entries: stable.then(|| Positions::of(connection.weights())),
         }
     }
 
@@ -152,7 +152,7 @@ impl Plan {
         let mut sources = Vec::new();
         for (index, layer) in network.layers().iter().enumerate() {
             let tensors: Vec<_> =
-                network.leaving(index).map(|c| TensorPlan::new(c, &samples)).collect();
+                network.leaving(index).map(|c| TensorPlan::new(c, &samples, stable)).collect();
             if tensors.is_empty() {
                 continue;
             }

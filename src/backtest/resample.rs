@@ -50,7 +50,7 @@ pub struct Resamples {
 }
 
 impl Resamples {
-    /// Draws for families with so many groups each.
+    /// Draws for families with these numbers of groups.
     pub fn new(groups: &[usize], draws: usize, seed: u64) -> Self {
         let families = ranges(groups);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -100,7 +100,7 @@ impl Resamples {
     }
 }
 
-/// Families of so many groups each, one after the other.
+/// The groups of each family, by how many it has; families lie one after the other.
 pub(super) fn ranges(groups: &[usize]) -> Vec<Range<usize>> {
     let ends = groups.iter().scan(0, |end, n| {
         *end += n;
@@ -125,7 +125,7 @@ struct Moments {
 }
 
 impl Moments {
-    /// Of values that count so many times.
+    /// Of values that each count this many times.
     fn of(families: &[Range<usize>], values: &[f64], count: impl Fn(usize) -> u32) -> Self {
         let (mut mean, mut variance, mut squares) = (0.0, 0.0, 0.0);
         for family in families {

@@ -12,8 +12,8 @@ use super::resample::ranges;
 /// Groups whose signs are counted in full.
 const COUNTED: usize = 13;
 
-/// The two-sided p of differences, one for each group; families have so many groups each, and the same
-/// weight.
+/// The two-sided p of differences, one for each group; `groups` says how many each family has;
+/// families have the same weight.
 pub fn sign_test(groups: &[usize], differences: &[f64], draws: usize, seed: u64) -> f64 {
     let mut weighted = differences.to_vec();
     for family in ranges(groups) {

@@ -104,4 +104,5 @@ pub(crate) use natural::compare as natural_order;
 pub(crate) mod exports {
     pub use super::draw::{Draw, DrawError};
     pub use super::nin::share_in_words;
+    pub use super::pattern::matches;
 }

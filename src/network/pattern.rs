@@ -1,7 +1,7 @@
 //! Patterns of parameter names: `*` matches any run of characters, all else itself.
 
 /// Whether a pattern matches a whole name.
-pub(super) fn matches(pattern: &str, name: &str) -> bool {
+pub fn matches(pattern: &str, name: &str) -> bool {
     captures(pattern, name).is_some()
 }
 

@@ -213,22 +213,7 @@ pub(super) fn begin(
         keep_start(settings, &analyst.plan, source, take)?;
         analyst.estimators.start_from(kept_start(settings, &recorder)?);
     }
-    let mut pipeline = Pipeline {
-        analyst: Arc::new(analyst),
-        recorder,
-        judge: settings.stop_rule.clone().map(Judge::new),
-        unseen_checked: false,
-        listeners: taken(listeners, settings),
-        tally: Tally::default(),
-        warned: Vec::new(),
-        recorded: Vec::new(),
-        seen: HashMap::new(),
-        last_seen: None,
-        rolled_back: false,
-        last_entries: Arc::default(),
-        watched: Watched::of(settings.stop_rule.as_ref(), &computed_quantities()),
-        axis: settings.axis.as_deref().map(|name| Axis::new(name, None)),
-    };
+    let mut pipeline = without_rows(settings, Arc::new(analyst), recorder, listeners);
     for mut earlier in follow.earlier {
         pipeline.log(&mut earlier)?;
     }
@@ -250,8 +235,33 @@ pub(super) fn begin(
     })
 }
 
+/// A run that has no rows yet.
+pub(super) fn without_rows(
+    settings: &Settings,
+    analyst: Arc<Analyst>,
+    recorder: Recorder,
+    listeners: &mut Vec<Listener>,
+) -> Pipeline {
+    Pipeline {
+        analyst,
+        recorder,
+        judge: settings.stop_rule.clone().map(Judge::new),
+        unseen_checked: false,
+        listeners: taken(listeners, settings),
+        tally: Tally::default(),
+        warned: Vec::new(),
+        recorded: Vec::new(),
+        seen: HashMap::new(),
+        last_seen: None,
+        rolled_back: false,
+        last_entries: Arc::default(),
+        watched: Watched::of(settings.stop_rule.as_ref(), &computed_quantities()),
+        axis: settings.axis.as_deref().map(|name| Axis::new(name, None)),
+    }
+}
+
 /// The listeners of the run, which has begun.
-pub(super) fn taken(listeners: &mut Vec<Listener>, settings: &Settings) -> Vec<Listener> {
+fn taken(listeners: &mut Vec<Listener>, settings: &Settings) -> Vec<Listener> {
     let mut listeners = std::mem::take(listeners);
     if let Some(file) = settings.prometheus.clone() {
         let run = settings.folder.components().as_path();

@@ -6,7 +6,7 @@ use rayon::ThreadPool;
 
 use super::axis::Axis;
 use super::baseline::{Awaited, Take, baseline_from, with_values};
-use super::begin::{First, Prepared, begin, prepare, taken};
+use super::begin::{First, Prepared, begin, prepare, without_rows};
 use super::judge::{Judge, Logged};
 use super::opened::{Follow, Opened};
 use super::settings::{Nodes, Settings, Start};
@@ -211,21 +211,18 @@ fn go_on(
         axis = Some(Axis::new(name, last));
     }
     let plan = Arc::new(plan);
+    let analyst = Arc::new(Analyst { plan, estimators, baseline: recorded.baseline });
     let mut pipeline = Pipeline {
-        analyst: Arc::new(Analyst { plan, estimators, baseline: recorded.baseline }),
-        recorder: recorded.recorder,
         judge,
         unseen_checked: steps.len() > 1,
-        listeners: taken(listeners, settings),
         tally,
-        warned: Vec::new(),
         seen: recorded.seen,
         last_seen: recorded.last_seen,
         rolled_back: recorded.rolled_back,
-        last_entries: Arc::default(),
         watched,
         axis,
         recorded: steps,
+        ..without_rows(settings, analyst, recorded.recorder, listeners)
     };
     if let Some(gap) = recorded.gap_from {
         let next = recorded.next_step;

@@ -72,6 +72,18 @@ pub fn fast_folder() -> TempDir {
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
+/// Copies the files of a run, without folders, instead of what is there.
+pub fn copy(from: &Path, to: &Path) {
+    let _ = std::fs::remove_dir_all(to);
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
 /// A run's files: name and text, without the times, the folder's name, the command, and the updates of the
 /// weights, of which the first after a resume may be absent. TensorBoard's, which are
 /// one for each process and full of times, are left out.

@@ -33,7 +33,7 @@ pub struct Comparison {
     /// drawn alone.
     #[arg(long, value_name = "REGEX", requires = "judge", default_value = "seed[-_=]?([0-9]+)")]
     group: Regex,
-    /// The judged loss is the mean of so many evaluations, the middle one at its step.
+    /// The judged loss is the mean of N evaluations, the middle one at its step.
     #[arg(long, value_name = "N", requires = "judge", default_value_t = 5)]
     smooth: usize,
     /// A run is worse than its full budget above this, in parts of what training gains.

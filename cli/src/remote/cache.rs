@@ -4,6 +4,8 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use twox_hash::XxHash3_128;
+
 /// The kept ranges of one version of a file.
 pub struct Cache {
     folder: PathBuf,
@@ -12,10 +14,7 @@ pub struct Cache {
 impl Cache {
     /// Of the file and version with this key.
     pub fn new(folder: &Path, key: &str) -> Self {
-        // FNV-1a, of 128 bits: the same in each version of this program.
-        let hash = key.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
-            (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
-        });
+        let hash = XxHash3_128::oneshot(key.as_bytes());
         Self { folder: folder.join(format!("{hash:032x}")) }
     }
 

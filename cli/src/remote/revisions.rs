@@ -3,6 +3,7 @@
 use std::io;
 
 use anyhow::bail;
+use neuromfa::internals::network::matches;
 
 /// The schedule of the suite Pythia.
 const PYTHIA: &str = "pythia";
@@ -44,19 +45,6 @@ pub fn expanded(
 fn pythia() -> impl Iterator<Item = u64> {
     let doubled = std::iter::once(0).chain((0..10).map(|k| 1 << k));
     doubled.chain((1..=143).map(|k| 1000 * k))
-}
-
-/// Whether a name has this pattern, in which `*` matches any text.
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((before, rest)) => name.strip_prefix(before).is_some_and(|name| {
-            name.char_indices()
-                .map(|(at, _)| at)
-                .chain([name.len()])
-                .any(|at| matches(rest, &name[at..]))
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub struct Seen {
 #[derive(Clone, Debug)]
 pub enum Act {
     Serve,
-    /// Only so many bytes come, then the connection ends.
+    /// This many bytes come, then the connection ends.
     Cut(usize),
     /// Nothing comes.
     Stall,
@@ -30,7 +30,7 @@ pub enum Act {
     Status(u16, Vec<(&'static str, String)>),
     /// All of the file, whatever the range.
     All,
-    /// The range, with this header in place of the usual one.
+    /// The range, with this header instead of the usual one.
     Header(&'static str, String),
     /// Another text, as it is.
     Text(String, Vec<(&'static str, String)>),
