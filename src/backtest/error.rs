@@ -35,7 +35,7 @@ pub enum StudyError {
     },
     /// The judged loss does not fall.
     #[error(
-        "family {family}: the judged loss is lowest at the first evaluation in half of its runs, so \
+        "family {family}: the judged loss is lowest at the first evaluation in all of its runs, so \
          there is nothing that a stop could keep or give up; leave these runs out"
     )]
     NoGain {

@@ -36,7 +36,7 @@ pub struct FamilyOfRuns {
     pub runs: usize,
     /// How many groups (seeds) it has.
     pub groups: usize,
-    /// The unit of losses: the first judged loss less the lowest, median over its runs.
+    /// The unit of losses: the first judged loss less the lowest, mean over its runs.
     pub gain: f64,
 }
 
@@ -64,7 +64,7 @@ pub struct Standing {
     pub stops: Vec<RunStop>,
 }
 
-/// What a rule does, mean over families; losses in parts of the gain.
+/// What a rule does, mean over families; losses in parts of the gain, none above the first of its run.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Measures {
     /// Regret, and the price of the trained steps.
