@@ -335,7 +335,8 @@ fn a_variable_that_comes_after_attach_is_said_once() {
     let dir = tempfile::tempdir().unwrap();
     let store = VarStore::new(Device::Cpu);
     let _ = nn::linear(store.root() / "fc1", 32, 64, Default::default());
-    let mut monitor = Monitor::builder(dir.path()).every(1).quiet().attach(&store).unwrap();
+    let mut monitor =
+        Monitor::builder(dir.path().join("run")).every(1).quiet().attach(&store).unwrap();
     let before = monitor.warnings().len();
     let _ = monitor.tick(&[]).unwrap();
     assert_eq!(monitor.warnings().len(), before);
@@ -344,10 +345,14 @@ fn a_variable_that_comes_after_attach_is_said_once() {
         let _ = monitor.tick(&[]).unwrap();
     }
     let said = &monitor.warnings()[before..];
-    let expected = "added to the model after attach, and not analysed: fc2.bias, fc2.weight. Attach \
-                    once the model is complete";
+    let expected = "added to the model after attach, and not analysed: fc2.bias, fc2.weight. E is \
+                    against step 0 of the same network: attach once the model is complete, or \
+                    finish() this run and attach again to begin another (.numbered())";
     assert_eq!(said, [expected]);
     let _ = monitor.finish().unwrap();
+    let next = Monitor::builder(dir.path().join("run")).numbered().quiet().attach(&store).unwrap();
+    assert_eq!(next.network().layers().len(), 3);
+    let _ = next.finish().unwrap();
 }
 
 /// Tensors whose values do not lie row by row are copied first, as those on a device are: all columns

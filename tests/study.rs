@@ -1,5 +1,8 @@
 //! Rules compared on synthetic runs, whose best stop is known.
 
+#[allow(dead_code)] // what only its main calls
+#[path = "../examples/stopping_study/grokking.rs"]
+mod grokking;
 mod loops;
 
 use std::path::Path;
@@ -255,4 +258,65 @@ fn of_one_family_rules_are_tuned_on_the_other_seeds() {
     let again = options().compare(runs).unwrap();
     let json = |study: &Study| serde_json::to_string(study).unwrap();
     assert_eq!(json(&study), json(&again));
+}
+
+/// A run of 100 steps whose test loss falls below half for good at step 71, if it groks.
+fn modular(seed: u64, groks: bool, e: impl Fn(u64) -> f64) -> grokking::Run {
+    let test_loss = |step: u64| match step {
+        60..70 | 71.. if groks => 1.9, // with a step back
+        0 => 4.0,
+        _ => 40.0,
+    };
+    let column = |value: &dyn Fn(u64) -> f64| (0..=STEPS).map(|step| (step, value(step))).collect();
+    let columns = [("test_loss", column(&test_loss)), ("E", column(&e))];
+    grokking::Run { seed, columns: columns.map(|(name, values)| (name.to_owned(), values)).into() }
+}
+
+#[test]
+fn alarms_before_grokking_by_hand() {
+    let mut runs = Vec::new();
+    for seed in 0..8 {
+        // In the first tenth its median is 0 and its range 1.
+        let usual = |step: u64| (step % 2) as f64;
+        let strays = |away: f64| move |step| if step == 50 { -away } else { usual(step) };
+        runs.push(modular(seed, false, strays(if seed < 5 { 2.0 + seed as f64 } else { 5.0 })));
+        // The last one never moves.
+        let from = if seed < 7 { 40 + seed } else { 80 };
+        runs.push(modular(seed, true, move |step| if step >= from { 5.5 } else { usual(step) }));
+    }
+    let groks: Vec<Option<u64>> = runs.iter().take(2).map(grokking::Run::groks).collect();
+    assert_eq!(groks, [None, Some(71)]);
+    let leads = grokking::leads(&runs).unwrap();
+    // Of four quiet runs with seeds below 4 none may have an alarm: they stray by 5 at most. Of the others one strays by 6.
+    // Leads are 27, 26 and 25 steps, and none: half of them lie in the middle of 26 and 25.
+    let expected = grokking::Lead {
+        quantity: "E",
+        limit: 5.0,
+        quiet: 4,
+        false_alarms: 1,
+        grok: 4,
+        warned: 3,
+        median: 25.5,
+        interval: [f64::NEG_INFINITY, 27.0],
+    };
+    assert_eq!(leads, [expected]);
+    assert_eq!(leads[0].to_string(), "| E | 5.0 | 1 of 4 | 3 of 4 | 25.5 | none to 27 |");
+    let error = grokking::leads(&runs[..8]).unwrap_err().to_string();
+    assert!(error.contains("of those of the other seeds 0 of 0"), "{error}");
+}
+
+#[test]
+fn a_tenth_of_the_quiet_runs_may_have_an_alarm_where_the_limit_is_chosen() {
+    let quiet = |k: u64| {
+        modular(k % 4, false, move |step| match step {
+            0..=10 => (step % 2) as f64,
+            _ => k as f64,
+        })
+    };
+    let mut runs: Vec<grokking::Run> = (1..=20).map(quiet).collect();
+    runs.push(modular(4, true, |step| (step % 2) as f64));
+    runs.push(modular(4, false, |step| (step % 2) as f64));
+    let lead = &grokking::leads(&runs).unwrap()[0];
+    assert_eq!(lead.limit, 18.0, "two of twenty stray by more");
+    assert_eq!((lead.median, lead.warned), (f64::NEG_INFINITY, 0));
 }

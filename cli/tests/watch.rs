@@ -4,6 +4,7 @@
 #[path = "../../tests/loops/mod.rs"]
 mod loops;
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -197,7 +198,10 @@ fn files_that_are_cut_short_and_written_again_are_survived_and_said() {
     let [folder, out] = ["checkpoints", "run"].map(|name| dir.path().join(name));
     std::fs::create_dir(&folder).unwrap();
     copy(0, &folder);
-    let mut child = watch(&folder, &out, &["--until-step", "300"]).spawn().unwrap();
+    let said = dir.path().join("said.txt");
+    let says = |words: &str| std::fs::read_to_string(&said).unwrap().contains(words);
+    let mut watch_it = watch(&folder, &out, &["--until-step", "300"]);
+    let mut child = watch_it.stderr(File::create(&said).unwrap()).spawn().unwrap();
     wait_for_rows(&out, 1);
     let whole = std::fs::read(data(&name(64))).unwrap();
     let path = folder.join(name(64));
@@ -210,16 +214,17 @@ fn files_that_are_cut_short_and_written_again_are_survived_and_said() {
     std::fs::write(&path, &whole).unwrap();
     wait_for_rows(&out, 2);
     // The same name, other weights.
-    std::thread::sleep(Duration::from_millis(100));
     std::fs::copy(data(&name(300)), folder.join(name(0))).unwrap();
     std::fs::write(folder.join("last.ckpt"), &whole).unwrap();
-    std::thread::sleep(Duration::from_millis(300));
-    copy(300, &folder);
-    let error = succeeded(&child.wait_with_output().unwrap());
-    assert_eq!(Table::read(&out, "emergence.csv").column("step"), ["0", "64", "300"]);
     let again = "neox-step0.safetensors was written again after step 0 was analysed";
+    let copied = "last.ckpt is left out: a copy of another checkpoint";
+    wait_until("what was written again", || says(again));
+    wait_until("the copy", || says(copied));
+    copy(300, &folder);
+    assert!(child.wait().unwrap().success());
+    let error = std::fs::read_to_string(&said).unwrap();
+    assert_eq!(Table::read(&out, "emergence.csv").column("step"), ["0", "64", "300"]);
     assert_eq!(error.matches(again).count(), 1, "{error}");
-    assert!(error.contains("last.ckpt is left out: a copy of another checkpoint"), "{error}");
     // Started again, after a file was written while nobody watched.
     let file = std::fs::OpenOptions::new().write(true).open(folder.join(name(64))).unwrap();
     file.set_modified(std::time::SystemTime::now() + Duration::from_secs(60)).unwrap();

@@ -36,7 +36,7 @@ pub struct Options {
     /// Steps between two analyses and, with --save-checkpoints, between two checkpoints
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     pub every: u64,
-    /// Text to learn [default: the Rust sources in Cargo's registry folder]
+    /// Text to learn [default: 4 MB of Rust, sources of crates that this program is built with]
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
     /// Whether the run is monitored

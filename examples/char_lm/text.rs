@@ -11,6 +11,18 @@ use tch::Tensor;
 
 use crate::options::Options;
 
+/// What it learns by default: crates that it is built with, 4.9 MB of Rust, of which it takes the first.
+const CRATES: [&str; 9] = [
+    "anyhow",
+    "clap_builder",
+    "crossbeam-channel",
+    "csv",
+    "rayon",
+    "serde",
+    "serde_core",
+    "serde_derive",
+    "serde_json",
+];
 const BYTES_OF_SOURCES: usize = 4_000_000;
 /// One character in this many is held out, at the end of the text.
 const HELD_OUT: usize = 20;
@@ -29,7 +41,7 @@ pub struct Text {
 }
 
 impl Text {
-    /// Reads `file`, or without one the Rust sources in Cargo's registry folder.
+    /// Reads `file`, or without one the sources of some crates in Cargo's registry folder.
     pub fn read(file: Option<&Path>, context: usize) -> Result<Self> {
         let (origin, text) = match file {
             Some(file) => (file.display().to_string(), read_lossy(file)?),
@@ -108,7 +120,8 @@ fn read_lossy(file: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The sources of the crates that Cargo has unpacked, in the order of their paths.
+/// The sources of [`CRATES`] in the versions of Cargo.lock, which Cargo has unpacked to build this program: the same
+/// text on every machine.
 fn registry_sources() -> Result<(String, String)> {
     let way_out = "name a text with --text FILE";
     let cargo = std::env::var_os("CARGO_HOME")
@@ -117,18 +130,38 @@ fn registry_sources() -> Result<(String, String)> {
         .with_context(|| format!("neither CARGO_HOME nor a home folder is set: {way_out}"))?;
     let folder = cargo.join("registry").join("src");
     let mut text = String::new();
-    append_sources(&folder, &mut text)
-        .with_context(|| format!("no Rust sources from Cargo: {way_out}"))?;
-    ensure!(!text.is_empty(), "{} holds no Rust sources: {way_out}", folder.display());
-    Ok((folder.display().to_string(), text))
+    for name in CRATES {
+        let unpacked = format!("{name}-{}", locked_version(name)?);
+        let registries =
+            list(&folder).with_context(|| format!("no Rust sources from Cargo: {way_out}"))?;
+        let mut found = registries.into_iter().map(|registry| registry.join(&unpacked));
+        let path = found
+            .find(|path| path.is_dir())
+            .with_context(|| format!("{} holds no {unpacked}: {way_out}", folder.display()))?;
+        append_sources(&path, &mut text)?;
+    }
+    Ok((format!("{} crates in {}", CRATES.len(), folder.display()), text))
+}
+
+/// The version of a crate in Cargo.lock, which has one of each.
+fn locked_version(name: &str) -> Result<&'static str> {
+    let lock = include_str!("../../Cargo.lock");
+    let mut after = lock.split(&format!("\nname = \"{name}\"\nversion = \"")).skip(1);
+    let version = after.next().and_then(|rest| rest.split('"').next());
+    version.with_context(|| format!("Cargo.lock has no {name}"))
+}
+
+/// What a folder holds, in order.
+fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>());
+    let mut paths = entries.with_context(|| format!("cannot read {}", folder.display()))?;
+    paths.sort();
+    Ok(paths)
 }
 
 fn append_sources(folder: &Path, text: &mut String) -> Result<()> {
-    let mut paths = fs::read_dir(folder)
-        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>())
-        .with_context(|| format!("cannot read {}", folder.display()))?;
-    paths.sort();
-    for path in paths {
+    for path in list(folder)? {
         if text.len() >= BYTES_OF_SOURCES {
             break;
         }
@@ -168,6 +201,19 @@ mod tests {
         assert_eq!(text.vocabulary, ['a', 'b', UNKNOWN]);
         assert_eq!(text.held_out.last(), Some(&2));
         assert_eq!((text.training.len(), text.held_out.len()), (285_001, 15_000));
+    }
+
+    #[test]
+    fn the_default_text_is_the_same_everywhere() {
+        for name in CRATES {
+            let versions =
+                include_str!("../../Cargo.lock").matches(&format!("\nname = \"{name}\"\n"));
+            assert_eq!(versions.count(), 1, "{name}");
+        }
+        assert!(locked_version("csv").unwrap().starts_with("1."));
+        let (origin, text) = registry_sources().unwrap();
+        assert!(origin.starts_with("9 crates in ") && text.len() >= BYTES_OF_SOURCES);
+        assert!(text.contains("pub struct ReaderBuilder"), "csv");
     }
 
     #[test]

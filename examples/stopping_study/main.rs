@@ -1,12 +1,15 @@
 //! Trains the runs of the stopping study (docs/stopping.md): seven tasks, two widths, two learning rates, two weight
-//! decays, eight seeds, 448 runs. Then `neuromfa backtest --judge` compares rules on them.
+//! decays, eight seeds, 448 runs. Then `neuromfa backtest --judge` compares rules on them, and `--grokking` says
+//! what moves before a network groks.
 //!
 //!     cargo run --release --example stopping_study
 //!     neuromfa backtest runs/stopping_study --judge test_loss
+//!     cargo run --release --example stopping_study -- --grokking
 //!
 //! Runs that are complete are skipped, so it can be ended and started again.
 
 mod data;
+mod grokking;
 mod plan;
 mod train;
 
@@ -32,6 +35,9 @@ struct Options {
     /// List the runs and whether they are complete, and train nothing
     #[arg(long)]
     list: bool,
+    /// Say what moves before the runs of modular addition grok, and train nothing
+    #[arg(long)]
+    grokking: bool,
     /// The folder of the runs
     #[arg(long, default_value = "runs/stopping_study")]
     out: PathBuf,
@@ -61,6 +67,9 @@ fn main() -> Result<()> {
         }
         return Ok(());
     }
+    if options.grokking {
+        return grokking(&options.out);
+    }
     let left: Vec<Plan> = all.iter().filter(|plan| !complete(plan)).copied().collect();
     let progress = Progress::new(all.len(), left.len());
     let queue = Mutex::new(left.into_iter());
@@ -84,6 +93,31 @@ fn main() -> Result<()> {
         bail!("{} runs failed, and begin again the next time: {}", failed.len(), failed.join("; "));
     }
     println!("{} runs in {}", all.len(), options.out.display());
+    Ok(())
+}
+
+/// Prints a table of the alarms before grokking.
+fn grokking(out: &Path) -> Result<()> {
+    let runs = plans(1.0, &[Family::Modular]);
+    let read = |plan: &Plan| grokking::Run::read(&out.join(plan.to_string()), plan.seed);
+    let runs: Vec<grokking::Run> = runs.iter().map(read).collect::<Result<_>>()?;
+    let steps: Vec<u64> = runs.iter().filter_map(grokking::Run::groks).collect();
+    println!(
+        "{} of {} runs grok, at steps {:?} to {:?}\n",
+        steps.len(),
+        runs.len(),
+        steps.iter().min(),
+        steps.iter().max()
+    );
+    println!("| quantity | limit | false alarms | alarm before | median lead | 95 % |");
+    println!("|---|---|---|---|---|---|");
+    let leads = grokking::leads(&runs)?;
+    leads.iter().for_each(|lead| println!("{lead}"));
+    let lacks = |name: &&&str| leads.iter().all(|lead| lead.quantity != **name);
+    let lacking: Vec<&str> = grokking::QUANTITIES.iter().filter(lacks).copied().collect();
+    if !lacking.is_empty() {
+        println!("\nNot in all runs: {}", lacking.join(", "));
+    }
     Ok(())
 }
 

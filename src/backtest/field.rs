@@ -19,8 +19,8 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Field {
     runs: Vec<Judged>,
-    ends: Vec<[f64; 2]>, // first and lowest judged loss of each run
-    gains: Vec<f64>,     // of the family of each run
+    ends: Vec<[f64; 2]>,               // first and lowest judged loss of each run
+    gains: Vec<f64>,                   // of the family of each run
     groups: Vec<(String, Vec<usize>)>, // with their runs
     families: Vec<Family>,
     full_cost: f64,

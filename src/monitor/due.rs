@@ -132,8 +132,9 @@ impl Monitor {
             };
             let listed = added[..added.len().min(LISTED)].join(", ");
             let warning = format!(
-                "added to the model after attach, and not analysed: {listed}{more}. Attach once the \
-                 model is complete"
+                "added to the model after attach, and not analysed: {listed}{more}. E is against \
+                 step 0 of the same network: attach once the model is complete, or finish() this run and \
+                 attach again to begin another (.numbered())"
             );
             self.terminal.warn(&warning);
             self.warnings.push(warning);
