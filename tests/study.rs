@@ -306,6 +306,22 @@ fn alarms_before_grokking_by_hand() {
 }
 
 #[test]
+fn the_loss_before_training_is_in_the_table_of_what_was_logged() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("metrics.csv"), "step,test_loss\n0,4\n5,9\n10,3\n20,1\n")
+        .unwrap();
+    std::fs::write(
+        dir.path().join("emergence.csv"),
+        "step,test_loss,E,status\n0,,0,ok\n10,3,,ok\n20,1,2,ok\n",
+    )
+    .unwrap();
+    let run = grokking::Run::read(dir.path(), 0).unwrap();
+    assert_eq!(run.columns["test_loss"], [(0, 4.0), (5, 9.0), (10, 3.0), (20, 1.0)]);
+    assert_eq!(run.columns["E"], [(0, 0.0), (20, 2.0)]);
+    assert_eq!(run.groks(), Some(20));
+}
+
+#[test]
 fn a_tenth_of_the_quiet_runs_may_have_an_alarm_where_the_limit_is_chosen() {
     let quiet = |k: u64| {
         modular(k % 4, false, move |step| match step {

@@ -196,6 +196,7 @@ fn rules_are_compared_on_tasks_that_they_were_not_tuned_on() {
         let rule = standing["rule"].as_str().unwrap().split(' ').next_back().unwrap();
         assert!(svg.contains(rule), "{rule}");
     }
+    assert!(svg.contains(">full budget</text>") && svg.matches(">-</text>").count() == 2, "{svg}");
     for (arguments, expected) in [
         ("study --judge val_loss --monitor val_loss", "no rule may watch what it is judged by"),
         ("study --judge test_loss --patience 0", "cannot be used with"),

@@ -146,8 +146,8 @@ fn registry_sources() -> Result<(String, String)> {
 /// The version of a crate in Cargo.lock, which has one of each.
 fn locked_version(name: &str) -> Result<&'static str> {
     let lock = include_str!("../../Cargo.lock");
-    let mut after = lock.split(&format!("\nname = \"{name}\"\nversion = \"")).skip(1);
-    let version = after.next().and_then(|rest| rest.split('"').next());
+    let before = format!("\nname = \"{name}\"\nversion = \"");
+    let version = lock.split_once(&before).and_then(|(_, rest)| rest.split('"').next());
     version.with_context(|| format!("Cargo.lock has no {name}"))
 }
 

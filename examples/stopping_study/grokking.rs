@@ -55,22 +55,16 @@ pub struct Lead {
 }
 
 impl Run {
-    /// Reads the table of a run.
+    /// Reads the tables of a run: what was logged, and what was computed.
     pub fn read(folder: &Path, seed: u64) -> Result<Self> {
-        let path = folder.join("emergence.csv");
-        let mut table =
-            csv::Reader::from_path(&path).with_context(|| format!("{}", path.display()))?;
-        let names = table.headers()?.clone();
-        let step = names.iter().position(|name| name == "step").context("no column step")?;
         let mut columns = BTreeMap::new();
-        for row in table.records() {
-            let row = row?;
-            let at: u64 = row[step].parse()?;
-            for (name, value) in names.iter().zip(&row) {
-                if let Ok(value) = value.parse() {
-                    columns.entry(name.to_owned()).or_insert_with(Vec::new).push((at, value));
-                }
-            }
+        for table in ["metrics.csv", "emergence.csv"] {
+            add_table(&folder.join(table), &mut columns)?;
+        }
+        // Losses of analysed steps are in both.
+        for values in columns.values_mut() {
+            values.sort_by_key(|(step, _)| *step);
+            values.dedup_by_key(|(step, _)| *step);
         }
         Ok(Self { seed, columns })
     }
@@ -101,6 +95,23 @@ impl Run {
     fn alarm(&self, quantity: &str, limit: f64) -> Option<u64> {
         self.moves(quantity).into_iter().find(|(_, away)| *away > limit).map(|(step, _)| step)
     }
+}
+
+/// Adds the numbers of a table, by column.
+fn add_table(path: &Path, columns: &mut BTreeMap<String, Vec<(u64, f64)>>) -> Result<()> {
+    let mut table = csv::Reader::from_path(path).with_context(|| format!("{}", path.display()))?;
+    let names = table.headers()?.clone();
+    let step = names.iter().position(|name| name == "step").context("no column step")?;
+    for row in table.records() {
+        let row = row?;
+        let at: u64 = row[step].parse()?;
+        for (name, value) in names.iter().zip(&row) {
+            if let Ok(value) = value.parse() {
+                columns.entry(name.to_owned()).or_default().push((at, value));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Of each quantity that every run has. Limits are chosen on the runs of seeds 0 to 3, the rest is of the others.

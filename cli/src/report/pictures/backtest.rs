@@ -17,7 +17,8 @@ const HEIGHT: f64 = 180.0;
 
 /// A rule of the backtest.
 struct Mark {
-    rank: usize,
+    /// None of the full budget.
+    rank: Option<usize>,
     /// How many rules of its kind that come after it save and give up the same.
     alike: usize,
     what: String,
@@ -26,6 +27,13 @@ struct Mark {
     at: (f64, f64),
     /// How far lines reach from it.
     range: Option<Range>,
+}
+
+impl Mark {
+    /// Its rank in words.
+    fn rank(&self) -> String {
+        self.rank.map_or("-".to_owned(), |rank| rank.to_string())
+    }
 }
 
 /// What a picture says.
@@ -52,7 +60,7 @@ pub fn backtest_picture(trials: &[Trial], tolerance: f64) -> Option<SvgFile> {
     let marks = trials.iter().enumerate().filter_map(|(k, trial)| {
         let Trial { monitor, patience, min_delta, .. } = trial;
         Some(Mark {
-            rank: k + 1,
+            rank: Some(k + 1),
             alike: 0,
             what: format!("{}: patience {patience}, min_delta {min_delta}", name(monitor)),
             baseline: trial.baseline,
@@ -87,12 +95,14 @@ pub fn backtest_picture(trials: &[Trial], tolerance: f64) -> Option<SvgFile> {
     (!distinct.is_empty()).then(|| file(&distinct, &words))
 }
 
-/// The rules of a comparison by the steps that they save and their regret, with 95 % intervals.
+/// The rules of a comparison by the steps that they save and their regret, with 95 % intervals; the full budget
+/// has no rank.
 pub fn study_picture(study: &Study) -> SvgFile {
     let marks = study.standings.iter().filter_map(|standing| {
         let [saved, regret] = [standing.all.saved, standing.all.regret].map(percent);
+        (standing.rank.is_some() || standing.baseline).then_some(())?;
         Some(Mark {
-            rank: standing.rank?,
+            rank: standing.rank,
             alike: 0,
             what: name(&standing.rule),
             baseline: standing.baseline,
@@ -126,12 +136,12 @@ fn file(marks: &[Mark], words: &Words) -> SvgFile {
 
 fn draw(marks: &[Mark], words: &Words) -> Drawing {
     let of_kind = |baseline: bool| marks.iter().filter(move |m| m.baseline == baseline);
-    let saves = |mark: &&Mark| mark.at.0 > 0.0;
+    let saves = |mark: &&Mark| mark.at.0 > 0.0 || mark.rank.is_none();
     let mut named: Vec<&Mark> = [false, true]
         .into_iter()
         .flat_map(|kind| of_kind(kind).filter(saves).take(words.named))
         .collect();
-    named.sort_by_key(|mark| mark.rank);
+    named.sort_by_key(|mark| mark.rank.unwrap_or(usize::MAX));
     let ranges = || named.iter().filter_map(|mark| mark.range.as_ref());
     let saved = marks.iter().map(|m| m.at.0).chain(ranges().flat_map(|r| r.saved));
     let given_up = marks.iter().map(|m| m.at.1).chain(ranges().flat_map(|r| r.given_up));
@@ -232,8 +242,8 @@ fn ranks(drawing: &mut Drawing, panel: &Panel, named: &[&Mark]) {
             (px - x).abs() < 22.0 && (py - y).abs() < FONT + 2.0
         };
         match positions.iter_mut().find(near) {
-            Some((_, ranks)) => ranks.push(mark.rank.to_string()),
-            None => positions.push(((x, y), vec![mark.rank.to_string()])),
+            Some((_, ranks)) => ranks.push(mark.rank()),
+            None => positions.push(((x, y), vec![mark.rank()])),
         }
     }
     let mut taken: Vec<(f64, f64, f64)> = Vec::new(); // from, to, height of the words' foot
@@ -265,9 +275,10 @@ fn key(drawing: &mut Drawing, top: f64, named: &[&Mark], loss: &str) {
         drawing.words(class, Anchor::End, (given_up, y), loss);
     };
     line(0, "faint", ["rank", "rule", "saved", loss]);
-    for (k, Mark { rank, alike, what, at, .. }) in named.iter().enumerate() {
+    for (k, mark) in named.iter().enumerate() {
+        let Mark { alike, what, at, .. } = mark;
         let more = if *alike > 0 { format!(", +{alike} alike") } else { String::new() };
         let (steps, loss) = (format!("{:.1} %", at.0), format!("{:.2} %", at.1));
-        line(k + 1, "", [&rank.to_string(), &format!("{what}{more}"), &steps, &loss]);
+        line(k + 1, "", [&mark.rank(), &format!("{what}{more}"), &steps, &loss]);
     }
 }
