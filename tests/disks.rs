@@ -265,7 +265,7 @@ fn a_disk_that_hangs_does_not_hang_training() {
         }
         let said = said.lock().unwrap().clone();
         let about = |what| said.iter().filter(|text| text.contains(what)).count();
-        assert_eq!(about("the disk has not answered for 2 s"), 1, "{said:#?}");
+        assert_eq!(about("the disk has not answered for 1 s"), 1, "{said:#?}");
     }
 }
 

@@ -83,7 +83,7 @@ fn analyze_writes_a_run_and_show_prints_it() {
             "",
             "Warnings",
             "  poor_fit, 3 of 3 steps: ln Z_q is no straight line: alpha depends on the range of radii.",
-            "  At step 0: R² of ln Z falls to 0.67: no power law, so alpha depends on the range",
+            "  At step 0: R² of ln Z falls to 0.67: no power law",
             "",
             "Caveats of the published estimator",
             "  e_chance, 2 of 3 steps: Published E is indistinguishable from E of shuffled weights.",

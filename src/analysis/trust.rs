@@ -76,10 +76,7 @@ impl Trust {
             );
         }
         if let Some(r2) = trust.r2_min.filter(|&r2| r2 < R2) {
-            trust.warn(
-                WarningKind::PoorFit,
-                format!("R² of ln Z falls to {r2:.2}: no power law, so alpha depends on the range"),
-            );
+            trust.warn(WarningKind::PoorFit, format!("R² of ln Z falls to {r2:.2}: no power law"));
         }
         let overlap = plan.overlap();
         if overlap > OVERLAP {

@@ -8,7 +8,7 @@ use crate::record::Disk;
 /// Between two looks at the disk.
 const TICK: Duration = Duration::from_millis(10);
 /// How long steps wait, one or several together, until the disk has been seen to work again.
-pub(super) const STEP: Duration = Duration::from_secs(2);
+pub(super) const STEP: Duration = Duration::from_secs(1);
 /// How long a flush and the end wait while nothing is written.
 pub(super) const END: Duration = Duration::from_secs(30);
 

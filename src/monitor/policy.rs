@@ -6,11 +6,11 @@
 pub enum BackPressure {
     /// Wait: no step is lost. A side thread that gets no processor is not waited for: what it has not
     /// analysed is then analysed at the priority of training. A disk that does not answer is waited
-    /// for two seconds; then steps are recorded as `dropped` until it does.
+    /// for one second; then steps are recorded as `dropped` until it does.
     #[default]
     Block,
     /// Do not wait, and record the step as `dropped`. (Some thousand rows may wait to be written; only
-    /// then does the hook wait, so that no row is lost; for a disk, two seconds at most.)
+    /// then does the hook wait, so that no row is lost; for a disk, one second at most.)
     DropNewest,
 }
 
