@@ -144,34 +144,34 @@ fn a_disk_that_stays_full_costs_the_steps_above_the_limit() {
         "write" => Err(ErrorKind::StorageFull.into()),
         _ => Ok(usize::MAX),
     });
-    let names: Vec<String> = (0..300).map(|k| format!("{k:_<2700}")).collect();
+    let names: Vec<String> = (0..6000).map(|k| format!("m{k}")).collect();
     let scalars: Vec<(&str, f64)> = names.iter().map(|name| (name.as_str(), 0.5)).collect();
     let weights = weights_at(0);
-    let mut monitor = Monitor::builder(&run).every(3).attach_source(weights.clone()).unwrap();
+    let mut monitor = Monitor::builder(&run).every(60).attach_source(weights.clone()).unwrap();
     full.store(true, Ordering::SeqCst);
     let said = all_warnings();
-    for step in 1..=90 {
+    for step in 1..=600 {
         let _ = monitor.step(step, &scalars).unwrap();
         // Each step has met the disk.
-        if step == 90 {
+        if step == 600 {
             assert!(monitor.flush().is_err());
         }
     }
     full.store(false, Ordering::SeqCst);
     monitor.flush().unwrap();
-    for step in 91..=96 {
+    for step in 601..=660 {
         let _ = monitor.step(step, &scalars).unwrap();
     }
     let summary = monitor.finish().unwrap();
-    let (lost, kept) = (summary.lost_steps(), 96 - summary.lost_steps());
-    assert!(lost > 5 && kept > 60, "{lost} lost");
-    let expected: Vec<u64> = (1..=kept - 6).chain(91..=96).collect();
+    let (lost, kept) = (summary.lost_steps(), 660 - summary.lost_steps());
+    assert!(lost > 5 && kept > 300, "{lost} lost");
+    let expected: Vec<u64> = (1..=kept - 60).chain(601..=660).collect();
     let steps = |name| -> Vec<u64> {
         let steps = Table::read(&run, name).column("step");
         steps.iter().map(|step| step.parse().unwrap()).collect()
     };
     assert_eq!(steps("metrics.csv"), expected);
-    let analysed = expected.iter().copied().filter(|step| step % 3 == 0);
+    let analysed = expected.iter().copied().filter(|step| step % 60 == 0);
     assert_eq!(steps("emergence.csv"), [0].into_iter().chain(analysed).collect::<Vec<_>>());
     let said = said.lock().unwrap().clone();
     assert_eq!(
@@ -180,8 +180,8 @@ fn a_disk_that_stays_full_costs_the_steps_above_the_limit() {
         "{said:#?}"
     );
     assert!(summary.to_string().contains(&format!("lost     {lost} steps are in no file")));
-    let resumed = Monitor::builder(&run).every(3).resume().attach_source(weights).unwrap();
-    assert_eq!(resumed.next_step(), 97);
+    let resumed = Monitor::builder(&run).every(60).resume().attach_source(weights).unwrap();
+    assert_eq!(resumed.next_step(), 661);
 }
 
 #[test]

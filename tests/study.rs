@@ -263,7 +263,7 @@ fn of_one_family_rules_are_tuned_on_the_other_seeds() {
 /// A run of 100 steps whose test loss falls below half for good at step 71, if it groks.
 fn modular(seed: u64, groks: bool, e: impl Fn(u64) -> f64) -> grokking::Run {
     let test_loss = |step: u64| match step {
-        60..70 | 71.. if groks => 1.9, // with a step back
+        60..=69 | 71.. if groks => 1.9, // with a step back
         0 => 4.0,
         _ => 40.0,
     };

@@ -47,9 +47,9 @@ pub struct Monitor {
     pub(super) back_pressure: BackPressure,
     pub(super) on_failure: OnFailure,
     pub(super) worker: Option<Worker>, // none once finished
-    pub(super) known_names: HashSet<String>,
+    pub(super) known_names: HashSet<Arc<str>>,
     pub(super) new_names: Vec<String>, // since the last step that was handed over
-    pub(super) last_names: Vec<String>, // of the last call that logged other names than the one before
+    pub(super) last_names: Vec<Arc<str>>, // of the last call that logged other names than the one before
     pub(super) next_step: u64,
     pub(super) last_step: Option<u64>,
     stop: Option<StopRecord>,

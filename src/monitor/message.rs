@@ -16,7 +16,7 @@ use crate::stop::Stop;
 /// Steps that may wait to be recorded before the hook waits.
 const QUEUE: usize = 4096;
 /// Values that may wait in them.
-const VALUES: usize = 1 << 20;
+const VALUES: usize = 1 << 21;
 
 /// Why monitoring has failed. Every later call returns it, so it is shared.
 pub(super) type Failure = Arc<dyn Error + Send + Sync>;

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::hook::{Monitor, Verdict};
@@ -151,11 +152,11 @@ impl Monitor {
         self.last_step = Some(step);
         self.next_step = step.saturating_add(1);
         self.say_not_finite(step, scalars);
-        let scalars = scalars.iter().map(|&(name, value)| (name.to_owned(), value));
-        let back = self.rolled_back.take().map(|to| (ROLLED_BACK.to_owned(), to as f64));
-        if back.is_some() && self.known_names.insert(ROLLED_BACK.to_owned()) {
+        let back = self.rolled_back.take().map(|to| (ROLLED_BACK.into(), to as f64));
+        if back.is_some() && self.known_names.insert(ROLLED_BACK.into()) {
             self.new_names.push(ROLLED_BACK.to_owned());
         }
+        let scalars = self.last_names.iter().cloned().zip(scalars.iter().map(|(_, value)| *value));
         let at = Step::now(step, scalars.chain(back).collect());
         let unread = match due {
             true => self.take_timed(at, when)?,
@@ -230,10 +231,9 @@ impl Monitor {
         // Only looked at when the order is another than before.
         let known: OnceCell<HashMap<&str, usize>> = OnceCell::new();
         let place = |(k, (name, _)): (usize, &(&str, f64))| match held.scalars.get(k) {
-            Some((known, _)) if known == name => Some(k),
+            Some((known, _)) if **known == **name => Some(k),
             _ => {
-                let names =
-                    || held.scalars.iter().map(|(name, _)| name.as_str()).zip(0..).collect();
+                let names = || held.scalars.iter().map(|(name, _)| &**name).zip(0..).collect();
                 known.get_or_init(names).get(name).copied()
             }
         };
@@ -241,7 +241,7 @@ impl Monitor {
         for (&(name, value), place) in scalars.iter().zip(places) {
             match place {
                 Some(k) => held.scalars[k].1 = value,
-                None => held.scalars.push((name.to_owned(), value)),
+                None => held.scalars.push((name.into(), value)),
             }
         }
     }
@@ -292,10 +292,11 @@ impl Monitor {
         }
     }
 
+    /// Checks the names of a call; [`Self::last_names`] are these, then.
     fn check_names(&mut self, scalars: &[(&str, f64)]) -> Result<(), Error> {
         let names = || scalars.iter().map(|(name, _)| *name);
         // Most calls log what the last one did.
-        if names().eq(self.last_names.iter().map(String::as_str)) {
+        if names().eq(self.last_names.iter().map(|name| &**name)) {
             return Ok(());
         }
         let mut here = HashSet::with_capacity(scalars.len());
@@ -306,9 +307,9 @@ impl Monitor {
         let new: Vec<&str> = names().filter(|name| !self.known_names.contains(*name)).collect();
         new.iter().try_for_each(|name| check_name(name))?;
         self.new_names.extend(new.iter().map(|name| (*name).to_owned()));
-        self.known_names.extend(new.into_iter().map(str::to_owned));
+        self.known_names.extend(new.into_iter().map(Arc::from));
         self.last_names.clear();
-        self.last_names.extend(names().map(str::to_owned));
+        self.last_names.extend(names().filter_map(|name| self.known_names.get(name).cloned()));
         Ok(())
     }
 }

@@ -1,10 +1,14 @@
 //! A second axis of a run: a counter that the loop logs, such as environment steps or tokens.
 
+use std::sync::Arc;
+
+use crate::record::Scalar;
+
 /// A logged quantity that every step has: where the loop does not log it, its last value is carried
 /// forward, from 0.
 #[derive(Clone, Debug)]
 pub(super) struct Axis {
-    name: String,
+    name: Arc<str>,
     last: f64,
     logged: bool,
 }
@@ -13,11 +17,11 @@ impl Axis {
     /// An axis with the last finite value that was logged of it.
     pub(super) fn new(name: &str, last: Option<f64>) -> Self {
         let last = last.unwrap_or(0.0);
-        Self { name: name.to_owned(), last, logged: last != 0.0 }
+        Self { name: name.into(), last, logged: last != 0.0 }
     }
 
     /// Adds the last value to what was logged at a step, unless it is there.
-    pub(super) fn carry(&mut self, scalars: &mut Vec<(String, f64)>) {
+    pub(super) fn carry(&mut self, scalars: &mut Vec<Scalar>) {
         match scalars.iter().find(|(name, _)| *name == self.name) {
             Some((_, value)) if value.is_finite() => {
                 (self.last, self.logged) = (*value, true);
@@ -41,8 +45,7 @@ mod tests {
     fn the_last_finite_value_is_carried_from_0() {
         let mut axis = Axis::new("tokens", None);
         let mut of = |logged: Option<f64>| {
-            let mut scalars: Vec<_> =
-                logged.map(|v| ("tokens".to_owned(), v)).into_iter().collect();
+            let mut scalars: Vec<_> = logged.map(|v| ("tokens".into(), v)).into_iter().collect();
             axis.carry(&mut scalars);
             axis.carry(&mut scalars);
             assert_eq!(scalars.len(), 1);

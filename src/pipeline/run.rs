@@ -14,7 +14,8 @@ use super::watched::Watched;
 use crate::analysis::{Baseline, Concern, Emergence, Entries, Plan, Status, WarningKind};
 use crate::error::Error;
 use crate::record::{
-    BudgetRecord, Cost, Digest, Disk, ROLLED_BACK, Recorder, Row, StopRecord, Summary, digest,
+    BudgetRecord, Cost, Digest, Disk, ROLLED_BACK, Recorder, Row, Scalar, StopRecord, Summary,
+    digest,
 };
 use crate::source::{Source, SourceError};
 use crate::stop::Stop;
@@ -32,12 +33,12 @@ pub(crate) type Listener = Box<dyn FnMut(&Row) + Send>;
 pub(crate) struct Step {
     pub(crate) step: u64,
     pub(crate) wall_time: f64, // seconds since 1970
-    pub(crate) scalars: Vec<(String, f64)>,
+    pub(crate) scalars: Vec<Scalar>,
 }
 
 impl Step {
     /// A step that is reported now.
-    pub(crate) fn now(step: u64, scalars: Vec<(String, f64)>) -> Self {
+    pub(crate) fn now(step: u64, scalars: Vec<Scalar>) -> Self {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Self { step, wall_time: since.map_or(0.0, |d| d.as_secs_f64()), scalars }
     }
@@ -155,9 +156,9 @@ impl Pipeline {
             return Ok(());
         }
         if let Some(judge) = &mut self.judge {
-            judge.log(at.step, at.scalars.iter().map(|(name, value)| (name.as_str(), *value)));
+            judge.log(at.step, at.scalars.iter().map(|(name, value)| (&**name, *value)));
         }
-        self.rolled_back |= at.scalars.iter().any(|(name, _)| name == ROLLED_BACK);
+        self.rolled_back |= at.scalars.iter().any(|(name, _)| **name == *ROLLED_BACK);
         Ok(self.recorder.log_metrics(at.step, at.wall_time, &at.scalars)?)
     }
 

@@ -246,7 +246,7 @@ impl Row {
     pub fn value(&self, name: &str) -> Option<f64> {
         match column(name) {
             Some(column) => column.value(self),
-            None => self.scalars.iter().find(|(n, _)| n == name).map(|(_, value)| *value),
+            None => self.scalars.iter().find(|(n, _)| **n == *name).map(|(_, value)| *value),
         }
     }
 

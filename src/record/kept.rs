@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::details::{DETAILS, neuron_cells};
 use super::error::RecordError;
 use super::row::Row;
+use super::scalar::Scalar;
 use super::table::lines;
 
 /// Bytes of rows that are kept at most; a step that has begun is kept whole.
@@ -22,7 +23,7 @@ pub(super) type Detailed = bool;
 #[derive(Debug)]
 pub(super) enum Entry<'a> {
     /// Of metrics.csv.
-    Metrics { step: u64, wall_time: f64, scalars: Cow<'a, [(String, f64)]> },
+    Metrics { step: u64, wall_time: f64, scalars: Cow<'a, [Scalar]> },
     /// Of an analysed step, in the other tables.
     Row(&'a Row, Detailed),
     /// Such a row that is kept.
@@ -43,9 +44,7 @@ impl Entry<'_> {
     /// About the memory that it takes: for a row, the length of its text.
     fn bytes(&self) -> usize {
         match self {
-            Self::Metrics { scalars, .. } => {
-                64 + scalars.iter().map(|(name, _)| name.len() + 48).sum::<usize>()
-            }
+            Self::Metrics { scalars, .. } => 64 + size_of_val(&**scalars),
             Self::Row(row, detailed) => text_length(row, *detailed),
             Self::KeptRow(row, detailed) => text_length(row, *detailed),
         }

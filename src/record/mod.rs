@@ -99,6 +99,7 @@ mod resumable;
 mod resume;
 mod row;
 mod rows;
+mod scalar;
 mod scaling;
 mod seen;
 mod steps;
@@ -131,6 +132,7 @@ pub use regular::read_file;
 pub use resume::resume;
 pub use row::Row;
 pub use rows::{Rows, StoredRow};
+pub(crate) use scalar::Scalar;
 pub use summary::Summary;
 pub use table::csv_text;
 

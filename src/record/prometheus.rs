@@ -89,7 +89,7 @@ mod tests {
     fn the_text_has_each_value_and_labels_are_escaped() {
         let mut emergence = Emergence::absent(Status::Ok, "");
         emergence.e_stable = Some(0.25);
-        let logged = vec![("loss".to_owned(), f64::INFINITY), ("a\"b\\\n".to_owned(), f64::NAN)];
+        let logged = vec![("loss".into(), f64::INFINITY), ("a\"b\\\n".into(), f64::NAN)];
         let written = text("runs \"1\"", &Row::new(7, 1.5, logged, emergence));
         for line in [
             "neuromfa_step{run=\"runs \\\"1\\\"\"} 7",

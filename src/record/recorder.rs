@@ -25,6 +25,7 @@ use super::lock::Lock;
 use super::number::{number, time};
 use super::owned::{make_room, owned};
 use super::row::Row;
+use super::scalar::Scalar;
 use super::table::{Table, lines};
 use super::tensorboard::EventFile;
 use super::thinning::Thinning;
@@ -173,7 +174,7 @@ impl Recorder {
         &mut self,
         step: u64,
         wall_time: f64,
-        scalars: &[(String, f64)],
+        scalars: &[Scalar],
     ) -> Result<(), RecordError> {
         self.put(Entry::Metrics { step, wall_time, scalars: Cow::Borrowed(scalars) })?;
         self.show(|events| events.metrics(step, wall_time, scalars));
@@ -257,7 +258,7 @@ impl Recorder {
         &mut self,
         step: u64,
         wall_time: f64,
-        scalars: &[(String, f64)],
+        scalars: &[Scalar],
     ) -> Result<(), RecordError> {
         let (file, columns) = ((&self.folder, METRICS), (&leading()[..], &[][..]));
         let table = table(&mut self.metrics, file, columns, scalars, &mut self.expected)?;
@@ -417,7 +418,7 @@ fn without_tensorboard(why: &RecordError) {
 fn with_scalars(
     table: &Table,
     head: impl IntoIterator<Item = String>,
-    scalars: &[(String, f64)],
+    scalars: &[Scalar],
 ) -> Cells {
     let mut cells: Cells = head.into_iter().collect();
     let first = cells.len();
@@ -425,7 +426,7 @@ fn with_scalars(
     for (k, (name, value)) in scalars.iter().enumerate() {
         if let Some(place) = table.place(first + k, name) {
             // A step, not a measurement.
-            let step = name == ROLLED_BACK;
+            let step = **name == *ROLLED_BACK;
             cells[place] = if step { value.to_string() } else { number(*value) };
         }
     }
@@ -438,24 +439,24 @@ fn table<'t>(
     table: &'t mut Option<Table>,
     (folder, name): (&Folder, &'static str),
     (head, tail): (&[&str], &[&str]),
-    scalars: &[(String, f64)],
+    scalars: &[Scalar],
     expected: &mut Vec<String>,
 ) -> Result<&'t mut Table, RecordError> {
-    let names = scalars.iter().map(|(name, _)| name);
+    let names = scalars.iter().map(|(name, _)| &**name);
     let table = match table {
         Some(table) => table,
         None => {
-            let names: Vec<&str> = names.clone().map(String::as_str).collect();
+            let names: Vec<&str> = names.clone().collect();
             let columns = [head, &names, tail].concat().into_iter().map(str::to_owned).collect();
             table.insert(Table::create(folder, name, columns)?)
         }
     };
-    let place = |(k, name): &(usize, &String)| table.place(head.len() + k, name);
+    let place = |(k, name): &(usize, &str)| table.place(head.len() + k, name);
     if names.clone().enumerate().any(|named| place(&named).is_none()) {
         let mut seen = HashSet::new();
-        let wanted = expected.iter().chain(names);
+        let wanted = expected.iter().map(String::as_str).chain(names);
         let new = wanted.filter(|name| table.place(0, name).is_none() && seen.insert(*name));
-        let new: Vec<&str> = new.map(String::as_str).collect();
+        let new: Vec<&str> = new.collect();
         table.insert_columns(table.columns().len() - tail.len(), &new)?;
         expected.clear();
     }
@@ -467,8 +468,8 @@ mod tests {
     use super::*;
     use crate::record::read_table;
 
-    fn scalars(names: std::ops::Range<u64>) -> Vec<(String, f64)> {
-        names.map(|k| (format!("metric {k}"), k as f64)).collect()
+    fn scalars(names: std::ops::Range<u64>) -> Vec<Scalar> {
+        names.map(|k| (format!("metric {k}").into(), k as f64)).collect()
     }
 
     fn rewrites(recorder: &Recorder) -> usize {
@@ -482,13 +483,14 @@ mod tests {
         recorder.log_metrics(1, 0.0, &scalars(0..2)).unwrap();
         recorder.log_metrics(2, 0.0, &scalars(1..101)).unwrap();
         assert_eq!(rewrites(&recorder), 1, "of one row");
-        recorder.expect(scalars(50..103).into_iter().map(|(name, _)| name).collect());
+        recorder.expect(scalars(50..103).into_iter().map(|(name, _)| name.to_string()).collect());
         for step in 3..52 {
             recorder.log_metrics(step, 0.0, &scalars(50 + step..52 + step)).unwrap();
         }
         assert_eq!(rewrites(&recorder), 2, "of rows that were announced");
         let (columns, rows) = read_table(&dir.path().join(METRICS)).unwrap();
-        let expected: Vec<String> = scalars(0..103).into_iter().map(|(name, _)| name).collect();
+        let expected: Vec<String> =
+            scalars(0..103).into_iter().map(|(name, _)| name.to_string()).collect();
         assert_eq!(columns[2..], expected);
         assert_eq!(rows.len(), 51);
         let there = |row: &Cells| row.iter().filter(|cell| !cell.is_empty()).count();

@@ -3,6 +3,7 @@
 use super::column::Field;
 use super::column::Type::{Float, Integer};
 use super::number::{number, optional};
+use super::scalar::Scalar;
 use crate::analysis::{Emergence, SpectrumPoint, Status};
 
 pub(super) const SPECTRUM_COLUMNS: [Field; 11] = [
@@ -28,7 +29,7 @@ pub struct Row {
     /// Seconds since 1970 when the row was taken.
     pub(crate) wall_time: f64,
     /// What the loop logged at that step, in its order.
-    pub(crate) scalars: Vec<(String, f64)>,
+    pub(crate) scalars: Vec<Scalar>,
     /// The computed values.
     pub(crate) emergence: Emergence,
     /// Milliseconds that training waited for the snapshot; none for a dropped step.
@@ -46,7 +47,7 @@ impl Row {
     pub(crate) fn new(
         step: u64,
         wall_time: f64,
-        scalars: Vec<(String, f64)>,
+        scalars: Vec<Scalar>,
         emergence: Emergence,
     ) -> Self {
         Self {

@@ -200,9 +200,11 @@ fn widen(
 pub(super) fn lines<'a>(rows: impl IntoIterator<Item = &'a Cells>) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
-        writer
-            .write_record(row.iter().map(|cell| encode(cell).into_owned()))
-            .expect("rows of one length are written to memory");
+        let mut write = || {
+            row.iter().try_for_each(|cell| writer.write_field(&*encode(cell)))?;
+            writer.write_record(None::<&[u8]>)
+        };
+        write().expect("rows of one length are written to memory");
     }
     writer.into_inner().expect("memory takes all")
 }

@@ -86,7 +86,7 @@ impl Log {
         };
         let step = |(step, mut values): (u64, Vec<(String, f64)>)| {
             values.retain(|(name, _)| usable(name));
-            Step::now(step, values)
+            Step::now(step, values.into_iter().map(|(name, value)| (name.into(), value)).collect())
         };
         Ok(logged.into_iter().map(step).filter(|at| !at.scalars.is_empty()).collect())
     }

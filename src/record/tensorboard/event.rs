@@ -107,8 +107,8 @@ pub(super) struct Values(Message);
 
 impl Values {
     pub(super) fn scalar(&mut self, tag: &str, value: f64) {
-        let value = Message::default().bytes(1, tag.as_bytes()).float(2, value as f32);
-        self.add(&value);
+        let tagged = Message(Vec::with_capacity(tag.len() + 16)).bytes(1, tag.as_bytes());
+        self.add(&tagged.float(2, value as f32));
     }
 
     /// A text, in Markdown.
@@ -159,7 +159,8 @@ impl Values {
     /// The event that holds them; none when there are none.
     pub(super) fn event(self, wall_time: f64, step: u64) -> Option<Vec<u8>> {
         let Self(summary) = self;
-        let event = Message::default().double(1, wall_time).integer(2, step);
+        let event = Message(Vec::with_capacity(summary.0.len() + 32));
+        let event = event.double(1, wall_time).integer(2, step);
         (!summary.0.is_empty()).then(|| event.bytes(5, &summary.0).0)
     }
 }

@@ -35,6 +35,7 @@ use super::files::{OWN, PREFIX, TENSORBOARD};
 use super::folder::{Folder, RunFile};
 use super::layers::layer_columns;
 use super::row::Row;
+use super::scalar::Scalar;
 use super::{RecordError, Summary};
 use crate::analysis::{Scope, WarningKind};
 
@@ -69,7 +70,7 @@ impl EventFile {
         &mut self,
         step: u64,
         wall_time: f64,
-        scalars: &[(String, f64)],
+        scalars: &[Scalar],
     ) -> Result<(), RecordError> {
         let mut values = Values::default();
         scalars.iter().for_each(|(name, value)| values.scalar(&format!("{TRAIN}/{name}"), *value));
