@@ -45,6 +45,14 @@ impl Folder {
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     }
 
+    /// The status, and all that is printed.
+    fn printed(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_neuromfa"));
+        let output = command.args(arguments).current_dir(self.0.path()).output().unwrap();
+        let both = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(both).unwrap())
+    }
+
     fn analyze(&self, more: &[&str]) -> (Vec<u64>, String) {
         let first = ["analyze", "ckpts", "--out", "analyzed", "--overwrite"];
         let (status, said) = self.call(&[&first, more].concat(), &[]);
@@ -230,4 +238,46 @@ fn shards_are_analysed_by_any_launcher_and_merged() {
         assert_eq!(status, Some(2), "{said}");
     }
     assert_eq!(shard("1/3", &["--numbered"], &[]).0, Some(2));
+}
+
+#[test]
+fn the_job_that_ends_last_merges() {
+    let names = ["step0.pt", "step10.pt", "step20.pt"];
+    let folder = Folder::of(&names.map(|name| (name, None)));
+    assert_eq!(folder.analyze(&[]).0, [0, 10, 20]);
+    let shard = |shard: &str, more: &[&str]| {
+        let first =
+            ["analyze", "ckpts", "--out", "shards", "--merge-into", "run", "--shard", shard];
+        folder.printed(&[&first, more].concat())
+    };
+    let (status, said) = shard("2/3", &[]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        said.contains(
+            "not merged, as other shards are not done: shards: shards are missing: 1/3, 3/3"
+        ),
+        "{said}"
+    );
+    assert!(!folder.out("run").exists());
+    // Two that end at the same time: one of them merges.
+    let said: Vec<(Option<i32>, String)> = std::thread::scope(|scope| {
+        let jobs = ["1/3", "3/3"].map(|part| scope.spawn(move || shard(part, &[])));
+        jobs.map(|job| job.join().unwrap()).into()
+    });
+    assert!(said.iter().all(|(status, _)| *status == Some(0)), "{said:?}");
+    let [merged, whole] = ["run", "analyzed"].map(|name| files(&folder.out(name)));
+    assert_same(&merged, &whole, "merged");
+    // Again, over the run that is there: only with --overwrite.
+    let (status, said) = shard("3/3", &["--overwrite"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("structure: ") && folder.out("run/summary.json").exists(), "{said}");
+    let (status, said) = shard("3/3", &["--resume"]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("--overwrite"), "{said}");
+    // Shards of other options are no series.
+    let (status, said) = shard("3/3", &["--overwrite", "--seed", "5"]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("it is no shard of the same series: "), "{said}");
+    let alone = folder.call(&["analyze", "ckpts", "--out", "x", "--merge-into", "y"], &[]);
+    assert_eq!(alone.0, Some(2), "{}", alone.1);
 }

@@ -61,6 +61,25 @@ pub fn merge(into: Replay, paths: &[PathBuf]) -> Result<Summary, Error> {
     work.pipeline.finish(End { last_step: work.pipeline.last_row(), cost, ..End::default() })
 }
 
+/// The files of the shards in a folder, in their order; or, within, what is missing as long as other processes
+/// have not done their part.
+///
+/// # Errors
+/// As of [`merge`], for shards that are all whole.
+pub fn shards_of(folder: &Path) -> Result<Result<Vec<PathBuf>, Error>, Error> {
+    let whole = |shards: Vec<(PathBuf, Header)>| {
+        all_there(&shards)?;
+        all_whole(&shards)?;
+        Ok(shards)
+    };
+    let shards = match found(&[folder.to_owned()]).and_then(whole) {
+        Ok(shards) => shards,
+        Err(why) => return Ok(Err(why)),
+    };
+    one_series(&shards)?;
+    Ok(Ok(shards.into_iter().map(|(path, _)| path).collect()))
+}
+
 /// Begins the run with its first checkpoint.
 fn begin(
     settings: &Settings,
@@ -129,9 +148,20 @@ fn found(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Header)>, Error> {
 
 /// Refuses shards that are not all those of one series, or not whole.
 fn complete(shards: Vec<(PathBuf, Header)>) -> Result<Vec<(PathBuf, Header)>, Error> {
-    let Some((first, of_all)) = shards.first() else {
-        return Err(failed(Path::new(""), "no shards to merge"));
-    };
+    one_series(&shards)?;
+    all_there(&shards)?;
+    all_whole(&shards)?;
+    Ok(shards)
+}
+
+fn first_of(shards: &[(PathBuf, Header)]) -> Result<(&Path, &Header), Error> {
+    let first = shards.first().ok_or_else(|| failed(Path::new(""), "no shards to merge"))?;
+    Ok((&first.0, &first.1))
+}
+
+/// Refuses shards of another version or series.
+fn one_series(shards: &[(PathBuf, Header)]) -> Result<(), Error> {
+    let (first, of_all) = first_of(shards)?;
     let (this, version) = (env!("CARGO_PKG_VERSION"), &of_all.neuromfa);
     if version != this {
         let why = format!(
@@ -139,7 +169,7 @@ fn complete(shards: Vec<(PathBuf, Header)>) -> Result<Vec<(PathBuf, Header)>, Er
         );
         return Err(failed(first, why));
     }
-    for (path, header) in &shards {
+    for (path, header) in shards {
         if let Some(Difference { key, recorded, current }) = of_all.difference(header) {
             let why = format!(
                 "it is no shard of the same series: {key} is {recorded} in it and {current} in {}: each \
@@ -149,6 +179,12 @@ fn complete(shards: Vec<(PathBuf, Header)>) -> Result<Vec<(PathBuf, Header)>, Er
             return Err(failed(path, why));
         }
     }
+    Ok(())
+}
+
+/// Refuses shards that are not there, or there twice.
+fn all_there(shards: &[(PathBuf, Header)]) -> Result<(), Error> {
+    let (first, of_all) = first_of(shards)?;
     let count = of_all.shard.count();
     let has = |index: usize| shards.iter().filter(|(_, h)| h.shard.index() == index).count();
     if let Some(pair) = shards.windows(2).find(|p| p[0].1.shard.index() == p[1].1.shard.index()) {
@@ -166,7 +202,12 @@ fn complete(shards: Vec<(PathBuf, Header)>) -> Result<Vec<(PathBuf, Header)>, Er
         let why = format!("shards are missing: {list}{more} (neuromfa analyze .. --shard)");
         return Err(failed(folder, why));
     }
-    for (path, header) in &shards {
+    Ok(())
+}
+
+/// Refuses shards that lack checkpoints.
+fn all_whole(shards: &[(PathBuf, Header)]) -> Result<(), Error> {
+    for (path, header) in shards {
         let (mut reader, wanted) = (reader(path)?, header.own_steps().len());
         let entries = reader.count(wanted)?;
         if entries != wanted {
@@ -179,7 +220,7 @@ fn complete(shards: Vec<(PathBuf, Header)>) -> Result<Vec<(PathBuf, Header)>, Er
             return Err(failed(path, why));
         }
     }
-    Ok(shards)
+    Ok(())
 }
 
 fn reader(path: &Path) -> Result<ShardReader, Error> {

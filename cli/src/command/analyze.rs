@@ -9,6 +9,7 @@ use neuromfa::internals::replay::{Shard, analyse_shard};
 use neuromfa::source::Checkpoint;
 
 use super::given::Reading;
+use super::merge::merge_once;
 use super::method::Method;
 use super::shards::shard;
 use crate::output::{Outcome, Output};
@@ -19,6 +20,7 @@ const EXAMPLES: &str = "Examples:
   neuromfa analyze step-0.pt step-900.pt --out analysed --numbered
   neuromfa analyze checkpoints/ --out analysed --resume    after more came
   neuromfa analyze checkpoints/ --out shards --shard 3/8    then: merge
+  neuromfa analyze ckpts/ --out s --shard 3/8 --merge-into run
   neuromfa analyze model.pt --out one --exclude 'decoder.*'
   neuromfa analyze hf://EleutherAI/pythia-160m --revisions pythia --out run
   neuromfa analyze s3://bucket/run --out run --drawn-only --samples 2
@@ -64,6 +66,9 @@ pub struct Analyze {
         "numbered", "json", "prometheus",
     ])]
     shard: Option<Shard>,
+    /// After the last of the N shards is done, whichever that is, merge all into the run in this folder.
+    #[arg(long, value_name = "FOLDER", requires = "shard", help_heading = "Run")]
+    merge_into: Option<PathBuf>,
     /// Print the summary as JSON, as in summary.json.
     #[arg(long, help_heading = "Output")]
     json: bool,
@@ -90,7 +95,20 @@ impl Analyze {
         }
         if let Some(shard) = self.shard {
             let replay = given.opened(replay);
-            return analyse(shard, replay, checkpoints, &self.out, &bar, output);
+            let done = analyse(shard, replay, checkpoints, &self.out, &bar)?;
+            return match self.merge_into {
+                Some(into) => {
+                    output.closing(&format!("{done}\n"))?;
+                    merge_once(&self.out, into, self.overwrite, output)
+                }
+                None => {
+                    let out = self.out.display();
+                    output.closing(&format!(
+                        "{done}; when all shards are there: neuromfa merge {out} --out RUN\n"
+                    ))?;
+                    Ok(Outcome::Done)
+                }
+            };
         }
         let progress: ProgressBar = bar.clone();
         replay = replay.on_row(move |row| {
@@ -109,15 +127,14 @@ impl Analyze {
     }
 }
 
-/// Analyses a shard.
+/// Analyses a shard, and says what is done.
 fn analyse(
     shard: Shard,
     replay: Replay,
     checkpoints: &[Checkpoint],
     out: &Path,
     bar: &ProgressBar,
-    output: Output,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<String> {
     bar.set_length(shard.own(checkpoints.len()).len() as u64);
     bar.tick();
     let analysed = analyse_shard(replay, shard, checkpoints, |step| {
@@ -126,11 +143,5 @@ fn analyse(
     });
     bar.finish_and_clear();
     let (n, file) = (analysed?, shard.file(out));
-    output.closing(&format!(
-        "{n} of {} checkpoints in {}; when all shards are there: neuromfa merge {} --out RUN\n",
-        checkpoints.len(),
-        file.display(),
-        out.display()
-    ))?;
-    Ok(Outcome::Done)
+    Ok(format!("{n} of {} checkpoints in {}", checkpoints.len(), file.display()))
 }

@@ -1,10 +1,13 @@
 //! `neuromfa merge`
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use anyhow::Context;
 use clap::Args;
 use neuromfa::Replay;
-use neuromfa::internals::replay::merge;
+use neuromfa::internals::replay::{merge, shards_of};
 
 use crate::output::{Outcome, Output};
 
@@ -53,4 +56,40 @@ impl Merge {
         }
         Ok(Outcome::Done)
     }
+}
+
+/// Taken by the process that merges.
+const LOCK: &str = "merge.lock";
+
+/// Merges the shards of a folder into a run, if all of them are there. Of processes that end at the same
+/// time one does it, and the others see its run.
+pub fn merge_once(
+    shards: &Path,
+    into: PathBuf,
+    overwrite: bool,
+    output: Output,
+) -> anyhow::Result<Outcome> {
+    let path = shards.join(LOCK);
+    let lock = File::create(&path).and_then(|file| file.lock().map(|()| file));
+    let _lock = lock.with_context(|| format!("cannot lock {}", path.display()))?;
+    let files = match shards_of(shards)? {
+        Ok(files) => files,
+        Err(why) => {
+            output.closing(&format!("not merged, as other shards are not done: {why}\n"))?;
+            return Ok(Outcome::Done);
+        }
+    };
+    let written = |path: &Path| path.metadata().and_then(|file| file.modified());
+    let newest: Option<SystemTime> = files.iter().filter_map(|path| written(path).ok()).max();
+    if written(&into.join("summary.json")).is_ok_and(|run| Some(run) > newest) {
+        return Ok(Outcome::Done);
+    }
+    let merge = Merge {
+        shards: vec![shards.to_owned()],
+        out: into,
+        overwrite,
+        numbered: false,
+        json: false,
+    };
+    merge.run(output)
 }
