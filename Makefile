@@ -10,13 +10,14 @@ test test-without-libtorch: forget-skipped
 endif
 export NEUROMFA_SKIPPED ?= $(CURDIR)/target/skipped.txt
 
-.PHONY: help setup demo soak test test-without-libtorch forget-skipped bench bench-peers
+.PHONY: help setup demo soak fuzz test test-without-libtorch forget-skipped bench bench-peers
 
 help:
 	@echo "make demo    train a small language model, watch it organise itself, build ./neuromfa (options: ARGS=\"..\")"
 	@echo "make test    every test, examples in the documentation included"
 	@echo "make test-without-libtorch  the tests that need no libtorch"
 	@echo "make soak    attacks on runs, about ten minutes (signals, failing disks, damaged folders and checkpoints)"
+	@echo "make fuzz    each fuzz target for MINUTES=5, without a nightly toolchain"
 	@echo "make bench   the benchmarks"
 	@echo "make bench-peers  NumPy and Python programs of the same method, and tch histograms"
 	@echo "make setup   only find or fetch libtorch; plain cargo works after it"
@@ -58,6 +59,25 @@ endef
 # Attacks on runs: signals, failing disks, damaged folders. SOAK=10 is ten times as long.
 soak:
 	$(CARGO) test --release -p neuromfa-cli --no-default-features --test soak -- --ignored --nocapture soak_
+
+# What cargo-fuzz does, on the stable toolchain. A finding ends it, and is a file target/fuzzing/TARGET-*.
+FUZZING = $(CURDIR)/target/fuzzing
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+MINUTES ?= 5
+fuzz:
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="--cfg fuzzing -Cdebug-assertions -Coverflow-checks -Ccodegen-units=1 \
+		-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+		-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+		-Cllvm-args=-sanitizer-coverage-trace-compares" \
+		$(CARGO) build --release --manifest-path fuzz/Cargo.toml --target-dir $(FUZZING) --target $(HOST)
+	@set -e; for target in $$(sed -n 's/^name = "\(.*\)"/\1/p' fuzz/Cargo.toml | tail -n +2); do \
+		corpus=$(FUZZING)/corpus/$$target; \
+		[ -d $$corpus ] || { mkdir -p $$corpus; \
+			find tests/data -type f -size -64k -exec cp --backup=numbered {} $$corpus \;; }; \
+		echo "== $$target"; \
+		$(FUZZING)/$(HOST)/release/$$target -max_total_time=$$((60 * $(MINUTES))) -timeout=10 -rss_limit_mb=4096 \
+			-verbosity=0 -print_final_stats=1 -artifact_prefix=$(FUZZING)/$$target- $$corpus; \
+	done
 
 bench: setup
 	$(CARGO) bench -p neuromfa
