@@ -206,8 +206,8 @@ mod tests {
     #[test]
     fn the_default_text_is_the_same_everywhere() {
         for name in CRATES {
-            let versions =
-                include_str!("../../Cargo.lock").matches(&format!("\nname = \"{name}\"\n"));
+            let entry = format!("\nname = \"{name}\"\n");
+            let versions = include_str!("../../Cargo.lock").matches(&entry);
             assert_eq!(versions.count(), 1, "{name}");
         }
         assert!(locked_version("csv").unwrap().starts_with("1."));
