@@ -94,6 +94,12 @@ pub enum Error {
         /// The share given.
         share: f64,
     },
+    /// The ranks of a group do not agree, or one is lost while the others attach.
+    #[error("group: {source}")]
+    Group {
+        /// The ranks, and what is wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Weights cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),

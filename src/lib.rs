@@ -113,6 +113,7 @@ mod analysis;
 pub mod backtest;
 mod counting;
 mod error;
+pub mod group;
 pub mod mfa;
 mod monitor;
 pub mod network;

@@ -9,17 +9,21 @@ use std::path::{Path, PathBuf};
 use imports::{Modules, cycles};
 
 /// Each module with the modules that it may use.
-const RULE: [(&str, &[&str]); 12] = [
+const RULE: [(&str, &[&str]); 13] = [
     ("mfa", &[]),
     ("counting", &["mfa"]),
     ("network", &["mfa"]),
     ("stop", &[]),
     ("source", &["network", "mfa"]),
+    ("group", &["source", "network", "mfa"]),
     ("analysis", &["source", "network", "counting", "mfa"]),
     ("record", &["stop", "analysis", "network", "mfa"]),
     ("error", &["record", "stop", "analysis", "source", "network", "mfa"]),
     ("pipeline", &["record", "stop", "analysis", "source", "network", "mfa", "error"]),
-    ("monitor", &["pipeline", "record", "stop", "analysis", "source", "network", "mfa", "error"]),
+    (
+        "monitor",
+        &["pipeline", "record", "stop", "analysis", "group", "source", "network", "mfa", "error"],
+    ),
     ("replay", &["pipeline", "record", "analysis", "source", "network", "mfa", "error"]),
     ("backtest", &["pipeline", "record", "stop", "analysis", "network", "mfa"]),
 ];

@@ -67,6 +67,10 @@ impl RunBuilder<Live> {
     /// # Errors
     /// As `attach`.
     pub fn attach_source(self, source: impl Source + 'static) -> Result<Monitor, Error> {
-        Monitor::start(self, Box::new(source))
+        let mut builder = self;
+        match builder.origin.group.take() {
+            Some(group) => group.attach(builder, Box::new(source)),
+            None => Monitor::start(builder, Box::new(source)),
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! The one place where a monitor is configured.
 
+use super::group::Joined;
 use super::policy::{BackPressure, OnFailure};
 use super::schedule::Schedule;
 use super::work::Work;
+use crate::group::{Communicator, Part};
 use crate::pipeline::{RunBuilder, Start};
 use crate::stop::StopRule;
 
@@ -32,6 +34,7 @@ use crate::stop::StopRule;
 /// | [`on_failure`](MonitorBuilder::on_failure) | report |
 /// | [`allow_gaps`](MonitorBuilder::allow_gaps) | a step 10⁹ after the last is an error |
 /// | [`update_repeated_steps`](MonitorBuilder::update_repeated_steps) | a repeated step is an error |
+/// | [`group`](MonitorBuilder::group) | the model is in this process |
 /// | [`quiet`](MonitorBuilder::quiet) | a few lines on standard error |
 /// | [`threads`](MonitorBuilder::threads) | as many as there are cores |
 pub type MonitorBuilder = RunBuilder<Live>;
@@ -46,6 +49,7 @@ pub struct Live {
     pub(super) on_failure: OnFailure,
     pub(super) quiet: bool,
     pub(super) updates: bool,
+    pub(super) group: Option<Joined>,
 }
 
 impl Default for Live {
@@ -58,6 +62,7 @@ impl Default for Live {
             on_failure: OnFailure::default(),
             quiet: false,
             updates: false,
+            group: None,
         }
     }
 }
@@ -134,6 +139,57 @@ impl RunBuilder<Live> {
     /// error.
     pub fn update_repeated_steps(mut self) -> Self {
         self.origin.updates = true;
+        self
+    }
+
+    /// Watches a model whose weights lie in pieces over the ranks of a group as one. Each rank attaches
+    /// its own tensors, and reports the same steps; `parts` says which parts of the whole model they
+    /// are, by their names. Those that are not listed are whole.
+    ///
+    /// Rank 0 monitors: its settings count, it writes the folder, and its word decides. Other ranks need
+    /// the same schedule, hand over their weights at due steps, and get the verdict there: all ranks stop
+    /// at the same step. What is recorded has the bits of a model in one process. A step that
+    /// [`analyse_now`](super::Monitor::analyse_now) reports is reported so on every rank; after `finish` each rank has the summary.
+    ///
+    /// A rank that leaves, or is silent beyond the communicator's time limit, ends monitoring on all
+    /// ranks ([`Error::Failed`](crate::Error::Failed) names it), and training nowhere.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use neuromfa::group::{Part, Threads};
+    /// use neuromfa::{Monitor, source::Memory};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let run = folder.path().join("run");
+    /// let whole = [64, 32]; // rank 0 has rows 0 to 31, rank 1 the others
+    /// let train = |rank: Threads, number: usize| -> Result<(), neuromfa::Error> {
+    ///     let weights = Memory::new();
+    ///     weights.set("fc.weight", &[32, 32], vec![0.1f32 * (number + 1) as f32; 32 * 32])?;
+    ///     let part = Part::slice(&whole, 0, 32 * number);
+    ///     let builder = Monitor::builder(&run).every(10).quiet();
+    ///     let mut monitor = builder.group(rank, [("fc.weight", part)]).attach_source(weights)?;
+    ///     for step in 1..=20 {
+    ///         if monitor.step(step, &[("loss", 1.0)])?.should_stop() {
+    ///             break;
+    ///         }
+    ///     }
+    ///     assert_eq!(monitor.finish()?.rows(), 3);
+    ///     Ok(())
+    /// };
+    /// std::thread::scope(|scope| {
+    ///     let ranks = Threads::group(2, Duration::from_secs(60)).into_iter().enumerate();
+    ///     let ranks: Vec<_> = ranks.map(|(n, rank)| scope.spawn(move || train(rank, n))).collect();
+    ///     ranks.into_iter().try_for_each(|rank| rank.join().unwrap())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn group<S: Into<String>>(
+        mut self,
+        communicator: impl Communicator + 'static,
+        parts: impl IntoIterator<Item = (S, Part)>,
+    ) -> Self {
+        let parts = parts.into_iter().map(|(name, part)| (name.into(), part)).collect();
+        self.origin.group = Some(Joined { communicator: Box::new(communicator), parts });
         self
     }
 

@@ -11,6 +11,7 @@ use rayon::ThreadPool;
 
 use super::budget::Budget;
 use super::builder::{Live, MonitorBuilder};
+use super::group::Rank;
 use super::message::{Due, Ending, Failure, Message, Unheard, failure};
 use super::patience::{END, STEP};
 use super::policy::{BackPressure, OnFailure};
@@ -41,6 +42,7 @@ pub struct Monitor {
     pub(super) source: Box<dyn Source>,
     pub(super) plan: Arc<Plan>,
     pub(super) pool: Arc<ThreadPool>,
+    pub(super) group: Option<Rank>,
     pub(super) schedule: Schedule,
     pub(super) budget: Option<Budget>,
     pub(super) work: Work,
@@ -52,7 +54,7 @@ pub struct Monitor {
     pub(super) last_names: Vec<Arc<str>>, // of the last call that logged other names than the one before
     pub(super) next_step: u64,
     pub(super) last_step: Option<u64>,
-    stop: Option<StopRecord>,
+    pub(super) stop: Option<StopRecord>,
     pub(super) failed: Option<Failure>,
     pub(super) snapshots: usize,             // that exist
     pub(super) spare: Option<Box<Snapshot>>, // of a step that could not be counted
@@ -143,7 +145,8 @@ impl Monitor {
         start_side: impl FnOnce(Side) -> Result<(), Error>,
     ) -> Result<Self, Error> {
         let MonitorBuilder { settings, mut listeners, origin } = builder;
-        let Live { schedule, budget, work, back_pressure, on_failure, quiet, updates } = origin;
+        let Live { schedule, budget, quiet, .. } = &origin;
+        let (budget, quiet) = (*budget, *quiet);
         let last_row = LastRow::default();
         let terminal = Terminal::new(quiet);
         listeners.insert(0, last_row.listener(terminal));
@@ -153,7 +156,7 @@ impl Monitor {
         }
         // Which steps a budget passed over is not known afterwards.
         let due = |step| budget.is_none() && schedule.is_due(step);
-        let text = serde_json::to_value(&schedule).unwrap_or_default();
+        let text = serde_json::to_value(schedule).unwrap_or_default();
         let earlier = Vec::new();
         let follow =
             Follow { schedule: text, budget, due: &due, log_first: false, earlier, live: true };
@@ -170,24 +173,42 @@ impl Monitor {
         let stop = pipeline.stop().map(|stop| StopRecord { stop: stop.clone(), stopped_step });
         let plan = Arc::clone(pipeline.plan());
         pipeline.keep_rows(move |text| terminal.warn(text));
-        let worker = Worker::spawn(pipeline, work, &pool, start_side)?;
+        let worker = Worker::spawn(pipeline, origin.work, &pool, start_side)?;
         terminal.attached(&watched(plan.network(), &config, &folder, warnings.len()), &warnings);
-        Ok(Self {
+        let mut monitor = Self::idle(source, plan, pool, origin);
+        monitor.budget = budget.map(|share| Budget::new(share, analysis_seconds));
+        monitor.worker = Some(worker);
+        (monitor.next_step, monitor.last_step) = (resumed_at.unwrap_or(1), last_step);
+        (monitor.stop, monitor.warnings, monitor.last_row) = (stop, warnings, last_row);
+        (monitor.awaited, monitor.allows_gaps) = (awaited, settings.allows_gaps);
+        Ok(monitor)
+    }
+
+    /// A monitor that has no threads yet.
+    pub(super) fn idle(
+        source: Box<dyn Source>,
+        plan: Arc<Plan>,
+        pool: Arc<ThreadPool>,
+        origin: Live,
+    ) -> Self {
+        let Live { schedule, work, back_pressure, on_failure, quiet, updates, .. } = origin;
+        Self {
             source,
             plan,
             pool,
+            group: None,
             schedule,
-            budget: budget.map(|share| Budget::new(share, analysis_seconds)),
+            budget: None,
             work,
             back_pressure,
             on_failure,
-            worker: Some(worker),
+            worker: None,
             known_names: HashSet::new(),
             new_names: Vec::new(),
             last_names: Vec::new(),
-            next_step: resumed_at.unwrap_or(1),
-            last_step,
-            stop,
+            next_step: 1,
+            last_step: None,
+            stop: None,
             failed: None,
             snapshots: 0,
             spare: None,
@@ -195,10 +216,10 @@ impl Monitor {
             in_hook: Duration::ZERO,
             analysing: Duration::ZERO,
             due_here: 0,
-            terminal,
+            terminal: Terminal::new(quiet),
             said_added: false,
-            warnings,
-            last_row,
+            warnings: Vec::new(),
+            last_row: LastRow::default(),
             updates,
             held: None,
             repeated: 0,
@@ -208,9 +229,9 @@ impl Monitor {
             said_not_finite: false,
             process: std::process::id(),
             rolled_back: None,
-            awaited,
-            allows_gaps: settings.allows_gaps,
-        })
+            awaited: None,
+            allows_gaps: false,
+        }
     }
 
     /// The network that is analysed.
@@ -246,7 +267,9 @@ impl Monitor {
     pub(super) fn hear(&mut self, step: u64) -> Option<Failure> {
         self.warnings.append(&mut self.last_row.take_hints());
         let report = self.worker.as_ref().and_then(|worker| worker.verdicts.report())?;
-        let known = self.stop.as_ref().is_some_and(|stop| stop.stopped_step.is_some());
+        // Ranks of a group hear of it together.
+        let apart = self.group.as_ref().is_some_and(|group| !group.shared);
+        let known = apart || self.stop.as_ref().is_some_and(|stop| stop.stopped_step.is_some());
         if let (Some(stop), false) = (report.stop, known) {
             self.stop = Some(StopRecord { stop, stopped_step: Some(step) });
         }
@@ -327,6 +350,9 @@ impl Monitor {
         if let Err(Error::Failed { source }) = self.check_process() {
             return self.failure(source).map(drop);
         }
+        if self.follows() {
+            return self.failed.clone().map_or(Ok(()), |why| self.failure(why).map(drop));
+        }
         self.release()?;
         let result = self.ask(Message::Flush);
         self.in_hook += start.elapsed();
@@ -405,6 +431,9 @@ impl Monitor {
 
     fn close(&mut self) -> Result<Summary, Error> {
         self.check_process()?;
+        if self.follows() {
+            return self.follow_to_the_end();
+        }
         // What is still to be done counts as waiting, too. A failure comes again below.
         let start = Instant::now();
         let flushed = self.release().map(|()| self.ask::<()>(Message::Flush));
@@ -438,6 +467,7 @@ impl Monitor {
         if let Some(worker) = self.worker.take() {
             worker.join();
         }
+        self.tell_the_end(&summary)?;
         let summary = summary?;
         self.terminal.finished(&summary);
         Ok(summary)

@@ -106,7 +106,14 @@ impl Monitor {
         scalars: impl FnOnce(bool) -> Option<S>,
     ) -> Result<Verdict, Error> {
         let start = Instant::now();
-        let result = self.take_report(step, when, scalars);
+        let shared = self.is_shared(step, when);
+        let result = match self.follows() {
+            true => self.follow(step, shared),
+            false => {
+                let result = self.take_report(step, when, scalars);
+                if shared { self.tell(step, result) } else { result }
+            }
+        };
         self.in_hook += start.elapsed();
         result
     }
@@ -283,7 +290,7 @@ impl Monitor {
         Ok(())
     }
 
-    fn check_order(&self, step: u64) -> Result<(), Error> {
+    pub(super) fn check_order(&self, step: u64) -> Result<(), Error> {
         // A new run may begin with step 0, which `attach` has measured.
         let last = self.last_step.map_or(0, |last| last.max(self.next_step.saturating_sub(1)));
         match self.last_step {

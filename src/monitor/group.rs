@@ -1,0 +1,28 @@
+//! A monitor's place in a group.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::group::{Communicator, Part, SharedLink};
+
+/// The group that a builder was given.
+pub(super) struct Joined {
+    pub(super) communicator: Box<dyn Communicator>,
+    pub(super) parts: BTreeMap<String, Part>,
+}
+
+impl fmt::Debug for Joined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group")
+            .field("rank", &self.communicator.rank())
+            .field("parts", &self.parts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A monitor's place in its group.
+pub(super) struct Rank {
+    pub(super) link: Option<SharedLink>, // none once this rank has left
+    pub(super) follows: bool,
+    pub(super) shared: bool, // whether the step at hand is one at which all ranks meet
+}

@@ -1,0 +1,465 @@
+//! A model in pieces over several ranks gives what it gives in one process.
+
+mod loops;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use loops::{TABLES, Table};
+use neuromfa::group::{Communicator, Part, Threads};
+use neuromfa::source::Memory;
+use neuromfa::{Error, Monitor, MonitorBuilder, Samples, StopRule, Summary, Work};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// A 37-48-29-40 chain, and a bias that every rank has.
+const SHAPES: [(&str, [usize; 2]); 3] =
+    [("0.weight", [48, 37]), ("2.weight", [29, 48]), ("4.weight", [40, 29])];
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The weights of the whole model at a step.
+fn whole(step: u64) -> Vec<(&'static str, [usize; 2], Vec<f32>)> {
+    let of = |(k, (name, shape)): (usize, (&'static str, [usize; 2]))| {
+        let mut rng = ChaCha8Rng::seed_from_u64(k as u64);
+        let scale = 0.1 * (1.0 + 0.05 * step as f32);
+        let value = |i: usize| {
+            let neuron = (i % shape[1]) as f32 / shape[1] as f32;
+            (rng.random::<f32>() - 0.5) * scale * (1.0 + 0.02 * step as f32 * neuron)
+        };
+        (name, shape, (0..shape[0] * shape[1]).map(value).collect())
+    };
+    SHAPES.into_iter().enumerate().map(of).collect()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Sharding {
+    Pipeline,
+    Rows,
+    Columns,
+    Alternating, // columns, then rows: a tensor-parallel MLP
+    Flat,
+    Replica,
+}
+
+const SHARDINGS: [Sharding; 6] = [
+    Sharding::Pipeline,
+    Sharding::Rows,
+    Sharding::Columns,
+    Sharding::Alternating,
+    Sharding::Flat,
+    Sharding::Replica,
+];
+
+/// Rank `rank`'s share of `n`, as even as it goes.
+fn share(n: usize, rank: usize, ranks: usize) -> (usize, usize) {
+    (n * rank / ranks, n * (rank + 1) / ranks)
+}
+
+/// The pieces of a rank at a step, set in its weights; their parts.
+fn shard(
+    weights: &Memory,
+    sharding: Sharding,
+    (rank, ranks): (usize, usize),
+    step: u64,
+) -> Vec<(String, Part)> {
+    let mut parts = Vec::new();
+    weights.set("bias", &[5], vec![step as f32; 5]).unwrap();
+    for (k, (name, [rows, columns], values)) in whole(step).into_iter().enumerate() {
+        let shape = [rows, columns];
+        let rowwise = match sharding {
+            Sharding::Rows => true,
+            Sharding::Columns => false,
+            Sharding::Alternating => k % 2 == 1,
+            Sharding::Replica => {
+                weights.set(name, &shape, values).unwrap();
+                continue;
+            }
+            Sharding::Pipeline => {
+                // Each stage has its own numbers; the last has rank 0, so that all of it travels.
+                if (k + 1) % ranks == rank {
+                    let local = format!("stage.{}", k / ranks);
+                    weights.set(&local, &shape, values).unwrap();
+                    parts.push((local, Part::whole().named(name)));
+                }
+                continue;
+            }
+            Sharding::Flat => {
+                let (from, to) = share(values.len(), rank, ranks);
+                weights.set(name, &[to - from], values[from..to].to_vec()).unwrap();
+                parts.push((name.to_owned(), Part::flat(&shape, from)));
+                continue;
+            }
+        };
+        let (from, to) = share(if rowwise { rows } else { columns }, rank, ranks);
+        let here: Vec<f32> = match rowwise {
+            true => values[from * columns..to * columns].to_vec(),
+            false => values.chunks(columns).flat_map(|row| row[from..to].to_vec()).collect(),
+        };
+        let local = if rowwise { [to - from, columns] } else { [rows, to - from] };
+        weights.set(name, &local, here).unwrap();
+        parts.push((name.to_owned(), Part::slice(&shape, usize::from(!rowwise), from)));
+    }
+    parts
+}
+
+fn settings(builder: MonitorBuilder) -> MonitorBuilder {
+    builder.every(3).quiet().hops(2).with_neurons().work(Work::Inline)
+}
+
+/// Trains steps `from` to `to` on one rank, and finishes.
+fn train(
+    builder: MonitorBuilder,
+    weights: &Memory,
+    set: impl Fn(u64),
+    to: u64,
+) -> Result<(Summary, u64), Error> {
+    let mut monitor = builder.attach_source(weights.clone())?;
+    let mut last = 0;
+    for step in monitor.next_step()..=to {
+        set(step);
+        last = step;
+        if monitor.step(step, &[("loss", 1.0 / step as f64)])?.should_stop() {
+            break;
+        }
+    }
+    Ok((monitor.finish()?, last))
+}
+
+fn in_one_process(
+    run: &Path,
+    to: u64,
+    more: impl Fn(MonitorBuilder) -> MonitorBuilder,
+) -> (Summary, u64) {
+    let weights = Memory::new();
+    let set = |step| drop(shard(&weights, Sharding::Replica, (0, 1), step));
+    set(0);
+    train(more(settings(Monitor::builder(run))), &weights, set, to).unwrap()
+}
+
+/// The result of each rank.
+fn in_a_group<C: Communicator + 'static>(
+    run: &Path,
+    sharding: Sharding,
+    group: Vec<C>,
+    (from, to): (u64, u64),
+    more: impl Fn(MonitorBuilder) -> MonitorBuilder + Sync,
+) -> Vec<Result<(Summary, u64), Error>> {
+    let ranks = group.len();
+    thread::scope(|scope| {
+        let rank = |(rank, communicator): (usize, C)| {
+            let more = &more;
+            scope.spawn(move || {
+                let weights = Memory::new();
+                let set = |step| drop(shard(&weights, sharding, (rank, ranks), step));
+                let parts = shard(&weights, sharding, (rank, ranks), from);
+                let builder = more(settings(Monitor::builder(run))).group(communicator, parts);
+                train(builder, &weights, set, to)
+            })
+        };
+        let threads: Vec<_> = group.into_iter().enumerate().map(rank).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+/// Names and cells.
+type Columns = Vec<(String, Vec<String>)>;
+
+/// All tables of a run, without times.
+fn tables(run: &Path) -> Vec<(&'static str, Columns)> {
+    let exist = TABLES.into_iter().filter(|name| run.join(name).is_file());
+    let read = |name| {
+        let table = Table::read(run, name);
+        let timeless = table.columns.iter().filter(|n| !n.ends_with("_ms") && *n != "wall_time");
+        (name, timeless.map(|column| (column.clone(), table.column(column))).collect())
+    };
+    exist.map(read).collect()
+}
+
+#[test]
+fn every_sharding_on_any_number_of_ranks_gives_the_tables_of_one_process() {
+    let dir = tempfile::tempdir().unwrap();
+    in_one_process(&dir.path().join("one"), 6, |builder| builder);
+    let one = tables(&dir.path().join("one"));
+    assert!(one.len() >= 7 && one.iter().all(|(_, columns)| !columns[0].1.is_empty()));
+    for sharding in SHARDINGS {
+        for ranks in [1, 2, 3, 4, 7] {
+            let run = dir.path().join(format!("{sharding:?}-{ranks}"));
+            let group = Threads::group(ranks, LIMIT);
+            let results = in_a_group(&run, sharding, group, (0, 6), |builder| builder);
+            let results: Vec<_> = results.into_iter().map(Result::unwrap).collect();
+            assert!(
+                results.iter().all(|(summary, _)| summary.rows() == 3 && *summary == results[0].0)
+            );
+            assert!(tables(&run) == one, "{sharding:?} on {ranks} ranks");
+        }
+    }
+}
+
+#[test]
+fn all_ranks_stop_at_the_same_step_and_resume_where_rank_0_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = || StopRule::on("loss").stopping_threshold(0.1);
+    for work in [Work::Inline, Work::Background] {
+        let run = dir.path().join(format!("{work:?}"));
+        let stops = |b: MonitorBuilder| b.work(work).stop_when(rule());
+        let results = in_a_group(&run, Sharding::Flat, Threads::group(3, LIMIT), (0, 90), stops);
+        let last: Vec<u64> = results.into_iter().map(|result| result.unwrap().1).collect();
+        assert!(last[0] >= 12 && last[0] < 90 && last[0].is_multiple_of(3), "{last:?}");
+        assert!(last.iter().all(|step| *step == last[0]), "{last:?}");
+    }
+
+    let [one, group] = ["one", "group"].map(|name| dir.path().join(name));
+    in_one_process(&one, 12, |builder| builder);
+    for (from, to) in [(0, 6), (6, 12)] {
+        let ranks = Threads::group(3, LIMIT);
+        let results =
+            in_a_group(&group, Sharding::Columns, ranks, (from, to), MonitorBuilder::resume);
+        results.into_iter().for_each(|result| assert_eq!(result.unwrap().1, to));
+    }
+    assert!(tables(&group) == tables(&one));
+}
+
+/// Name, shape, value, part.
+type Piece = (&'static str, Vec<usize>, f32, Part);
+
+/// What each rank says when these tensors, each with its part, are attached.
+fn attached(ranks: Vec<Vec<Piece>>) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let group = Threads::group(ranks.len(), LIMIT);
+    let said = thread::scope(|scope| {
+        let threads = group.into_iter().zip(ranks).map(|(communicator, tensors)| {
+            let run = &run;
+            scope.spawn(move || {
+                let weights = Memory::new();
+                for (name, shape, value, _) in &tensors {
+                    let values = vec![*value; shape.iter().product()];
+                    weights.set(name, shape, values).unwrap();
+                }
+                let parts = tensors.into_iter().map(|(name, _, _, part)| (name, part));
+                let builder = Monitor::builder(run).quiet().group(communicator, parts);
+                builder.attach_source(weights).unwrap_err().to_string()
+            })
+        });
+        let threads: Vec<_> = threads.collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(!run.exists(), "nothing is written");
+    said
+}
+
+#[test]
+fn what_disagrees_is_said_on_every_rank_with_the_ranks_and_the_tensor() {
+    let of = [6, 4];
+    let rows = |start| Part::slice(&of, 0, start);
+    let two = |one, other| vec![vec![one], vec![other]];
+    let cases: [(Vec<Vec<_>>, &str); 7] = [
+        (
+            two(("w", vec![2, 4], 1.0, rows(0)), ("w", vec![3, 4], 1.0, rows(3))),
+            "elements 8 to 11 of \"w\", [6, 4], are on no rank; ranks [0, 1] have parts of it",
+        ),
+        (
+            two(("w", vec![4, 4], 1.0, rows(0)), ("w", vec![3, 4], 1.0, rows(3))),
+            "element 12 of \"w\", [6, 4], is in two parts, on ranks 0 and 1",
+        ),
+        (
+            two(("w", vec![6, 4], 1.0, Part::whole()), ("w", vec![4, 4], 1.0, Part::whole())),
+            "\"w\" is [6, 4] on rank 0 and [4, 4] on rank 1",
+        ),
+        (
+            two(("w", vec![6, 4], 1.0, Part::whole()), ("w", vec![6, 4], 2.0, Part::whole())),
+            "ranks 0 and 1 both have \"w\", with different values",
+        ),
+        (
+            two(("w", vec![3, 4], 1.0, rows(0)), ("w", vec![3, 4], 1.0, rows(4))),
+            "\"w\" on rank 1: [3, 4] is no slice of axis 0 of [6, 4] from index 4 on",
+        ),
+        (
+            two(("w", vec![20], 1.0, Part::flat(&of, 0)), ("w", vec![5], 1.0, Part::flat(&of, 20))),
+            "\"w\" on rank 1: 5 elements from element 20 on do not lie in [6, 4], which has 24",
+        ),
+        (
+            two(("w", vec![6, 4], 1.0, Part::whole()), ("w", vec![6, 4], 1.0, rows(usize::MAX))),
+            "\"w\" on rank 1: [6, 4] is no slice",
+        ),
+    ];
+    for (ranks, expected) in cases {
+        let said = attached(ranks);
+        assert!(said[0].contains(expected), "{}", said[0]);
+        assert!(
+            said[1].contains("rank 0 could not attach") && said[1].contains(expected),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
+fn ranks_with_different_schedules_and_parts_of_nothing_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let number = AtomicUsize::new(1);
+    let results =
+        in_a_group(dir.path(), Sharding::Rows, Threads::group(2, LIMIT), (0, 6), |builder| {
+            builder.every(number.fetch_add(1, Ordering::SeqCst) as u64)
+        });
+    for result in results {
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("rank 1 has another schedule than rank 0"), "{error}");
+    }
+    let [lone] = Threads::group(1, LIMIT).try_into().unwrap();
+    let builder = Monitor::builder(dir.path().join("run")).group(lone, [("absent", Part::whole())]);
+    let error = builder.attach_source(Memory::new()).unwrap_err().to_string();
+    assert!(error.contains("rank 0: there is no tensor \"absent\""), "{error}");
+}
+
+#[test]
+fn ranks_that_report_different_steps_end_with_both_steps() {
+    let dir = tempfile::tempdir().unwrap();
+    let group = Threads::group(2, LIMIT);
+    let said: Vec<String> = thread::scope(|scope| {
+        let rank = |(rank, communicator)| {
+            let run = dir.path().join("run");
+            scope.spawn(move || {
+                let weights = Memory::new();
+                let parts = shard(&weights, Sharding::Rows, (rank, 2), 0);
+                let builder = settings(Monitor::builder(run)).group(communicator, parts);
+                let mut monitor = builder.attach_source(weights).unwrap();
+                let at = if rank == 0 { 3 } else { 6 };
+                let _ = monitor.step(at, &[]);
+                let _ = monitor.step(at + 3, &[]);
+                monitor.finish().unwrap_err().to_string()
+            })
+        };
+        let threads: Vec<_> = group.into_iter().enumerate().map(rank).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(said[0].contains("rank 1 has left"), "{said:?}");
+    assert!(said[1].contains("rank 0 is at step 3, and this rank at step 6"), "{said:?}");
+    let status = Table::read(&dir.path().join("run"), "emergence.csv").column("status");
+    assert_eq!(status[0], "ok");
+    assert_eq!(status[1], "dropped", "weights of different steps are not mixed");
+}
+
+/// A rank that is lost, or stalls, at its `after`-th call.
+struct Faulty {
+    rank: Threads,
+    after: usize,
+    stalls: bool,
+}
+
+impl Faulty {
+    fn count(&mut self) {
+        self.after = self.after.wrapping_sub(1);
+        if self.after == 0 {
+            assert!(self.stalls, "killed by the test");
+            // Nothing is waited for: this rank is silent until the others have given it up.
+            thread::park_timeout(4 * SHORT);
+        }
+    }
+}
+
+const SHORT: Duration = Duration::from_millis(500);
+
+impl Communicator for Faulty {
+    fn rank(&self) -> usize {
+        self.rank.rank()
+    }
+
+    fn size(&self) -> usize {
+        self.rank.size()
+    }
+
+    fn gather(&mut self, bytes: Vec<u8>) -> std::io::Result<Vec<Vec<u8>>> {
+        self.count();
+        self.rank.gather(bytes)
+    }
+
+    fn broadcast(&mut self, bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
+        self.count();
+        self.rank.broadcast(bytes)
+    }
+}
+
+#[test]
+fn a_rank_that_dies_or_stalls_ends_monitoring_and_neither_training_nor_files() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !panic.to_string().contains("killed by the test") {
+            hook(panic);
+        }
+    }));
+    const RANKS: usize = 3;
+    const STEPS: u64 = 9;
+    let mut rng = ChaCha8Rng::seed_from_u64(20);
+    // Of a run of that many steps a rank makes about 30 calls.
+    let cases =
+        (0..100).map(|k| (rng.random_range(0..RANKS), rng.random_range(1..30), k % 40 == 0));
+    let mut cut = 0;
+    for (lost, after, stalls) in cases.collect::<Vec<_>>() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("run");
+        let limit = if stalls { SHORT } else { LIMIT };
+        let group = Threads::group(RANKS, limit).into_iter().enumerate();
+        let group = group.map(|(k, rank)| Faulty {
+            rank,
+            after: if k == lost { after } else { 0 },
+            stalls,
+        });
+        let case = format!("rank {lost} after {after} calls, stalls: {stalls}");
+        // How far each rank trained, and why its monitoring ended.
+        let ends: Vec<_> = thread::scope(|scope| {
+            let rank = |(number, communicator)| {
+                let run = &run;
+                scope.spawn(move || {
+                    let weights = Memory::new();
+                    let parts = shard(&weights, Sharding::Flat, (number, RANKS), 0);
+                    let builder = Monitor::builder(run).every(2).quiet().without_stable();
+                    let builder = builder.sampled(Samples { neurons: 8, samples: 2, seed: 0 });
+                    let builder = builder.group(communicator, parts);
+                    let mut monitor = match builder.attach_source(weights.clone()) {
+                        Ok(monitor) => monitor,
+                        Err(error) => return (0, Some(error.to_string())),
+                    };
+                    let (mut done, mut why) = (0, None);
+                    for step in 1..=STEPS {
+                        shard(&weights, Sharding::Flat, (number, RANKS), step);
+                        why = why.or(monitor.step(step, &[("loss", 1.0)]).err());
+                        done = step;
+                    }
+                    why = why.or(monitor.finish().err());
+                    (done, why.map(|error| error.to_string()))
+                })
+            };
+            let threads: Vec<_> = group.enumerate().map(rank).collect();
+            threads.into_iter().map(|thread| thread.join()).map(Result::ok).collect()
+        });
+        let attached = ends.iter().flatten().any(|(done, _)| *done == STEPS);
+        let ended = ends.iter().flatten().any(|(_, why)| why.is_some());
+        cut += usize::from(ended);
+        for (rank, end) in ends.into_iter().enumerate() {
+            match end {
+                None => assert!(rank == lost && !stalls, "{case}: rank {rank} panicked"),
+                Some((done, why)) => {
+                    // A rank that could not attach does not train with a monitor.
+                    assert!(done == STEPS || done == 0, "{case}: rank {rank} trained to {done}");
+                    let names = rank == lost
+                        || why.as_ref().is_none_or(|why| why.contains(&format!("rank {lost}")));
+                    assert!(names, "{case}: rank {rank}: {why:?}");
+                }
+            }
+        }
+        if attached && lost != 0 {
+            let table = Table::read(&run, "emergence.csv");
+            let steps = table.column("step");
+            assert!(
+                steps
+                    .iter()
+                    .map(|s| s.parse::<u64>().unwrap())
+                    .eq((0..).step_by(2).take(steps.len()))
+            );
+            assert!(run.join("summary.json").is_file(), "{case}");
+        }
+    }
+    assert!(cut >= 80, "{cut} of 100 were cut");
+}
