@@ -336,3 +336,13 @@ fn a_tenth_of_the_quiet_runs_may_have_an_alarm_where_the_limit_is_chosen() {
     assert_eq!(lead.limit, 18.0, "two of twenty stray by more");
     assert_eq!((lead.median, lead.warned), (f64::NEG_INFINITY, 0));
 }
+
+#[test]
+fn the_first_steps_of_a_run_give_no_alarm() {
+    let steady = |step: u64| if step <= 10 { (step % 2) as f64 } else { 0.0 };
+    let jumps = move |step: u64| if step == 0 { -5.0 } else { steady(step) };
+    let mut runs: Vec<grokking::Run> = (0..8).map(|seed| modular(seed, false, steady)).collect();
+    runs.extend((4..8).map(|seed| modular(seed, true, jumps)));
+    let lead = &grokking::leads(&runs).unwrap()[0];
+    assert_eq!((lead.limit, lead.warned, lead.false_alarms), (0.0, 0, 0));
+}

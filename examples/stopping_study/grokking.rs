@@ -77,18 +77,19 @@ impl Run {
         below.last().map(|(step, _)| *step)
     }
 
-    /// How far a quantity is from its median over the beginning, in parts of its range there, by step.
+    /// How far a quantity is from its median over the beginning, in parts of its range there, by step; after the
+    /// beginning, where it is known.
     fn moves(&self, quantity: &str) -> Vec<(u64, f64)> {
         let Some(values) = self.columns.get(quantity) else { return Vec::new() };
         let last = values.last().map_or(0, |(step, _)| *step);
-        let beginning =
-            values.iter().take_while(|(step, _)| *step as f64 <= BEGINNING * last as f64);
-        let mut usual: Vec<f64> = beginning.map(|(_, value)| *value).collect();
+        let begins = |step: u64| step as f64 <= BEGINNING * last as f64;
+        let (beginning, rest) = values.split_at(values.partition_point(|(step, _)| begins(*step)));
+        let mut usual: Vec<f64> = beginning.iter().map(|(_, value)| *value).collect();
         usual.sort_unstable_by(f64::total_cmp);
         let (Some(low), Some(high)) = (usual.first(), usual.last()) else { return Vec::new() };
         let (middle, range) = (median(&usual), high - low);
         let away = |&(step, value): &(u64, f64)| (step, ((value - middle) / range).abs());
-        values.iter().map(away).collect()
+        rest.iter().map(away).collect()
     }
 
     /// The first step at which a quantity is farther away than this.
