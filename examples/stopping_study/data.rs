@@ -16,7 +16,7 @@ pub struct Data {
     pub outputs: i64,
 }
 
-/// Characters that the next one is foretold from.
+/// Characters that the next one is predicted from.
 pub const CONTEXT: i64 = 12;
 /// Different characters: ASCII, the last one for all others.
 pub const CHARACTERS: i64 = 128;

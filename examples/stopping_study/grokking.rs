@@ -37,7 +37,7 @@ pub struct Run {
     pub columns: BTreeMap<String, Vec<(u64, f64)>>,
 }
 
-/// What a quantity foretells.
+/// How early a quantity gives the alarm.
 #[derive(Debug, PartialEq)]
 pub struct Lead {
     pub quantity: &'static str,

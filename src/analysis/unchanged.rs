@@ -107,18 +107,8 @@ impl<T: Clone> Kept<T> {
     }
 }
 
-/// The bytes of the values in memory.
-fn bytes(values: Values<'_>) -> &[u8] {
-    match values {
-        Values::F32(v) => bytemuck::cast_slice(v),
-        Values::F64(v) => bytemuck::cast_slice(v),
-        Values::F16(v) => bytemuck::cast_slice(v),
-        Values::Bf16(v) => bytemuck::cast_slice(v),
-    }
-}
-
 fn hash(values: Values<'_>) -> u64 {
-    let parts: Vec<u64> = bytes(values).par_chunks(PART).map(XxHash3_64::oneshot).collect();
+    let parts: Vec<u64> = values.bytes().par_chunks(PART).map(XxHash3_64::oneshot).collect();
     XxHash3_64::oneshot(bytemuck::cast_slice(&parts))
 }
 

@@ -28,13 +28,23 @@ pub(super) enum Kind {
     Bf16,
 }
 
-/// The type of some values, and their bytes.
-pub(super) fn bytes(values: Values<'_>) -> (Kind, &[u8]) {
-    match values {
-        Values::F32(v) => (Kind::F32, bytemuck::cast_slice(v)),
-        Values::F64(v) => (Kind::F64, bytemuck::cast_slice(v)),
-        Values::F16(v) => (Kind::F16, bytemuck::cast_slice(v)),
-        Values::Bf16(v) => (Kind::Bf16, bytemuck::cast_slice(v)),
+impl Kind {
+    fn of(values: Values<'_>) -> Self {
+        match values {
+            Values::F32(_) => Self::F32,
+            Values::F64(_) => Self::F64,
+            Values::F16(_) => Self::F16,
+            Values::Bf16(_) => Self::Bf16,
+        }
+    }
+
+    /// Bytes of an element.
+    pub(super) fn width(self) -> usize {
+        match self {
+            Self::F64 => 8,
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
     }
 }
 
@@ -64,8 +74,9 @@ pub(crate) fn declare(
     let declared = |local: Parameter| {
         let part = parts.get(&local.name).cloned().unwrap_or_else(Part::whole);
         let tensor = source.tensor(&local.name).map_err(|error| error.to_string())?;
-        let (kind, bytes) = bytes(tensor.values());
-        Ok(Declared { hash: XxHash3_64::oneshot(bytes), local, part, kind })
+        let values = tensor.values();
+        let (kind, hash) = (Kind::of(values), XxHash3_64::oneshot(values.bytes()));
+        Ok(Declared { local, part, kind, hash })
     };
     parameters.into_iter().map(declared).collect()
 }

@@ -7,7 +7,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Communicator;
-use super::agree::bytes;
 use crate::source::Source;
 
 /// A word of rank 0.
@@ -136,7 +135,7 @@ fn answer(rank: usize, of: &[(usize, String)], local: &dyn Source) -> Vec<u8> {
     let mut all = Vec::new();
     for (_, name) in of.iter().filter(|(from, _)| *from == rank) {
         match local.tensor(name) {
-            Ok(tensor) => all.extend_from_slice(bytes(tensor.values()).1),
+            Ok(tensor) => all.extend_from_slice(tensor.values().bytes()),
             Err(why) => return refused(&why.to_string()),
         }
     }

@@ -39,11 +39,6 @@ impl Whole {
 
     /// The tensor, of the pieces that ranks have sent; or the rank and what is wrong.
     fn assembled(&self, answers: &[Result<Vec<u8>, String>]) -> Result<Tensor<'static>, String> {
-        let width = match self.kind {
-            Kind::F64 => 8,
-            Kind::F32 => 4,
-            Kind::F16 | Kind::Bf16 => 2,
-        };
         let mut pieces = Vec::with_capacity(self.pieces.len());
         for (rank, answer) in answers.iter().enumerate() {
             let mut bytes = match answer {
@@ -51,7 +46,7 @@ impl Whole {
                 Err(why) => return Err(format!("rank {rank}: {why}")),
             };
             for piece in self.pieces.iter().filter(|piece| piece.rank == rank) {
-                let expected = piece.runs.elements() * width;
+                let expected = piece.runs.elements() * self.kind.width();
                 let Some((here, rest)) = bytes.split_at_checked(expected) else {
                     let (name, found) = (&piece.local, bytes.len());
                     return Err(format!(

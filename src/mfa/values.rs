@@ -17,6 +17,18 @@ pub enum Values<'a> {
     Bf16(&'a [bf16]),
 }
 
+impl<'a> Values<'a> {
+    /// The bytes of the values in memory.
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::F32(v) => bytemuck::cast_slice(v),
+            Self::F64(v) => bytemuck::cast_slice(v),
+            Self::F16(v) => bytemuck::cast_slice(v),
+            Self::Bf16(v) => bytemuck::cast_slice(v),
+        }
+    }
+}
+
 impl Values<'_> {
     /// The values from the `start`-th on; none of them when there are fewer.
     pub(crate) fn from(self, start: usize) -> Self {

@@ -316,7 +316,8 @@ impl Monitor {
         self.new_names.extend(new.iter().map(|name| (*name).to_owned()));
         self.known_names.extend(new.into_iter().map(Arc::from));
         self.last_names.clear();
-        self.last_names.extend(names().filter_map(|name| self.known_names.get(name).cloned()));
+        let known = |name| self.known_names.get(name).expect("each name was inserted above");
+        self.last_names.extend(names().map(known).cloned());
         Ok(())
     }
 }

@@ -85,6 +85,7 @@ mod kept;
 mod layers;
 mod lines;
 mod lock;
+mod logged;
 mod measures;
 mod number;
 mod origin;

@@ -1,7 +1,6 @@
 //! Writing a run directory.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,8 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::about;
-use super::cell::Cells;
-use super::columns::{ROLLED_BACK, leading, own};
+use super::columns::{leading, own};
 use super::details::{DETAILS, NEURON_COLUMNS, neuron_cells};
 use super::disk::Disk;
 use super::entries;
@@ -22,7 +20,8 @@ use super::files::{
 use super::folder::Folder;
 use super::kept::{Detailed, Entry, Kept, PAUSE};
 use super::lock::Lock;
-use super::number::{number, time};
+use super::logged::{table, with_scalars};
+use super::number::time;
 use super::owned::{make_room, owned};
 use super::row::Row;
 use super::scalar::Scalar;
@@ -414,59 +413,10 @@ fn without_tensorboard(why: &RecordError) {
     tracing::warn!("the run continues without TensorBoard files: {why}");
 }
 
-/// The cells of a row: the first ones, then those of what the loop logged; the others are empty.
-fn with_scalars(
-    table: &Table,
-    head: impl IntoIterator<Item = String>,
-    scalars: &[Scalar],
-) -> Cells {
-    let mut cells: Cells = head.into_iter().collect();
-    let first = cells.len();
-    cells.resize(table.columns().len(), String::new());
-    for (k, (name, value)) in scalars.iter().enumerate() {
-        if let Some(place) = table.place(first + k, name) {
-            // A step, not a measurement.
-            let step = **name == *ROLLED_BACK;
-            cells[place] = if step { value.to_string() } else { number(*value) };
-        }
-    }
-    cells
-}
-
-/// The table of a file, created if it is missing, with a column for each scalar between the `head`
-/// columns and the `tail` columns. Where it needs a new one, it also takes those that are `expected`.
-fn table<'t>(
-    table: &'t mut Option<Table>,
-    (folder, name): (&Folder, &'static str),
-    (head, tail): (&[&str], &[&str]),
-    scalars: &[Scalar],
-    expected: &mut Vec<String>,
-) -> Result<&'t mut Table, RecordError> {
-    let names = scalars.iter().map(|(name, _)| &**name);
-    let table = match table {
-        Some(table) => table,
-        None => {
-            let names: Vec<&str> = names.clone().collect();
-            let columns = [head, &names, tail].concat().into_iter().map(str::to_owned).collect();
-            table.insert(Table::create(folder, name, columns)?)
-        }
-    };
-    let place = |(k, name): &(usize, &str)| table.place(head.len() + k, name);
-    if names.clone().enumerate().any(|named| place(&named).is_none()) {
-        let mut seen = HashSet::new();
-        let wanted = expected.iter().map(String::as_str).chain(names);
-        let new = wanted.filter(|name| table.place(0, name).is_none() && seen.insert(*name));
-        let new: Vec<&str> = new.collect();
-        table.insert_columns(table.columns().len() - tail.len(), &new)?;
-        expected.clear();
-    }
-    Ok(table)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::read_table;
+    use crate::record::{Cells, read_table};
 
     fn scalars(names: std::ops::Range<u64>) -> Vec<Scalar> {
         names.map(|k| (format!("metric {k}").into(), k as f64)).collect()

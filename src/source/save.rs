@@ -45,12 +45,14 @@ pub fn save(path: &Path, source: &dyn Source, names: &[&str]) -> Result<(), Sour
 }
 
 fn bytes_of<'a>(tensor: &'a Tensor<'_>) -> (Dtype, &'a [u8]) {
-    match tensor.values() {
-        Values::F32(v) => (Dtype::F32, bytemuck::cast_slice(v)),
-        Values::F64(v) => (Dtype::F64, bytemuck::cast_slice(v)),
-        Values::F16(v) => (Dtype::F16, bytemuck::cast_slice(v)),
-        Values::Bf16(v) => (Dtype::BF16, bytemuck::cast_slice(v)),
-    }
+    let values = tensor.values();
+    let dtype = match values {
+        Values::F32(_) => Dtype::F32,
+        Values::F64(_) => Dtype::F64,
+        Values::F16(_) => Dtype::F16,
+        Values::Bf16(_) => Dtype::BF16,
+    };
+    (dtype, values.bytes())
 }
 
 #[cfg(test)]
