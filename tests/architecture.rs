@@ -151,16 +151,18 @@ fn unsafe_code_is_in_few_files_each_block_with_its_reason() {
     for path in sources(&src) {
         let text = std::fs::read_to_string(&path).unwrap();
         let name = path.strip_prefix(&src).unwrap().display().to_string();
-        let blocks = text.lines().filter(|line| line.contains("unsafe {")).count();
+        let unsafe_here = |line: &&str| line.contains("unsafe {") || line.contains("unsafe impl");
+        let blocks = text.lines().filter(unsafe_here).count();
         if blocks > 0 {
             let known = [
                 "counting/kernel/avx2.rs",
                 "counting/kernel/avx512.rs",
+                "group/mpi.rs",
                 "source/mapped.rs",
                 "source/tch_values.rs",
             ];
             assert!(known.contains(&name.as_str()), "{name}");
-            assert_eq!(text.matches("SAFETY:").count(), blocks, "{name}");
+            assert_eq!(text.matches("// SAFETY").count(), blocks, "{name}");
         }
     }
 }

@@ -3,140 +3,20 @@
 mod loops;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use loops::{TABLES, Table};
+use loops::Table;
+use loops::ranks::{SHARDINGS, Sharding, in_one_process, settings, shard, tables, train};
 use neuromfa::group::{Communicator, Part, Threads};
 use neuromfa::source::Memory;
 use neuromfa::{Error, Monitor, MonitorBuilder, Samples, StopRule, Summary, Work};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A 37-48-29-40 chain, and a bias that every rank has.
-const SHAPES: [(&str, [usize; 2]); 3] =
-    [("0.weight", [48, 37]), ("2.weight", [29, 48]), ("4.weight", [40, 29])];
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// The weights of the whole model at a step.
-fn whole(step: u64) -> Vec<(&'static str, [usize; 2], Vec<f32>)> {
-    let of = |(k, (name, shape)): (usize, (&'static str, [usize; 2]))| {
-        let mut rng = ChaCha8Rng::seed_from_u64(k as u64);
-        let scale = 0.1 * (1.0 + 0.05 * step as f32);
-        let value = |i: usize| {
-            let neuron = (i % shape[1]) as f32 / shape[1] as f32;
-            (rng.random::<f32>() - 0.5) * scale * (1.0 + 0.02 * step as f32 * neuron)
-        };
-        (name, shape, (0..shape[0] * shape[1]).map(value).collect())
-    };
-    SHAPES.into_iter().enumerate().map(of).collect()
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Sharding {
-    Pipeline,
-    Rows,
-    Columns,
-    Alternating, // columns, then rows: a tensor-parallel MLP
-    Flat,
-    Replica,
-}
-
-const SHARDINGS: [Sharding; 6] = [
-    Sharding::Pipeline,
-    Sharding::Rows,
-    Sharding::Columns,
-    Sharding::Alternating,
-    Sharding::Flat,
-    Sharding::Replica,
-];
-
-/// Rank `rank`'s share of `n`, as even as it goes.
-fn share(n: usize, rank: usize, ranks: usize) -> (usize, usize) {
-    (n * rank / ranks, n * (rank + 1) / ranks)
-}
-
-/// The pieces of a rank at a step, set in its weights; their parts.
-fn shard(
-    weights: &Memory,
-    sharding: Sharding,
-    (rank, ranks): (usize, usize),
-    step: u64,
-) -> Vec<(String, Part)> {
-    let mut parts = Vec::new();
-    weights.set("bias", &[5], vec![step as f32; 5]).unwrap();
-    for (k, (name, [rows, columns], values)) in whole(step).into_iter().enumerate() {
-        let shape = [rows, columns];
-        let rowwise = match sharding {
-            Sharding::Rows => true,
-            Sharding::Columns => false,
-            Sharding::Alternating => k % 2 == 1,
-            Sharding::Replica => {
-                weights.set(name, &shape, values).unwrap();
-                continue;
-            }
-            Sharding::Pipeline => {
-                // Each stage has its own numbers; the last has rank 0, so that all of it travels.
-                if (k + 1) % ranks == rank {
-                    let local = format!("stage.{}", k / ranks);
-                    weights.set(&local, &shape, values).unwrap();
-                    parts.push((local, Part::whole().named(name)));
-                }
-                continue;
-            }
-            Sharding::Flat => {
-                let (from, to) = share(values.len(), rank, ranks);
-                weights.set(name, &[to - from], values[from..to].to_vec()).unwrap();
-                parts.push((name.to_owned(), Part::flat(&shape, from)));
-                continue;
-            }
-        };
-        let (from, to) = share(if rowwise { rows } else { columns }, rank, ranks);
-        let here: Vec<f32> = match rowwise {
-            true => values[from * columns..to * columns].to_vec(),
-            false => values.chunks(columns).flat_map(|row| row[from..to].to_vec()).collect(),
-        };
-        let local = if rowwise { [to - from, columns] } else { [rows, to - from] };
-        weights.set(name, &local, here).unwrap();
-        parts.push((name.to_owned(), Part::slice(&shape, usize::from(!rowwise), from)));
-    }
-    parts
-}
-
-fn settings(builder: MonitorBuilder) -> MonitorBuilder {
-    builder.every(3).quiet().hops(2).with_neurons().work(Work::Inline)
-}
-
-/// Trains steps `from` to `to` on one rank, and finishes.
-fn train(
-    builder: MonitorBuilder,
-    weights: &Memory,
-    set: impl Fn(u64),
-    to: u64,
-) -> Result<(Summary, u64), Error> {
-    let mut monitor = builder.attach_source(weights.clone())?;
-    let mut last = 0;
-    for step in monitor.next_step()..=to {
-        set(step);
-        last = step;
-        if monitor.step(step, &[("loss", 1.0 / step as f64)])?.should_stop() {
-            break;
-        }
-    }
-    Ok((monitor.finish()?, last))
-}
-
-fn in_one_process(
-    run: &Path,
-    to: u64,
-    more: impl Fn(MonitorBuilder) -> MonitorBuilder,
-) -> (Summary, u64) {
-    let weights = Memory::new();
-    let set = |step| drop(shard(&weights, Sharding::Replica, (0, 1), step));
-    set(0);
-    train(more(settings(Monitor::builder(run))), &weights, set, to).unwrap()
-}
 
 /// The result of each rank.
 fn in_a_group<C: Communicator + 'static>(
@@ -161,20 +41,6 @@ fn in_a_group<C: Communicator + 'static>(
         let threads: Vec<_> = group.into_iter().enumerate().map(rank).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
-}
-
-/// Names and cells.
-type Columns = Vec<(String, Vec<String>)>;
-
-/// All tables of a run, without times.
-fn tables(run: &Path) -> Vec<(&'static str, Columns)> {
-    let exist = TABLES.into_iter().filter(|name| run.join(name).is_file());
-    let read = |name| {
-        let table = Table::read(run, name);
-        let timeless = table.columns.iter().filter(|n| !n.ends_with("_ms") && *n != "wall_time");
-        (name, timeless.map(|column| (column.clone(), table.column(column))).collect())
-    };
-    exist.map(read).collect()
 }
 
 #[test]
@@ -219,6 +85,95 @@ fn all_ranks_stop_at_the_same_step_and_resume_where_rank_0_does() {
         results.into_iter().for_each(|result| assert_eq!(result.unwrap().1, to));
     }
     assert!(tables(&group) == tables(&one));
+}
+
+/// A rank that says how many bytes it sends.
+struct Weighed {
+    rank: Threads,
+    sent: Arc<AtomicUsize>,
+}
+
+impl Communicator for Weighed {
+    fn rank(&self) -> usize {
+        self.rank.rank()
+    }
+
+    fn size(&self) -> usize {
+        self.rank.size()
+    }
+
+    fn gather(&mut self, bytes: Vec<u8>) -> std::io::Result<Vec<Vec<u8>>> {
+        if self.rank.rank() > 0 {
+            self.sent.fetch_add(bytes.len(), Ordering::SeqCst);
+        }
+        self.rank.gather(bytes)
+    }
+
+    fn broadcast(&mut self, bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
+        if self.rank.rank() == 0 {
+            self.sent.fetch_add(bytes.len() * (self.rank.size() - 1), Ordering::SeqCst);
+        }
+        self.rank.broadcast(bytes)
+    }
+}
+
+#[test]
+fn of_layers_that_lie_whole_on_a_rank_only_counts_travel_also_of_frozen_ones() {
+    const WIDE: usize = 700;
+    const RANKS: usize = 3;
+    let names = ["0.weight", "1.weight", "2.weight"];
+    let values = |layer: usize, step: u64| {
+        let frozen = if layer == 1 { 0 } else { step };
+        let mut rng = ChaCha8Rng::seed_from_u64(layer as u64);
+        let scale = 0.1 * (1.0 + frozen as f32);
+        (0..WIDE * WIDE).map(|_| (rng.random::<f32>() - 0.5) * scale).collect::<Vec<_>>()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let watch = |run: &str, builder: MonitorBuilder, layers: &[usize], sent: &AtomicUsize| {
+        let weights = Memory::new();
+        let set = |step| {
+            for &k in layers {
+                weights.set(names[k], &[WIDE, WIDE], values(k, step)).unwrap();
+            }
+        };
+        set(0);
+        let builder = builder.every(1).quiet().work(Work::Inline);
+        let mut monitor = builder.attach_source(weights.clone()).unwrap();
+        assert!(dir.path().join(run).join("run.json").is_file());
+        let before = sent.load(Ordering::SeqCst);
+        for step in 1..=2 {
+            set(step);
+            let _ = monitor.step(step, &[("loss", 1.0)]).unwrap();
+        }
+        monitor.finish().unwrap();
+        sent.load(Ordering::SeqCst) - before
+    };
+    let none = AtomicUsize::new(0);
+    watch("one", Monitor::builder(dir.path().join("one")), &[0, 1, 2], &none);
+    let one = tables(&dir.path().join("one"));
+    for replica in [false, true] {
+        let run = format!("replica {replica}");
+        let sent = Arc::new(AtomicUsize::new(0));
+        let travelled = thread::scope(|scope| {
+            let rank = |(number, rank)| {
+                let communicator = Weighed { rank, sent: Arc::clone(&sent) };
+                let (run, sent) = (run.as_str(), &sent);
+                let no_parts: [(&str, Part); 0] = [];
+                let builder = Monitor::builder(dir.path().join(run)).group(communicator, no_parts);
+                let stages: [&[usize]; RANKS] = [&[2], &[0], &[1]];
+                let layers: &[usize] = if replica { &[0, 1, 2] } else { stages[number] };
+                scope.spawn(move || watch(run, builder, layers, sent))
+            };
+            let group = Threads::group(RANKS, LIMIT).into_iter().enumerate();
+            let threads: Vec<_> = group.map(rank).collect();
+            let all = threads.into_iter().map(|thread| thread.join().unwrap());
+            all.max().unwrap()
+        });
+        assert!(tables(&dir.path().join(&run)) == one, "{run}");
+        // Two steps, and two of three layers that do not lie on rank 0.
+        let weights = 2 * 2 * WIDE * WIDE * size_of::<f32>();
+        assert!(travelled < weights / 2, "{run}: {travelled} bytes of {weights}");
+    }
 }
 
 /// Name, shape, value, part.

@@ -9,12 +9,11 @@ use std::ops::Range;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
+use super::elsewhere::{Elsewhere, Place};
 use super::layer_count::{LayerJob, Read};
-use super::plan::{Plan, SourceLayer, TensorPlan};
+use super::plan::{Plan, SourceLayer};
 use super::snapshot::Snapshot;
-use super::whole::read_whole;
-use crate::network::Orientation;
-use crate::source::{Block, Source, SourceError};
+use crate::source::{Source, SourceError};
 
 /// Tensors copied from a device are counted once they reach this many bytes together, so that a
 /// snapshot never holds a second copy of a model.
@@ -34,59 +33,94 @@ impl Plan {
         pool: &ThreadPool,
         snapshot: &mut Snapshot,
     ) -> Result<(), SourceError> {
-        let (mut first, mut bytes) = (0, 0);
-        let mut read = Vec::new();
-        for (k, layer) in self.sources.iter().enumerate() {
-            for tensor in &layer.tensors {
-                let tensor = read_tensor(self, source, layer, tensor)?;
-                bytes += tensor.values().owned_bytes();
-                read.push(tensor);
-            }
-            if bytes >= BATCH_BYTES || k + 1 == self.sources.len() {
-                pool.install(|| count(self, first..k + 1, &read, snapshot))?;
-                (first, bytes) = (k + 1, 0);
-                read.clear();
+        self.snapshot_with(None, source, pool, snapshot)
+    }
+
+    /// As [`Self::snapshot`], with layers that other processes count; they do so while this one counts what lies
+    /// here.
+    ///
+    /// # Errors
+    /// As [`Self::snapshot`], and those of `elsewhere`.
+    pub fn snapshot_with(
+        &self,
+        elsewhere: Option<&dyn Elsewhere>,
+        source: &dyn Source,
+        pool: &ThreadPool,
+        snapshot: &mut Snapshot,
+    ) -> Result<(), SourceError> {
+        match elsewhere {
+            None => self.count_near(|_| true, source, pool, snapshot)?,
+            Some(elsewhere) => {
+                let places = elsewhere.ask(self)?;
+                self.count_near(|k| places[k] == Place::Here, source, pool, snapshot)?;
+                elsewhere.collect(self, &mut |number, counted| match jobs(
+                    self,
+                    number..number + 1,
+                    &[],
+                    snapshot,
+                )
+                .pop()
+                {
+                    Some(job) => job.take(counted),
+                    None => Err(format!("there is no layer {number}")),
+                })?;
+                self.count_near(|k| places[k] == Place::InPieces, source, pool, snapshot)?;
             }
         }
-        drop(read);
         match (self.hops(), &mut snapshot.hops) {
             (Some(plan), Some(snapshot)) => plan.count(source, pool, snapshot),
             _ => Ok(()),
         }
     }
-}
 
-fn read_tensor<'s>(
-    plan: &Plan,
-    source: &'s dyn Source,
-    layer: &SourceLayer,
-    tensor: &TensorPlan,
-) -> Result<Read<'s>, SourceError> {
-    let name = &tensor.connection.parameter;
-    if !plan.needs_whole() && tensor.can_be_gathered() {
-        let drawn = layer.drawn.iter().zip(&tensor.targets);
-        let blocks: Vec<Block<'_>> = drawn
-            .map(|(sources, targets)| match tensor.connection.orientation {
-                Orientation::OutIn => Block { rows: targets, columns: sources },
-                Orientation::InOut => Block { rows: sources, columns: targets },
-            })
-            .collect();
-        if let Some(drawn) = source.gather(name, &blocks)? {
-            return Ok(Read::Drawn(drawn));
+    /// Counts those layers that are wanted.
+    fn count_near(
+        &self,
+        wanted: impl Fn(usize) -> bool,
+        source: &dyn Source,
+        pool: &ThreadPool,
+        snapshot: &mut Snapshot,
+    ) -> Result<(), SourceError> {
+        let (mut first, mut bytes) = (0, 0);
+        let mut read = Vec::new();
+        for (k, layer) in self.sources.iter().enumerate() {
+            if wanted(k) {
+                for tensor in &layer.tensors {
+                    let tensor = Read::of(self, source, layer, tensor)?;
+                    bytes += tensor.values().owned_bytes();
+                    read.push(tensor);
+                }
+            }
+            let next = k + 1;
+            let ends = next == self.sources.len() || !wanted(next);
+            if !wanted(k) {
+                first = next;
+            } else if bytes >= BATCH_BYTES || ends {
+                let count = || {
+                    jobs(self, first..next, &read, snapshot)
+                        .into_par_iter()
+                        .try_for_each(LayerJob::count)
+                };
+                pool.install(count)?;
+                (first, bytes) = (next, 0);
+                read.clear();
+            }
         }
+        Ok(())
     }
-    read_whole(source, &tensor.connection).map(Read::All)
 }
 
-/// Counts some consecutive layers, whose tensors have been read in order.
-fn count(
-    plan: &Plan,
+/// Some consecutive layers to be counted, whose tensors have been read in order; none are read for counts
+/// that come from elsewhere.
+fn jobs<'a>(
+    plan: &'a Plan,
     layers: Range<usize>,
-    read: &[Read<'_>],
-    snapshot: &mut Snapshot,
-) -> Result<(), SourceError> {
-    let first_tensor: usize = plan.sources[..layers.start].iter().map(|l| l.tensors.len()).sum();
-    let tensors = first_tensor..first_tensor + read.len();
+    read: &'a [Read<'a>],
+    snapshot: &'a mut Snapshot,
+) -> Vec<LayerJob<'a>> {
+    let count = |layers: &[SourceLayer]| layers.iter().map(|l| l.tensors.len()).sum::<usize>();
+    let first_tensor = count(&plan.sources[..layers.start]);
+    let tensors = first_tensor..first_tensor + count(&plan.sources[layers.clone()]);
     let mut pools = &mut snapshot.pools[tensors.clone()];
     let mut matched_pools = &mut snapshot.matched_pools[tensors.clone()];
     let mut deviations = &mut snapshot.deviations[tensors];
@@ -107,6 +141,5 @@ fn count(
             counts,
         }
     };
-    let jobs: Vec<LayerJob<'_>> = of_layers.map(job).collect();
-    jobs.into_par_iter().try_for_each(LayerJob::count)
+    of_layers.map(job).collect()
 }

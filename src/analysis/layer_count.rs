@@ -16,7 +16,7 @@ use crate::counting::{
 };
 use crate::mfa::Values;
 use crate::network::Orientation;
-use crate::source::{Source, SourceError, Tensor};
+use crate::source::{Block, Source, SourceError, Tensor};
 
 /// A tensor as it was read for one snapshot.
 pub(super) enum Read<'a> {
@@ -25,6 +25,29 @@ pub(super) enum Read<'a> {
 }
 
 impl<'a> Read<'a> {
+    /// Reads a tensor: its drawn blocks where they are enough and the source has them, otherwise all.
+    pub(super) fn of(
+        plan: &Plan,
+        source: &'a dyn Source,
+        layer: &SourceLayer,
+        tensor: &TensorPlan,
+    ) -> Result<Self, SourceError> {
+        let name = &tensor.connection.parameter;
+        if !plan.needs_whole() && tensor.can_be_gathered() {
+            let drawn = layer.drawn.iter().zip(&tensor.targets);
+            let blocks: Vec<Block<'_>> = drawn
+                .map(|(sources, targets)| match tensor.connection.orientation {
+                    Orientation::OutIn => Block { rows: targets, columns: sources },
+                    Orientation::InOut => Block { rows: sources, columns: targets },
+                })
+                .collect();
+            if let Some(drawn) = source.gather(name, &blocks)? {
+                return Ok(Read::Drawn(drawn));
+            }
+        }
+        read_whole(source, &tensor.connection).map(Read::All)
+    }
+
     pub(super) fn values(&self) -> &Tensor<'a> {
         let (Self::All(values) | Self::Drawn(values)) = self;
         values

@@ -11,6 +11,7 @@ mod boxes;
 mod controls;
 mod count;
 mod distribution;
+mod elsewhere;
 mod emergence;
 mod entries;
 mod estimators;
@@ -48,6 +49,7 @@ mod whole;
 
 pub use baseline::Baseline;
 pub use controls::Controls;
+pub use elsewhere::{CountedLayers, CountingOrder, Elsewhere, Place};
 pub use emergence::Emergence;
 pub use entries::Entries;
 pub use estimators::Estimators;

@@ -1,5 +1,7 @@
 //! Snapshots: the radius histograms of the weights at one step.
 
+use serde::{Deserialize, Serialize};
+
 use super::entries::Entries;
 use super::hops::HopsSnapshot;
 use super::matrix_spectrum::MatrixSpectrum;
@@ -21,7 +23,7 @@ pub struct Snapshot {
 }
 
 /// A snapshot of a layer that edges leave.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct LayerSnapshot {
     /// All its neurons; none if the complete network is not needed.
     pub(super) whole: PackedHistogram,
@@ -40,12 +42,14 @@ pub(super) struct LayerSnapshot {
     pub(super) spectra: Vec<MatrixSpectrum>,
     pub(super) from: CountedFrom,
     pub(super) not_finite: u64,
+    #[serde(skip)]
     pub(super) reused: bool,
+    #[serde(skip)]
     pub(super) measured: Measured,
 }
 
 impl LayerSnapshot {
-    fn new(plan: &Plan, layer: &SourceLayer) -> Self {
+    pub(super) fn new(plan: &Plan, layer: &SourceLayer) -> Self {
         let histogram = |neurons| PackedHistogram::new(&plan.method, neurons);
         let neurons = if plan.needs_whole() { layer.whole.len() } else { 0 };
         let mut matched = histogram(if plan.controls.norm_matched { neurons } else { 0 });
@@ -63,6 +67,13 @@ impl LayerSnapshot {
             reused: false,
             measured: Measured::new(layer.drawn.len()),
         }
+    }
+
+    /// How much there is of everything that the plan alone decides.
+    pub(super) fn sizes(&self) -> Vec<usize> {
+        let neurons = std::iter::once(&self.whole).chain(&self.samples);
+        let sums = [self.distances.len(), self.squares.len(), self.entries.len()];
+        neurons.map(PackedHistogram::neurons).chain(sums).collect()
     }
 }
 

@@ -12,6 +12,7 @@
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
 use super::neuron::Neuron;
@@ -21,7 +22,7 @@ use crate::mfa::{PowerSums, Values};
 const PART: usize = 1 << 20;
 
 /// The weights from which a layer was last counted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct CountedFrom {
     hashes: Vec<u64>,
     start: Option<Vec<u64>>, // bits of the deviations of step 0 that were rescaled to
@@ -52,7 +53,7 @@ impl CountedFrom {
 
 /// Measurements of a layer since it was last counted. Kept only for layers that were not counted
 /// again; other layers are measured each time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Measured {
     pub(super) whole: Kept<Option<LayerSums>>,
     pub(super) matched: Kept<Option<PowerSums>>,

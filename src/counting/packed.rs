@@ -8,12 +8,13 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use multiversion::multiversion;
+use serde::{Deserialize, Serialize};
 
 use crate::mfa::Method;
 
 /// Edges per source neuron and radius, like [`crate::mfa::Histogram`], in about [`Method::slots`] bytes a
 /// neuron.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackedHistogram {
     slots: usize,
     left_out: Vec<u32>, // slot 0 of each neuron
@@ -22,7 +23,7 @@ pub struct PackedHistogram {
 }
 
 /// A count that does not fit a byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Large {
     neuron: u32,
     slot: u32,

@@ -52,7 +52,8 @@ impl Kind {
 pub(super) struct Whole {
     pub(super) parameter: Parameter,
     pub(super) kind: Kind,
-    pub(super) pieces: Vec<Piece>, // by rank, each element once
+    pub(super) pieces: Vec<Piece>,  // by rank, each element once
+    pub(super) holders: Vec<usize>, // the ranks that have all of it, in order
 }
 
 /// A piece that a rank has.
@@ -81,6 +82,11 @@ pub(crate) fn declare(
     parameters.into_iter().map(declared).collect()
 }
 
+/// A rank's own names of its tensors, by those of the whole model.
+pub(crate) fn names(parts: &BTreeMap<String, Part>) -> BTreeMap<String, String> {
+    parts.iter().map(|(local, part)| (part.name_of(local), local.clone())).collect()
+}
+
 /// The whole tensors, by name; or what disagrees, on which ranks.
 pub(super) type Wholes = BTreeMap<String, Whole>;
 
@@ -99,11 +105,19 @@ pub(crate) fn agree(ranks: Vec<Vec<Declared>>) -> Result<Agreed, String> {
 /// What the ranks have agreed on.
 pub(crate) struct Agreed(pub(super) Wholes);
 
+impl Agreed {
+    /// The ranks that have all of a tensor, in order; by name.
+    pub(crate) fn holders(&self) -> BTreeMap<String, Vec<usize>> {
+        self.0.iter().map(|(name, whole)| (name.clone(), whole.holders.clone())).collect()
+    }
+}
+
 fn join(name: String, all: &[(usize, Declared)]) -> Result<Whole, String> {
     let shape_of = |each: &Declared| each.part.whole_shape(&each.local.shape);
     let (first, one) = &all[0];
     let (shape, kind) = (shape_of(one), one.kind);
-    let mut seen: Vec<(&Declared, Piece)> = Vec::new();
+    let elements: usize = shape.iter().product();
+    let (mut seen, mut holders) = (Vec::<(&Declared, Piece)>::new(), Vec::new());
     for (rank, each) in all {
         let other = shape_of(each);
         if other != shape {
@@ -120,6 +134,9 @@ fn join(name: String, all: &[(usize, Declared)]) -> Result<Whole, String> {
         }
         let runs = each.part.runs(&each.local.shape);
         let runs = runs.map_err(|why| format!("{name:?} on rank {rank}: {why}"))?;
+        if runs.count == 1 && runs.elements() == elements {
+            holders.push(*rank);
+        }
         match seen.iter().find(|(_, piece)| piece.runs == runs) {
             Some((known, piece)) => {
                 let weights = shape.len() > 1 && each.local.trainable;
@@ -141,7 +158,7 @@ fn join(name: String, all: &[(usize, Declared)]) -> Result<Whole, String> {
     covered(&name, &shape, &pieces)?;
     let mut parameter = Parameter { name, shape, ..one.local.clone() };
     parameter.trainable = all.iter().any(|(_, each)| each.local.trainable);
-    Ok(Whole { parameter, kind, pieces })
+    Ok(Whole { parameter, kind, pieces, holders })
 }
 
 /// Whether each element of a tensor is in one piece.

@@ -90,7 +90,8 @@ impl Monitor {
     /// another: the layers that were not counted to the end are counted again at the next step.
     fn count(&self, step: u64, snapshot: &mut Snapshot) -> Result<(), Error> {
         let counted = catch_unwind(AssertUnwindSafe(|| {
-            self.plan.snapshot(self.source.as_ref(), &self.pool, snapshot)
+            let elsewhere = self.elsewhere.as_deref();
+            self.plan.snapshot_with(elsewhere, self.source.as_ref(), &self.pool, snapshot)
         }));
         match counted {
             Ok(result) => Ok(result?),

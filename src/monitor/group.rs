@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::counting::Counting;
 use crate::group::{Communicator, Part, SharedLink};
 
 /// The group that a builder was given.
@@ -23,6 +24,6 @@ impl fmt::Debug for Joined {
 /// A monitor's place in its group.
 pub(super) struct Rank {
     pub(super) link: Option<SharedLink>, // none once this rank has left
-    pub(super) follows: bool,
-    pub(super) shared: bool, // whether the step at hand is one at which all ranks meet
+    pub(super) counting: Option<Counting>, // of a rank that follows rank 0
+    pub(super) shared: bool,             // whether the step at hand is one at which all ranks meet
 }

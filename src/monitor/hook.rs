@@ -20,7 +20,7 @@ use super::side::Side;
 use super::terminal::{LastRow, Terminal, watched};
 use super::work::Work;
 use super::worker::Worker;
-use crate::analysis::{Plan, Snapshot};
+use crate::analysis::{Elsewhere, Plan, Snapshot};
 use crate::error::Error;
 use crate::network::Network;
 use crate::pipeline::{Awaited, Follow, Opened, Step, open};
@@ -43,6 +43,7 @@ pub struct Monitor {
     pub(super) plan: Arc<Plan>,
     pub(super) pool: Arc<ThreadPool>,
     pub(super) group: Option<Rank>,
+    pub(super) elsewhere: Option<Arc<dyn Elsewhere>>, // that count layers
     pub(super) schedule: Schedule,
     pub(super) budget: Option<Budget>,
     pub(super) work: Work,
@@ -181,6 +182,7 @@ impl Monitor {
         (monitor.next_step, monitor.last_step) = (resumed_at.unwrap_or(1), last_step);
         (monitor.stop, monitor.warnings, monitor.last_row) = (stop, warnings, last_row);
         (monitor.awaited, monitor.allows_gaps) = (awaited, settings.allows_gaps);
+        monitor.elsewhere = settings.elsewhere;
         Ok(monitor)
     }
 
@@ -197,6 +199,7 @@ impl Monitor {
             plan,
             pool,
             group: None,
+            elsewhere: None,
             schedule,
             budget: None,
             work,

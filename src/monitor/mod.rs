@@ -21,6 +21,7 @@ mod attach;
 mod budget;
 mod builder;
 mod clock;
+mod counting;
 mod due;
 mod group;
 mod hook;

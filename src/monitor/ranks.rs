@@ -1,19 +1,20 @@
 //! A monitor in a group: rank 0 monitors the whole model, the others follow it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use rayon::ThreadPoolBuilder;
 use serde::{Deserialize, Serialize};
 
 use super::builder::{Live, MonitorBuilder};
+use super::counting::{Counting, Dealt};
 use super::group::{Joined, Rank};
 use super::hook::{Monitor, Verdict};
 use super::message::{Failure, failure};
 use super::step::When;
 use crate::analysis::Plan;
 use crate::error::Error;
-use crate::group::{Declared, GroupSource, Link, SharedLink, agree, declare};
+use crate::group::{Declared, GroupSource, Link, Part, SharedLink, agree, declare, names};
 use crate::network::{Draw, Network};
 use crate::record::{StopRecord, Summary};
 use crate::source::Source;
@@ -67,7 +68,7 @@ impl Joined {
             0 => lead(builder, source, SharedLink::new(link), entries),
             _ => {
                 entries.map_err(disagree)?;
-                follow(builder, source, link)
+                follow(builder, source, link, &parts)
             }
         }
     }
@@ -91,6 +92,9 @@ fn lead(
         };
         let declared: Result<Vec<_>, String> = ranks.into_iter().enumerate().map(of_rank).collect();
         let agreed = declared.and_then(agree).map_err(disagree)?;
+        let dealt = Dealt::new(link.clone(), agreed.holders());
+        let mut builder = builder;
+        builder.settings.elsewhere = Some(Arc::new(dealt));
         let source = GroupSource::new(source, link.clone(), agreed);
         let monitor = Monitor::start(builder, Box::new(source))?;
         let attached = Attached {
@@ -105,7 +109,7 @@ fn lead(
     };
     match attach() {
         Ok(mut monitor) => {
-            monitor.group = Some(Rank { link: Some(link), follows: false, shared: false });
+            monitor.group = Some(Rank { link: Some(link), counting: None, shared: false });
             Ok(monitor)
         }
         Err(error) => {
@@ -120,23 +124,24 @@ fn follow(
     builder: MonitorBuilder,
     source: Box<dyn Source>,
     mut link: Link,
+    parts: &BTreeMap<String, Part>,
 ) -> Result<Monitor, Error> {
+    let pool = Arc::new(builder.settings.pool()?);
+    let mut counting = Counting::new(names(parts), Arc::clone(&pool));
     let Attached { network, next_step, last_step, stop, allows_gaps } =
-        match link.hear(&*source).map_err(disagree)? {
+        match link.hear(&mut counting.with(&*source)).map_err(disagree)? {
             Said::Attached(attached) => *attached,
             Said::Failed(why) => return Err(disagree(format!("rank 0 could not attach: {why}"))),
             Said::Step { .. } | Said::Ended(_) => return Err(disagree(OTHER_ORDER)),
         };
     let method = builder.settings.parameters.check()?;
     let plan = Plan::new(&method, &network, &Draw::whole(), false).map_err(disagree)?;
-    let pool = ThreadPoolBuilder::new().num_threads(1).build();
-    let pool = pool.map_err(|error| Error::Threads(error.into()))?;
     let origin = Live { quiet: true, ..builder.origin };
-    let mut monitor = Monitor::idle(source, Arc::new(plan), Arc::new(pool), origin);
+    let mut monitor = Monitor::idle(source, Arc::new(plan), pool, origin);
     (monitor.next_step, monitor.last_step) = (next_step, last_step);
     (monitor.stop, monitor.allows_gaps) = (stop, allows_gaps);
     let link = Some(SharedLink::new(link));
-    monitor.group = Some(Rank { link, follows: true, shared: false });
+    monitor.group = Some(Rank { link, counting: Some(counting), shared: false });
     Ok(monitor)
 }
 
@@ -145,7 +150,7 @@ const OTHER_ORDER: &str = "the ranks report different steps: report the same one
 impl Monitor {
     /// Whether this rank follows rank 0.
     pub(super) fn follows(&self) -> bool {
-        self.group.as_ref().is_some_and(|group| group.follows)
+        self.group.as_ref().is_some_and(|group| group.counting.is_some())
     }
 
     /// Whether all ranks of the group meet at this step; sets it down as the one at hand.
@@ -229,9 +234,11 @@ impl Monitor {
         self.failure(why)
     }
 
-    fn hear_rank_0(&self) -> io::Result<Said> {
+    fn hear_rank_0(&mut self) -> io::Result<Said> {
         let link = self.link().ok_or_else(|| io::Error::other("this rank has left the group"))?;
-        link.lock().hear(&*self.source)
+        let counting = self.group.as_mut().and_then(|group| group.counting.as_mut());
+        let counting = counting.ok_or_else(|| io::Error::other("rank 0 hears nobody"))?;
+        link.lock().hear(&mut counting.with(&*self.source))
     }
 
     /// Another rank waits for rank 0 to finish.

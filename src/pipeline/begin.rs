@@ -132,7 +132,7 @@ impl Prepared {
             plan.start_from(&baseline.deviations);
         }
         let start = Instant::now();
-        plan.snapshot(source, pool, &mut snapshot)?;
+        plan.snapshot_with(settings.elsewhere.as_deref(), source, pool, &mut snapshot)?;
         let snapshot_ms = start.elapsed().as_secs_f64() * 1e3;
         let start = Instant::now();
         let measurement = pool.install(|| estimators.measure(&plan, &snapshot, step));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rayon::ThreadPool;
 
-use crate::analysis::{Controls, Hops, HopsError, MOST_HOPS};
+use crate::analysis::{Controls, Elsewhere, Hops, HopsError, MOST_HOPS};
 use crate::error::Error;
 use crate::mfa::Parameters;
 use crate::network::{Draw, DrawError, Network, Parameter, Selection};
@@ -99,6 +99,8 @@ pub(crate) struct Settings {
     pub(crate) repair: bool,
     pub(crate) allows_gaps: bool,
     pub(crate) threads: Option<usize>,
+    /// Other processes that count layers of the live weights.
+    pub(crate) elsewhere: Option<Arc<dyn Elsewhere>>,
 }
 
 impl Settings {
@@ -131,6 +133,7 @@ impl Settings {
             repair: false,
             allows_gaps: false,
             threads: None,
+            elsewhere: None,
         }
     }
 

@@ -5,6 +5,7 @@ pub mod damage;
 pub mod interrupted;
 pub mod lives;
 pub mod long;
+pub mod ranks;
 pub mod skipped;
 pub mod synthetic;
 pub mod warnings;

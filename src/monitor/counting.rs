@@ -1,0 +1,148 @@
+//! Layers that are counted where all their weights lie: rank 0 deals them, the other ranks count.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rayon::ThreadPool;
+
+use crate::analysis::{CountedLayers, CountingOrder, Elsewhere, Place, Plan};
+use crate::group::{Holder, SharedLink};
+use crate::source::{Source, SourceError};
+
+/// What rank 0 knows of where layers can be counted.
+#[derive(Debug)]
+pub(super) struct Dealt {
+    link: SharedLink,
+    holders: BTreeMap<String, Vec<usize>>, // the ranks that have all of a tensor
+    ordered: AtomicBool,                   // whether the ranks know how
+}
+
+impl Dealt {
+    pub(super) fn new(link: SharedLink, holders: BTreeMap<String, Vec<usize>>) -> Self {
+        Self { link, holders, ordered: AtomicBool::new(false) }
+    }
+
+    /// The rank that counts a layer, if one has all its tensors. Ranks that all have it share such layers.
+    fn rank_of<'t>(
+        &self,
+        layer: usize,
+        mut tensors: impl Iterator<Item = &'t String>,
+    ) -> Option<usize> {
+        let holders = |name: &String| self.holders.get(name).cloned().unwrap_or_default();
+        let mut common = holders(tensors.next()?);
+        for tensor in tensors {
+            let also = holders(tensor);
+            common.retain(|rank| also.contains(rank));
+        }
+        common.get(layer % common.len().max(1)).copied()
+    }
+}
+
+fn unread(
+    plan: &Plan,
+    layer: usize,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> SourceError {
+    let first = plan.tensors_of_layers().nth(layer).and_then(|mut tensors| tensors.next());
+    SourceError::Framework { name: first.cloned().unwrap_or_default(), source: source.into() }
+}
+
+impl Elsewhere for Dealt {
+    fn ask(&self, plan: &Plan) -> Result<Vec<Place>, SourceError> {
+        let mut dealt = BTreeMap::<usize, VecDeque<usize>>::new();
+        let place = |(layer, tensors)| match self.rank_of(layer, tensors) {
+            None => Place::InPieces,
+            Some(0) => Place::Here,
+            Some(rank) => {
+                dealt.entry(rank).or_default().push_back(layer);
+                Place::There
+            }
+        };
+        let places = plan.tensors_of_layers().enumerate().map(place).collect();
+        let mut rounds = Vec::new();
+        loop {
+            let next =
+                |(rank, layers): (&usize, &mut VecDeque<usize>)| Some((*rank, layers.pop_front()?));
+            let round: Vec<(usize, usize)> = dealt.iter_mut().filter_map(next).collect();
+            if round.is_empty() {
+                break;
+            }
+            rounds.push(round);
+        }
+        if rounds.is_empty() {
+            return Ok(places);
+        }
+        let mut link = self.link.lock();
+        let ask = || {
+            if !self.ordered.load(Ordering::Relaxed) {
+                link.order(serde_json::to_string(&CountingOrder::of(plan))?)?;
+                self.ordered.store(true, Ordering::Relaxed);
+            }
+            link.ask(rounds, plan.start())
+        };
+        ask().map_err(|error: std::io::Error| unread(plan, 0, error))?;
+        Ok(places)
+    }
+
+    fn collect(
+        &self,
+        plan: &Plan,
+        take: &mut dyn FnMut(usize, &[u8]) -> Result<(), String>,
+    ) -> Result<(), SourceError> {
+        loop {
+            let counts = self.link.lock().counts().map_err(|error| unread(plan, 0, error))?;
+            let Some(counts) = counts else { return Ok(()) };
+            for (layer, counted) in counts {
+                let taken = counted.and_then(|bytes| take(layer, &bytes));
+                taken.map_err(|why| unread(plan, layer, why))?;
+            }
+        }
+    }
+}
+
+/// What a rank has that counts for rank 0.
+pub(super) struct Counting {
+    names: BTreeMap<String, String>, // its own name of each tensor of the whole model
+    pool: Arc<ThreadPool>,
+    plan: Result<Plan, String>,
+    kept: CountedLayers,
+}
+
+impl Counting {
+    pub(super) fn new(names: BTreeMap<String, String>, pool: Arc<ThreadPool>) -> Self {
+        let plan = Err("rank 0 has not said how layers are counted".to_owned());
+        Self { names, pool, plan, kept: CountedLayers::default() }
+    }
+
+    /// With the rank's tensors.
+    pub(super) fn with<'s>(&'s mut self, source: &'s dyn Source) -> Counter<'s> {
+        Counter { source, counting: self }
+    }
+}
+
+/// A rank that counts, and its tensors.
+pub(super) struct Counter<'s> {
+    source: &'s dyn Source,
+    counting: &'s mut Counting,
+}
+
+impl Holder for Counter<'_> {
+    fn source(&self) -> &dyn Source {
+        self.source
+    }
+
+    fn order(&mut self, order: &str) {
+        let Counting { names, plan, kept, .. } = &mut *self.counting;
+        let order = serde_json::from_str::<CountingOrder>(order).map_err(|error| error.to_string());
+        *plan = order.and_then(|order| order.plan(names).map_err(|error| error.to_string()));
+        *kept = CountedLayers::default();
+    }
+
+    fn count(&mut self, layer: usize, start: Option<Vec<f64>>) -> Result<Vec<u8>, String> {
+        let Counting { pool, plan, kept, .. } = &mut *self.counting;
+        let plan = plan.as_mut().map_err(|why| why.clone())?;
+        plan.set_start(start);
+        plan.count_for_another(layer, self.source, pool, kept)
+    }
+}
