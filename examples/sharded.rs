@@ -26,7 +26,7 @@ const INPUTS: i64 = 64;
 const HIDDEN: i64 = 256;
 const OUTPUTS: i64 = 16;
 const BATCH: i64 = 128;
-const STEPS: i64 = 300;
+const STEPS: i64 = 600;
 
 fn main() -> Result<()> {
     let sharding = std::env::args().nth(1).unwrap_or_else(|| "pipeline".to_owned());
@@ -45,7 +45,7 @@ fn main() -> Result<()> {
 /// A layer whose weights are small enough at the start for the method.
 fn layer(path: nn::Path<'_>, inputs: i64, outputs: i64, seed: i64) -> nn::Linear {
     tch::manual_seed(seed);
-    let ws_init = nn::Init::Randn { mean: 0.0, stdev: 0.05 };
+    let ws_init = nn::Init::Randn { mean: 0.0, stdev: 0.02 };
     nn::linear(path, inputs, outputs, nn::LinearConfig { ws_init, ..Default::default() })
 }
 
@@ -88,7 +88,7 @@ fn pipeline(world: &SimpleCommunicator) -> Result<()> {
             .add_fn(Tensor::relu)
             .add(layer(&path / "1", HIDDEN, OUTPUTS, 3)),
     };
-    let mut optimiser = nn::Adam::default().build(&weights, 1e-3)?;
+    let mut optimiser = nn::Adam::default().build(&weights, 3e-3)?;
 
     // The second stage counts its layers from 0, as the first does.
     let own = ["0.weight", "0.bias", "1.weight", "1.bias"];
@@ -97,7 +97,7 @@ fn pipeline(world: &SimpleCommunicator) -> Result<()> {
     let parts = parts.filter(|_| !first);
     let group = Mpi::new(world, Duration::from_secs(60))?;
     let mut monitor = Monitor::builder("runs/sharded-pipeline")
-        .every(25)
+        .every(50)
         .numbered()
         .group(group, parts)
         .attach(&weights)?;
@@ -135,7 +135,7 @@ fn tensor(world: &SimpleCommunicator) -> Result<()> {
     let teacher = teacher(&aside.root());
     let fc1 = layer(&path / "fc1", INPUTS, to - from, 10 + rank);
     let fc2 = layer(&path / "fc2", to - from, OUTPUTS, 100 + rank);
-    let mut optimiser = nn::Adam::default().build(&weights, 1e-3)?;
+    let mut optimiser = nn::Adam::default().build(&weights, 3e-3)?;
 
     let (hidden, from) = (HIDDEN as usize, from as usize);
     let parts = [
@@ -145,7 +145,7 @@ fn tensor(world: &SimpleCommunicator) -> Result<()> {
     ];
     let group = Mpi::new(world, Duration::from_secs(60))?;
     let mut monitor = Monitor::builder("runs/sharded-tensor")
-        .every(25)
+        .every(50)
         .numbered()
         .group(group, parts)
         .attach(&weights)?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use loops::Table;
 use loops::ranks::{SHARDINGS, Sharding, in_one_process, settings, shard, tables, train};
+use loops::weighed::Weighed;
 use neuromfa::group::{Communicator, Part, Threads};
 use neuromfa::source::Memory;
 use neuromfa::{Error, Monitor, MonitorBuilder, Samples, StopRule, Summary, Work};
@@ -85,36 +86,6 @@ fn all_ranks_stop_at_the_same_step_and_resume_where_rank_0_does() {
         results.into_iter().for_each(|result| assert_eq!(result.unwrap().1, to));
     }
     assert!(tables(&group) == tables(&one));
-}
-
-/// A rank that says how many bytes it sends.
-struct Weighed {
-    rank: Threads,
-    sent: Arc<AtomicUsize>,
-}
-
-impl Communicator for Weighed {
-    fn rank(&self) -> usize {
-        self.rank.rank()
-    }
-
-    fn size(&self) -> usize {
-        self.rank.size()
-    }
-
-    fn gather(&mut self, bytes: Vec<u8>) -> std::io::Result<Vec<Vec<u8>>> {
-        if self.rank.rank() > 0 {
-            self.sent.fetch_add(bytes.len(), Ordering::SeqCst);
-        }
-        self.rank.gather(bytes)
-    }
-
-    fn broadcast(&mut self, bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
-        if self.rank.rank() == 0 {
-            self.sent.fetch_add(bytes.len() * (self.rank.size() - 1), Ordering::SeqCst);
-        }
-        self.rank.broadcast(bytes)
-    }
 }
 
 #[test]
@@ -347,11 +318,13 @@ fn a_rank_that_dies_or_stalls_ends_monitoring_and_neither_training_nor_files() {
     const RANKS: usize = 3;
     const STEPS: u64 = 9;
     let mut rng = ChaCha8Rng::seed_from_u64(20);
-    // Of a run of that many steps a rank makes about 30 calls.
-    let cases =
-        (0..100).map(|k| (rng.random_range(0..RANKS), rng.random_range(1..30), k % 40 == 0));
+    // Of a run of that many steps a rank makes about so many calls.
+    let kinds = [(Sharding::Flat, 30), (Sharding::Pipeline, 16)];
     let mut cut = 0;
-    for (lost, after, stalls) in cases.collect::<Vec<_>>() {
+    for k in 0..100 {
+        let (sharding, calls) = kinds[k % 2];
+        let (lost, after) = (rng.random_range(0..RANKS), rng.random_range(1..calls));
+        let stalls = [0, 1, 41].contains(&k);
         let dir = tempfile::tempdir().unwrap();
         let run = dir.path().join("run");
         let limit = if stalls { SHORT } else { LIMIT };
@@ -361,14 +334,14 @@ fn a_rank_that_dies_or_stalls_ends_monitoring_and_neither_training_nor_files() {
             after: if k == lost { after } else { 0 },
             stalls,
         });
-        let case = format!("rank {lost} after {after} calls, stalls: {stalls}");
+        let case = format!("{sharding:?}, rank {lost} after {after} calls, stalls: {stalls}");
         // How far each rank trained, and why its monitoring ended.
         let ends: Vec<_> = thread::scope(|scope| {
             let rank = |(number, communicator)| {
                 let run = &run;
                 scope.spawn(move || {
                     let weights = Memory::new();
-                    let parts = shard(&weights, Sharding::Flat, (number, RANKS), 0);
+                    let parts = shard(&weights, sharding, (number, RANKS), 0);
                     let builder = Monitor::builder(run).every(2).quiet().without_stable();
                     let builder = builder.sampled(Samples { neurons: 8, samples: 2, seed: 0 });
                     let builder = builder.group(communicator, parts);
@@ -378,7 +351,7 @@ fn a_rank_that_dies_or_stalls_ends_monitoring_and_neither_training_nor_files() {
                     };
                     let (mut done, mut why) = (0, None);
                     for step in 1..=STEPS {
-                        shard(&weights, Sharding::Flat, (number, RANKS), step);
+                        shard(&weights, sharding, (number, RANKS), step);
                         why = why.or(monitor.step(step, &[("loss", 1.0)]).err());
                         done = step;
                     }

@@ -18,7 +18,8 @@ use crate::mfa::Method;
 pub struct PackedHistogram {
     slots: usize,
     left_out: Vec<u32>, // slot 0 of each neuron
-    counts: Vec<u8>,    // neurons × (slots - 1); a large one at its most
+    #[serde(with = "serde_bytes")]
+    counts: Vec<u8>, // neurons × (slots - 1); a large one at its most
     large: Vec<Large>,  // by neuron
 }
 

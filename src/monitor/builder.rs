@@ -147,8 +147,8 @@ impl RunBuilder<Live> {
     /// are, by their names. Those that are not listed are whole.
     ///
     /// Rank 0 monitors: its settings count, it writes the folder, and its word decides. Other ranks need
-    /// the same schedule, hand over their weights at due steps, and get the verdict there: all ranks stop
-    /// at the same step. What is recorded has the bits of a model in one process. A step that
+    /// the same schedule; at due steps they count layers or hand over weights, and get the verdict: all
+    /// ranks stop at the same step. What is recorded has the bits of a model in one process. A step that
     /// [`analyse_now`](super::Monitor::analyse_now) reports is reported so on every rank; after `finish` each rank has the summary.
     ///
     /// A rank that leaves, or is silent beyond the communicator's time limit, ends monitoring on all

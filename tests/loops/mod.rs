@@ -9,6 +9,7 @@ pub mod ranks;
 pub mod skipped;
 pub mod synthetic;
 pub mod warnings;
+pub mod weighed;
 
 use std::path::Path;
 
