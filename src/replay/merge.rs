@@ -117,7 +117,7 @@ pub fn gather(folder: &Path, own: Shard, overwriting: bool) -> Result<Gathered, 
         for (path, header) in shards {
             let shard = header.shard;
             match counted(path, header)? {
-                Counted::All(shard) => complete.push(shard),
+                Counted::All(shard) => complete.push(*shard),
                 Counted::Part { entries, wanted, .. } => {
                     lacking.push(format!("{shard} has {entries} of its {wanted} checkpoints"));
                 }
@@ -165,7 +165,7 @@ fn part(path: &Path, shard: Shard, of_own: &Header, overwriting: bool) -> Result
 const AGAIN: &str = ": analyse this shard again (overwrite)";
 
 enum Counted {
-    All(Complete),
+    All(Box<Complete>),
     Part { path: PathBuf, entries: usize, wanted: usize },
 }
 
@@ -177,7 +177,7 @@ fn counted(path: PathBuf, header: Header) -> Result<Counted, Error> {
         return Err(damaged(&path));
     }
     Ok(match entries == wanted {
-        true => Counted::All(Complete { path, header, digest: reader.digest() }),
+        true => Counted::All(Box::new(Complete { path, header, digest: reader.digest() })),
         false => Counted::Part { path, entries, wanted },
     })
 }
@@ -270,7 +270,7 @@ fn complete(shards: Vec<(PathBuf, Header)>) -> Result<Vec<Complete>, Error> {
     let whole = |(path, header): (PathBuf, Header)| {
         let shard = header.shard;
         match counted(path, header)? {
-            Counted::All(shard) => Ok(shard),
+            Counted::All(shard) => Ok(*shard),
             Counted::Part { path, entries, wanted } => {
                 let why = format!(
                     "shard {shard} has {entries} of its {wanted} checkpoints: run it again (resume)"
@@ -335,7 +335,7 @@ fn all_there(shards: &[(PathBuf, Header)]) -> Result<(), Error> {
 
 fn reader(path: &Path) -> Result<ShardReader, Error> {
     match ShardReader::open(path)? {
-        Found::Begun(reader, _) => Ok(reader),
+        Found::Begun(reader, _) => Ok(*reader),
         _ => Err(cut_short(path)),
     }
 }

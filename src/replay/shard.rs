@@ -105,7 +105,7 @@ pub fn analyse_shard(
 /// How many checkpoints the file of a shard has, which is now continued.
 fn resumed(path: &Path, header: &Header, writer: &mut ShardWriter) -> Result<usize, Error> {
     let (mut reader, found) = match ShardReader::open(path)? {
-        Found::Begun(reader, found) => (reader, found),
+        Found::Begun(reader, found) => (*reader, found),
         Found::Cut { .. } => {
             writer.begin(header)?;
             return Ok(0);

@@ -136,7 +136,7 @@ impl Header {
 /// What the file of a shard has.
 pub(super) enum Found {
     /// A header, and entries after it.
-    Begun(ShardReader, Box<Header>),
+    Begun(Box<ShardReader>, Box<Header>),
     /// No complete header.
     Cut {
         /// Whether more follows, so that no process was stopped while it wrote the header.
@@ -208,7 +208,7 @@ impl ShardReader {
                 "its header is damaged: analyse this shard again (overwrite)",
             ));
         }
-        Ok(Found::Begun(reader, Box::new(header)))
+        Ok(Found::Begun(Box::new(reader), Box::new(header)))
     }
 
     /// The next entry; none at the end of what is whole.
