@@ -10,6 +10,8 @@ test test-without-libtorch: forget-skipped
 endif
 export NEUROMFA_SKIPPED ?= $(CURDIR)/target/skipped.txt
 
+.DEFAULT_GOAL := help
+
 .PHONY: help setup demo soak fuzz test test-without-libtorch forget-skipped bench bench-peers
 
 help:

@@ -160,7 +160,7 @@ pub mod internals {
         pub use crate::record::*;
     }
     pub mod replay {
-        pub use crate::replay::merge::{merge, shards_of};
+        pub use crate::replay::merge::{Gathered, gather, merge};
         pub use crate::replay::shard::analyse_shard;
         pub use crate::replay::shard_file::Shard;
     }

@@ -29,19 +29,20 @@ const RULE: [(&str, &[&str]); 13] = [
 ];
 
 /// The same for the command.
-const COMMAND: [(&str, &[&str]); 13] = [
+const COMMAND: [(&str, &[&str]); 14] = [
     ("arrivals", &["steps"]),
     ("compare", &[]),
     ("libtorch", &[]),
-    ("messages", &[]),
-    ("output", &[]),
+    ("messages", &["wording"]),
+    ("output", &["wording"]),
     ("remote", &["steps", "messages"]),
     ("steps", &[]),
     ("threads", &[]),
+    ("wording", &[]),
     ("self_check", &["threads"]),
     ("sensitivity", &["threads"]),
     ("watch", &["arrivals", "steps"]),
-    ("report", &["compare", "sensitivity"]),
+    ("report", &["compare", "sensitivity", "wording"]),
     (
         "command",
         &[

@@ -166,9 +166,30 @@ fn the_stop_rule_reports_reason_step_measured_and_step_stopped() {
     assert_eq!(stop.reason, reason);
     let summary = monitor.finish().unwrap();
     assert_eq!(summary.stop(), Some(&stop));
-    assert!(summary.to_string().contains("stopped  at step 31: loss did not improve"));
+    let said = "stop     asked for at step 31, where the loop ended: loss did not improve";
+    assert!(summary.to_string().contains(said), "{summary}");
     let state = std::fs::read_to_string(dir.path().join("state.json")).unwrap();
     assert!(state.contains(reason), "{state}");
+}
+
+#[test]
+fn a_loop_that_continues_after_the_verdict_is_not_called_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = weights_at(0);
+    let rule = StopRule::on("loss").patience(2);
+    let monitor = Monitor::builder(dir.path()).every(10).stop_when(rule);
+    let mut monitor = monitor.attach_source(weights.clone()).unwrap();
+    for step in 1..=60 {
+        set_weights(&weights, step);
+        let _ = monitor.step(step, &[("loss", step as f64)]).unwrap();
+        monitor.flush().unwrap();
+    }
+    let summary = monitor.finish().unwrap();
+    let at = summary.stopped_step().unwrap();
+    assert!(at < 60);
+    let said =
+        format!("stop     asked for at step {at}, the loop continued to step 60: loss did not");
+    assert!(summary.to_string().contains(&said), "{summary}");
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use loops::damage::damage;
 use loops::interrupted::{assert_same, fast_folder, files_with_updates};
 use loops::warnings::warnings_of;
-use neuromfa::internals::record::{START, read_table};
-use neuromfa::internals::replay::{Shard, analyse_shard, merge};
+use neuromfa::internals::record::{RunConfig, START, read_table};
+use neuromfa::internals::replay::{Gathered, Shard, analyse_shard, gather, merge};
 use neuromfa::mfa::Parameters;
 use neuromfa::source::{Checkpoint, Memory, save};
 use neuromfa::{Controls, Error, Replay, Samples};
@@ -236,12 +236,97 @@ fn a_shard_that_is_not_there_or_not_whole_is_named() {
     let at = bytes.len() - 100;
     changed[at] ^= 4;
     std::fs::write(two.file(2), &changed).unwrap();
-    two.refused(&["shard 2 of 2 has", "checkpoints: run it again"]);
+    two.refused(&["shard 2/2 has", "checkpoints: run it again"]);
     let copy = two.folder().join("copy");
     std::fs::copy(two.file(1), &copy).unwrap();
     std::fs::write(two.file(2), &bytes).unwrap();
     let said = merge(Replay::new(two.dir.path().join("x")), &[two.folder(), copy]).unwrap_err();
     assert!(said.to_string().contains("same shard as"), "{said}");
+}
+
+/// The shards of a series, as the process of shard 1 of 2 sees them.
+fn seen(two: &Two, overwriting: bool) -> Result<Gathered, String> {
+    gather(&two.folder(), Shard::new(1, 2).unwrap(), overwriting).map_err(|e| e.to_string())
+}
+
+/// Shard 2 of 2 is not done, for this reason.
+fn not_yet(two: &Two, overwriting: bool, reason: &str) {
+    match seen(two, overwriting) {
+        Ok(Gathered::NotYet(why)) => assert_eq!(why, reason),
+        other => panic!("{reason}: {other:?}"),
+    }
+}
+
+fn is_error(two: &Two, overwriting: bool, words: &[&str]) {
+    let said = seen(two, overwriting).unwrap_err();
+    for word in words.iter().chain(&["shard-2-of-2.bin"]) {
+        assert!(said.contains(word), "{word:?}: {said}");
+    }
+}
+
+#[test]
+fn what_is_not_done_yet_is_told_from_what_is_wrong() {
+    let two = Two::new();
+    let bytes = std::fs::read(two.file(2)).unwrap();
+    let Ok(Gathered::All { files, hash }) = seen(&two, false) else { panic!("all are there") };
+    assert_eq!(files, [two.file(1), two.file(2)]);
+    two.merged().unwrap();
+    let run = RunConfig::read(&two.dir.path().join("run")).unwrap();
+    assert_eq!(run.origin.shards.as_ref(), Some(&hash), "the run says which shards it has");
+    // The same values at other times are other shards; a shard that is only opened again is not.
+    two.shard(2, Replay::resume).unwrap();
+    assert!(matches!(seen(&two, false), Ok(Gathered::All { hash: again, .. }) if again == hash));
+    two.shard(2, Replay::overwrite).unwrap();
+    assert!(matches!(seen(&two, false), Ok(Gathered::All { hash: again, .. }) if again != hash));
+    // Shards of another division are no matter.
+    std::fs::write(two.folder().join("shard-1-of-3.bin"), "x").unwrap();
+    assert!(matches!(seen(&two, false), Ok(Gathered::All { .. })));
+
+    let places = frames(&bytes);
+    for overwriting in [false, true] {
+        let put = |bytes: &[u8]| std::fs::write(two.file(2), bytes).unwrap();
+        put(&bytes[..places[0].end - 1]);
+        not_yet(&two, overwriting, "2/2 has no checkpoints");
+        put(&bytes[..places[2].end + 30]);
+        not_yet(&two, overwriting, "2/2 has 2 of its 3 checkpoints");
+        let changed = |at: usize| {
+            let mut changed = bytes.clone();
+            changed[at] ^= 4;
+            put(&changed);
+        };
+        // The last frame may be one that is being written; after the others comes one.
+        changed(places[3].start);
+        not_yet(&two, overwriting, "2/2 has 2 of its 3 checkpoints");
+        for frame in &places[..3] {
+            changed(frame.start);
+            is_error(&two, overwriting, &["not those that were written", "(resume)"]);
+        }
+        put(b"step,E\n");
+        is_error(&two, overwriting, &["no shard", "analyse this shard again"]);
+        std::fs::copy(two.file(1), two.file(2)).unwrap();
+        is_error(&two, overwriting, &["it holds shard 1/2, not 2/2", "(overwrite)"]);
+        std::fs::remove_file(two.file(2)).unwrap();
+        not_yet(&two, overwriting, "2/2 has no file");
+        std::fs::create_dir(two.file(2)).unwrap();
+        is_error(&two, overwriting, &["cannot read it", "(overwrite)"]);
+        std::fs::remove_dir(two.file(2)).unwrap();
+    }
+}
+
+#[test]
+fn shards_of_other_options_are_not_done_where_each_is_overwritten() {
+    let two = Two::new();
+    let bytes = std::fs::read(two.file(2)).unwrap();
+    let seed =
+        |replay: Replay| replay.overwrite().sampled(Samples { neurons: 13, samples: 3, seed: 6 });
+    two.shard(1, seed).unwrap();
+    is_error(&two, false, &["config.sampling.drawn.seed is 5 in it and 6 in shard-1-of-2.bin"]);
+    not_yet(&two, true, "2/2 is old (config.sampling.drawn.seed is 5 in it and 6 now)");
+    std::fs::write(two.file(2), [b"neuromfa shard 9\n", &bytes[17..]].concat()).unwrap();
+    is_error(&two, false, &["no shard that this version of neuromfa wrote", "(overwrite)"]);
+    not_yet(&two, true, "2/2 is old (it is no shard that this version of neuromfa wrote)");
+    two.shard(2, seed).unwrap();
+    assert!(matches!(seen(&two, true), Ok(Gathered::All { .. })));
 }
 
 #[test]

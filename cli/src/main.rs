@@ -14,6 +14,7 @@ mod sensitivity;
 mod steps;
 mod threads;
 mod watch;
+mod wording;
 
 use std::process::ExitCode;
 

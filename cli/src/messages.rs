@@ -6,12 +6,14 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::Parser;
 use neuromfa::internals::record::printable;
+use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::field::MakeExt;
-use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
+
+use crate::wording::in_options;
 
 /// Beginnings of paths, and what messages show in their place.
 static SHOWN: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
@@ -53,18 +55,46 @@ pub fn log(quiet: bool) {
         .with_env_filter(
             EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level)),
         )
-        .fmt_fields(
-            debug_fn(|writer, field, value| {
-                let value = format!("{value:?}");
-                match field.name() {
-                    "message" => write!(writer, "{}", printable(&shown(&value))),
-                    name => write!(writer, "{name}={}", printable(&value)),
-                }
-            })
-            .delimited(" "),
-        )
         .event_format(Line { terminal, colours })
         .init();
+}
+
+/// What an event says, and where: its message, and its fields, which other subscribers get as such.
+#[derive(Default)]
+struct Said {
+    place: Vec<String>,
+    message: String,
+    others: String,
+}
+
+impl Said {
+    fn add(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => self.message = in_options(&shown(value)),
+            "step" => self.place.push(format!("step {value}")),
+            "code" | "status" => self.place.push(value.to_owned()),
+            name => self.others += &format!(" {name}={value}"),
+        }
+    }
+}
+
+impl Visit for Said {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.add(field, &format!("{value:?}"));
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, message, others } = self;
+        let place = place.join(", ");
+        let place = if place.is_empty() { place } else { place + ": " };
+        f.write_str(&printable(&format!("{place}{message}{others}")))
+    }
 }
 
 /// An event as a line.
@@ -80,7 +110,7 @@ where
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, N>,
+        _context: &FmtContext<'_, S, N>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
@@ -99,7 +129,8 @@ where
             true => write!(writer, "neuromfa: \x1b[{colour}m{word}\x1b[0m: ")?,
             false => write!(writer, "neuromfa: {word}: ")?,
         }
-        context.field_format().format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
+        let mut said = Said::default();
+        event.record(&mut said);
+        writeln!(writer, "{said}")
     }
 }

@@ -10,6 +10,8 @@ use neuromfa::internals::record::{printable, printable_lines};
 use neuromfa::{Error, RecordError};
 use serde::Serialize;
 
+use crate::wording::in_options;
+
 /// How a subcommand that could do its work ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -80,19 +82,7 @@ pub fn described(error: &anyhow::Error) -> String {
         let cause = cause.to_string();
         if text.contains(&cause) { text } else { format!("{text}: {cause}") }
     });
-    // The library names its methods.
-    let options = [
-        ("(resume)", "(--resume)"),
-        ("(.resume(), --resume)", "(--resume)"),
-        ("(.overwrite(), --overwrite)", "(--overwrite)"),
-        (".numbered() and --numbered take the next", "--numbered takes the next"),
-        ("(without resume)", "(without --resume)"),
-        ("(overwrite)", "(--overwrite)"),
-        ("folder, or overwrite)", "folder, or with --overwrite)"),
-        ("(allow_gaps; --allow-gaps)", "(--allow-gaps)"),
-        ("(exclude it)", "(--exclude NAME)"),
-    ];
-    options.iter().fold(text, |text, (method, option)| text.replace(method, option))
+    in_options(&text)
 }
 
 /// The exit status of a failure: 1 where a row of a run is damaged.

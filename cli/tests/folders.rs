@@ -252,12 +252,8 @@ fn the_job_that_ends_last_merges() {
     };
     let (status, said) = shard("2/3", &[]);
     assert_eq!(status, Some(0), "{said}");
-    assert!(
-        said.contains(
-            "not merged, as other shards are not done: shards: shards are missing: 1/3, 3/3"
-        ),
-        "{said}"
-    );
+    let not_done = "not merged, as not all shards are done: 1/3 has no file, 3/3 has no file";
+    assert!(said.contains(not_done), "{said}");
     assert!(!folder.out("run").exists());
     // Two that end at the same time: one of them merges.
     let said: Vec<(Option<i32>, String)> = std::thread::scope(|scope| {
@@ -267,17 +263,45 @@ fn the_job_that_ends_last_merges() {
     assert!(said.iter().all(|(status, _)| *status == Some(0)), "{said:?}");
     let [merged, whole] = ["run", "analyzed"].map(|name| files(&folder.out(name)));
     assert_same(&merged, &whole, "merged");
-    // Again, over the run that is there: only with --overwrite.
+    // A job that is started again merges what is new, and only that.
+    let summary = || std::fs::metadata(folder.out("run/summary.json")).unwrap().modified().unwrap();
+    let before = summary();
+    let (status, said) = shard("3/3", &["--resume"]);
+    assert_eq!((status, summary()), (Some(0), before), "{said}");
+    assert!(said.contains("these shards are merged in run already"), "{said}");
     let (status, said) = shard("3/3", &["--overwrite"]);
     assert_eq!(status, Some(0), "{said}");
-    assert!(said.contains("structure: ") && folder.out("run/summary.json").exists(), "{said}");
-    let (status, said) = shard("3/3", &["--resume"]);
+    assert!(said.contains("structure: ") && summary() > before, "{said}");
+    // A merge that was interrupted.
+    std::fs::remove_file(folder.out("run/summary.json")).unwrap();
+    let (status, said) = shard("2/3", &["--resume"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert_same(&files(&folder.out("run")), &whole, "merged again");
+    // The run of other shards is replaced only with --overwrite.
+    std::fs::remove_file(folder.out("shards/shard-3-of-3.bin")).unwrap();
+    let (status, said) = shard("3/3", &[]);
     assert_eq!(status, Some(2), "{said}");
     assert!(said.contains("--overwrite"), "{said}");
-    // Shards of other options are no series.
-    let (status, said) = shard("3/3", &["--overwrite", "--seed", "5"]);
-    assert_eq!(status, Some(2), "{said}");
-    assert!(said.contains("it is no shard of the same series: "), "{said}");
+    // With other options: shards that are still to be overwritten are not done yet.
+    for (part, words) in [
+        (
+            "3/3",
+            "not all shards are done: 1/3 is old (config.sampling.drawn.seed is 0 in it and 5 now), 2/3",
+        ),
+        ("1/3", "not all shards are done: 2/3 is old ("),
+        ("2/3", "structure: "),
+    ] {
+        let (status, said) = shard(part, &["--overwrite", "--seed", "5"]);
+        assert_eq!(status, Some(0), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+    // What is wrong with a shard is an error.
+    for more in [&["--resume", "--seed", "5"][..], &["--overwrite"]] {
+        std::fs::write(folder.out("shards/shard-2-of-3.bin"), "a text").unwrap();
+        let (status, said) = shard("3/3", more);
+        assert_eq!(status, Some(2), "{said}");
+        assert!(said.contains("neuromfa: shards/shard-2-of-3.bin: it is no shard"), "{said}");
+    }
     let alone = folder.call(&["analyze", "ckpts", "--out", "x", "--merge-into", "y"], &[]);
     assert_eq!(alone.0, Some(2), "{}", alone.1);
 }

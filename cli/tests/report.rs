@@ -327,6 +327,49 @@ fn several_runs_are_overlaid_and_files_are_named_by_run() {
 }
 
 #[test]
+fn a_page_that_replaces_that_of_another_run_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, b] = ["a", "b"].map(|name| dir.path().join(name));
+    run(&a, 20, |step| step as f64);
+    run(&b, 20, |step| step as f64);
+    let said = |folder: &Path| {
+        let output = report(&[folder], &["--html"], dir.path());
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let words = "it replaces the page of a there (--out DIR writes to another folder)";
+    assert!(!said(&a).contains("replaces") && !said(&a).contains("replaces"));
+    let of_b = said(&b);
+    assert!(of_b.contains(words), "{of_b}");
+}
+
+#[test]
+fn the_facts_say_whether_the_loop_ended_where_the_rule_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, goes_on) in [("on", true), ("ended", false)] {
+        let (folder, weights) = (dir.path().join(name), weights_at(0));
+        let builder = Monitor::builder(&folder).every(10).threads(1);
+        let builder = builder.stop_when(neuromfa::StopRule::on("loss").patience(2));
+        let mut monitor = builder.attach_source(weights.clone()).unwrap();
+        for step in 1..=60 {
+            set_weights(&weights, step);
+            let stop = monitor.step(step, &[("loss", step as f64)]).unwrap().should_stop();
+            monitor.flush().unwrap();
+            if stop && !goes_on {
+                break;
+            }
+        }
+        let at = monitor.finish().unwrap().stopped_step().unwrap();
+        let status = match goes_on {
+            true => {
+                format!("finished at step 60; the stop rule asked to stop at step {at}: loss did")
+            }
+            false => format!("stopped at step {at}: loss did"),
+        };
+        assert!(page(&[&folder]).contains(&status), "{status}");
+    }
+}
+
+#[test]
 fn scaling_and_boxes_are_drawn_at_the_first_and_the_newest_step() {
     let dir = tempfile::tempdir().unwrap();
     let (of_run, out) = (dir.path().join("run"), dir.path().join("figures"));

@@ -55,6 +55,29 @@ fn run(folder: &Path, tensor: &str, metric: &str) -> String {
 }
 
 #[test]
+fn a_warning_begins_with_its_step_and_code_and_names_options() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = Memory::new();
+    // A square matrix that stands alone, with ten edges for each neuron.
+    memory.set("a.weight", &[10, 10], values(100, 0)).unwrap();
+    let path = dir.path().join("m-step0.safetensors");
+    save(&path, &memory, &["a.weight"]).unwrap();
+    let (path, out) = (path.to_str().unwrap(), dir.path().join("run"));
+    let output = neuromfa(&["analyze", path, "--out", out.to_str().unwrap()]);
+    let [_, said] = texts(&output);
+    assert!(said.contains("and a neuron counts only with more than 10: no row can have a value\n"));
+    let step = said.lines().find(|line| line.starts_with("neuromfa: warning: step 0, "));
+    assert!(step.is_some_and(|line| !line.contains("step=") && !line.contains("code=")), "{said}");
+    let inspected = neuromfa(&["inspect", path]);
+    for text in [said, texts(&inspected)[0]] {
+        assert!(
+            !text.contains("::") && !text.contains("()") && !text.contains(".orient"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn names_move_no_cursor() {
     let dir = tempfile::tempdir().unwrap();
     let name = format!("{HOSTILE}\nneuromfa: all is well");

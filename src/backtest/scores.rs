@@ -52,13 +52,13 @@ impl<'a> Scores<'a> {
     pub(super) fn standings(&self, entrants: &[Entrant], tried: &[Tried]) -> Vec<Standing> {
         let outcomes: Vec<Outcome> = tried.par_iter().map(|tried| self.outcome(tried)).collect();
         let reference = entrants.iter().position(|entrant| entrant.kind == Kind::Patience);
-        let reference = reference.map(|k| &tried[k]);
+        let reference = reference.map(|k| &outcomes[k]);
         let mut standings: Vec<Standing> = entrants
             .par_iter()
             .zip(tried)
             .zip(&outcomes)
             .map(|((entrant, tried), outcome)| {
-                let (all, families) = self.measures(tried, outcome, reference);
+                let (all, families) = self.measures(outcome, reference);
                 Standing {
                     rank: None,
                     rule: entrant.name(),
@@ -113,9 +113,8 @@ impl<'a> Scores<'a> {
 
     fn measures(
         &self,
-        tried: &Tried,
         outcome: &Outcome,
-        reference: Option<&Tried>,
+        reference: Option<&Outcome>,
     ) -> (Measures, Vec<Measures>) {
         let Outcome { worth, chance } = outcome;
         let by_group = |value: &dyn Fn(usize) -> f64| self.field.by_group(value);
@@ -127,7 +126,7 @@ impl<'a> Scores<'a> {
         let timing = by_group(&|run| chance[run] - worth[run].cost);
         let wins = reference.map(|reference| {
             by_group(&|run| {
-                let [own, other] = [tried, reference].map(|of| of.stopped[run].loss);
+                let [own, other] = [outcome, reference].map(|of| of.worth[run].regret);
                 if own == other { 0.5 } else { f64::from(u8::from(own < other)) }
             })
         });
@@ -192,5 +191,38 @@ fn correct(standings: &mut [Standing]) {
     let p: Vec<f64> = tests.iter().map(|test| test.p).collect();
     for (test, p) in tests.iter_mut().zip(holm(&p)) {
         test.p_holm = p;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::field::Entry;
+    use super::*;
+
+    #[test]
+    fn of_two_stops_above_the_first_loss_none_wins() {
+        // The loss rises and then falls below the first one: the other rule stops at its peak.
+        let judged = |losses: [f64; 4]| {
+            let evaluations: Vec<(u64, f64)> = (0..).step_by(10).zip(losses).collect();
+            Judged::new(&evaluations, 1, vec![0, 10, 20, 30], 30).unwrap()
+        };
+        let runs = [judged([3.0, 90.0, 40.0, 1.0]), judged([3.0, 2.0, 40.0, 1.0])];
+        let entry = |(k, judged): (usize, &Judged)| Entry {
+            family: "f".to_owned(),
+            group: k.to_string(),
+            judged: judged.clone(),
+        };
+        let field = Field::new(runs.iter().enumerate().map(entry).collect(), 0.1).unwrap();
+        let stopped = |step| Outcome {
+            worth: (0..2).map(|run| field.worth(run, &runs[run].at(Some(step)))).collect(),
+            chance: vec![0.0; 2],
+        };
+        let wins = |own, other| {
+            let scores = Scores::new(&field, &[], 0.01);
+            scores.measures(&stopped(own), Some(&stopped(other))).0.wins.unwrap().value
+        };
+        // A tie in the first run, where 40 and 90 are both above 3; 40 loses to 2 in the other.
+        assert_eq!([wins(20, 10), wins(10, 20)], [0.25, 0.75]);
+        assert_eq!(wins(30, 20), 1.0);
     }
 }

@@ -77,8 +77,8 @@ pub struct Measures {
     pub saved: Estimate,
     /// Share of the runs that are worse than the full budget by more than ε.
     pub worse: Estimate,
-    /// Share of the runs whose judged loss is lower than with patience 3 on the validation loss; ties
-    /// count half.
+    /// Share of the runs whose regret is lower than with patience 3 on the validation loss; ties count
+    /// half.
     pub wins: Option<Estimate>,
     /// How much lower the regret is than that of stops at random, drawn from this rule's own times.
     pub timing: Estimate,

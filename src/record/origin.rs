@@ -20,6 +20,8 @@ pub struct Origin {
     pub folder: Option<PathBuf>,
     /// The commit that is checked out in this folder, or in one above it: its hash.
     pub git: Option<String>,
+    /// Of a run that was merged from shards: a hash of what they have.
+    pub shards: Option<String>,
 }
 
 impl Origin {
@@ -33,6 +35,7 @@ impl Origin {
             command: command.collect(),
             git: folder.as_deref().and_then(commit),
             folder,
+            shards: None,
         }
     }
 }

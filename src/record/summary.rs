@@ -335,13 +335,15 @@ impl fmt::Display for Summary {
             writeln!(f, "repeats  {repeated}")?;
         }
         if let Some(stop) = &self.stop {
-            let seen =
-                stop.stopped_step.map_or("at the end".to_owned(), |s| format!("at step {s}"));
-            writeln!(
-                f,
-                "stopped  {seen}: {} (measured at step {})",
-                stop.stop.reason, stop.stop.measured_step
-            )?;
+            let Stop { reason, measured_step, .. } = &stop.stop;
+            let asked = match (stop.stopped_step, self.last_step) {
+                (Some(at), Some(last)) if last > at => {
+                    format!("asked for at step {at}, the loop continued to step {last}")
+                }
+                (Some(at), _) => format!("asked for at step {at}, where the loop ended"),
+                (None, _) => "asked for after the last step".to_owned(),
+            };
+            writeln!(f, "stop     {asked}: {reason} (measured at step {measured_step})")?;
         }
         if self.repeated_calls > 0 {
             writeln!(f, "updates  {} calls reported a step again", self.repeated_calls)?;

@@ -9,7 +9,7 @@ use super::facts::Facts;
 use super::log::Log;
 use super::schedule::in_order;
 use super::series::Series;
-use super::shard_file::{Entry, Header, Shard, ShardReader, ShardWriter, failed};
+use super::shard_file::{Entry, Found, Header, Shard, ShardReader, ShardWriter, failed};
 use super::work::{at_its_step, no_matrices, say_left_out, say_of_first};
 use crate::error::Error;
 use crate::pipeline::{First, Start, prepare};
@@ -104,9 +104,15 @@ pub fn analyse_shard(
 
 /// How many checkpoints the file of a shard has, which is now continued.
 fn resumed(path: &Path, header: &Header, writer: &mut ShardWriter) -> Result<usize, Error> {
-    let Some((mut reader, found)) = ShardReader::open(path)? else {
-        writer.begin(header)?;
-        return Ok(0);
+    let (mut reader, found) = match ShardReader::open(path)? {
+        Found::Begun(reader, found) => (*reader, found),
+        Found::Cut { .. } => {
+            writer.begin(header)?;
+            return Ok(0);
+        }
+        Found::Other(why) => {
+            return Err(failed(path, format!("{why}: replace it (--overwrite)")));
+        }
     };
     if let Some(Difference { key, recorded, current }) = header.difference(&found) {
         let why = format!(

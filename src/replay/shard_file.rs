@@ -6,7 +6,9 @@
 //! order of the steps. A process that is killed leaves whole frames and at most one that is cut short; a resume
 //! removes that one.
 
+use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::hash::Hasher;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -51,8 +53,9 @@ impl Shard {
         self.index
     }
 
-    pub(super) fn count(self) -> usize {
-        self.count
+    /// All shards of the series, this one among them.
+    pub(super) fn all(self) -> impl Iterator<Item = Self> {
+        (1..=self.count).map(move |index| Self { index, ..self })
     }
 
     /// Its file in a folder.
@@ -66,6 +69,12 @@ impl Shard {
         let (index, count) = name.split_once("-of-")?;
         let shard = Self::new(index.parse().ok()?, count.parse().ok()?)?;
         (shard.file(Path::new("")).as_os_str() == path.file_name()?).then_some(shard)
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
     }
 }
 
@@ -124,6 +133,23 @@ impl Header {
     }
 }
 
+/// What the file of a shard has.
+pub(super) enum Found {
+    /// A header, and entries after it.
+    Begun(Box<ShardReader>, Box<Header>),
+    /// No complete header.
+    Cut {
+        /// Whether more follows, so that no process was stopped while it wrote the header.
+        damaged: bool,
+    },
+    /// What this version does not read.
+    Other(String),
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read it ({0}): correct that, or analyse this shard again (overwrite)")]
+struct Unreadable(#[source] std::io::Error);
+
 /// An error that names a file.
 pub(super) fn failed(
     path: &Path,
@@ -138,12 +164,14 @@ pub(super) struct ShardReader {
     file: BufReader<File>,
     length: u64,
     end: u64, // of the whole frames that were read
+    damaged: bool,
+    digest: XxHash3_64, // of the lengths and hashes of these frames
 }
 
 impl ShardReader {
-    /// Reads the header; none in a file that a process has left before it was whole.
-    pub(super) fn open(path: &Path) -> Result<Option<(Self, Header)>, Error> {
-        let fail = |e: std::io::Error| failed(path, e);
+    /// Reads the header.
+    pub(super) fn open(path: &Path) -> Result<Found, Error> {
+        let fail = |e| failed(path, Unreadable(e));
         let file = File::open(path).map_err(fail)?;
         let length = file.metadata().map_err(fail)?.len();
         let mut reader = Self {
@@ -151,29 +179,43 @@ impl ShardReader {
             file: BufReader::new(file),
             length,
             end: MAGIC.len() as u64,
+            damaged: false,
+            digest: XxHash3_64::new(),
         };
         let mut magic = Vec::new();
         reader.file.by_ref().take(reader.end).read_to_end(&mut magic).map_err(fail)?;
         if !MAGIC.starts_with(&magic) {
-            return Err(failed(path, "it is no shard that this version of neuromfa wrote"));
+            let why = "it is no shard that this version of neuromfa wrote";
+            return match magic.starts_with(KIND) {
+                true => Ok(Found::Other(why.to_owned())),
+                false => {
+                    Err(failed(path, format!("{why}: remove it, and analyse this shard again")))
+                }
+            };
         }
-        let Some(text) = reader.frame()? else { return Ok(None) };
-        let header: Header = serde_json::from_slice(&text).map_err(|e| reader.unknown(e))?;
+        let Some(text) = reader.frame()? else {
+            return Ok(Found::Cut { damaged: reader.damaged });
+        };
+        let header: Header = match serde_json::from_slice(&text) {
+            Ok(header) => header,
+            Err(why) => return Ok(Found::Other(unknown(why))),
+        };
         let Shard { index, count } = header.shard;
         let ascending = header.series.windows(2).all(|pair| pair[0].0 < pair[1].0);
         if Shard::new(index, count).is_none() || !ascending {
             return Err(failed(
                 path,
-                "its header is damaged: analyse this shard again (--overwrite)",
+                "its header is damaged: analyse this shard again (overwrite)",
             ));
         }
-        Ok(Some((reader, header)))
+        Ok(Found::Begun(Box::new(reader), Box::new(header)))
     }
 
     /// The next entry; none at the end of what is whole.
     pub(super) fn entry(&mut self) -> Result<Option<Entry>, Error> {
         let Some(bytes) = self.frame()? else { return Ok(None) };
-        ciborium::from_reader(&bytes[..]).map(Some).map_err(|e| self.unknown(e))
+        let entry = ciborium::from_reader(&bytes[..]).map(Some);
+        entry.map_err(|e| failed(&self.path, unknown(e)))
     }
 
     /// Counts the entries that are whole, up to `most`.
@@ -186,35 +228,45 @@ impl ShardReader {
         Ok(most)
     }
 
-    fn unknown(&self, why: impl std::fmt::Display) -> Error {
-        failed(
-            &self.path,
-            format!("it is damaged, or another version of neuromfa wrote it ({why})"),
-        )
+    /// Whether a frame had other bytes than were written, and more follows.
+    pub(super) fn damaged(&self) -> bool {
+        self.damaged
+    }
+
+    /// A hash of the frames that were read.
+    pub(super) fn digest(&self) -> u64 {
+        self.digest.finish()
     }
 
     /// The bytes of the next frame; none if it is not whole.
     fn frame(&mut self) -> Result<Option<Vec<u8>>, Error> {
-        let fail = |e: std::io::Error| failed(&self.path, e);
+        let fail = |e| failed(&self.path, Unreadable(e));
         let rest = self.length.saturating_sub(self.end);
         if rest < HEAD {
             return Ok(None);
         }
-        let (mut length, mut hash) = ([0; 8], [0; 8]);
-        self.file.read_exact(&mut length).map_err(fail)?;
-        self.file.read_exact(&mut hash).map_err(fail)?;
-        let length = u64::from_le_bytes(length);
+        let mut head = [0; HEAD as usize];
+        self.file.read_exact(&mut head).map_err(fail)?;
+        let [length, hash] =
+            [0, 8].map(|at| u64::from_le_bytes(head[at..at + 8].try_into().expect("8 bytes")));
         if length > rest - HEAD {
             return Ok(None);
         }
         let mut bytes = Vec::new();
         self.file.by_ref().take(length).read_to_end(&mut bytes).map_err(fail)?;
-        if XxHash3_64::oneshot(&bytes) != u64::from_le_bytes(hash) {
+        if XxHash3_64::oneshot(&bytes) != hash {
+            // The last frame may be one that is being written.
+            self.damaged = length < rest - HEAD;
             return Ok(None);
         }
         self.end += HEAD + length;
+        self.digest.write(&head);
         Ok(Some(bytes))
     }
+}
+
+fn unknown(why: impl std::fmt::Display) -> String {
+    format!("it is damaged, or another version of neuromfa wrote it ({why})")
 }
 
 /// Writes the frames of a shard. The file is locked while it lives.

@@ -164,7 +164,9 @@ impl QuantityRule {
         self
     }
 
-    /// Stop after this many analysed steps without improvement.
+    /// Stop after this many analysed steps without improvement: with `.every(100)`, 10 are 1000 training steps. Of a
+    /// quantity that is logged between analysed steps only, such as a validation loss at the end of each epoch, stop after
+    /// this many values.
     pub fn patience(mut self, analysed_steps: u64) -> Self {
         self.patience = analysed_steps;
         self

@@ -66,7 +66,7 @@ pub struct Analyze {
         "numbered", "json", "prometheus",
     ])]
     shard: Option<Shard>,
-    /// After the last of the N shards is done, whichever that is, merge all into the run in this folder.
+    /// When all N shards are done, merge them into the run in this folder: the job that ends last does it.
     #[arg(long, value_name = "FOLDER", requires = "shard", help_heading = "Run")]
     merge_into: Option<PathBuf>,
     /// Print the summary as JSON, as in summary.json.
@@ -99,7 +99,7 @@ impl Analyze {
             return match self.merge_into {
                 Some(into) => {
                     output.closing(&format!("{done}\n"))?;
-                    merge_once(&self.out, into, self.overwrite, output)
+                    merge_once(&self.out, shard, into, self.overwrite, output)
                 }
                 None => {
                     let out = self.out.display();

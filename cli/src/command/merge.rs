@@ -1,13 +1,14 @@
 //! `neuromfa merge`
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::Context;
 use clap::Args;
 use neuromfa::Replay;
-use neuromfa::internals::replay::{merge, shards_of};
+use neuromfa::internals::record::{RunConfig, SUMMARY};
+use neuromfa::internals::replay::{Gathered, Shard, gather, merge};
 
 use crate::output::{Outcome, Output};
 
@@ -58,38 +59,60 @@ impl Merge {
     }
 }
 
-/// Taken by the process that merges.
+/// Locked by the process that merges. It stays, because another one may wait for it.
 const LOCK: &str = "merge.lock";
 
-/// Merges the shards of a folder into a run, if all of them are there. Of processes that end at the same
-/// time one does it, and the others see its run.
+/// Merges the shards of a folder into a run, if all are complete as this one is. Of processes that end at the
+/// same time one does it, and the others find its run.
 pub fn merge_once(
     shards: &Path,
+    own: Shard,
     into: PathBuf,
     overwrite: bool,
     output: Output,
 ) -> anyhow::Result<Outcome> {
     let path = shards.join(LOCK);
-    let lock = File::create(&path).and_then(|file| file.lock().map(|()| file));
+    let lock = File::create(&path).and_then(|file| or_none(file.lock()).map(|()| file));
     let _lock = lock.with_context(|| format!("cannot lock {}", path.display()))?;
-    let files = match shards_of(shards)? {
-        Ok(files) => files,
-        Err(why) => {
-            output.closing(&format!("not merged, as other shards are not done: {why}\n"))?;
+    let (files, hash) = match gather(shards, own, overwrite)? {
+        Gathered::All { files, hash } => (files, hash),
+        Gathered::NotYet(which) => {
+            output.closing(&format!("not merged, as not all shards are done: {which}\n"))?;
             return Ok(Outcome::Done);
         }
     };
-    let written = |path: &Path| path.metadata().and_then(|file| file.modified());
-    let newest: Option<SystemTime> = files.iter().filter_map(|path| written(path).ok()).max();
-    if written(&into.join("summary.json")).is_ok_and(|run| Some(run) > newest) {
+    let recorded = RunConfig::read(&into).ok().and_then(|config| config.origin.shards);
+    let same = recorded.is_some_and(|recorded| recorded == hash);
+    if same && into.join(SUMMARY).exists() {
+        output.closing(&format!("these shards are merged in {} already\n", into.display()))?;
         return Ok(Outcome::Done);
     }
+    // What a merge that was interrupted has left of this run is replaced.
     let merge = Merge {
-        shards: vec![shards.to_owned()],
+        shards: files,
         out: into,
-        overwrite,
+        overwrite: overwrite || same,
         numbered: false,
         json: false,
     };
     merge.run(output)
+}
+
+/// Where the file system has no locks, none is taken.
+fn or_none(locked: io::Result<()>) -> io::Result<()> {
+    match locked {
+        Err(e) if e.kind() == io::ErrorKind::Unsupported => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_locks_is_no_failure() {
+        assert!(or_none(Err(io::ErrorKind::Unsupported.into())).is_ok());
+        assert!(or_none(Err(io::ErrorKind::StorageFull.into())).is_err());
+    }
 }

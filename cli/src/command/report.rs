@@ -17,6 +17,11 @@ const EXAMPLES: &str = "Examples:
   neuromfa report runs/* --out pages                 one page of several runs
   neuromfa report runs/first --svg --out figures --x tokens";
 
+/// The page's file.
+const PAGE: &str = "report.html";
+/// How its title begins.
+const TITLE: &str = "<title>neuromfa";
+
 /// Draw runs: one page that opens offline, or one file for each picture.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -49,7 +54,14 @@ impl Report {
         std::fs::create_dir_all(&self.out)
             .with_context(|| format!("cannot make {}", self.out.display()))?;
         if self.html || !(self.svg || self.png) {
-            self.write(output, "report.html", pictures.html().as_bytes())?;
+            let page = pictures.html();
+            let earlier = self.earlier(&page);
+            self.write(output, PAGE, page.as_bytes())?;
+            if let Some(earlier) = earlier {
+                output.closing(&format!(
+                    "it replaces the page of {earlier} there (--out DIR writes to another folder)\n"
+                ))?;
+            }
         }
         if self.svg {
             for file in pictures.svg_files() {
@@ -62,6 +74,13 @@ impl Report {
             }
         }
         Ok(())
+    }
+
+    /// The runs of the page that is there, if they are others than those of this one.
+    fn earlier(&self, page: &str) -> Option<String> {
+        let earlier = std::fs::read_to_string(self.out.join(PAGE)).ok()?;
+        let [earlier, new] = [&earlier, page].map(runs);
+        earlier.filter(|_| earlier != new).map(str::to_owned)
     }
 
     fn write(&self, output: Output, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
@@ -77,6 +96,11 @@ impl Report {
     }
 }
 
+/// The runs of a page, as its title names them.
+fn runs(page: &str) -> Option<&str> {
+    Some(page.split_once(TITLE)?.1.trim_start_matches(": ").split_once("</title>")?.0)
+}
+
 /// Whether there is no file yet, or one that this subcommand wrote.
 fn is_own(path: &Path) -> anyhow::Result<bool> {
     match std::fs::symlink_metadata(path) {
@@ -89,7 +113,7 @@ fn is_own(path: &Path) -> anyhow::Result<bool> {
     file.with_context(|| format!("cannot read {}", path.display()))?;
     let text = String::from_utf8_lossy(&begins);
     Ok(match path.extension().and_then(OsStr::to_str) {
-        Some("html") => text.contains("<title>neuromfa"),
+        Some("html") => text.contains(TITLE),
         Some("svg") => text.starts_with("<svg ") && text.contains(" class=\"fig\""),
         // Its pictures have this width.
         _ => begins.get(12..20) == Some(&[b"IHDR", &1417u32.to_be_bytes()[..]].concat()[..]),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use super::alike::{Run, runs};
+use crate::wording::in_options;
 use neuromfa::internals::network::share_in_words;
 use neuromfa::internals::record::{printable, shown_name};
 use neuromfa::network::{Connection, LeftOut, Network, Orientation, Parameter};
@@ -39,7 +40,7 @@ pub fn network(network: &Network, parameters: &[Parameter], neurons: usize, all:
     if !network.warnings().is_empty() {
         text.push_str("\nWarnings\n");
         for warning in network.warnings() {
-            wrap(&mut text, "  - ", "    ", &printable(warning));
+            wrap(&mut text, "  - ", "    ", &printable(&in_options(warning)));
         }
     }
     text

@@ -115,7 +115,7 @@ fn legend(study: &Study) -> String {
 cost    regret, and {price} % for all steps of a run; rules are ranked by it
 regret  judged loss at the stop less the lowest, % of what training gains
 worse   share of runs more than {worse} % above their full budget
-wins    share of runs with a lower loss than patience 3 on the validation loss
+wins    share of runs with a lower regret than patience 3 on the validation loss
 beats   baselines (*) and random stops that cost more, p < 0.05 (Holm, {} tests)
 Each rule that is tuned has {SETTINGS} settings. Intervals are over seeds, not tasks.
 ",

@@ -15,6 +15,9 @@ const NAMED: usize = 4;
 /// Height of the plane.
 const HEIGHT: f64 = 180.0;
 
+/// How far the largest symbol reaches from its middle.
+const SYMBOL: f64 = 4.6;
+
 /// A rule of the backtest.
 struct Mark {
     /// None of the full budget.
@@ -171,7 +174,7 @@ fn draw(marks: &[Mark], words: &Words) -> Drawing {
     for mark in of_kind(true).rev().chain(of_kind(false).rev()) {
         symbol(&mut drawing, mark.baseline, panel.at(mark.at.0, mark.at.1));
     }
-    ranks(&mut drawing, &panel, &named);
+    ranks(&mut drawing, &panel, marks, &named);
     panel.horizontal(&mut drawing, "steps saved, % of the run");
     key(&mut drawing, panel.bottom() + 46.0, &named, words.given_up);
     drawing
@@ -208,7 +211,7 @@ fn colour(baseline: bool) -> &'static str {
 fn symbol(drawing: &mut Drawing, baseline: bool, (x, y): (f64, f64)) {
     let class = format!("f-{}", colour(baseline));
     if baseline {
-        let r = 4.6;
+        let r = SYMBOL;
         drawing.area(&class, &[(x, y - r), (x + r, y), (x, y + r), (x - r, y)]);
     } else {
         drawing.dot(&class, (x, y), 2.6);
@@ -234,7 +237,7 @@ fn heading(drawing: &mut Drawing, marks: &[Mark], words: &Words) {
 }
 
 /// The ranks at their marks; marks that are close together share a label.
-fn ranks(drawing: &mut Drawing, panel: &Panel, named: &[&Mark]) {
+fn ranks(drawing: &mut Drawing, panel: &Panel, marks: &[Mark], named: &[&Mark]) {
     let mut positions: Vec<((f64, f64), Vec<String>)> = Vec::new();
     for mark in named {
         let (x, y) = panel.at(mark.at.0, mark.at.1);
@@ -246,21 +249,32 @@ fn ranks(drawing: &mut Drawing, panel: &Panel, named: &[&Mark]) {
             None => positions.push(((x, y), vec![mark.rank()])),
         }
     }
-    let mut taken: Vec<(f64, f64, f64)> = Vec::new(); // from, to, height of the words' foot
-    for ((x, y), ranks) in positions {
+    let mut taken: Vec<[f64; 4]> = marks
+        .iter()
+        .map(|mark| panel.at(mark.at.0, mark.at.1))
+        .map(|(x, y)| [x - SYMBOL, x + SYMBOL, y - SYMBOL, y + SYMBOL])
+        .collect();
+    for (at, ranks) in positions {
         let words = ranks.join(", ");
-        let wide = width(&words);
-        let from = if x + 6.0 + wide < panel.right() { x + 6.0 } else { x - 6.0 - wide };
-        let mut foot = y - 4.0;
-        let meets = |&(left, right, other): &(f64, f64, f64), foot: f64| {
-            left < from + wide + 3.0 && from < right + 3.0 && (other - foot).abs() < FONT
-        };
-        while taken.iter().any(|words| meets(words, foot)) {
-            foot -= FONT;
-        }
-        taken.push((from, from + wide, foot));
-        drawing.words("", Anchor::Start, (from, foot), &words);
+        let label = free(at, width(&words), (panel.left, panel.right()), &taken);
+        taken.push(label);
+        drawing.words("", Anchor::Start, (label[0], label[3]), &words);
     }
+}
+
+/// The left, right, top and foot of a label of this width that meets nothing, as near to a point as possible.
+fn free((x, y): (f64, f64), wide: f64, ends: (f64, f64), taken: &[[f64; 4]]) -> [f64; 4] {
+    let label = |left: f64, foot: f64| [left, left + wide, foot - 0.8 * FONT, foot];
+    let sides = [x + 6.0, x - 6.0 - wide];
+    let feet = (0..12)
+        .flat_map(|k| [y - 4.0 - 4.0 * f64::from(k), y + 4.0 + 0.8 * FONT + 4.0 * f64::from(k)]);
+    let places = feet.flat_map(|foot| sides.map(|left| label(left, foot)));
+    let is_free = |[left, right, top, foot]: &[f64; 4]| {
+        let meets =
+            |[l, r, t, f]: &[f64; 4]| *l < right + 1.0 && *left < r + 1.0 && t < foot && top < f;
+        ends.0 <= *left && *right <= ends.1 && !taken.iter().any(meets)
+    };
+    places.into_iter().find(is_free).unwrap_or_else(|| label(sides[0], y - 4.0))
 }
 
 /// The named rules in words, below the plane.
@@ -280,5 +294,31 @@ fn key(drawing: &mut Drawing, top: f64, named: &[&Mark], loss: &str) {
         let more = if *alike > 0 { format!(", +{alike} alike") } else { String::new() };
         let (steps, loss) = (format!("{:.1} %", at.0), format!("{:.2} %", at.1));
         line(k + 1, "", [&mark.rank(), &format!("{what}{more}"), &steps, &loss]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_meets_neither_marks_nor_other_labels() {
+        let mark = |x: f64, y: f64| [x - SYMBOL, x + SYMBOL, y - SYMBOL, y + SYMBOL];
+        let ends = (0.0, 200.0);
+        let own = mark(100.0, 50.0);
+        assert_eq!(free((100.0, 50.0), 20.0, ends, &[own])[..2], [106.0, 126.0]);
+        let right = free((100.0, 50.0), 20.0, ends, &[own, mark(110.0, 42.0)]);
+        assert_eq!(right[1], 94.0, "a mark is where it would be: to the left");
+        let edge = free((190.0, 50.0), 20.0, ends, &[own]);
+        assert_eq!(edge[1], 184.0, "it stays in the plane");
+        // A crowd.
+        let mut taken: Vec<[f64; 4]> =
+            (0..30).map(|k| mark(80.0 + 3.0 * f64::from(k), 50.0)).collect();
+        for _ in 0..4 {
+            let [left, right, top, foot] = free((100.0, 50.0), 20.0, ends, &taken);
+            let over = |[l, r, t, f]: &[f64; 4]| *l < right && left < *r && *t < foot && top < *f;
+            assert!(!taken.iter().any(over));
+            taken.push([left, right, top, foot]);
+        }
     }
 }

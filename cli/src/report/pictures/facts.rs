@@ -42,7 +42,13 @@ fn status(run: &Recorded) -> String {
         None => "finished".to_owned(),
         Some(stop) => {
             let at = summary.stopped_step().unwrap_or(stop.measured_step);
-            format!("stopped at step {at}: {}", stop.reason)
+            match summary.last_step().filter(|last| *last > at) {
+                Some(last) => format!(
+                    "finished at step {last}; the stop rule asked to stop at step {at}: {}",
+                    stop.reason
+                ),
+                None => format!("stopped at step {at}: {}", stop.reason),
+            }
         }
     }
 }

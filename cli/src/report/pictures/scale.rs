@@ -18,6 +18,10 @@ enum Kind {
     LogSteps,
 }
 
+/// How near to each other ticks of a logarithmic axis are, in parts of the mean distance that is wanted: on a
+/// vertical axis, the height of a label.
+const NEAREST: f64 = 0.5;
+
 impl Scale {
     /// Linear, with a margin at both ends; none without values.
     pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
@@ -108,18 +112,32 @@ impl Scale {
         (first..=last).map(value).collect()
     }
 
-    /// 1, 10, 100 … and, if there is space, 2 and 5 times them.
+    /// 1, 10, 100 … and, if there is space, 2 and 5 times them; fewer if there is less.
     fn powers(&self, wanted: f64, from_zero: bool) -> Vec<f64> {
         let (first, last) = (self.low.max(1e-300).log10().floor(), self.high.log10().ceil());
         let first = if from_zero { first.max(0.0) } else { first };
-        let decades = self.high.log10() - first;
-        let factors: &[f64] = if decades < wanted / 3.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
-        let stride = if decades > wanted { (decades / wanted).ceil() as usize } else { 1 };
+        let all = |factors: &[f64], stride: usize| -> Vec<f64> {
+            let powers = (first as i32..=last as i32).filter(|k| k % stride as i32 == 0);
+            let all = powers.flat_map(|k| factors.iter().map(move |f| f * 10f64.powi(k)));
+            all.filter(|v| (self.low * 0.999..=self.high * 1.001).contains(v)).collect()
+        };
+        let gap = NEAREST / wanted.max(1.0);
+        let apart = |a: f64, b: f64| self.at(b) - self.at(a) >= gap;
+        let dense = all(&[1.0, 2.0, 5.0], 1);
+        let strides = (1..=(last - first).max(1.0) as usize).map(|stride| all(&[1.0], stride));
+        let even = std::iter::once(dense.clone())
+            .chain(strides)
+            .find(|values| values.len() > 1 && values.windows(2).all(|v| apart(v[0], v[1])));
+        let values = even.unwrap_or_else(|| {
+            dense.into_iter().fold(Vec::new(), |mut kept, value| {
+                if kept.last().is_none_or(|last| apart(*last, value)) {
+                    kept.push(value);
+                }
+                kept
+            })
+        });
         let zero = (from_zero && self.low <= 0.0).then_some(0.0);
-        let all = (first as i32..=last as i32).step_by(stride);
-        let all = all.flat_map(|k| factors.iter().map(move |f| f * 10f64.powi(k)));
-        let within = all.filter(|v| (self.low * 0.999..=self.high * 1.001).contains(v));
-        zero.into_iter().chain(within).collect()
+        zero.into_iter().chain(values).collect()
     }
 }
 
@@ -169,6 +187,7 @@ fn scientific(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::drawing::FONT;
     use super::*;
 
     fn labels(scale: Scale, wanted: f64) -> Vec<String> {
@@ -205,6 +224,26 @@ mod tests {
         assert_eq!(labels(wide, 5.0), ["0", "1", "10", "100"]);
         assert!(wide.at(0.0) > 0.0 && wide.at(300.0) < 1.0);
         assert!(Scale::from_zero([], 30.0).at(0.0) > 0.0);
+    }
+
+    #[test]
+    fn labels_of_a_logarithmic_axis_do_not_meet() {
+        for height in [44.0, 60.0, 90.0, 150.0, 300.0] {
+            for (low, factor) in (0..40).flat_map(|k| {
+                let low = 1e-4 * 1.7f64.powi(k);
+                [31.0, 150.0, 700.0, 4e4, 3e8, 1e20].map(|factor| (low, factor))
+            }) {
+                let scale = Scale::wide([low, low * factor]).unwrap();
+                let ticks = scale.ticks(height / 22.0);
+                assert!(ticks.len() > 1, "{low} {factor} {height}: {ticks:?}");
+                let places: Vec<f64> = ticks.iter().map(|(v, _)| height * scale.at(*v)).collect();
+                let near = places.windows(2).find(|pair| pair[1] - pair[0] < FONT);
+                assert!(near.is_none(), "{low} {factor} {height}: {ticks:?}");
+            }
+        }
+        let loss = Scale::wide([0.02, 6.0]).unwrap();
+        assert_eq!(labels(loss, 2.0), ["0.1", "1"]);
+        assert_eq!(labels(loss, 14.0), ["0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5"]);
     }
 
     #[test]

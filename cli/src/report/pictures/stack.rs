@@ -82,7 +82,7 @@ fn mark(drawing: &mut Drawing, panel: &Panel, first: f64, marks: &Marks) {
         drawing.path("thin dash s-faint", &[(x, first - 12.0), (x, panel.bottom())]);
         let (anchor, x) =
             if x > panel.left + 60.0 { (Anchor::End, x + 12.0) } else { (Anchor::Start, x) };
-        drawing.words("faint", anchor, (x, 9.0), "stopped");
+        drawing.words("faint", anchor, (x, 9.0), "stop");
     }
     for (from, to, kinds) in &marks.warned {
         let axis = &marks.axis;

@@ -42,27 +42,39 @@
   const place = { linear: v => v, log: Math.log, steps: signed(Math.log1p) };
   const back = { linear: v => v, log: Math.exp, steps: signed(Math.expm1) };
   const ticks = ({ kind, low, high }, wanted) => {
+    const f = place[kind];
+    const apart = (a, b) => (f(b) - f(a)) * Math.max(1, wanted) >= 0.5 * (f(high) - f(low));
+    // As many as do not meet, from the first on.
+    const spread = values =>
+      values.reduce((kept, v) => kept.length && !apart(kept.at(-1), v) ? kept : [...kept, v], []);
     if (kind !== 'linear') {
-      const at = [];
-      if (kind === 'steps' && low <= 0) at.push(0);
       const first = Math.floor(Math.log10(Math.max(low, kind === 'steps' ? 1 : 1e-300)));
       const last = Math.ceil(Math.log10(high));
-      const factors = last - first < wanted / 2 ? [1, 2, 5] : [1];
-      const stride = Math.max(1, Math.ceil((last - first) / wanted));
-      for (let k = first; k <= last; k += stride)
-        for (const f of factors) {
-          const v = f * 10 ** k;
-          if (v >= low * 0.999 && v <= high * 1.001) at.push(v);
-        }
-      if (at.length > 1) return at;
+      const all = (factors, stride) => {
+        const at = [];
+        for (let k = first; k <= last; k++)
+          if (k % stride === 0) at.push(...factors.map(f => f * 10 ** k));
+        return at.filter(v => v >= low * 0.999 && v <= high * 1.001);
+      };
+      const zero = kind === 'steps' && low <= 0 ? [0] : [];
+      const sets = [all([1, 2, 5], 1)];
+      for (let stride = 1; stride <= last - first; stride++) sets.push(all([1], stride));
+      sets.push(spread(sets[0]));
+      const even = sets.find(at => at.length > 1 && at.every((v, k) => !k || apart(at[k - 1], v)));
+      if (even) return [...zero, ...even];
     }
-    const raw = (high - low) / Math.max(1, wanted);
-    const power = 10 ** Math.floor(Math.log10(raw));
-    const step = power * [1, 2, 5, 10].find(f => f * power >= raw * 0.999999);
-    const at = [];
-    for (let k = Math.ceil(low / step - 1e-6); k <= Math.floor(high / step + 1e-6); k++)
-      at.push(k * step);
-    return at;
+    const even = wanted => {
+      const raw = (high - low) / Math.max(1, wanted);
+      const power = 10 ** Math.floor(Math.log10(raw));
+      const step = power * [1, 2, 5, 10].find(f => f * power >= raw * 0.999999);
+      const at = [];
+      for (let k = Math.ceil(low / step - 1e-6); k <= Math.floor(high / step + 1e-6); k++)
+        at.push(k * step);
+      return at;
+    };
+    let at = even(wanted);
+    for (let more = 2; at.length < 2 && more < 9; more *= 2) at = even(more * Math.max(1, wanted));
+    return spread(at);
   };
 
   // Exponential smoothing without a bias at the beginning; an absent value stays absent.
@@ -287,7 +299,7 @@
       };
       if (this.data.onset !== null) line(this.data.onset, 'c3', 'onset');
       this.data.rolled_back.forEach((at, k) => line(at, 'faint', k ? '' : 'rolled back'));
-      if (this.data.stopped !== null) line(this.data.stopped, 'faint', 'stopped');
+      if (this.data.stopped !== null) line(this.data.stopped, 'faint', 'stop');
       if (!first) return;
       for (const [from, to, codes] of this.data.warned) {
         const v = this.ofStep(from);
