@@ -31,7 +31,7 @@ const LAYERS: usize = 24;
 const STEPS: u64 = 4;
 const RANK: &str = "NEUROMFA_BENCH_SHARDING";
 
-const SHARDINGS: [&str; 4] = ["pipeline", "replica", "rows", "flat"];
+const SHARDINGS: [&str; 3] = ["pipeline", "rows", "flat"];
 
 fn main() {
     if let Ok(sharding) = env::var(RANK) {

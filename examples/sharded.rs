@@ -17,7 +17,7 @@ use mpi::collective::SystemOperation;
 use mpi::point_to_point::{Destination, Source};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives};
-use neuromfa::Monitor;
+use neuromfa::{Monitor, OnFailure};
 use neuromfa::group::{Mpi, Part};
 use tch::nn::{self, Module, OptimizerConfig};
 use tch::{Device, Kind, Tensor};
@@ -65,7 +65,7 @@ fn teacher(path: &nn::Path<'_>) -> nn::Sequential {
         .add(nn::linear(path / "out", 32, OUTPUTS, Default::default()))
 }
 
-/// Goes on with the gradient that another rank has found for `values`.
+/// Backpropagates a gradient of `values` that was computed elsewhere.
 fn backward(values: &Tensor, gradient: &Tensor) {
     (values * gradient).sum(Kind::Float).backward();
 }
@@ -99,6 +99,7 @@ fn pipeline(world: &SimpleCommunicator) -> Result<()> {
     let mut monitor = Monitor::builder("runs/sharded-pipeline")
         .every(50)
         .numbered()
+        .on_failure(OnFailure::KeepTraining)
         .group(group, parts)
         .attach(&weights)?;
     for step in 1..=STEPS {
@@ -147,6 +148,7 @@ fn tensor(world: &SimpleCommunicator) -> Result<()> {
     let mut monitor = Monitor::builder("runs/sharded-tensor")
         .every(50)
         .numbered()
+        .on_failure(OnFailure::KeepTraining)
         .group(group, parts)
         .attach(&weights)?;
     for step in 1..=STEPS {

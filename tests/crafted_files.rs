@@ -5,6 +5,7 @@ mod pickled;
 use std::path::{Path, PathBuf};
 
 use neuromfa::mfa::Values;
+use neuromfa::network::{Network, Selection};
 use neuromfa::source::{Checkpoint, CheckpointFile, Source};
 
 use pickled::{
@@ -347,4 +348,56 @@ fn a_view_of_an_object_that_is_a_parameter_is_followed() {
     let deep = [global("torch._tensor", "_rebuild_from_type_v2"), deep, b"R".to_vec()].concat();
     let file = folder.write("deep.pt", zip(&archive(&pickle(deep), &[storage()]), false));
     refused(&file, "nested too deeply");
+}
+
+#[test]
+fn a_dict_may_be_made_of_pairs_as_python_2_writes_them() {
+    let folder = Folder::new();
+    let list = |items: &[Vec<u8>]| [b"](", &items.concat()[..], b"e"].concat();
+    let (key, weight) = (text("w"), w().pickled());
+    let epoch = [text("epoch"), b"G@\x09\x21\xfb\x54\x44\x2d\x18".to_vec()]; // a float, which is passed over
+    let of_lists = list(&[list(&epoch), list(&[key.clone(), weight.clone()])]);
+    let of_tuples = list(&[tuple(&epoch), tuple(&[key.clone(), weight.clone()])]);
+    for (k, pairs) in [of_lists, of_tuples].into_iter().enumerate() {
+        for (module, name) in [("collections", "OrderedDict"), ("__builtin__", "dict")] {
+            let made = [global(module, name), tuple(&[pairs.clone()]), b"R".to_vec()].concat();
+            let file = zip(&archive(&pickle(made), &[storage()]), false);
+            let file = folder.write(&format!("{name}-{k}.pt"), file);
+            assert_eq!(names(&file), ["w"]);
+            assert_eq!(values(&file, "w"), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        }
+    }
+    let three = list(&[list(&[key.clone(), weight.clone(), key.clone()])]);
+    let made = [global("collections", "OrderedDict"), tuple(&[three]), b"R".to_vec()].concat();
+    let file = folder.write("three.pt", zip(&archive(&pickle(made), &[storage()]), false));
+    refused(&file, "a dict is made of something that is no pair");
+}
+
+/// torch.save once called storages by their addresses, which say nothing about the order.
+#[test]
+fn entries_of_a_state_dict_keep_their_order_whatever_their_storages_are_called() {
+    let folder = Folder::new();
+    // In the order of these keys the shapes chain too.
+    let of = |name, key, shape: &[usize]| (name, View::whole("FloatStorage", key, shape));
+    let kernels = [
+        of("conv1.weight", 1100, &[32, 1, 5]),
+        of("conv2.weight", 1200, &[8, 32, 5]),
+        of("conv3.weight", 1400, &[8, 8, 5]),
+        of("conv4.weight", 1300, &[8, 8, 5]),
+        of("conv5.weight", 1500, &[16, 8, 5]),
+        of("fc.weight", 1600, &[4, 16]),
+    ];
+    let pairs: Vec<_> = kernels.iter().map(|(name, view)| (text(name), view.pickled())).collect();
+    let mut entries = archive(&pickle(dict(&pairs)), &[]);
+    for (_, view) in &kernels {
+        let bytes = vec![1_u8; 4 * view.length as usize];
+        entries.push(pickled::entry(&format!("weights/data/{}", view.key), bytes));
+    }
+    let file = folder.write("cnn.pt", zip(&entries, false));
+    let parameters = CheckpointFile::open(&file).unwrap().parameters();
+    let network = Network::infer(&parameters, &Selection::default()).unwrap();
+    let order: Vec<_> =
+        network.connections().iter().map(|c| (c.parameter.as_str(), c.groups)).collect();
+    let expected: Vec<_> = kernels.iter().map(|(name, _)| (*name, 1)).collect();
+    assert_eq!(order, expected);
 }

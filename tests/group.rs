@@ -9,11 +9,12 @@ use std::thread;
 use std::time::Duration;
 
 use loops::Table;
-use loops::ranks::{SHARDINGS, Sharding, in_one_process, settings, shard, tables, train};
+use loops::ranks::{SHARDINGS, Sharding, in_one_process, settings, shard, tables, train, whole};
 use loops::weighed::Weighed;
 use neuromfa::group::{Communicator, Part, Threads};
-use neuromfa::source::Memory;
-use neuromfa::{Error, Monitor, MonitorBuilder, Samples, StopRule, Summary, Work};
+use neuromfa::network::Parameter;
+use neuromfa::source::{Memory, Source, SourceError, Tensor};
+use neuromfa::{Controls, Error, Monitor, MonitorBuilder, Samples, StopRule, Summary, Work};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -77,19 +78,144 @@ fn all_ranks_stop_at_the_same_step_and_resume_where_rank_0_does() {
         assert!(last.iter().all(|step| *step == last[0]), "{last:?}");
     }
 
-    let [one, group] = ["one", "group"].map(|name| dir.path().join(name));
+    let one = dir.path().join("one");
     in_one_process(&one, 12, |builder| builder);
-    for (from, to) in [(0, 6), (6, 12)] {
-        let ranks = Threads::group(3, LIMIT);
-        let results =
-            in_a_group(&group, Sharding::Columns, ranks, (from, to), MonitorBuilder::resume);
-        results.into_iter().for_each(|result| assert_eq!(result.unwrap().1, to));
+    for sharding in [Sharding::Columns, Sharding::Pipeline] {
+        let group = dir.path().join(format!("{sharding:?}"));
+        for (from, to) in [(0, 6), (6, 12)] {
+            let ranks = Threads::group(3, LIMIT);
+            let results = in_a_group(&group, sharding, ranks, (from, to), MonitorBuilder::resume);
+            results.into_iter().for_each(|result| assert_eq!(result.unwrap().1, to));
+        }
+        assert!(tables(&group) == tables(&one), "{sharding:?}");
     }
-    assert!(tables(&group) == tables(&one));
 }
 
 #[test]
-fn of_layers_that_lie_whole_on_a_rank_only_counts_travel_also_of_frozen_ones() {
+fn whatever_is_computed_is_that_of_one_process_where_stages_count() {
+    type More = fn(MonitorBuilder) -> MonitorBuilder;
+    let settings: [(&str, More); 4] = [
+        ("sampled", |b| b.without_stable()),
+        ("spectra", |b| b.matrix_spectra()),
+        ("rescaled start", |b| b.controls(Controls::default().with_rescaled_start())),
+        ("first edges", |b| b.baseline_at_first_edges()),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    for (name, more) in settings {
+        let one = dir.path().join(format!("{name}, one"));
+        in_one_process(&one, 6, more);
+        let run = dir.path().join(name);
+        let results = in_a_group(&run, Sharding::Pipeline, Threads::group(2, LIMIT), (0, 6), more);
+        results.into_iter().for_each(|result| drop(result.unwrap()));
+        assert!(tables(&run) == tables(&one), "{name}");
+    }
+}
+
+#[test]
+fn an_empty_share_of_a_tensor_is_no_piece_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = ["0.weight", "2.weight"];
+    let steps =
+        |weights: &Memory, own: &[usize], parts: Vec<(String, Part)>, group: Option<Threads>| {
+            let set = |step| {
+                for (k, (name, shape, values)) in whole(step).into_iter().take(2).enumerate() {
+                    let (shape, values) = match own.contains(&k) {
+                        true => (shape.to_vec(), values),
+                        false => (vec![0], Vec::new()),
+                    };
+                    weights.set(name, &shape, values).unwrap();
+                }
+            };
+            let run = dir.path().join(if group.is_some() { "group" } else { "one" });
+            set(0);
+            let builder = settings(Monitor::builder(run));
+            let builder = match group {
+                Some(rank) => builder.group(rank, parts),
+                None => builder,
+            };
+            train(builder, weights, set, 6).unwrap();
+        };
+    steps(&Memory::new(), &[0, 1], Vec::new(), None);
+    thread::scope(|scope| {
+        for (number, rank) in Threads::group(2, LIMIT).into_iter().enumerate() {
+            let (steps, (name, shape, _)) = (&steps, &whole(0)[1 - number]);
+            let none = Part::flat(shape, shape[0] * shape[1] * number);
+            assert_eq!(*name, names[1 - number]);
+            let parts = vec![(name.to_string(), none)];
+            scope.spawn(move || steps(&Memory::new(), &[number], parts, Some(rank)));
+        }
+    });
+    assert!(tables(&dir.path().join("group")) == tables(&dir.path().join("one")));
+}
+
+/// Weights whose reading fails at one step, and panics at another.
+struct Unsteady {
+    weights: Memory,
+    step: Arc<AtomicUsize>,
+}
+
+impl Source for Unsteady {
+    fn parameters(&self) -> Vec<Parameter> {
+        self.weights.parameters()
+    }
+
+    fn tensor(&self, name: &str) -> Result<Tensor<'_>, SourceError> {
+        match self.step.load(Ordering::SeqCst) {
+            3 => panic!("killed by the test"),
+            6 => self.weights.tensor("absent"),
+            _ => self.weights.tensor(name),
+        }
+    }
+}
+
+#[test]
+fn what_a_rank_cannot_count_costs_that_row_alone() {
+    quiet_panics();
+    let dir = tempfile::tempdir().unwrap();
+    for sharding in [Sharding::Pipeline, Sharding::Flat] {
+        let run = dir.path().join(format!("{sharding:?}"));
+        thread::scope(|scope| {
+            for (number, rank) in Threads::group(2, LIMIT).into_iter().enumerate() {
+                let run = &run;
+                scope.spawn(move || {
+                    let (weights, at) = (Memory::new(), Arc::new(AtomicUsize::new(0)));
+                    let parts = shard(&weights, sharding, (number, 2), 0);
+                    let builder = settings(Monitor::builder(run)).group(rank, parts);
+                    let step = if number == 1 { Arc::clone(&at) } else { Arc::default() };
+                    let source = Unsteady { weights: weights.clone(), step };
+                    let mut monitor = builder.attach_source(source).unwrap();
+                    for step in 1..=9 {
+                        shard(&weights, sharding, (number, 2), step);
+                        at.store(step as usize, Ordering::SeqCst);
+                        let said = monitor.step(step, &[]).err().map(|error| error.to_string());
+                        let wanted = match (number, step) {
+                            (0, 3) => "rank 1: it panicked: killed by the test",
+                            (0, 6) => "rank 1: ",
+                            _ => "",
+                        };
+                        assert!(said.unwrap_or_default().contains(wanted), "step {step}");
+                    }
+                    monitor.finish().unwrap();
+                });
+            }
+        });
+        let status = Table::read(&run, "emergence.csv").column("status");
+        assert_eq!(status, ["ok", "dropped", "dropped", "ok"], "{sharding:?}");
+    }
+}
+
+/// Panics of the tests are not printed.
+fn quiet_panics() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !panic.to_string().contains("killed by the test") {
+            hook(panic);
+        }
+    }));
+}
+
+#[test]
+fn of_layers_that_lie_whole_on_a_rank_only_counts_travel() {
     const WIDE: usize = 700;
     const RANKS: usize = 3;
     let names = ["0.weight", "1.weight", "2.weight"];
@@ -309,12 +435,7 @@ impl Communicator for Faulty {
 
 #[test]
 fn a_rank_that_dies_or_stalls_ends_monitoring_and_neither_training_nor_files() {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if !panic.to_string().contains("killed by the test") {
-            hook(panic);
-        }
-    }));
+    quiet_panics();
     const RANKS: usize = 3;
     const STEPS: u64 = 9;
     let mut rng = ChaCha8Rng::seed_from_u64(20);

@@ -36,8 +36,8 @@ impl Plan {
         self.snapshot_with(None, source, pool, snapshot)
     }
 
-    /// As [`Self::snapshot`], with layers that other processes count; they do so while this one counts what lies
-    /// here.
+    /// As [`Self::snapshot`], with layers that other processes count: they begin while this one counts what
+    /// lies here.
     ///
     /// # Errors
     /// As [`Self::snapshot`], and those of `elsewhere`.
@@ -53,17 +53,21 @@ impl Plan {
             Some(elsewhere) => {
                 let places = elsewhere.ask(self)?;
                 self.count_near(|k| places[k] == Place::Here, source, pool, snapshot)?;
-                elsewhere.collect(self, &mut |number, counted| match jobs(
-                    self,
-                    number..number + 1,
-                    &[],
-                    snapshot,
-                )
-                .pop()
-                {
-                    Some(job) => job.take(counted),
-                    None => Err(format!("there is no layer {number}")),
+                let mut wanted = places.clone();
+                elsewhere.collect(self, &mut |number, counted| {
+                    let there = wanted.get_mut(number).filter(|place| **place == Place::There);
+                    let there = there.ok_or_else(|| format!("nobody asked for layer {number}"))?;
+                    *there = Place::Here;
+                    let mut job = jobs(self, number..number + 1, &[], snapshot);
+                    job.pop().map_or(Ok(()), |job| job.take(counted))
                 })?;
+                if let Some(number) = wanted.iter().position(|place| *place == Place::There) {
+                    let name = self.sources[number].tensors[0].connection.parameter.clone();
+                    return Err(SourceError::Missing {
+                        name,
+                        place: "what was counted".to_owned(),
+                    });
+                }
                 self.count_near(|k| places[k] == Place::InPieces, source, pool, snapshot)?;
             }
         }

@@ -46,7 +46,7 @@ pub trait Elsewhere: fmt::Debug + Send + Sync {
     ) -> Result<(), SourceError>;
 }
 
-/// All of a plan that decides what is counted, but for the spread at step 0.
+/// What a plan counts: all of it but the spread at step 0, which comes with each request.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct CountingOrder {
     method: Parameters,
@@ -182,7 +182,8 @@ impl LayerJob<'_> {
     pub(super) fn take(self, bytes: &[u8]) -> Result<(), String> {
         let counted: Counted = ciborium::from_reader(bytes).map_err(|error| error.to_string())?;
         let Counted { mut layer, pools, matched_pools, deviations } = counted;
-        if layer.sizes() != self.counts.sizes() || pools.len() != self.pools.len() {
+        let tensors = [pools.len(), matched_pools.len(), deviations.len()];
+        if layer.sizes() != self.counts.sizes() || tensors != [self.pools.len(); 3] {
             return Err("its counts are those of another layer".to_owned());
         }
         layer.reused = layer.from == self.counts.from;

@@ -134,6 +134,9 @@ fn join(name: String, all: &[(usize, Declared)]) -> Result<Whole, String> {
         }
         let runs = each.part.runs(&each.local.shape);
         let runs = runs.map_err(|why| format!("{name:?} on rank {rank}: {why}"))?;
+        if runs.elements() == 0 && elements > 0 {
+            continue; // a rank whose share is empty
+        }
         if runs.count == 1 && runs.elements() == elements {
             holders.push(*rank);
         }

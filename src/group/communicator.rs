@@ -1,9 +1,13 @@
 //! What a transport has to do.
 
 use std::io;
+use std::time::Duration;
 
-/// The way between the ranks of a group, of which rank 0 is the root: threads ([`Threads`](super::Threads)), or a
-/// transport of your own (MPI, NCCL, Gloo, sockets).
+/// Time limits above this one are this one: no clock goes on for ever.
+pub(super) const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// The way between the ranks of a group, of which rank 0 is the root: threads ([`Threads`](super::Threads)), MPI
+/// processes (`Mpi`, with the feature `mpi`), or a transport of your own (NCCL, Gloo, sockets).
 ///
 /// All ranks call [`gather`](Self::gather) and [`broadcast`](Self::broadcast) in the same order. Neither may wait for ever: a
 /// rank that has left, or is silent beyond a time limit of the transport, is an error that names it. Let

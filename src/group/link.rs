@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::Communicator;
 use crate::source::Source;
 
-/// What a rank has that follows rank 0.
+/// What rank 0 asks another rank for.
 pub(crate) trait Holder {
-    /// Its tensors, under its own names.
-    fn source(&self) -> &dyn Source;
+    /// The bytes of tensors, one after the other, by the rank's own names; or why there are none.
+    fn tensors(&self, names: &[&str]) -> Result<Vec<u8>, String>;
 
     /// Takes what rank 0 says of how layers are counted.
-    fn order(&mut self, order: &str);
+    fn order(&mut self, order: serde_json::Value);
 
     /// The counts of a layer; or why there are none. `start` is the spread of each matrix at step 0.
     fn count(&mut self, layer: usize, start: Option<Vec<f64>>) -> Result<Vec<u8>, String>;
@@ -32,7 +32,7 @@ enum Word<T> {
     /// Asks each of these ranks for one of its tensors, as it is at this step.
     Pieces { step: u64, of: Vec<(usize, String)> },
     /// How layers are counted; nothing is answered.
-    Order(String),
+    Order(serde_json::Value),
     /// Asks for the counts of layers, as they are at this step: an answer of each rank for each round. The
     /// spread at step 0 is in bits.
     Counts { step: u64, rounds: Vec<Round>, start: Option<Vec<u64>> },
@@ -102,12 +102,15 @@ impl Link {
 
     /// Rank 0 says something to all.
     pub(crate) fn say<T: Serialize>(&mut self, said: &T) -> io::Result<()> {
+        // Where an error has ended a count, the others still answer to its end.
+        while self.lost.is_none() && self.counts()?.is_some() {}
         self.broadcast(&Word::Said(said))
     }
 
     fn broadcast<T: Serialize>(&mut self, word: &Word<T>) -> io::Result<()> {
-        // Where an error has ended a count, the others still answer to its end.
-        while self.lost.is_none() && self.counts()?.is_some() {}
+        if self.lost.is_none() && !self.asked.is_empty() {
+            return Err(io::Error::other("counts that were asked for have not been taken"));
+        }
         let word = serde_json::to_vec(word)?;
         self.exchange(|group| group.broadcast(word).map(drop))
     }
@@ -120,11 +123,12 @@ impl Link {
     ) -> io::Result<Vec<Result<Vec<u8>, String>>> {
         let step = self.step;
         self.broadcast(&Word::<()>::Pieces { step, of: of.to_vec() })?;
-        self.gather(answer(0, of, local))
+        let own = bytes_of(local, &names_of(0, of));
+        self.gather(answer(own))
     }
 
     /// Rank 0 says how layers are counted.
-    pub(crate) fn order(&mut self, order: String) -> io::Result<()> {
+    pub(crate) fn order(&mut self, order: serde_json::Value) -> io::Result<()> {
         self.broadcast(&Word::<()>::Order(order))
     }
 
@@ -141,7 +145,7 @@ impl Link {
     #[expect(clippy::type_complexity, reason = "an answer for each layer")]
     pub(crate) fn counts(&mut self) -> io::Result<Option<Vec<(usize, Result<Vec<u8>, String>)>>> {
         let Some(round) = self.asked.pop_front() else { return Ok(None) };
-        let mut answers = self.gather(vec![VALUES])?;
+        let mut answers = self.gather(answer(Ok(Vec::new())))?;
         let of_layer = |(rank, layer): (usize, usize)| {
             let answer = std::mem::replace(&mut answers[rank], Ok(Vec::new()));
             (layer, answer.map_err(|why| format!("rank {rank}: {why}")))
@@ -166,10 +170,10 @@ impl Link {
             let word = self.exchange(|group| group.broadcast(Vec::new()))?;
             match serde_json::from_slice(&word)? {
                 Word::Said(said) => return Ok(said),
-                Word::Order(order) => holder.order(&order),
+                Word::Order(order) => holder.order(order),
                 Word::Pieces { step, of } => {
-                    let other = self.other_step(step).map(|why| refused(&why));
-                    self.answer(other.unwrap_or_else(|| answer(rank, &of, holder.source())));
+                    let here = self.is_at(step);
+                    self.answer(here.and_then(|()| holder.tensors(&names_of(rank, &of))));
                 }
                 Word::Counts { step, rounds, start } => {
                     let start = start.map(|bits| bits.into_iter().map(f64::from_bits).collect());
@@ -189,28 +193,27 @@ impl Link {
     ) {
         let rank = self.rank();
         for round in rounds {
-            let counted = match round.iter().find(|(of, _)| *of == rank) {
-                None => Ok(Vec::new()),
-                Some((_, layer)) => match self.other_step(step) {
-                    Some(why) => Err(why),
-                    None => holder.count(*layer, start.clone()),
-                },
-            };
-            self.answer(match counted {
-                Ok(counts) => values(counts),
-                Err(why) => refused(&why),
-            });
+            if self.lost.is_some() {
+                return;
+            }
+            let layer = round.iter().find(|(of, _)| *of == rank).map(|(_, layer)| *layer);
+            let count = |layer| self.is_at(step).and_then(|()| holder.count(layer, start.clone()));
+            let counted = layer.map_or(Ok(Vec::new()), count);
+            self.answer(counted);
         }
     }
 
-    /// Why this rank has no answer for a step, if it is at another.
-    fn other_step(&self, step: u64) -> Option<String> {
-        let here = self.step;
-        (step != here).then(|| format!("it is at step {here}, rank 0 at step {step}"))
+    /// Refuses to answer for another step than this rank's.
+    fn is_at(&self, step: u64) -> Result<(), String> {
+        match self.step {
+            here if here == step => Ok(()),
+            here => Err(format!("it is at step {here}, rank 0 at step {step}")),
+        }
     }
 
     /// Where rank 0 has given up, its last word says why.
-    fn answer(&mut self, answer: Vec<u8>) {
+    fn answer(&mut self, found: Result<Vec<u8>, String>) {
+        let answer = answer(found);
         let _ = self.exchange(|group| group.gather(answer));
     }
 
@@ -226,25 +229,81 @@ impl Link {
     }
 }
 
-/// The tensors that are asked of a rank, one after the other, and a byte that says so.
-fn answer(rank: usize, of: &[(usize, String)], local: &dyn Source) -> Vec<u8> {
+/// The tensors that are asked of a rank.
+fn names_of(rank: usize, of: &[(usize, String)]) -> Vec<&str> {
+    of.iter().filter(|(from, _)| *from == rank).map(|(_, name)| name.as_str()).collect()
+}
+
+/// The bytes of tensors, one after the other; or why one cannot be read.
+pub(crate) fn bytes_of(source: &dyn Source, names: &[&str]) -> Result<Vec<u8>, String> {
     let mut all = Vec::new();
-    for (_, name) in of.iter().filter(|(from, _)| *from == rank) {
-        match local.tensor(name) {
-            Ok(tensor) => all.extend_from_slice(tensor.values().bytes()),
-            Err(why) => return refused(&why.to_string()),
+    for name in names {
+        let tensor = source.tensor(name).map_err(|error| error.to_string())?;
+        all.extend_from_slice(tensor.values().bytes());
+    }
+    Ok(all)
+}
+
+/// What was asked for, or why there is none, and a byte that says which.
+fn answer(found: Result<Vec<u8>, String>) -> Vec<u8> {
+    let (mut answer, kind) = match found {
+        Ok(bytes) => (bytes, VALUES),
+        Err(why) => (why.into_bytes(), REFUSED),
+    };
+    answer.push(kind);
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A rank whose word is one request for counts, and whose answers nobody takes.
+    struct Deaf(usize);
+
+    impl Communicator for Deaf {
+        fn rank(&self) -> usize {
+            1
+        }
+
+        fn size(&self) -> usize {
+            2
+        }
+
+        fn gather(&mut self, _: Vec<u8>) -> io::Result<Vec<Vec<u8>>> {
+            Err(io::ErrorKind::TimedOut.into())
+        }
+
+        fn broadcast(&mut self, _: Vec<u8>) -> io::Result<Vec<u8>> {
+            self.0 += 1;
+            let rounds = (0..5).map(|layer| vec![(1, layer)]).collect();
+            let word = match self.0 {
+                1 => Word::<String>::Counts { step: 0, rounds, start: None },
+                _ => Word::Said("the end".to_owned()),
+            };
+            Ok(serde_json::to_vec(&word)?)
         }
     }
-    values(all)
-}
 
-fn values(mut bytes: Vec<u8>) -> Vec<u8> {
-    bytes.push(VALUES);
-    bytes
-}
+    struct Counts(usize);
 
-fn refused(why: &str) -> Vec<u8> {
-    let mut answer = why.as_bytes().to_vec();
-    answer.push(REFUSED);
-    answer
+    impl Holder for Counts {
+        fn tensors(&self, _: &[&str]) -> Result<Vec<u8>, String> {
+            Err("nobody asks".to_owned())
+        }
+
+        fn order(&mut self, _: serde_json::Value) {}
+
+        fn count(&mut self, _: usize, _: Option<Vec<f64>>) -> Result<Vec<u8>, String> {
+            self.0 += 1;
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    fn a_rank_whose_answer_nobody_takes_counts_no_further_layers() {
+        let (mut link, mut counts) = (Link::new(Box::new(Deaf(0))), Counts(0));
+        assert_eq!(link.hear::<String>(&mut counts).unwrap(), "the end");
+        assert_eq!(counts.0, 1);
+    }
 }

@@ -20,7 +20,7 @@ mod threads;
 
 pub(crate) use agree::{Declared, agree, declare, names};
 pub use communicator::Communicator;
-pub(crate) use link::{Holder, Link, SharedLink};
+pub(crate) use link::{Holder, Link, SharedLink, bytes_of};
 #[cfg(feature = "mpi")]
 pub use mpi::Mpi;
 pub use part::Part;

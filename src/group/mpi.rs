@@ -15,6 +15,7 @@ use mpi::request::{Request, StaticScope};
 use mpi::topology::{Communicator as _, SimpleCommunicator};
 
 use super::Communicator;
+use super::communicator::LONGEST;
 
 /// Bytes of a message: MPI counts them with 31 bits. A shorter one is the last of a series.
 const PART: usize = 1 << 30;
@@ -37,8 +38,8 @@ pub struct Mpi {
     limit: Duration,
 }
 
-// SAFETY: the handle may be used on any thread, by one at a time (`&mut self`), at the level of threading
-// that `new` asks for.
+// SAFETY: at the level of threading that `new` asks for the handle may be used on any thread. That the program makes
+// no call of its own meanwhile is what `Threading::Serialized` says; the crate mpi leaves it to the program, too.
 unsafe impl Send for Mpi {}
 
 impl std::fmt::Debug for Mpi {
@@ -55,7 +56,11 @@ impl Mpi {
     /// that it can tell them whom it waits for. Choose more than an analysis, and the difference between
     /// two ranks' steps, take.
     ///
-    /// The monitor calls MPI within `attach`, `step`, `flush` and `finish` only, not always on the calling thread.
+    /// A message that has begun to come has the limit once more, for each gigabyte.
+    ///
+    /// The monitor calls MPI within `attach`, `step` and its like, and `finish`, not always on the calling thread. When a
+    /// rank is lost, MPI's finalisation (the drop of `mpi`'s `Universe`) waits for it for ever: save, and
+    /// end the process by [`std::process::exit`].
     ///
     /// # Errors
     /// When MPI was initialised for one thread: [`Threading::Serialized`] is enough where the program calls MPI
@@ -71,7 +76,7 @@ impl Mpi {
                 ),
             ));
         }
-        Ok(Self { communicator: ManuallyDrop::new(ranks.duplicate()), limit })
+        Ok(Self { communicator: ManuallyDrop::new(ranks.duplicate()), limit: limit.min(LONGEST) })
     }
 
     /// Sends bytes to these ranks. None of them is waited for before all have been sent to.
@@ -83,7 +88,8 @@ impl Mpi {
     ) -> io::Result<()> {
         let deadline = Deadline::after(limit);
         let bytes = Buffer::new(bytes);
-        let whole = bytes.get();
+        // SAFETY: freed below, when all transfers are complete.
+        let whole = unsafe { bytes.get() };
         for from in (0..=whole.len()).step_by(PART) {
             let part = &whole[from..whole.len().min(from + PART)];
             let to = |rank| {
@@ -104,8 +110,10 @@ impl Mpi {
             let (message, status) = arrived.ok_or_else(|| deadline.passed(rank))?;
             let length = status.count(u8::equivalent_datatype()) as usize;
             let mut part = Buffer::new(vec![0; length]);
-            let request = message.immediate_matched_receive_into(StaticScope, part.get_mut());
-            deadline.complete(vec![(rank, request)])?;
+            // SAFETY: called once, and freed when the transfer is complete.
+            let into = unsafe { part.get_mut() };
+            let request = message.immediate_matched_receive_into(StaticScope, into);
+            Deadline::after(self.limit).complete(vec![(rank, request)])?;
             let part = part.free();
             match (all.is_empty(), length < PART) {
                 (true, true) => return Ok(part),
@@ -120,7 +128,7 @@ impl Mpi {
     }
 }
 
-/// Bytes that MPI may use until a transfer is complete: unless they are freed then, they stay for ever.
+/// Bytes that MPI uses until a transfer is complete. Those of a transfer that is given up are leaked.
 struct Buffer(*mut [u8]);
 
 impl Buffer {
@@ -128,13 +136,17 @@ impl Buffer {
         Self(Box::into_raw(bytes.into_boxed_slice()))
     }
 
-    fn get(&self) -> &'static [u8] {
-        // SAFETY: of a box; `free` is called once all transfers that have it are complete.
+    /// # Safety
+    /// It is not used after [`Self::free`].
+    unsafe fn get(&self) -> &'static [u8] {
+        // SAFETY: of a box that has not been freed.
         unsafe { &*self.0 }
     }
 
-    fn get_mut(&mut self) -> &'static mut [u8] {
-        // SAFETY: as in `get`; called once, so nothing else reads it before `free`.
+    /// # Safety
+    /// It is not used after [`Self::free`], and there is no other use of the bytes.
+    unsafe fn get_mut(&mut self) -> &'static mut [u8] {
+        // SAFETY: of a box that has not been freed, and the only use of it.
         unsafe { &mut *self.0 }
     }
 
@@ -184,10 +196,15 @@ impl Deadline {
             all = left.collect();
             all.is_empty().then_some(())
         });
-        let silent = all.first().map(|(rank, _)| self.passed(*rank));
-        // A request that is dropped before it is complete would panic.
-        std::mem::forget(all);
-        done.ok_or(()).or_else(|()| silent.map_or(Ok(()), Err))
+        match (done, all.first()) {
+            (None, Some((rank, _))) => {
+                let silent = self.passed(*rank);
+                // A request that is dropped before it is complete would panic.
+                std::mem::forget(all);
+                Err(silent)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

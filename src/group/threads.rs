@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use super::Communicator;
+use super::communicator::LONGEST;
 
 /// One rank of a group of threads.
 ///
@@ -35,6 +36,7 @@ impl Threads {
     /// counts as lost; others wait for rank 0 twice as long, so that it can tell them whom it waits for.
     /// Choose more than an analysis, and the difference between two ranks' steps, take.
     pub fn group(size: usize, limit: Duration) -> Vec<Self> {
+        let limit = limit.min(LONGEST);
         let rank = |rank| Self { rank, size, limit, to: Vec::new(), from: Vec::new() };
         let mut ranks: Vec<Self> = (0..size).map(rank).collect();
         if let Some((root, others)) = ranks.split_first_mut() {

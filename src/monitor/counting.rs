@@ -1,13 +1,15 @@
 //! Layers that are counted where all their weights lie: rank 0 deals them, the other ranks count.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::ThreadPool;
 
+use super::side::words;
 use crate::analysis::{CountedLayers, CountingOrder, Elsewhere, Place, Plan};
-use crate::group::{Holder, SharedLink};
+use crate::group::{Holder, SharedLink, bytes_of};
 use crate::source::{Source, SourceError};
 
 /// What rank 0 knows of where layers can be counted.
@@ -23,19 +25,15 @@ impl Dealt {
         Self { link, holders, ordered: AtomicBool::new(false) }
     }
 
-    /// The rank that counts a layer, if one has all its tensors. Ranks that all have it share such layers.
-    fn rank_of<'t>(
-        &self,
-        layer: usize,
-        mut tensors: impl Iterator<Item = &'t String>,
-    ) -> Option<usize> {
+    /// The rank that counts a layer: the lowest one that has all its tensors, if there is one.
+    fn rank_of<'t>(&self, mut tensors: impl Iterator<Item = &'t String>) -> Option<usize> {
         let holders = |name: &String| self.holders.get(name).cloned().unwrap_or_default();
         let mut common = holders(tensors.next()?);
         for tensor in tensors {
             let also = holders(tensor);
             common.retain(|rank| also.contains(rank));
         }
-        common.get(layer % common.len().max(1)).copied()
+        common.first().copied()
     }
 }
 
@@ -51,7 +49,7 @@ fn unread(
 impl Elsewhere for Dealt {
     fn ask(&self, plan: &Plan) -> Result<Vec<Place>, SourceError> {
         let mut dealt = BTreeMap::<usize, VecDeque<usize>>::new();
-        let place = |(layer, tensors)| match self.rank_of(layer, tensors) {
+        let place = |(layer, tensors)| match self.rank_of(tensors) {
             None => Place::InPieces,
             Some(0) => Place::Here,
             Some(rank) => {
@@ -76,7 +74,7 @@ impl Elsewhere for Dealt {
         let mut link = self.link.lock();
         let ask = || {
             if !self.ordered.load(Ordering::Relaxed) {
-                link.order(serde_json::to_string(&CountingOrder::of(plan))?)?;
+                link.order(serde_json::to_value(CountingOrder::of(plan))?)?;
                 self.ordered.store(true, Ordering::Relaxed);
             }
             link.ask(rounds, plan.start())
@@ -128,13 +126,14 @@ pub(super) struct Counter<'s> {
 }
 
 impl Holder for Counter<'_> {
-    fn source(&self) -> &dyn Source {
-        self.source
+    fn tensors(&self, names: &[&str]) -> Result<Vec<u8>, String> {
+        caught(|| bytes_of(self.source, names))
     }
 
-    fn order(&mut self, order: &str) {
+    fn order(&mut self, order: serde_json::Value) {
         let Counting { names, plan, kept, .. } = &mut *self.counting;
-        let order = serde_json::from_str::<CountingOrder>(order).map_err(|error| error.to_string());
+        let order =
+            serde_json::from_value::<CountingOrder>(order).map_err(|error| error.to_string());
         *plan = order.and_then(|order| order.plan(names).map_err(|error| error.to_string()));
         *kept = CountedLayers::default();
     }
@@ -143,6 +142,12 @@ impl Holder for Counter<'_> {
         let Counting { pool, plan, kept, .. } = &mut *self.counting;
         let plan = plan.as_mut().map_err(|why| why.clone())?;
         plan.set_start(start);
-        plan.count_for_another(layer, self.source, pool, kept)
+        caught(|| plan.count_for_another(layer, self.source, pool, kept))
     }
+}
+
+/// A panic of the framework, the source or the counting is a refusal like another: it ends no training.
+fn caught<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(format!("it panicked: {}", words(panic.as_ref()))))
 }

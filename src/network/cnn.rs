@@ -60,7 +60,11 @@ pub(super) fn plan<'a>(matrices: &[Matrix<'a>]) -> Fit<Plan<'a>> {
     }
     let made = in_order_of_creation(&kernels).and_then(|kernels| convolutions(&kernels).ok());
     let mut chain = match made {
-        Some(chain) => chain,
+        Some(chain) if chain.grouped.is_empty() => chain,
+        // Groups are not needed where the names give an order without them.
+        Some(chain) => {
+            convolutions(&kernels).ok().filter(|c| c.grouped.is_empty()).unwrap_or(chain)
+        }
         None => convolutions(&kernels)?,
     };
     chain.linear(&linear)?;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::network::Role;
+use crate::network::{Connection, Role};
 
 #[test]
 fn golden_mlp() {
@@ -160,4 +160,25 @@ fn learned_tokens_are_left_out() {
     let network = infer(&parameters(&[("cls_token", &[1, 1, 8]), ("fc.weight", &[1, 1])]));
     assert_eq!(network.architecture(), Architecture::Mlp);
     assert_eq!(left_out(&network), [("cls_token", "a token: it joins one pair")]);
+}
+
+#[test]
+fn names_decide_where_the_order_of_creation_would_need_groups() {
+    let shapes: [(&str, &[usize]); 5] = [
+        ("conv1.weight", &[32, 1, 5]),
+        ("conv2.weight", &[8, 32, 5]),
+        ("conv3.weight", &[8, 8, 5]),
+        ("conv4.weight", &[8, 8, 5]),
+        ("conv5.weight", &[16, 8, 5]),
+    ];
+    let chain = |made: [usize; 5]| {
+        let mut all = parameters(&shapes);
+        all.iter_mut().zip(made).for_each(|(parameter, made)| parameter.made = Some(made));
+        let network = infer_as(Architecture::Cnn, &all).unwrap();
+        let of = |c: &Connection| (c.parameter.replace(".weight", ""), c.groups);
+        network.connections().iter().map(of).collect::<Vec<_>>()
+    };
+    let named = |order: [usize; 5]| order.map(|k| (format!("conv{k}"), 1)).to_vec();
+    assert_eq!(chain([2, 0, 3, 1, 4]), named([1, 2, 3, 4, 5]), "conv2, conv4, conv1, ..");
+    assert_eq!(chain([0, 1, 3, 2, 4]), named([1, 2, 4, 3, 5]), "as they were made");
 }

@@ -40,7 +40,7 @@ pub(super) use self::legacy::is_legacy;
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) tensors: BTreeMap<String, Stored>,
-    /// Where they come in the order in which their storages were pickled, where it is kept.
+    /// Where they come in the order in which they were pickled, where it is kept.
     pub(super) made: BTreeMap<String, usize>,
     /// Tensors that are not read.
     pub(super) not_read: Vec<NotRead>,
@@ -71,8 +71,7 @@ pub(super) fn tensors(file: &[u8]) -> Result<Held, String> {
 pub(super) fn legacy_tensors(file: &[u8]) -> Result<Held, String> {
     let (pickled, storages) = legacy::read(file)?;
     let data = |storage: &Storage<'_>| storages.of(storage);
-    // Here storages are called by their addresses.
-    Ok(Held { made: BTreeMap::new(), ..held(&pickled, file, &data, |why| why)? })
+    held(&pickled, file, &data, |why| why)
 }
 
 /// The tensors of a pickled object; `data` says where the bytes of a storage lie in the file.
@@ -90,7 +89,7 @@ fn held(
     let found = state_dict::find(pickled, file_length).map_err(in_pickle)?;
     let (mut tensors, mut not_read) = (BTreeMap::new(), found.not_read);
     let mut made = BTreeMap::new();
-    for (name, view) in found.tensors {
+    for (name, (place, view)) in found.tensors {
         let bytes = data(&view.storage).map_err(|why| format!("tensor {name:?}: {why}"))?;
         let stored = view
             .stored(Some(bytes), file_length)
@@ -103,10 +102,7 @@ fn held(
             not_read.push(NotRead { name, shape: view.shape.clone(), what: what.to_owned() });
             continue;
         };
-        // torch.save numbers storages as it meets them.
-        if let Ok(number) = view.storage.key.parse() {
-            made.insert(name.clone(), number);
-        }
+        made.insert(name.clone(), place);
         if tensors.insert(name.clone(), stored).is_some() {
             return Err(format!("two tensors are named {name:?}"));
         }

@@ -61,14 +61,14 @@ pub(super) fn call<'a>(
                     format!("a tensor of torch's kind {kind:?}"),
                 );
             }
-            ("collections", "OrderedDict", _) => {
+            ("collections", "OrderedDict", _) | ("builtins" | "__builtin__", "dict", _) => {
                 let list = given.first().copied().unwrap_or(Value::Opaque);
                 let pairs = pairs(heap, list)?;
                 let dict = heap.add(Node::Dict(Vec::new()))?;
                 heap.set(dict, &pairs)?;
                 return Ok(dict);
             }
-            ("collections", "defaultdict", _) | ("builtins" | "__builtin__", "dict", _) => {
+            ("collections", "defaultdict", _) => {
                 return heap.add(Node::Dict(Vec::new()));
             }
             ("builtins" | "__builtin__", "list", _) => {
@@ -100,11 +100,15 @@ fn pairs<'a>(heap: &mut Heap<'a>, list: Value<'a>) -> Result<Vec<Value<'a>>, Str
     };
     heap.charge::<[Value<'_>; 2]>(length)?;
     let Some(Node::List(items)) = heap.node(list) else { return Ok(Vec::new()) };
-    let pair = |(_, pair): &(usize, Value<'a>)| match heap.items_of_tuple(*pair) {
-        Some(&[key, value]) => Some([key, value]),
-        _ => None,
+    let pair = |(_, pair): &(usize, Value<'a>)| match (heap.items_of_tuple(*pair), heap.node(*pair))
+    {
+        (Some(&[key, value]), _) => Ok([key, value]),
+        // As Python 2 writes it.
+        (_, Some(Node::List(of))) if of.length == 2 => Ok([of.at(0), of.at(1)]),
+        _ => Err("a dict is made of something that is no pair".to_owned()),
     };
-    Ok(items.values.iter().filter_map(pair).flatten().collect())
+    let pairs = items.values.iter().map(pair).collect::<Result<Vec<_>, String>>()?;
+    Ok(pairs.into_iter().flatten().collect())
 }
 
 /// A tensor of a class that wraps others. A DTensor whose only piece is the whole is that piece.

@@ -19,7 +19,7 @@ const NAME: usize = 1024;
 
 /// The tensors that hold weights, by name.
 pub(super) struct Found<'p, 'a> {
-    pub(super) tensors: BTreeMap<String, &'p View<'a>>,
+    pub(super) tensors: BTreeMap<String, (usize, &'p View<'a>)>, // with their places in the pickle
     /// Tensors that are not read, next to them.
     pub(super) not_read: Vec<NotRead>,
     /// The keys under which they were found, joined by dots.
@@ -63,7 +63,7 @@ pub(super) fn find<'p, 'a>(
 /// Tensors by name.
 #[derive(Default)]
 struct Tensors<'p, 'a> {
-    tensors: BTreeMap<String, &'p View<'a>>,
+    tensors: BTreeMap<String, (usize, &'p View<'a>)>, // with their places
     not_read: Vec<NotRead>,
 }
 
@@ -219,7 +219,8 @@ impl<'p, 'a> Walk<'p, 'a> {
 
     fn add(&mut self, name: &str, view: &'p View<'a>) -> Result<(), String> {
         let name = self.charged(name, 0)?;
-        match self.found.tensors.insert(name.clone(), view) {
+        let place = self.found.tensors.len();
+        match self.found.tensors.insert(name.clone(), (place, view)) {
             Some(_) => Err(format!("two tensors are named {name:?}")),
             None => Ok(()),
         }

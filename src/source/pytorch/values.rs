@@ -69,6 +69,14 @@ pub(super) struct Items<'a> {
     pub(super) values: Vec<(usize, Value<'a>)>,
 }
 
+impl<'a> Items<'a> {
+    /// The value at a place.
+    pub(super) fn at(&self, place: usize) -> Value<'a> {
+        let found = self.values.iter().find(|(at, _)| *at == place);
+        found.map_or(Value::Opaque, |(_, value)| *value)
+    }
+}
+
 /// Keys and values of a dict, but for those that are opaque.
 pub(super) type Entries<'a> = Vec<(Value<'a>, Value<'a>)>;
 
