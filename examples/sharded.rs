@@ -17,8 +17,8 @@ use mpi::collective::SystemOperation;
 use mpi::point_to_point::{Destination, Source};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives};
-use neuromfa::{Monitor, OnFailure};
 use neuromfa::group::{Mpi, Part};
+use neuromfa::{Monitor, OnFailure};
 use tch::nn::{self, Module, OptimizerConfig};
 use tch::{Device, Kind, Tensor};
 

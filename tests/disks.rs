@@ -96,6 +96,44 @@ fn one_refusal_anywhere_loses_nothing() {
     }
 }
 
+/// The last state of a rule follows the last row, so no later row writes it again.
+#[test]
+fn the_last_state_of_a_rule_is_written_once_the_disk_answers_or_said() {
+    let _alone = alone();
+    let dir = loops::interrupted::fast_folder();
+    let whole = dir.path().join("whole");
+    let renames = Arc::new(AtomicU64::new(0));
+    let of_state = |call: &Call<'_>| call.what == "rename" && call.name == "state.json";
+    let counted = Arc::clone(&renames);
+    inject(&whole, move |call| {
+        counted.fetch_add(u64::from(of_state(call)), Ordering::SeqCst);
+        Ok(usize::MAX)
+    });
+    complete(builder(&whole), LAST);
+    let (expected, last) = (files(&whole), renames.load(Ordering::SeqCst) - 1);
+    assert!(last > 3, "each row writes it");
+    for (times, written) in [(1, true), (4, true), (u64::MAX, false)] {
+        let run = dir.path().join(format!("{times} times"));
+        let count = AtomicU64::new(0);
+        inject(&run, move |call| match of_state(call) {
+            true => match count.fetch_add(1, Ordering::SeqCst).checked_sub(last) {
+                Some(k) if k < times => Err(IoError::from(ErrorKind::StaleNetworkFileHandle)),
+                _ => Ok(usize::MAX),
+            },
+            false => Ok(usize::MAX),
+        });
+        let weights = weights_at(0);
+        let mut monitor = builder(&run).attach_source(weights.clone()).unwrap();
+        run_to(&mut monitor, &weights, LAST);
+        match monitor.finish() {
+            Ok(_) => assert_same(&files(&run), &expected, &format!("{times} times")),
+            Err(why) => assert!(why.to_string().contains("state.json"), "{why}"),
+        }
+        assert_eq!(run.join("summary.json").exists(), written);
+        assert!(!run.join("state.json.neuromfa-new").exists(), "{times} times");
+    }
+}
+
 #[test]
 fn a_disk_that_is_full_for_a_while_loses_nothing() {
     let _alone = alone();

@@ -302,7 +302,7 @@ impl Pipeline {
         summary.unseen = self.judge.as_ref().map(Judge::unseen).unwrap_or_default();
         summary.unseen_axis = self.axis.as_ref().and_then(Axis::never_logged).map(str::to_owned);
         if let Some(judge) = &self.judge {
-            self.recorder.write_state(judge.state())?;
+            self.recorder.write_last_state(judge.state(), FINISH)?;
         }
         self.recorder.write_summary(&summary)?;
         self.recorder.sync(Duration::ZERO)?;

@@ -155,7 +155,10 @@ impl Folder {
             let [from, to] = [&temporary, name].map(|name| self.at.join(name));
             self.call("rename", name, || std::fs::rename(&from, &to))
         };
-        written().map_err(write_error(&self.join(name)))
+        written().map_err(|error| {
+            let _ = self.remove(&temporary);
+            write_error(&self.join(name))(error)
+        })
     }
 
     /// Removes a file that may not be there.

@@ -333,6 +333,26 @@ impl Recorder {
         }
     }
 
+    /// Replaces state.json at the end of the run. A disk that refuses is tried again for so long.
+    ///
+    /// # Errors
+    /// [`RecordError::Write`] when the system refuses.
+    pub fn write_last_state(
+        &self,
+        state: &impl Serialize,
+        patience: Duration,
+    ) -> Result<(), RecordError> {
+        let since = Instant::now();
+        loop {
+            match self.in_place(write_json(&self.folder, STATE, false, state)) {
+                Err(why) if why.is_refusal() && since.elapsed() < patience => {
+                    std::thread::sleep(PAUSE);
+                }
+                written => return written,
+            }
+        }
+    }
+
     /// Replaces summary.json.
     ///
     /// # Errors
