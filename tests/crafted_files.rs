@@ -360,7 +360,8 @@ fn a_dict_may_be_made_of_pairs_as_python_2_writes_them() {
     let of_tuples = list(&[tuple(&epoch), tuple(&[key.clone(), weight.clone()])]);
     for (k, pairs) in [of_lists, of_tuples].into_iter().enumerate() {
         for (module, name) in [("collections", "OrderedDict"), ("__builtin__", "dict")] {
-            let made = [global(module, name), tuple(&[pairs.clone()]), b"R".to_vec()].concat();
+            let made =
+                [global(module, name), tuple(std::slice::from_ref(&pairs)), b"R".to_vec()].concat();
             let file = zip(&archive(&pickle(made), &[storage()]), false);
             let file = folder.write(&format!("{name}-{k}.pt"), file);
             assert_eq!(names(&file), ["w"]);

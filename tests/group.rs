@@ -137,7 +137,7 @@ fn an_empty_share_of_a_tensor_is_no_piece_of_it() {
         };
     steps(&Memory::new(), &[0, 1], Vec::new(), None);
     thread::scope(|scope| {
-        for (number, rank) in Threads::group(2, LIMIT).into_iter().enumerate() {
+        for (number, rank) in Threads::group(2, Duration::MAX).into_iter().enumerate() {
             let (steps, (name, shape, _)) = (&steps, &whole(0)[1 - number]);
             let none = Part::flat(shape, shape[0] * shape[1] * number);
             assert_eq!(*name, names[1 - number]);
@@ -269,7 +269,8 @@ fn of_layers_that_lie_whole_on_a_rank_only_counts_travel() {
         assert!(tables(&dir.path().join(&run)) == one, "{run}");
         // Two steps, and two of three layers that do not lie on rank 0.
         let weights = 2 * 2 * WIDE * WIDE * size_of::<f32>();
-        assert!(travelled < weights / 2, "{run}: {travelled} bytes of {weights}");
+        let most = if replica { 2000 } else { weights / 2 };
+        assert!(travelled < most, "{run}: {travelled} bytes of {weights}");
     }
 }
 

@@ -26,6 +26,9 @@ pub enum Place {
     InPieces,
 }
 
+/// Takes the counts of a layer, by its number; or says why it cannot.
+pub type TakeCounts<'t> = dyn FnMut(usize, &[u8]) -> Result<(), String> + 't;
+
 /// Other processes that count layers.
 pub trait Elsewhere: fmt::Debug + Send + Sync {
     /// Asks them to count theirs of a plan's layers; the place of each layer, in order.
@@ -39,11 +42,7 @@ pub trait Elsewhere: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`SourceError`] when a process cannot count, or is lost; the first error of `take`.
-    fn collect(
-        &self,
-        plan: &Plan,
-        take: &mut dyn FnMut(usize, &[u8]) -> Result<(), String>,
-    ) -> Result<(), SourceError>;
+    fn collect(&self, plan: &Plan, take: &mut TakeCounts<'_>) -> Result<(), SourceError>;
 }
 
 /// What a plan counts: all of it but the spread at step 0, which comes with each request.

@@ -49,7 +49,7 @@ mod whole;
 
 pub use baseline::Baseline;
 pub use controls::Controls;
-pub use elsewhere::{CountedLayers, CountingOrder, Elsewhere, Place};
+pub use elsewhere::{CountedLayers, CountingOrder, Elsewhere, OrderError, Place, TakeCounts};
 pub use emergence::Emergence;
 pub use entries::Entries;
 pub use estimators::Estimators;

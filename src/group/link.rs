@@ -26,6 +26,9 @@ pub(crate) trait Holder {
 /// Layers that are counted at the same time, each with its rank; at most one of a rank.
 type Round = Vec<(usize, usize)>;
 
+/// Counts of layers, or why there are none, by the layer's number.
+pub(crate) type Counts = Vec<(usize, Result<Vec<u8>, String>)>;
+
 /// A word of rank 0.
 #[derive(Serialize, Deserialize)]
 enum Word<T> {
@@ -142,8 +145,7 @@ impl Link {
     }
 
     /// Rank 0 takes the next round of counts, or why a rank has none, by layer; none after the last.
-    #[expect(clippy::type_complexity, reason = "an answer for each layer")]
-    pub(crate) fn counts(&mut self) -> io::Result<Option<Vec<(usize, Result<Vec<u8>, String>)>>> {
+    pub(crate) fn counts(&mut self) -> io::Result<Option<Counts>> {
         let Some(round) = self.asked.pop_front() else { return Ok(None) };
         let mut answers = self.gather(answer(Ok(Vec::new())))?;
         let of_layer = |(rank, layer): (usize, usize)| {
@@ -285,9 +287,9 @@ mod tests {
         }
     }
 
-    struct Counts(usize);
+    struct Counting(usize);
 
-    impl Holder for Counts {
+    impl Holder for Counting {
         fn tensors(&self, _: &[&str]) -> Result<Vec<u8>, String> {
             Err("nobody asks".to_owned())
         }
@@ -302,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_rank_whose_answer_nobody_takes_counts_no_further_layers() {
-        let (mut link, mut counts) = (Link::new(Box::new(Deaf(0))), Counts(0));
+        let (mut link, mut counts) = (Link::new(Box::new(Deaf(0))), Counting(0));
         assert_eq!(link.hear::<String>(&mut counts).unwrap(), "the end");
         assert_eq!(counts.0, 1);
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::ThreadPool;
 
 use super::side::words;
-use crate::analysis::{CountedLayers, CountingOrder, Elsewhere, Place, Plan};
+use crate::analysis::{CountedLayers, CountingOrder, Elsewhere, Place, Plan, TakeCounts};
 use crate::group::{Holder, SharedLink, bytes_of};
 use crate::source::{Source, SourceError};
 
@@ -83,11 +83,7 @@ impl Elsewhere for Dealt {
         Ok(places)
     }
 
-    fn collect(
-        &self,
-        plan: &Plan,
-        take: &mut dyn FnMut(usize, &[u8]) -> Result<(), String>,
-    ) -> Result<(), SourceError> {
+    fn collect(&self, plan: &Plan, take: &mut TakeCounts<'_>) -> Result<(), SourceError> {
         loop {
             let counts = self.link.lock().counts().map_err(|error| unread(plan, 0, error))?;
             let Some(counts) = counts else { return Ok(()) };
