@@ -43,7 +43,7 @@ enum Word<T> {
     Said(T),
 }
 
-/// The first byte of an answer.
+/// The last byte of an answer.
 const VALUES: u8 = 0;
 const REFUSED: u8 = 1;
 
@@ -106,8 +106,12 @@ impl Link {
     /// Rank 0 says something to all.
     pub(crate) fn say<T: Serialize>(&mut self, said: &T) -> io::Result<()> {
         // Where an error has ended a count, the others still answer to its end.
-        while self.lost.is_none() && self.counts()?.is_some() {}
-        self.broadcast(&Word::Said(said))
+        let mut answered = Ok(Some(Counts::new()));
+        while self.lost.is_none() && matches!(answered, Ok(Some(_))) {
+            answered = self.counts();
+        }
+        self.broadcast(&Word::Said(said))?;
+        answered.map(drop)
     }
 
     fn broadcast<T: Serialize>(&mut self, word: &Word<T>) -> io::Result<()> {
