@@ -269,7 +269,8 @@ fn of_layers_that_lie_whole_on_a_rank_only_counts_travel() {
         assert!(tables(&dir.path().join(&run)) == one, "{run}");
         // Two steps, and two of three layers that do not lie on rank 0.
         let weights = 2 * 2 * WIDE * WIDE * size_of::<f32>();
-        let most = if replica { 2000 } else { weights / 2 };
+        // Of replicas: words, and the summary at the end.
+        let most = if replica { 4000 } else { weights / 2 };
         assert!(travelled < most, "{run}: {travelled} bytes of {weights}");
     }
 }
