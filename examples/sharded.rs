@@ -65,6 +65,19 @@ fn teacher(path: &nn::Path<'_>) -> nn::Sequential {
         .add(nn::linear(path / "out", 32, OUTPUTS, Default::default()))
 }
 
+/// A monitor of what all ranks have.
+fn watch<N: Into<String>>(
+    folder: &str,
+    world: &SimpleCommunicator,
+    parts: impl IntoIterator<Item = (N, Part)>,
+    weights: &nn::VarStore,
+) -> Result<Monitor> {
+    let group = Mpi::new(world, Duration::from_secs(60))?;
+    let builder = Monitor::builder(folder).every(50).numbered();
+    let builder = builder.on_failure(OnFailure::KeepTraining).group(group, parts);
+    Ok(builder.attach(weights)?)
+}
+
 /// Backpropagates a gradient of `values` that was computed elsewhere.
 fn backward(values: &Tensor, gradient: &Tensor) {
     (values * gradient).sum(Kind::Float).backward();
@@ -95,13 +108,7 @@ fn pipeline(world: &SimpleCommunicator) -> Result<()> {
     let whole = ["1.weight", "1.bias", "2.weight", "2.bias"];
     let parts = own.into_iter().zip(whole.map(|name| Part::whole().named(name)));
     let parts = parts.filter(|_| !first);
-    let group = Mpi::new(world, Duration::from_secs(60))?;
-    let mut monitor = Monitor::builder("runs/sharded-pipeline")
-        .every(50)
-        .numbered()
-        .on_failure(OnFailure::KeepTraining)
-        .group(group, parts)
-        .attach(&weights)?;
+    let mut monitor = watch("runs/sharded-pipeline", world, parts, &weights)?;
     for step in 1..=STEPS {
         let (inputs, targets) = batch(&teacher, step);
         optimiser.zero_grad();
@@ -144,13 +151,7 @@ fn tensor(world: &SimpleCommunicator) -> Result<()> {
         ("fc1.bias", Part::slice(&[hidden], 0, from)),
         ("fc2.weight", Part::slice(&[OUTPUTS as usize, hidden], 1, from)),
     ];
-    let group = Mpi::new(world, Duration::from_secs(60))?;
-    let mut monitor = Monitor::builder("runs/sharded-tensor")
-        .every(50)
-        .numbered()
-        .on_failure(OnFailure::KeepTraining)
-        .group(group, parts)
-        .attach(&weights)?;
+    let mut monitor = watch("runs/sharded-tensor", world, parts, &weights)?;
     for step in 1..=STEPS {
         let (inputs, targets) = batch(&teacher, step);
         let part = fc2.forward(&fc1.forward(&inputs).relu());

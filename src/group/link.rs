@@ -19,8 +19,11 @@ pub(crate) trait Holder {
     /// Takes what rank 0 says of how layers are counted.
     fn order(&mut self, order: serde_json::Value);
 
-    /// The counts of a layer; or why there are none. `start` is the spread of each matrix at step 0.
-    fn count(&mut self, layer: usize, start: Option<Vec<f64>>) -> Result<Vec<u8>, String>;
+    /// Takes the spread of each matrix at step 0, for the layers that are counted next.
+    fn start_from(&mut self, start: Option<Vec<f64>>);
+
+    /// The counts of a layer; or why there are none.
+    fn count(&mut self, layer: usize) -> Result<Vec<u8>, String>;
 }
 
 /// Layers that are counted at the same time, each with its rank; at most one of a rank.
@@ -182,28 +185,24 @@ impl Link {
                     self.answer(here.and_then(|()| holder.tensors(&names_of(rank, &of))));
                 }
                 Word::Counts { step, rounds, start } => {
-                    let start = start.map(|bits| bits.into_iter().map(f64::from_bits).collect());
-                    self.count(step, &rounds, &start, holder);
+                    holder.start_from(
+                        start.map(|bits| bits.into_iter().map(f64::from_bits).collect()),
+                    );
+                    self.count(step, &rounds, holder);
                 }
             }
         }
     }
 
     /// Another rank answers each round.
-    fn count(
-        &mut self,
-        step: u64,
-        rounds: &[Round],
-        start: &Option<Vec<f64>>,
-        holder: &mut dyn Holder,
-    ) {
+    fn count(&mut self, step: u64, rounds: &[Round], holder: &mut dyn Holder) {
         let rank = self.rank();
         for round in rounds {
             if self.lost.is_some() {
                 return;
             }
             let layer = round.iter().find(|(of, _)| *of == rank).map(|(_, layer)| *layer);
-            let count = |layer| self.is_at(step).and_then(|()| holder.count(layer, start.clone()));
+            let count = |layer| self.is_at(step).and_then(|()| holder.count(layer));
             let counted = layer.map_or(Ok(Vec::new()), count);
             self.answer(counted);
         }
@@ -300,7 +299,9 @@ mod tests {
 
         fn order(&mut self, _: serde_json::Value) {}
 
-        fn count(&mut self, _: usize, _: Option<Vec<f64>>) -> Result<Vec<u8>, String> {
+        fn start_from(&mut self, _: Option<Vec<f64>>) {}
+
+        fn count(&mut self, _: usize) -> Result<Vec<u8>, String> {
             self.0 += 1;
             Ok(Vec::new())
         }

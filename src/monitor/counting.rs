@@ -134,10 +134,15 @@ impl Holder for Counter<'_> {
         *kept = CountedLayers::default();
     }
 
-    fn count(&mut self, layer: usize, start: Option<Vec<f64>>) -> Result<Vec<u8>, String> {
+    fn start_from(&mut self, start: Option<Vec<f64>>) {
+        if let Ok(plan) = &mut self.counting.plan {
+            plan.set_start(start);
+        }
+    }
+
+    fn count(&mut self, layer: usize) -> Result<Vec<u8>, String> {
         let Counting { pool, plan, kept, .. } = &mut *self.counting;
-        let plan = plan.as_mut().map_err(|why| why.clone())?;
-        plan.set_start(start);
+        let plan = plan.as_ref().map_err(|why| why.clone())?;
         caught(|| plan.count_for_another(layer, self.source, pool, kept))
     }
 }

@@ -342,15 +342,7 @@ impl Recorder {
         state: &impl Serialize,
         patience: Duration,
     ) -> Result<(), RecordError> {
-        let since = Instant::now();
-        loop {
-            match self.in_place(write_json(&self.folder, STATE, false, state)) {
-                Err(why) if why.is_refusal() && since.elapsed() < patience => {
-                    std::thread::sleep(PAUSE);
-                }
-                written => return written,
-            }
-        }
+        again(patience, || self.in_place(write_json(&self.folder, STATE, false, state)))
     }
 
     /// Replaces summary.json.
@@ -368,16 +360,12 @@ impl Recorder {
     /// [`RecordError::Unwritten`] when rows are still kept; [`RecordError::Write`] when the system
     /// refuses.
     pub fn sync(&mut self, patience: Duration) -> Result<(), RecordError> {
-        let since = Instant::now();
-        while let Err(why) = self.write_kept().and_then(|()| self.check()) {
-            if !why.is_refusal() {
-                return Err(why);
-            }
-            if since.elapsed() >= patience {
+        match again(patience, || self.write_kept().and_then(|()| self.check())) {
+            Err(why) if why.is_refusal() => {
                 let rows = self.kept.as_ref().map_or(0, Kept::len);
                 return Err(RecordError::Unwritten { rows, source: Box::new(why) });
             }
-            std::thread::sleep(PAUSE);
+            written => written?,
         }
         // Not tried again: a second attempt may succeed although the first has lost something.
         if self.unsynced.is_none() {
@@ -426,6 +414,22 @@ impl Recorder {
         self.neurons.iter().try_for_each(Folder::check)?;
         let details = self.details.iter().flatten();
         self.metrics.iter().chain(details).chain(&self.emergence).try_for_each(Table::check)
+    }
+}
+
+/// What a disk refuses is tried again for so long.
+fn again(
+    patience: Duration,
+    mut write: impl FnMut() -> Result<(), RecordError>,
+) -> Result<(), RecordError> {
+    let since = Instant::now();
+    loop {
+        match write() {
+            Err(why) if why.is_refusal() && since.elapsed() < patience => {
+                std::thread::sleep(PAUSE);
+            }
+            written => return written,
+        }
     }
 }
 
